@@ -1,0 +1,395 @@
+"""The command line: one verb per rule. Each reads files, calls one module, writes files."""
+
+import argparse
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import landscape
+from landscape.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from landscape.config import Run
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb. Returns 0, 2 for a mistake of the user's, 1 for anything else."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    options, rest = _parser().parse_known_args(arguments)
+    if rest and options.verb != "run":
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        if options.verb == "run":
+            from landscape.launch import run
+
+            return run(options.config, rest)
+        options.function(options)
+    except InputError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"error: {problem}\n")
+        return 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
+            raise
+        place = f" {error.filename}" if error.filename else ""
+        sys.stderr.write(f"error: cannot write{place}: {error.strerror}. Nothing made before is lost; make room and run again.\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    return 0
+
+
+def _dataset(options: argparse.Namespace) -> None:
+    from landscape import data
+    from landscape.config import specs
+
+    spec, text = specs.load(options.spec, "data")
+    data.make(spec, Path(options.output), _header(options.name, spec, text, "dataset"))
+
+
+def _train(options: argparse.Namespace) -> None:
+    from landscape import checkpoint, data, files, surface, train
+    from landscape.config import specs
+
+    run, text = specs.load(options.spec, "runs")
+    _threads(run.threads)
+    dataset = data.read(options.data, device=_device())
+    network = _network(run, dataset.shape, dataset.classes)
+    weights, history, epochs = (Path(path) for path in options.output)
+    inputs = {"data_hash": _hash(options.data), "code_hash": [_hash(path) for path in _code(run)]}
+    header = _header(options.name, run, text, "train", images=dataset.shape, classes=dataset.classes, seed=run.seed, **inputs)
+    work = weights.parent / ".work"
+    identity = hashlib.sha256(json.dumps([text, inputs, landscape.__version__]).encode()).hexdigest()
+    finished = work / f"finished-{identity[:16]}"
+    if _linked(sorted(finished.glob("*")), [weights, history, epochs]):
+        _log.info("this training had finished before; its files are put back")
+        return
+    trained = train.train(run, network, dataset, work, identity, surface.loss_and_accuracy, options.name)
+    files.write_dataset(trained.history.assign_attrs(_attributes(header)), history)
+    checkpoint.write_epochs(epochs, trained.epochs, header)
+    checkpoint.write(weights, trained.weights, {**header, "epoch": run.epochs})
+    shutil.rmtree(work)
+    finished.mkdir(parents=True)
+    _linked([weights, history, epochs], [finished / path.name for path in (weights, history, epochs)])
+
+
+def _adopt(options: argparse.Namespace) -> None:
+    from landscape import checkpoint, data, files, surface, train
+    from landscape.config import specs
+
+    run, text = specs.load(options.spec, "runs")
+    _threads(1)
+    dataset = data.read(options.data, device=_device())
+    network = _network(run, dataset.shape, dataset.classes)
+    theta = checkpoint.adopt(options.weights)
+    if misfits := checkpoint.misfits(theta, network):
+        raise InputError(f"{options.weights} does not fit {run.network}: {misfit}" for misfit in misfits)
+    network.load_state_dict(theta, strict=False)
+    weights, history, epochs = (Path(path) for path in options.output)
+    inputs = {"data_hash": _hash(options.data), "weights_hash": _hash(options.weights)}
+    header = _header(options.name, run, text, "adopt", images=dataset.shape, classes=dataset.classes, **inputs)
+    row = train.history_of(network, dataset, surface.loss_and_accuracy)
+    files.write_dataset(row.assign_attrs(_attributes(header)), history)
+    checkpoint.write_epochs(epochs, {}, header)
+    checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)
+
+
+def _directions(options: argparse.Namespace) -> None:
+    from landscape import checkpoint, directions, networks
+    from landscape.config import specs
+
+    plane, text = specs.load(options.spec, "planes")
+    _threads(1)
+    theta, origin = checkpoint.read(options.weights)
+    axes = networks.filter_axes(_rebuild(origin, device="meta"))
+    facts: dict[str, Any] = {}
+    if plane.directions == "random":
+        pair = directions.random_pair(theta, axes, plane.seed, plane.normalize, line=plane.is_line)
+        facts["seed"] = plane.seed
+    else:
+        if options.other is None:
+            raise InputError(f"directions: {plane.directions} needs --other, the file of {plane.run}")
+        other, other_header = checkpoint.read(options.other)
+        if plane.directions == "to":
+            pair = directions.towards(theta, other, axes, buffers=plane.statistics == "interpolated")
+        else:
+            pair = directions.borrowed(other, theta, axes, line=plane.is_line)
+        facts["other"] = _state(other_header)
+    header = _header(options.name, plane, text, "directions", state=_state(origin), weights_hash=_hash(options.weights))
+    tensors = {f"{axis}/{name}": tensor for axis, direction in pair.items() for name, tensor in direction.items()}
+    checkpoint.write(options.output, tensors, {**header, **facts, **directions.describe(pair, theta, axes)})
+
+
+def _tile(options: argparse.Namespace) -> None:
+    from landscape import checkpoint, data, directions, files, surface
+    from landscape.config import specs
+
+    plane, text = specs.load(options.spec, "planes")
+    indices = surface.tile_of(plane.shape, options.tile, options.of)
+    _threads(1)
+    device = _device()
+    theta, origin = checkpoint.read(options.weights)
+    tensors, drawn = checkpoint.read(options.directions)
+    dataset = data.read(options.data, device=device)
+    network = _rebuild(origin, device=str(device))
+    facts = dict(
+        spec=plane.model_dump(mode="json"),
+        title=f"{_state(origin)} on {options.name}",
+        state=_state(origin),
+        run=origin["name"],
+        plane=options.name,
+        run_spec=origin["spec"],
+        spec_hash=specs.digest(text),
+        stage=specs.STAGES["surface"],
+        seed=drawn.get("seed"),
+        cosine=drawn.get("cosine"),
+        zero_filters=drawn.get("zero_filters"),
+        weights_hash=_hash(options.weights),
+        directions_hash=_hash(options.directions),
+        data_hash=_hash(options.data),
+        data=dataset.header.get("name"),
+        train_images=min(plane.images or len(dataset.train.labels), len(dataset.train.labels)),
+        test_images=min(plane.images or len(dataset.test.labels), len(dataset.test.labels)) if dataset.test else None,
+        classes=dataset.classes,
+        precision="fp32",
+        batch=surface.BATCH,
+        device=_device_name(device),
+        history=f"{files.now()} landscape tile",
+        **files.provenance(),
+    )
+    whole = surface.template(plane, test=dataset.test is not None, attrs=_attributes(facts))
+    tile = surface.evaluate(whole, indices, network, theta, directions.unflatten(tensors), dataset, plane.images)
+    tile.attrs["tile"] = f"{options.tile} of {options.of}"
+    files.write_dataset(tile, options.output)
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from landscape import files, surface
+    from landscape.config import specs
+
+    plane, text = specs.load(options.spec, "planes")
+    tiles = [(path, files.read_dataset(path)) for path in options.tiles]
+    attrs = {**surface.shared_attributes([tile for _, tile in tiles]), "spec_hash": specs.digest(text), "date": files.now()}
+    whole = surface.template(plane, test="test_loss" in tiles[0][1], attrs=attrs)
+    files.write_dataset(surface.merge(whole, tiles), options.output)
+
+
+def _figure(options: argparse.Namespace) -> None:
+    from landscape import figures, files
+    from landscape.config import specs
+
+    spec, _ = specs.load(options.spec, "figures")
+    surfaces = [files.read_dataset(path) for path in options.surface or []]
+    histories = [files.read_dataset(path) for path in options.history]
+    members = figures.members(spec.runs, surfaces, histories)
+    figures.save(figures.draw(spec, members), Path(options.output))
+
+
+def _summary(options: argparse.Namespace) -> None:
+    from landscape import files, summary
+
+    histories = [files.read_dataset(path) for path in options.history]
+    surfaces = [files.read_dataset(path) for path in options.surface or []]
+    summary.write(summary.table(histories, surfaces), [Path(path) for path in options.output])
+
+
+def _check(options: argparse.Namespace) -> None:
+    from landscape import check, config
+
+    problems = check.problems(config.read(options.config))
+    if problems:
+        raise InputError(problems)
+
+
+def _network(run: "Run", shape: tuple[int, int, int], classes: int) -> "nn.Module":
+    from landscape import networks
+
+    return networks.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=_device())
+
+
+def _rebuild(header: dict[str, Any], device: str) -> "nn.Module":
+    """The network that a checkpoint's header describes, with initial weights."""
+    from landscape import networks
+
+    spec = header["spec"]
+    channels, height, width = header["images"]
+    return networks.build(
+        spec["network"],
+        spec["args"],
+        seed=spec["seed"],
+        images=(channels, height, width),
+        classes=header["classes"],
+        device=device,
+    )
+
+
+def _code(run: "Run") -> list[Path]:
+    from landscape.config import code
+
+    own = code.source_file(run.network)
+    return [*([own] if own else []), *map(Path, run.code)]
+
+
+def _header(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dict[str, Any]:
+    from landscape import files
+    from landscape.config import specs
+
+    return {
+        "name": name,
+        "spec": entry.model_dump(mode="json"),
+        "spec_hash": specs.digest(text),
+        "stage": specs.STAGES[stage],
+        **facts,
+        **files.provenance(),
+    }
+
+
+def _attributes(header: dict[str, Any]) -> dict[str, str | int | float]:
+    from landscape import surface
+
+    return {key: surface.attribute(value) for key, value in header.items() if value is not None}
+
+
+def _state(header: dict[str, Any]) -> str:
+    """`RUN` of the end of training, `RUN@EPOCH` of a kept epoch, from a checkpoint's header."""
+    from landscape.config import State
+
+    last = header["spec"].get("epochs")
+    epoch = header.get("epoch")
+    return str(State(header["name"], None if epoch == last else epoch))
+
+
+def _device() -> "torch.device":
+    """LANDSCAPE_DEVICE, or CUDA where there is one, or the CPU."""
+    import torch
+
+    wanted = os.environ.get("LANDSCAPE_DEVICE", "")
+    try:
+        return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise InputError(f"LANDSCAPE_DEVICE is {wanted!r}; it must be a device of torch, e.g. cpu, cuda, cuda:1") from None
+
+
+def _device_name(device: "torch.device") -> str:
+    import platform
+
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+
+
+def _threads(count: int) -> None:
+    """Threads alter bits, so they come from the specification or are one, never from the machine."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def _hash(path: str | Path) -> str:
+    """SHA-256 of what a file holds: of a safetensors file, of its tensors and not of the header, which has a date."""
+    from landscape import checkpoint
+
+    path = checkpoint.file_of(path)
+    with open(path, "rb") as file:
+        if path.suffix == ".safetensors":
+            file.seek(8 + int.from_bytes(file.read(8), "little"))
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _linked(sources: Sequence[Path], targets: Sequence[Path]) -> bool:
+    """Give each file of `sources` a second name among `targets`, by file name; False if one is not there.
+
+    Snakemake deletes declared outputs before it starts a job again; through its second name a finished training
+    survives the death of the Snakemake that had not yet noted it.
+    """
+    by_name = {source.name: source for source in sources}
+    if not all(target.name in by_name for target in targets):
+        return False
+    for target in targets:
+        target.unlink(missing_ok=True)
+        try:
+            os.link(by_name[target.name], target)
+        except OSError:  # a file system without links
+            shutil.copy2(by_name[target.name], target)
+    return True
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="landscape", description=landscape.__doc__)
+    parser.add_argument("--version", action="version", version=landscape.__version__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    spec = ("--spec", {"required": True, "help": "JSON, or CONFIG.yaml#SECTION.NAME"})
+    name = ("--name", {"default": "unnamed", "help": "what the configuration calls it"})
+    weights = ("--weights", {"required": True, "help": "a weights file, or FILE@EPOCH of an epochs file"})
+    data = ("--data", {"required": True, "help": "a data set made by `landscape dataset`"})
+    output = ("--output", {"required": True})
+    three = ("--output", {"required": True, "nargs": 3, "metavar": ("WEIGHTS", "HISTORY", "EPOCHS")})
+    surfaces = ("--surface", {"nargs": "*", "help": "surfaces, one per state"})
+    histories = ("--history", {"nargs": "+", "required": True, "help": "histories, one per state"})
+    table: dict[str, tuple[Any, str, list[tuple[str, dict[str, Any]]]]] = {
+        "dataset": (_dataset, "fetch or read a data set", [spec, name, output]),
+        "train": (_train, "train a network, or go on where it was interrupted", [spec, name, data, three]),
+        "adopt": (
+            _adopt,
+            "check weights made elsewhere and take them in",
+            [spec, name, data, ("--weights", {"required": True, "help": "safetensors, or torch.save of a state dict"}), three],
+        ),
+        "directions": (
+            _directions,
+            "draw the directions of a plane",
+            [spec, name, weights, ("--other", {"help": "the other state's weights, or the other plane's directions"}), output],
+        ),
+        "tile": (
+            _tile,
+            "loss and accuracy on one tile of a plane",
+            [
+                spec,
+                name,
+                weights,
+                ("--directions", {"required": True}),
+                data,
+                ("--tile", {"type": int, "default": 1, "help": "which tile, counted from 1"}),
+                ("--of", {"type": int, "default": 1, "help": "number of tiles"}),
+                output,
+            ],
+        ),
+        "merge": (_merge, "put tiles together", [spec, ("--tiles", {"nargs": "+", "required": True}), output]),
+        "figure": (_figure, "draw a figure", [spec, name, surfaces, histories, output]),
+        "summary": (
+            _summary,
+            "the table over all runs",
+            [
+                surfaces,
+                histories,
+                ("--output", {"required": True, "nargs": 3, "metavar": ("CSV", "MARKDOWN", "HTML")}),
+            ],
+        ),
+    }
+    for verb, (function, text, options) in table.items():
+        sub = verbs.add_parser(verb, help=text, description=text)
+        sub.set_defaults(function=function)
+        for option, keywords in options:
+            sub.add_argument(option, **keywords)
+    check = verbs.add_parser("check", help="check a configuration, networks and files included")
+    check.set_defaults(function=_check)
+    check.add_argument("config")
+    run = verbs.add_parser(
+        "run", help="run the workflow: landscape run CONFIG [snakemake options]", description="Every further option goes to Snakemake."
+    )
+    run.add_argument("config")
+    return parser
+
+

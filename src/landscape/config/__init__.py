@@ -1,0 +1,23 @@
+"""The experiment: what to train, what to look at, what to draw. Never imports torch."""
+
+from landscape.config.read import State, impossible, plane, read, resolve, state
+from landscape.config.schema import Contours, Data, Experiment, Figure, Lines, Plane, Run, Summary, Surfaces, Training
+
+__all__ = [
+    "Contours",
+    "Data",
+    "Experiment",
+    "Figure",
+    "Lines",
+    "Plane",
+    "Run",
+    "State",
+    "Summary",
+    "Surfaces",
+    "Training",
+    "impossible",
+    "plane",
+    "read",
+    "resolve",
+    "state",
+]

@@ -1,0 +1,125 @@
+"""From what a YAML file says to one entry per name: numbers, sweeps, globs."""
+
+import fnmatch
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from landscape.errors import InputError, one_of
+
+_SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+MAX_COMBINATIONS = 10_000
+
+
+def numbers(value: Any) -> Any:
+    """`value` with every string that reads as a number made one: Snakemake's YAML reads `5e-4` as a string."""
+    if isinstance(value, Mapping):
+        return {key: numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [numbers(item) for item in value]
+    if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+        return float(value) if re.search(r"[.eE]", value) else int(value)
+    return value
+
+
+def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The entries of `vgg9-bs{batch_size}: {..., sweep: {batch_size: [128, 8192]}}`, one per combination.
+
+    A key of `sweep` is a field of the section, or `args.NAME` for an argument of a network; a placeholder is a key or
+    the last part of one. Values are put through the field's own validation before they become part of a name, so
+    `5e-4` and `0.0005` make the same one.
+
+    Args:
+        fields: the annotation of each field of the section.
+
+    Raises:
+        InputError: with messages that begin with the part of the entry they are about.
+    """
+    entry = dict(entry)
+    axes = entry.pop("sweep", None)
+    placeholders = _PLACEHOLDER.findall(template)
+    if axes is None:
+        if placeholders:
+            raise InputError(f" has {{{placeholders[0]}}} in its name and no sweep")
+        return {template: entry}
+    if not isinstance(axes, Mapping) or not axes or not all(isinstance(v, list) and v for v in axes.values()):
+        raise InputError(f".sweep is {axes!r}; it must be a mapping from keys to lists, e.g. {{seed: [0, 1, 2]}}")
+    known = [*fields, "args.NAME"] if "args" in fields else list(fields)
+    short = {key.rpartition(".")[2]: key for key in axes}
+    problems = [
+        f".sweep has {key!r}; allowed are {one_of(known)}"
+        for key in axes
+        if key not in fields and not (key.startswith("args.") and "args" in fields and key[5:].isidentifier())
+    ]
+    problems += [f".sweep also sets {key}, which is stated beside it" for key in axes if key in entry]
+    keys = {placeholder: placeholder if placeholder in axes else short.get(placeholder) for placeholder in placeholders}
+    problems += [
+        f" has {{{placeholder}}} in its name; its sweep has {one_of(axes)}" for placeholder, key in keys.items() if not key
+    ]
+    problems += [
+        f".sweep.{key} is not in the name, so its runs would have one name; add {{{key.rpartition('.')[2]}}}"
+        for key in axes
+        if key not in keys.values() and len(axes[key]) > 1
+    ]
+    if problems:
+        raise InputError(problems)
+    values = {key: [_validated(value, fields.get(key)) for value in axes[key]] for key in axes}
+    if (count := _product(len(column) for column in values.values())) > MAX_COMBINATIONS:
+        raise InputError(f".sweep makes {count} combinations; allowed are {MAX_COMBINATIONS}")
+    entries: dict[str, dict[str, Any]] = {}
+    for combination in itertools.product(*values.values()):
+        chosen = dict(zip(values, combination, strict=True))
+        name = _PLACEHOLDER.sub(lambda match: _text(chosen[str(keys[match[1]])]), template)
+        if name in entries:
+            raise InputError(f".sweep makes the name {name!r} twice")
+        filled = {key: value for key, value in chosen.items() if not key.startswith("args.")}
+        args = {key[5:]: value for key, value in chosen.items() if key.startswith("args.")}
+        if args:
+            filled["args"] = {**entry.get("args", {}), **args}
+        entries[name] = {**entry, **filled}
+    return entries
+
+
+def select(patterns: Iterable[str], runs: Iterable[str]) -> tuple[list[str], list[str]]:
+    """States named by `patterns` (run names with * and ?, `@EPOCH` kept), and the patterns that match no run.
+
+    Order is that of the patterns, and within one that of the configuration; a state named twice stands once.
+    """
+    runs = list(runs)
+    chosen: dict[str, None] = {}
+    unmatched = []
+    for pattern in patterns:
+        name, at, epoch = pattern.partition("@")
+        matches = [run for run in runs if run == name] or fnmatch.filter(runs, name)
+        if not matches:
+            unmatched.append(pattern)
+        chosen.update(dict.fromkeys(run + at + epoch for run in matches))
+    return list(chosen), unmatched
+
+
+def _validated(value: Any, annotation: Any) -> Any:
+    if annotation is None:
+        return numbers(value)
+    try:
+        return TypeAdapter(annotation).validate_python(value)
+    except ValidationError:
+        return value  # the entry's own validation will say what is wrong, with the path
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return format(value, ".12g")
+    return str(value)
+
+
+def _product(counts: Iterable[int]) -> int:
+    total = 1
+    for count in counts:
+        total *= count
+    return total

@@ -1,0 +1,27 @@
+"""Figures: labelled data in; a vector figure, a preview, the numbers drawn and a caption out. Never imports torch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from landscape.config.schema import Contours, Lines, Surfaces, Training
+from landscape.figures import contours, lines, style, surfaces, training
+from landscape.figures.drawing import Drawing, Member, members, save
+
+__all__ = ["Drawing", "Member", "draw", "members", "save"]
+
+_KINDS: dict[type, Callable[[Any, Sequence[Member]], Drawing]] = {
+    Contours: contours.draw,
+    Surfaces: surfaces.draw,
+    Lines: lines.draw,
+    Training: training.draw,
+}
+
+
+def draw(spec: Contours | Surfaces | Lines | Training, members: Sequence[Member]) -> Drawing:
+    """Draw a figure of the configuration.
+
+    Raises:
+        InputError: if the plane does not fit the kind of figure (a line for contours, a plane for lines).
+    """
+    with style.context():
+        return _KINDS[type(spec)](spec, members)

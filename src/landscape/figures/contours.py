@@ -1,0 +1,207 @@
+"""Level lines of a loss over a plane (Li et al. 2018, Figures 5 and 6)."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.contour import QuadContourSet
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from landscape import geometry
+from landscape.config.schema import Contours
+from landscape.errors import InputError
+from landscape.figures import style, words
+from landscape.figures.drawing import Drawing, Member
+from landscape.figures.panels import NOTE, Panels, default_columns, lay_out
+
+LEVELS = {
+    "log": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+    "paper": tuple(0.1 + 0.5 * k for k in range(20)),
+}
+_THICK = (0.1, 1.0)
+_LABELLED = (0.1, 1.0, 10.0)
+_FILL = np.logspace(-2, 2, 41)
+_SIDE = 1.3  # inches, of a panel
+
+
+def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
+    """One panel per member, one colour scale.
+
+    Raises:
+        InputError: if the plane is a line.
+    """
+    for member in members:
+        require_plane(member.seen, spec.draw)
+    levels = LEVELS[spec.levels] if isinstance(spec.levels, str) else spec.levels
+    first = members[0].seen
+    columns = spec.columns or default_columns(len(members))
+    panels = lay_out(
+        [member.label for member in members],
+        [_notes(member, spec.variable) for member in members],
+        columns=columns,
+        width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
+        panel=_size(first, columns),
+        margins=(0.5, 0.12) if columns > 1 else (0.6, 0.25),
+        foot=0.52,
+        labels=(words.axis(first, "alpha"), words.axis(first, "beta")),
+        heading=spec.title,
+    )
+    for ax, member in zip(panels.axes, members, strict=True):
+        contour(ax, member.seen, variable=spec.variable, levels=levels)
+    _colour_bar(panels, levels, words.NAMES[spec.variable], [member.seen for member in members])
+    return Drawing(panels.figure, numbers(members, [spec.variable]), _caption(spec, members, levels))
+
+
+def contour(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float]) -> QuadContourSet:
+    """Level lines of `variable` on a pale fill, its centre marked; where it is not finite, white with grey hatching."""
+    z = surface[variable].transpose("beta", "alpha")  # matplotlib wants (y, x)
+    alpha, beta = z.alpha.values, z.beta.values
+    loss = np.ma.masked_invalid(z.values).clip(1e-9)  # a logarithm needs more than 0
+    if loss.mask.any():
+        corner, sides = (alpha[0], beta[0]), (np.ptp(alpha), np.ptp(beta))
+        ax.add_patch(Rectangle(corner, *sides, facecolor="white", edgecolor="0.6", hatch="//////", linewidth=0, zorder=0))
+    colours = {"norm": style.norm(), "zorder": 1}
+    fill = ax.contourf(alpha, beta, loss, _FILL, cmap=style.PALE_MAP, extend="both", **colours)
+    fill.set_rasterized(True)
+    widths = [1.4 if _is_in(level, _THICK) else 0.6 for level in levels]
+    lines = ax.contour(alpha, beta, loss, levels, cmap=style.DEEP_MAP, linewidths=widths, **colours | {"zorder": 2})
+    ax.contour(
+        alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="dashed", linewidths=0.8, zorder=3
+    )
+    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
+    for ticks in (ax.xaxis, ax.yaxis):
+        ticks.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+    ax.spines[:].set_visible(True)
+    _mark_centre(ax)
+    _label_levels(ax, lines)
+    return lines
+
+
+def require_plane(surface: xr.Dataset, kind: str) -> None:
+    """Raises: InputError if the surface has fewer than two points on an axis."""
+    shape = surface.sizes["alpha"], surface.sizes["beta"]
+    if min(shape) < 2:
+        name = surface.attrs["plane"]
+        raise InputError(
+            f"the plane {name!r} has {shape[0]} x {shape[1]} points, and draw: {kind} needs at least 2 on each axis; "
+            "give it a beta, or draw: lines"
+        )
+
+
+def numbers(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame:
+    """The drawn numbers, one row per point of each member: member, alpha, beta, and `variables`."""
+    frames = []
+    for member in members:
+        there = [variable for variable in variables if variable in member.seen]
+        frame = member.seen[there].to_dataframe(dim_order=["alpha", "beta"]).reset_index()
+        frame.insert(0, "member", member.state)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _notes(member: Member, variable: str) -> list[str]:
+    """Those of every panel, and where there is no first ring, that this is so."""
+    said = words.notes(member, [variable])
+    here = geometry.centre(member.seen, variable)
+    if here >= geometry.FIRST_LEVEL:
+        elsewhere = bool((member.seen[variable] < geometry.FIRST_LEVEL).any())
+        ring = "no 0.1 ring around the centre" if elsewhere else "no 0.1 ring: centre"
+        said.insert(-1 if said[-1].endswith("not finite") else len(said), f"{ring} {words.loss(here)}")
+    return said
+
+
+def _size(surface: xr.Dataset, columns: int) -> tuple[float, float]:
+    """Width and height of a panel: axes of equal scale, unless one range is more than twice the other."""
+    if columns == 1:
+        side = 2.2
+    else:
+        width = style.COLUMN_WIDTH if columns == 2 else style.TEXT_WIDTH
+        side = min(_SIDE, (width - 0.62 - 0.12 * (columns - 1)) / columns)
+    ratio = float(np.ptp(surface.beta)) / float(np.ptp(surface.alpha))
+    return side, side * min(max(ratio, 0.5), 2.0)
+
+
+def _mark_centre(ax: Axes) -> None:
+    halo = [withStroke(linewidth=2.2, foreground="white")]
+    ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
+
+
+def _label_levels(ax: Axes, lines: QuadContourSet) -> None:
+    """Write some levels on their longest line, far from each other and from the centre; none where there is no room."""
+    box = ax.get_position().size * ax.figure.get_size_inches()
+    corner = np.array([ax.get_xlim()[0], ax.get_ylim()[0]])
+    scale = box / (np.array([ax.get_xlim()[1], ax.get_ylim()[1]]) - corner)
+    taken = [-corner * scale]  # inches from the lower left
+    margin = np.array([0.16, 0.1])
+    for level, segments in zip(lines.levels, lines.allsegs, strict=True):
+        if not _is_in(level, labelled(lines.levels)) or not segments:
+            continue
+        longest = max(((segment - corner) * scale for segment in segments), key=_length)
+        inside = longest[((longest > margin) & (longest < box - margin)).all(axis=1)]
+        if not inside.size or np.ptp(longest, axis=0).max() < 0.3:
+            continue
+        distance = np.min([np.hypot(*(inside - other).T) for other in taken], axis=0)
+        best = int(distance.argmax())
+        if distance[best] < 0.14:
+            continue
+        taken.append(inside[best])
+        x, y = inside[best] / scale + corner
+        halo = [withStroke(linewidth=1.8, foreground="white")]
+        ax.text(x, y, f"{level:g}", ha="center", va="center", fontsize=6, path_effects=halo, zorder=6)
+
+
+def labelled(levels: Iterable[float]) -> list[float]:
+    """The levels that carry their number: 0.1, 1 and 10; of levels with less than two of these, the ends too."""
+    levels = [float(level) for level in levels]
+    usual = [level for level in levels if _is_in(level, _LABELLED)]
+    return usual if len(usual) > 1 else sorted({levels[0], *usual, levels[-1]})
+
+
+def _colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Sequence[xr.Dataset]) -> None:
+    """Below the panels: the pale fill, the level lines in it, and the loss of guessing dashed."""
+    width = min(3.0, panels.right - panels.left)
+    middle = (panels.left + panels.right) / 2
+    ax = panels.add_axes(middle - width / 2, panels.foot - 0.18, width, 0.09)
+    mappable = ScalarMappable(style.norm(), style.PALE_MAP)
+    bar = panels.figure.colorbar(mappable, cax=ax, orientation="horizontal", extend="both", extendfrac=0.04)
+    bar.solids.set_rasterized(True)
+    bar.set_ticks([0.01, 0.1, 1, 10, 100], labels=["0.01", "0.1", "1", "10", "100"])
+    bar.set_label(name)
+    shown = [level for level in levels if style.LOWEST <= level <= style.HIGHEST]
+    widths = [1.4 if _is_in(level, _THICK) else 0.6 for level in shown]
+    ax.vlines(shown, 0, 1, colors=style.DEEP_MAP(style.norm()(shown)), linewidths=widths)
+    for classes in sorted({int(surface.attrs["classes"]) for surface in surfaces}):
+        ax.plot(2 * [math.log(classes)], [-0.15, 1.5], "--", color="black", linewidth=0.8, dashes=(2, 1), clip_on=False)
+        ax.text(math.log(classes), 1.6, f"ln {classes}", ha="center", va="bottom", fontsize=NOTE)
+
+
+def _caption(spec: Contours, members: Sequence[Member], levels: Sequence[float]) -> str:
+    name = words.NAMES[spec.variable]
+    classes = words.each(member.seen.attrs["classes"] for member in members)
+    seen = (
+        f"Level lines of the {name} on the plane {words.escape(spec.plane)}, at "
+        f"{', '.join(f'{level:g}' for level in levels)}; those at 0.1 and 1 are thick, the dashed one is the loss of "
+        f"guessing, ln({classes}). The cross marks the state itself. One logarithmic colour scale for all panels, from "
+        "0.01 to 100; points where the loss is not finite are white and hatched."
+    )
+    return words.caption(
+        spec.about,
+        seen,
+        words.surface_made(members),
+        [words.member_item(member, [spec.variable]) for member in members],
+    )
+
+
+def _is_in(level: float, levels: Iterable[float]) -> bool:
+    return any(math.isclose(level, other) for other in levels)
+
+
+def _length(points: np.ndarray) -> float:
+    return float(np.hypot(*np.diff(points, axis=0).T).sum())

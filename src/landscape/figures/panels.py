@@ -1,0 +1,148 @@
+"""Panels of one size in rows, with titles above, notes below and room at the foot; all lengths in inches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
+
+LABEL, NOTE = 8, 7  # points
+_LINE = {LABEL: 0.14, NOTE: 0.12}  # inches from line to line
+_TICKS = 0.17  # tick labels below a panel
+_EDGE = 0.06
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Axes in reading order, and the lines that bound them: `left`, `right`, and `foot`, the top of the free room."""
+
+    figure: Figure
+    axes: list[Any]  # Axes, or Axes3D
+    columns: int
+    left: float
+    right: float
+    foot: float
+
+    def add_axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        """Axes at a place given in inches from the lower left."""
+        w, h = self.figure.get_size_inches()
+        return self.figure.add_axes((left / w, bottom / h, width / w, height / h))
+
+    def is_first(self, k: int) -> bool:
+        """Whether panel `k` begins a row."""
+        return k % self.columns == 0
+
+    def is_last(self, k: int) -> bool:
+        """Whether panel `k` ends a row."""
+        return k % self.columns == self.columns - 1 or k == len(self.axes) - 1
+
+
+def default_columns(panels: int, most: int = 4) -> int:
+    """Panels in a row: up to three in one row; four in two; of more, the widest rows with the fewest places empty."""
+    if panels <= 3:
+        return min(panels, most)
+    if panels == 4:
+        return 2
+    return min(range(2, most + 1), key=lambda columns: (-panels % columns, -columns))
+
+
+def lay_out(
+    titles: Sequence[str],
+    notes: Sequence[Sequence[str]],
+    *,
+    columns: int,
+    width: float,
+    panel: tuple[float, float],
+    margins: tuple[float, float],
+    foot: float,
+    labels: tuple[str, str] = ("", ""),
+    heading: str | None = None,
+    projection: str | None = None,
+) -> Panels:
+    """A figure with one panel per title.
+
+    Args:
+        notes: per panel, the sentences below it; they are broken to its width.
+        panel: width and height.
+        margins: left and right of the panels; what is left over goes between them.
+        foot: height kept free below everything.
+        labels: of the x and of the y axis, once for all panels.
+    """
+    w, h = panel
+    gap = (width - sum(margins) - columns * w) / (columns - 1) if columns > 1 else 0.0
+    room = w + (gap - 0.1 if columns > 1 else sum(margins) / 2)
+    rows = [range(start, min(start + columns, len(titles))) for start in range(0, len(titles), columns)]
+    above = [wrap(title, room, LABEL) for title in titles]
+    below = [[line for note in panel_notes for line in wrap(note, room, NOTE)] for panel_notes in notes]
+    across = margins[0], margins[0] + len(rows[-1]) * (w + gap) - gap
+    x_label = wrap(labels[0], max(across[1] - across[0], room), LABEL) if labels[0] else []
+    title_lines = wrap(heading, width - 2 * _EDGE, LABEL) if heading else []
+
+    depth = _EDGE + len(title_lines) * _LINE[LABEL] + (0.06 if title_lines else 0)
+    tops, note_tops = [], []
+    for row in rows:
+        depth += max(len(above[k]) for k in row) * _LINE[LABEL] + 0.03
+        tops.append(depth)
+        depth += h + (_TICKS if projection is None else 0) + (len(x_label) * _LINE[LABEL] if row is rows[-1] else 0)
+        note_tops.append(depth + 0.03)
+        depth += max(len(below[k]) for k in row) * _LINE[NOTE] + 0.1
+    height = depth + foot
+
+    figure = Figure(figsize=(width, height))
+    axes = []
+    for row, top, note_top in zip(rows, tops, note_tops, strict=True):
+        for column, k in enumerate(row):
+            left = margins[0] + column * (w + gap)
+            ax = figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height), projection=projection)
+            middle = (left + w / 2) / width
+            at = {"ha": "center", "fontsize": LABEL, "parse_math": False}
+            figure.text(middle, 1 - (top - 0.05) / height, "\n".join(above[k]), va="bottom", **at)
+            figure.text(middle, 1 - note_top / height, "\n".join(below[k]), va="top", **(at | {"fontsize": NOTE}))
+            axes.append(ax)
+    if title_lines:
+        figure.suptitle("\n".join(title_lines), y=1 - _EDGE / height, va="top", parse_math=False, fontweight="bold")
+    if x_label:
+        at_x = {"x": sum(across) / 2 / width, "y": 1 - (tops[-1] + h + _TICKS - 0.01) / height}
+        figure.supxlabel("\n".join(x_label), **at_x, va="top", fontsize=LABEL)
+    if labels[1]:
+        y_label = wrap(labels[1], max(tops[-1] + h - tops[0], room), LABEL)
+        at_y = {"x": (margins[0] - 0.31) / width, "y": 1 - (tops[0] + tops[-1] + h) / 2 / height}
+        figure.supylabel("\n".join(y_label), **at_y, ha="right", fontsize=LABEL)
+    for k, ax in enumerate(axes):
+        if projection is None and k % columns:
+            ax.tick_params(labelleft=False)
+    return Panels(figure, axes, columns, margins[0], width - margins[1], foot)
+
+
+def wrap(text: str, width: float, size: float) -> list[str]:
+    """Break `text` into lines of at most `width` inches; names are broken at their hyphens, underscores and dots."""
+    lines = [""]
+    for word in text.split():
+        joined = f"{lines[-1]} {word}".lstrip()
+        if _width(joined, size) <= width:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        for piece in _pieces(word):
+            if lines[-1] and _width(lines[-1] + piece, size) > width:
+                lines.append("")
+            lines[-1] += piece
+    return lines
+
+
+def _pieces(word: str) -> list[str]:
+    pieces = [""]
+    for character in word:
+        pieces[-1] += character
+        if character in "-_./@":
+            pieces.append("")
+    return pieces
+
+
+def _width(text: str, size: float) -> float:
+    points, _, _ = TextToPath().get_text_width_height_descent(text, FontProperties("DejaVu Sans", size=size), False)
+    return float(points) / 72

@@ -1,0 +1,163 @@
+"""The words of a figure: axis labels, the notes below a panel, the caption."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from landscape import geometry
+from landscape.figures.drawing import Member
+
+NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
+
+
+def axis(surface: xr.Dataset, name: str) -> str:
+    """The label of an axis of a plane, with its unit."""
+    return f"{name} ({unit(surface)})"
+
+
+def unit(surface: xr.Dataset) -> str:
+    """What a step of 1 along an axis is."""
+    spec = plane(surface)
+    if spec["directions"] == "to":
+        return f"0 = the run, 1 = {spec['run']}"
+    if spec["directions"] == "of":
+        return f"in the directions of {spec['plane']} around {spec['run']}"
+    return {
+        "filter": "1 = 100 % of each filter's norm",
+        "layer": "1 = 100 % of each layer's norm",
+        "model": "1 = 100 % of the network's norm",
+        "none": "1 = a step N(0, 1) of each weight",
+    }[spec["normalize"]]
+
+
+def plane(surface: xr.Dataset) -> dict[str, Any]:
+    """The plane's specification, every key stated."""
+    spec: dict[str, Any] = json.loads(surface.attrs["spec"])
+    return spec
+
+
+def notes(member: Member, variables: Sequence[str]) -> list[str]:
+    """What stands below the panel of a member: test error, train loss, findings, points not finite."""
+    surface = member.seen
+    said = [f"test error {_error(member)}"] if "test_accuracy" in member.row else []
+    said.append(f"train loss {loss(geometry.centre(surface, 'train_loss'))}")
+    said += [finding.label for finding in geometry.findings(surface, member.row)]
+    missing = max(geometry.non_finite(surface, variable) for variable in variables)
+    if missing:
+        said.append(f"{missing:,} of {surface[variables[0]].size:,} points not finite")
+    return said
+
+
+def loss(value: float) -> str:
+    """A loss in two digits: 0.0021, 0.19, 2.3, 140."""
+    if not math.isfinite(value):
+        return "not finite" if not math.isnan(value) else "unknown"
+    if value >= 10:
+        return f"{float(f'{value:.2g}'):,.0f}"
+    return f"{value:.2g}" if value >= 1e-4 else re.sub(r"e-0?", "e-", f"{value:.1e}")
+
+
+def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable[str]) -> str:
+    """A caption in reStructuredText: what is seen, how it was made, and an item per member."""
+    paragraphs = [] if about is None else [escape(about)]
+    paragraphs += [seen, " ".join(made), "\n".join(f"- {item}" for item in members)]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def surface_made(members: Sequence[Member]) -> list[str]:
+    """How the surfaces of a figure were made, in sentences."""
+    surfaces = [member.seen for member in members]
+    first = surfaces[0]
+    splits = [f"{each(s.attrs['train_images'] for s in surfaces)} training"]
+    if any("test_loss" in s for s in surfaces):
+        splits.append(f"{each(s.attrs['test_images'] for s in surfaces if 'test_loss' in s)} test")
+    statistics = "interpolated with the weights" if "negative_variances" in first else "as stored with the weights"
+    return [
+        _directions(first, [s.attrs["seed"] for s in surfaces if "seed" in s.attrs]),
+        f"Grid: {_grid(first)}.",
+        "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
+        f"{' and '.join(splits)} images, not augmented; batch-norm statistics {statistics}; "
+        f"precision {each(s.attrs['precision'] for s in surfaces)}.",
+    ]
+
+
+def member_item(member: Member, variables: Sequence[str]) -> str:
+    """A member's numbers and what to beware of, in a sentence or more."""
+    surface = member.seen
+    parts = [f"train loss {loss(geometry.centre(surface, 'train_loss'))} at the centre"]
+    if "test_accuracy" in member.row:
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images (95 % interval in brackets)")
+    if "cosine" in surface.attrs:
+        parts.append(f"cosine of the directions {surface.attrs['cosine']:.2g}")
+    parts += _seed(member)
+    text = f"{escape(member.label)}: {', '.join(parts)}; {_not_finite(surface, variables)}."
+    return " ".join([text, *(finding.advice for finding in geometry.findings(surface, member.row))])
+
+
+def run_item(member: Member) -> str:
+    """A run's final numbers, in a sentence."""
+    parts = [f"train loss {loss(float(member.row.train_loss))}"]
+    if "test_accuracy" in member.row:
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images (95 % interval in brackets)")
+    return f"{escape(member.label)}: {', '.join([*parts, *_seed(member)])}."
+
+
+def error_of(accuracy: float, images: int) -> str:
+    """An error rate with its Wilson interval: `6.12 % (5.67 to 6.61)`."""
+    wrong = round((1 - accuracy) * images)
+    digits = 2 if images >= 5000 else 1
+    low, high = geometry.wilson(wrong, images)
+    return f"{100 * wrong / images:.{digits}f} % ({100 * low:.{digits}f} to {100 * high:.{digits}f})"
+
+
+def escape(text: str) -> str:
+    """Text as reStructuredText that shows just this text."""
+    text = re.sub(r"([\\`*_|<>\[\]:])", r"\\\1", " ".join(text.split()))
+    return text if text[:1].isalnum() or text[:1] == "\\" else f"\\{text}"
+
+
+def _error(member: Member) -> str:
+    return error_of(float(member.row.test_accuracy), int(member.history.attrs["test_images"]))
+
+
+def _seed(member: Member) -> list[str]:
+    return [f"trained with seed {member.history.attrs['seed']}"] if "seed" in member.history.attrs else []
+
+
+def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
+    missing = max(geometry.non_finite(surface, variable) for variable in variables)
+    return f"{missing or 'no':,} of {surface[variables[0]].size:,} points not finite" if missing else "all points finite"
+
+
+def _directions(surface: xr.Dataset, seeds: Sequence[int]) -> str:
+    spec = plane(surface)
+    if spec["directions"] == "to":
+        return f"The direction is the difference of the weights of {escape(spec['run'])} to those of the run."
+    if spec["directions"] == "of":
+        return f"The directions are those of the plane {escape(spec['plane'])} around {escape(spec['run'])}."
+    one = surface.sizes["beta"] == 1
+    normalized = {
+        "filter": "every filter scaled to the norm of the network's own (filter normalisation)",
+        "layer": "every layer scaled to the norm of the network's own (layer normalisation)",
+        "model": "scaled as a whole to the norm of the network's weights",
+        "none": "not normalised",
+    }[spec["normalize"]]
+    seed = f" (seed {each(seeds)})" if seeds else ""
+    return f"{'One random Gaussian direction' if one else 'Two random Gaussian directions'}{seed}, {normalized}."
+
+
+def _grid(surface: xr.Dataset) -> str:
+    axes = [name for name in ("alpha", "beta") if surface.sizes[name] > 1]
+    ranges = [f"{name} in [{float(surface[name][0]):g}, {float(surface[name][-1]):g}]" for name in axes]
+    return f"{' x '.join(str(surface.sizes[name]) for name in axes)} points, {', '.join(ranges)}"
+
+
+def each(values: Iterable[Any]) -> str:
+    """The different values, in order: `50,000`, or `1,500 / 50,000`."""
+    different = dict.fromkeys(f"{value:,}" if isinstance(value, int | np.integer) else escape(str(value)) for value in values)
+    return " / ".join(different)

@@ -1,0 +1,97 @@
+"""Starting the workflow: one Snakemake at a time in a folder, and the way back after one was killed."""
+
+import fcntl
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from landscape.config import Experiment, read
+from landscape.errors import InputError
+
+_log = logging.getLogger(__name__)
+_STATE = Path(".snakemake")
+
+
+def run(config: str, options: Sequence[str]) -> int:
+    """Run Snakemake on a configuration in the current folder and return its exit code.
+
+    Holds a lock of the operating system meanwhile, which ends with this process however it ends. Holding it, and with no
+    Snakemake or job of one alive in the folder, a lock that Snakemake left behind is nobody's: it is removed.
+
+    Raises:
+        InputError: if the configuration is wrong, or somebody else is at work in the folder.
+    """
+    experiment = read(config)
+    _STATE.mkdir(exist_ok=True)
+    with open(_STATE / "landscape.lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it") from None
+        if alive := _at_work():
+            raise InputError(f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--configfile", config]
+        if any((_STATE / "locks").glob("*")):
+            _log.info("a Snakemake was killed here and left its lock; nobody is at work, so it is removed")
+            subprocess.run([*command, "--unlock", "--quiet"], check=True, stderr=subprocess.DEVNULL)
+            _remove_leftovers(experiment)
+        if not _only_looking(options):
+            _announce_changes(command)
+        if not any(re.match(r"(--cores|-c|--jobs|-j|--profile|--executor|-e)", option) for option in options):
+            command += ["--cores", "all"]
+        sys.stderr.flush()
+        return subprocess.run([*command, *options]).returncode
+
+
+def snakefile() -> Path:
+    """The Snakefile of a checkout this package is installed from, else the one the wheel brought."""
+    here = Path(__file__).parent
+    for path in (here.parents[1] / "workflow" / "Snakefile", here / "workflow" / "Snakefile"):
+        if path.is_file():
+            return path
+    raise InputError(f"no Snakefile beside {here}; the installation is incomplete")
+
+
+def _at_work() -> list[str]:
+    """Living processes of a Snakemake in this folder, and of the jobs it started: `PID COMMAND`."""
+    folder = os.getcwd()
+    own = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if process.pid in own or process.cwd() != folder or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+        except psutil.Error:
+            continue
+        names = [Path(word).name for word in words[:3]]
+        if "snakemake" in names or "landscape" in names:
+            found.append(f"{process.pid} {' '.join(words)[:100]}")
+    return found
+
+
+def _remove_leftovers(experiment: Experiment) -> None:
+    """Temporary files of writers that were killed; nobody is writing, so they are nobody's."""
+    for path in Path(experiment.results).rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _only_looking(options: Sequence[str]) -> bool:
+    looks = ("-n", "--dry-run", "--dryrun", "--lint", "--report", "--list", "-l", "--unlock", "--summary", "--dag", "--rulegraph")
+    return any(option.split("=")[0] in looks for option in options)
+
+
+def _announce_changes(command: list[str]) -> None:
+    """Say which files stand but will be remade because their specification changed."""
+    listed = subprocess.run([*command, "--list-changes", "params", "--quiet"], capture_output=True, text=True)
+    changed = [line for line in listed.stdout.splitlines() if line.strip() and Path(line.strip()).exists()]
+    if listed.returncode == 0 and changed:
+        _log.info("to be remade, because what the configuration says of it changed, with all that hangs on it:")
+        for line in changed:
+            _log.info("  %s", line)

@@ -1,0 +1,89 @@
+"""The table over all runs: as CSV, as Markdown, and as a page for the report."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from landscape import files, geometry
+
+
+def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """One row per run, in the order of `histories`.
+
+    Losses are mean cross-entropies in eval mode (natural logarithm), errors and accuracies in percent. The columns
+    behind `plane` are of the surface in `surfaces` whose run it is; a run without one has them empty.
+    """
+    by_run = {surface.attrs["run"]: surface for surface in surfaces}
+    return pd.DataFrame([_row(history, by_run.get(history.attrs["name"])) for history in histories])
+
+
+def write(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
+    """Write the table to a CSV, a Markdown and an HTML file."""
+    csv, markdown, html = paths
+    files.write_text(csv, rows.to_csv(index=False, lineterminator="\n"))
+    shown = rows.map(_shown)
+    files.write_text(markdown, f"{shown.to_markdown(index=False)}\n\n{_NOTE}\n")
+    files.write_text(html, _PAGE.format(table=shown.to_html(index=False, border=0), note=_NOTE))
+
+
+def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
+    last = history.isel(epoch=-1)
+    spec = json.loads(history.attrs["spec"])
+    row: dict[str, object] = {
+        "run": history.attrs["name"],
+        "network": spec["network"],
+        "parameters": history.attrs["parameters"],
+        "epochs": "adopted" if spec["weights"] else spec["epochs"],
+        "train loss": float(last.train_loss),
+        "train accuracy (%)": 100 * float(last.train_accuracy),
+    }
+    if "test_loss" in last:
+        images = int(history.attrs["test_images"])
+        wrong = round((1 - float(last.test_accuracy)) * images)
+        low, high = geometry.wilson(wrong, images)
+        row |= {
+            "test loss": float(last.test_loss),
+            "test error (%)": 100 * wrong / images,
+            "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
+        }
+    if surface is not None:
+        loss = surface.train_loss
+        finite = loss.where(np.isfinite(loss))
+        row |= {
+            "plane": surface.attrs["plane"],
+            "loss at the centre": geometry.centre(surface, "train_loss"),
+            "lowest loss": float(finite.min()),
+            "highest loss": float(finite.max()),
+            "points not finite": geometry.non_finite(surface),
+            "findings": "; ".join(finding.label for finding in geometry.findings(surface, last)),
+        }
+    return row
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.3g}" if abs(value) < 10 else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+_NOTE = (
+    "Losses: mean cross-entropy in eval mode on un-augmented images, natural logarithm; at the centre and over the plane on "
+    "the images the plane declares, else on the whole split. Weights are those of the last epoch. Intervals are Wilson's."
+)
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Summary</title><style>
+body {{ font: 14px sans-serif; margin: 1em; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: 0.3em 0.7em; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }}
+th {{ border-bottom: 2px solid #444; }}
+td {{ font-variant-numeric: tabular-nums; }}
+</style></head><body>
+{table}
+<p>{note}</p>
+</body></html>
+"""

@@ -1,0 +1,75 @@
+"""Arithmetic on weights: dictionaries from parameter and buffer names to tensors."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from landscape.errors import InputError
+
+Weights = dict[str, Tensor]
+
+
+def displace(theta: Weights, d1: Weights, a: float, d2: Weights | None = None, b: float = 0.0) -> Weights:
+    """theta + a d1 + b d2 (Li et al. 2018, section 2), over the keys of `d1`; other tensors of `theta` stay.
+
+    Two additions from the centre in this order, so that a point has the same bits wherever it is computed.
+
+    Raises:
+        InputError: if a direction has a tensor that `theta` lacks, or of another shape.
+    """
+    moved = dict(theta)
+    for direction in (d1, d2) if d2 is not None else (d1,):
+        check_fit(direction, {name: theta[name] for name in direction if name in theta})
+    for name, step in d1.items():
+        moved[name] = torch.add(theta[name], step, alpha=a)
+    for name, step in (d2 or {}).items():
+        moved[name] = moved[name] + b * step if name not in d1 else moved[name].add_(step, alpha=b)
+    return moved
+
+
+def difference(x: Weights, y: Weights) -> Weights:
+    """x - y of the floating-point tensors.
+
+    Raises:
+        InputError: if the two have different keys or shapes.
+    """
+    check_fit(x, y)
+    return {name: x[name] - y[name] for name in x if x[name].is_floating_point()}
+
+
+def dot(x: Weights, y: Weights) -> float:
+    """The inner product over all tensors, in float64.
+
+    Raises:
+        InputError: if the two have different keys or shapes.
+    """
+    check_fit(x, y)
+    return sum(float(torch.sum(x[name].double() * y[name].double())) for name in x)
+
+
+def norm(x: Weights) -> float:
+    """The Euclidean norm over all tensors, in float64."""
+    return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in x.values()))
+
+
+def cosine(x: Weights, y: Weights) -> float:
+    """The cosine of the angle between two directions; NaN if one of them is zero."""
+    lengths = norm(x) * norm(y)
+    return dot(x, y) / lengths if lengths else math.nan
+
+
+def check_fit(x: Weights, y: Weights) -> None:
+    """
+    Raises:
+        InputError: naming each tensor that only one of the two has, or that differs in shape.
+    """
+    problems = [f"{name} is in the first only" for name in x if name not in y]
+    problems += [f"{name} is in the second only" for name in y if name not in x]
+    problems += [
+        f"{name} has shape {tuple(x[name].shape)} in the first and {tuple(y[name].shape)} in the second"
+        for name in x
+        if name in y and x[name].shape != y[name].shape
+    ]
+    if problems:
+        raise InputError(["the weights do not fit each other:", *problems])

@@ -1,0 +1,53 @@
+"""The experiment, and the questions rules ask of it."""
+
+import os
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+from landscape.config import jobs, specs
+from landscape.config.preflight import preflight
+from landscape.errors import InputError
+
+try:
+    EXPERIMENT, CHECKED = preflight(config, thorough=workflow.is_main_process)
+except InputError as error:
+    raise WorkflowError("the configuration cannot be used:", *error.problems)
+
+# The verbs of this installation, also where its environment is not activated.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+
+RESULTS = EXPERIMENT.results
+IMAGE = EXPERIMENT.container or "docker://ghcr.io/landscape-project/landscape:0.1.0"
+
+
+wildcard_constraints:
+    data=jobs.NAME,
+    run=jobs.NAME,
+    state=jobs.STATE,
+    plane=jobs.NAME,
+    figure=jobs.NAME,
+
+
+def ask(question, *wildcards):
+    """A function of wildcards that puts `question` (of `jobs` or `specs`) to the experiment.
+
+    A refusal becomes the error that Snakemake prints without a traceback.
+    """
+
+    def answer(given):
+        try:
+            return question(EXPERIMENT, *(given[name] for name in wildcards))
+        except InputError as error:
+            raise WorkflowError(*error.problems)
+
+    return answer
+
+
+def grown(question, *wildcards):
+    """Like `ask`, for an amount of memory: half as much again with each further attempt."""
+
+    def answer(given, attempt):
+        return int(ask(question, *wildcards)(given) * (1 + attempt) / 2)
+
+    return answer

@@ -1,0 +1,54 @@
+ADOPTED = (
+    "|".join(re.escape(name) for name, run in EXPERIMENT.runs.items() if run.adopted)
+    or "(?!)"
+)
+
+
+rule train:
+    """Train a network. Interrupted, it goes on from its last epoch, kept in the undeclared folder .work."""
+    input:
+        code=ask(jobs.code_files, "run"),
+        data=ask(jobs.data_file, "run"),
+    output:
+        weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
+        history=f"{RESULTS}/runs/{{run}}/history.nc",
+        epochs=f"{RESULTS}/runs/{{run}}/epochs.safetensors",
+    log:
+        f"{RESULTS}/logs/train/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{run}}.tsv"
+    wildcard_constraints:
+        run=f"(?!({ADOPTED})/){jobs.NAME}",
+    threads: ask(jobs.threads, "run")
+    resources:
+        mem_mb=grown(jobs.memory, "run"),
+        slot=1,
+    params:
+        spec=ask(specs.of_run, "run"),
+    shell:
+        "landscape train --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q}"
+        " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"
+
+
+rule adopt:
+    """Check weights made elsewhere and take them in."""
+    input:
+        code=ask(jobs.code_files, "run"),
+        data=ask(jobs.data_file, "run"),
+        weights=ask(jobs.adopted_file, "run"),
+    output:
+        weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
+        history=f"{RESULTS}/runs/{{run}}/history.nc",
+        epochs=f"{RESULTS}/runs/{{run}}/epochs.safetensors",
+    log:
+        f"{RESULTS}/logs/adopt/{{run}}.log",
+    wildcard_constraints:
+        run=ADOPTED,
+    resources:
+        mem_mb=grown(jobs.memory, "run"),
+        slot=1,
+    params:
+        spec=ask(specs.of_run, "run"),
+    shell:
+        "landscape adopt --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --weights {input.weights:q}"
+        " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"
