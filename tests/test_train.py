@@ -375,19 +375,19 @@ def test_a_finished_run_is_only_read(uninterrupted: tuple[Run, train.Trained], t
 KILLED = a_run(epochs=30, augment=["crop"], keep=3)
 
 
-def train_slowly(work: Path) -> None:
+def train_slowly(work: str) -> None:
     def slow(network: nn.Module, split: Split) -> tuple[float, float]:
         time.sleep(0.02)
         return evaluate(network, split)
 
-    train.train(KILLED, a_network(), a_data_set(), work, "x", slow)
+    train.train(KILLED, a_network(), a_data_set(), Path(work), "x", slow)
 
 
 def test_killed_it_ends_the_same(tmp_path: Path) -> None:
     whole = train.train(KILLED, a_network(), a_data_set(), tmp_path / "whole", "x", evaluate)
     work = tmp_path / "killed"
-    script = "import sys, pathlib, test_train; test_train.train_slowly(pathlib.Path(sys.argv[1]))"
-    child = subprocess.Popen([sys.executable, "-c", script, str(work)], cwd=Path(__file__).parent)
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import test_train; test_train.train_slowly(sys.argv[2])"
+    child = subprocess.Popen([sys.executable, "-c", script, str(Path(__file__).parent), str(work)])
     try:
         deadline = time.monotonic() + 60
         while not (work / "006.safetensors").exists() and child.poll() is None and time.monotonic() < deadline:

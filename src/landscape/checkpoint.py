@@ -23,8 +23,13 @@ _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
 
 
 def write(path: str | Path, weights: Weights, header: Mapping[str, Any]) -> None:
-    """Write tensors with a header of JSON values."""
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+    """Write tensors with a header of JSON values. Tensors that share memory are written one by one."""
+    tensors: Weights = {}
+    seen: set[int] = set()
+    for name, tensor in weights.items():
+        plain = tensor.detach().cpu().contiguous()
+        tensors[name] = plain.clone() if plain.untyped_storage().data_ptr() in seen else plain
+        seen.add(plain.untyped_storage().data_ptr())
     with replacing(path) as temporary:
         save_file(tensors, temporary, {_HEADER: json.dumps(header, sort_keys=True)})
 

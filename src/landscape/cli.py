@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape.config import Run
+    from landscape.data import DataSet
 
 _log = logging.getLogger(__name__)
 
@@ -70,9 +71,10 @@ def _train(options: argparse.Namespace) -> None:
     network = _network(run, dataset.shape, dataset.classes)
     weights, history, epochs = (Path(path) for path in options.output)
     inputs = {"data_hash": _hash(options.data), "code_hash": [_hash(path) for path in _code(run)]}
-    header = _header(options.name, run, text, "train", images=dataset.shape, classes=dataset.classes, seed=run.seed, **inputs)
+    made_with = {"landscape": landscape.__version__, "torch": files.versions()["torch"], "device": _device_name(_device())}
+    header = _header(options.name, run, text, "train", **_facts(network, dataset), seed=run.seed, **inputs)
     work = weights.parent / ".work"
-    identity = hashlib.sha256(json.dumps([text, inputs, landscape.__version__]).encode()).hexdigest()
+    identity = hashlib.sha256(json.dumps([text, inputs, made_with]).encode()).hexdigest()
     finished = work / f"finished-{identity[:16]}"
     if _linked(sorted(finished.glob("*")), [weights, history, epochs]):
         _log.info("this training had finished before; its files are put back")
@@ -100,7 +102,7 @@ def _adopt(options: argparse.Namespace) -> None:
     network.load_state_dict(theta, strict=False)
     weights, history, epochs = (Path(path) for path in options.output)
     inputs = {"data_hash": _hash(options.data), "weights_hash": _hash(options.weights)}
-    header = _header(options.name, run, text, "adopt", images=dataset.shape, classes=dataset.classes, **inputs)
+    header = _header(options.name, run, text, "adopt", **_facts(network, dataset), **inputs)
     row = train.history_of(network, dataset, surface.loss_and_accuracy)
     files.write_dataset(row.assign_attrs(_attributes(header)), history)
     checkpoint.write_epochs(epochs, {}, header)
@@ -214,6 +216,12 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(problems)
 
 
+def _schema(options: argparse.Namespace) -> None:
+    from landscape.config.schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")
+
+
 def _network(run: "Run", shape: tuple[int, int, int], classes: int) -> "nn.Module":
     from landscape import networks
 
@@ -234,6 +242,17 @@ def _rebuild(header: dict[str, Any], device: str) -> "nn.Module":
         classes=header["classes"],
         device=device,
     )
+
+
+def _facts(network: "nn.Module", dataset: "DataSet") -> dict[str, Any]:
+    """What the files of a run say of its network and data, so that both can be rebuilt and counted."""
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "images": dataset.shape,
+        "classes": dataset.classes,
+        "train_images": len(dataset.train.labels),
+        "test_images": len(dataset.test.labels) if dataset.test else None,
+    }
 
 
 def _code(run: "Run") -> list[Path]:
@@ -386,6 +405,8 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="check a configuration, networks and files included")
     check.set_defaults(function=_check)
     check.add_argument("config")
+    schema = verbs.add_parser("schema", help="print the JSON schema of configurations, for editors")
+    schema.set_defaults(function=_schema)
     run = verbs.add_parser(
         "run", help="run the workflow: landscape run CONFIG [snakemake options]", description="Every further option goes to Snakemake."
     )

@@ -37,6 +37,8 @@ def run(config: str, options: Sequence[str]) -> int:
         if alive := _at_work():
             raise InputError(f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive))
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--configfile", config]
+        if not Path("profiles/default").is_dir():
+            command += ["--workflow-profile", str(_profile())]
         if any((_STATE / "locks").glob("*")):
             _log.info("a Snakemake was killed here and left its lock; nobody is at work, so it is removed")
             subprocess.run([*command, "--unlock", "--quiet"], check=True, stderr=subprocess.DEVNULL)
@@ -56,6 +58,12 @@ def snakefile() -> Path:
         if path.is_file():
             return path
     raise InputError(f"no Snakefile beside {here}; the installation is incomplete")
+
+
+def _profile() -> Path:
+    """The profile for one machine, which Snakemake finds by itself only in the root of a checkout."""
+    beside = snakefile().parent
+    return next(path for path in (beside / "profiles/default", beside.parent / "profiles/default") if path.is_dir())
 
 
 def _at_work() -> list[str]:

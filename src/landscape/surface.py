@@ -16,7 +16,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from landscape.config import Plane
-from landscape.data import DataSet, Split, subset
+from landscape.data import DataSet, Split, memory_format, subset
 from landscape.directions import Directions
 from landscape.errors import InputError
 from landscape.progress import progress
@@ -202,7 +202,7 @@ class _Movable:
         self.device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.network.load_state_dict(theta, strict=True)
-        self.channels_last = shape[1] * shape[2] >= 32 * 32  # of smaller images the plain layout is as fast (measured)
+        self.channels_last = memory_format(shape) is torch.channels_last
         tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
         parameters = [name for name, _ in self.network.named_parameters()]
         moving = parameters + [name for name in tensors if name not in parameters and any(name in d for d in directions.values())]

@@ -6,8 +6,8 @@ Paths are relative to the `results` folder's prefix, which every function puts i
 from pathlib import Path
 
 from landscape.config import code
-from landscape.config.read import impossible, plane, state
-from landscape.config.schema import Experiment, Run, Training
+from landscape.config.read import figure, impossible, plane, run, state
+from landscape.config.schema import Experiment, Training
 from landscape.errors import InputError, one_of
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
@@ -18,12 +18,6 @@ POINTS_TIMES_IMAGES = 20_000_000
 _IMAGES = {"digits": 1_797, "cifar10": 60_000, "cifar100": 60_000}
 _BYTES = {"digits": 8 * 8, "cifar10": 3 * 32 * 32, "cifar100": 3 * 32 * 32}
 _UNKNOWN_IMAGES, _UNKNOWN_BYTES = 60_000, 3 * 32 * 32
-
-
-def run(experiment: Experiment, name: str) -> Run:
-    if name not in experiment.runs:
-        raise InputError(f"there is no run {name!r}; the runs are {one_of(experiment.runs)}")
-    return experiment.runs[name]
 
 
 def source_files(experiment: Experiment, name: str) -> list[str]:
@@ -118,20 +112,20 @@ def memory(experiment: Experiment, at: str) -> int:
 
 
 def surfaces_of_figure(experiment: Experiment, name: str) -> list[str]:
-    figure = experiment.figures[name]
-    if isinstance(figure, Training):
+    drawn = figure(experiment, name)
+    if isinstance(drawn, Training):
         return []
-    return [f"{experiment.results}/surfaces/{at}/{figure.plane}.nc" for at in figure.runs]
+    return [f"{experiment.results}/surfaces/{at}/{drawn.plane}.nc" for at in drawn.runs]
 
 
 def histories_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [history_file(experiment, at) for at in experiment.figures[name].runs]
+    return [history_file(experiment, at) for at in figure(experiment, name).runs]
 
 
 def group_of_figure(experiment: Experiment, name: str) -> str:
     """The heading under which the report files a figure."""
-    figure = experiment.figures[name]
-    return figure.group or {"contours": "Contours", "surfaces": "Surfaces", "lines": "Lines", "training": "Training"}[figure.draw]
+    drawn = figure(experiment, name)
+    return drawn.group or drawn.draw.capitalize()
 
 
 def surfaces_of_summary(experiment: Experiment) -> list[str]:

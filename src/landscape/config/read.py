@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from landscape.config import code
 from landscape.config.expand import numbers, select, sweep
-from landscape.config.schema import NAME, SECTIONS, Contours, Experiment, Figure, Lines, Plane, Run, Summary, Surfaces
+from landscape.config.schema import NAME, SECTIONS, Contours, Experiment, Figure, Lines, Plane, Run, Surfaces
 from landscape.errors import InputError, one_of
 
 _PLURAL = {"data": "data sets"}
@@ -85,27 +85,38 @@ def state(experiment: Experiment, text: str) -> State:
         InputError: if there is no such run, or it does not keep that epoch.
     """
     match = _STATE.fullmatch(text)
-    if not match or match["run"] not in experiment.runs:
-        name = match["run"] if match else text
-        raise InputError(f"there is no run {name!r}; the runs are {one_of(experiment.runs)}")
-    if match["epoch"] is None:
-        return State(match["run"])
-    run, epoch = experiment.runs[match["run"]], int(match["epoch"])
-    if run.adopted:
+    found = run(experiment, match["run"] if match else text)
+    if not match or match["epoch"] is None:
+        return State(text)
+    epoch = int(match["epoch"])
+    if found.adopted:
         raise InputError(f"{text} cannot be had: the run {match['run']} is adopted, so it has no epochs")
-    if not run.keeps(epoch):
-        kept = [f"{e:03d}" for e in range(run.epochs + 1) if run.keeps(e)]
+    if not found.keeps(epoch):
+        kept = [f"{e:03d}" for e in range(found.epochs + 1) if found.keeps(e)]
         raise InputError(
-            f"{text} cannot be had: the run {match['run']} has keep: {run.keep} of {run.epochs} epochs, so its kept epochs are "
+            f"{text} cannot be had: the run {match['run']} has keep: {found.keep} of {found.epochs} epochs, so its kept epochs are "
             + one_of(kept)
         )
     return State(match["run"], epoch)
+
+
+def run(experiment: Experiment, name: str) -> Run:
+    """Raises: InputError if there is none of that name; so do `plane` and `figure`."""
+    if name not in experiment.runs:
+        raise InputError(f"there is no run {name!r}; the runs are {one_of(experiment.runs)}")
+    return experiment.runs[name]
 
 
 def plane(experiment: Experiment, name: str) -> Plane:
     if name not in experiment.planes:
         raise InputError(f"there is no plane {name!r}; the planes are {one_of(experiment.planes)}")
     return experiment.planes[name]
+
+
+def figure(experiment: Experiment, name: str) -> Figure:
+    if name not in experiment.figures:
+        raise InputError(f"there is no figure {name!r}; the figures are {one_of(experiment.figures)}")
+    return experiment.figures[name]
 
 
 def impossible(experiment: Experiment, at: str, plane_name: str) -> str | None:
@@ -306,6 +317,3 @@ _DRAWN = {model.model_fields["draw"].annotation.__args__[0]: model for model in 
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-__all__ = ["State", "Summary", "impossible", "plane", "read", "resolve", "state"]

@@ -286,3 +286,15 @@ class Experiment(Section):
 
 
 SECTIONS: Mapping[str, Any] = {"data": Data, "runs": Run, "planes": Plane, "figures": Figure}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a configuration, for editors; `sweep`, which is expanded before validation, included."""
+    schema = Experiment.model_json_schema()
+    for section in ("Run", "Plane"):
+        schema["$defs"][section]["properties"]["sweep"] = {
+            "type": "object",
+            "description": "lists of values by key; one entry for every combination, named by {key} in the entry's name",
+            "additionalProperties": {"type": "array", "minItems": 1},
+        }
+    return schema

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from landscape.config.read import impossible, plane, read, state
+from landscape.config.read import figure, impossible, plane, read, run
 from landscape.config.schema import SECTIONS, Experiment, Figure, Run, Section
 from landscape.errors import InputError, one_of
 
@@ -29,8 +29,8 @@ def of_data(experiment: Experiment, name: str) -> str:
 
 def of_run(experiment: Experiment, name: str) -> str:
     """The run, whose epochs kept beside it are part of its files; the data set is an input."""
-    run = experiment.runs[name]
-    return dumps("adopt" if run.adopted else "train", _stated(run))
+    found = run(experiment, name)
+    return dumps("adopt" if found.adopted else "train", _stated(found))
 
 
 def of_directions(experiment: Experiment, at: str, plane_name: str) -> str:
@@ -50,7 +50,7 @@ def of_surface(experiment: Experiment, at: str, plane_name: str) -> str:
 
 
 def of_figure(experiment: Experiment, name: str) -> str:
-    return dumps("figure", _stated(experiment.figures[name]))
+    return dumps("figure", _stated(figure(experiment, name)))
 
 
 def of_summary(experiment: Experiment) -> str:

@@ -1,6 +1,7 @@
 """Level lines of a loss over a plane (Li et al. 2018, Figures 5 and 6)."""
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -11,14 +12,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.contour import QuadContourSet
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from landscape import geometry
 from landscape.config.schema import Contours
 from landscape.errors import InputError
 from landscape.figures import style, words
 from landscape.figures.drawing import Drawing, Member
-from landscape.figures.panels import NOTE, Panels, default_columns, lay_out
+from landscape.figures.panels import NOTE, Panels, default_columns, few_ticks, lay_out, plain_ticks
 
 LEVELS = {
     "log": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
@@ -27,6 +27,7 @@ LEVELS = {
 _THICK = (0.1, 1.0)
 _LABELLED = (0.1, 1.0, 10.0)
 _FILL = np.logspace(-2, 2, 41)
+HATCH = 10 * "/"
 _SIDE = 1.3  # inches, of a panel
 
 
@@ -47,8 +48,8 @@ def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
         columns=columns,
         width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
         panel=_size(first, columns),
-        margins=(0.5, 0.12) if columns > 1 else (0.6, 0.25),
-        foot=0.52,
+        margins=(0.5, 0.25 if columns == 3 else 0.12) if columns > 1 else (0.6, 0.45),
+        foot=0.56,
         labels=(words.axis(first, "alpha"), words.axis(first, "beta")),
         heading=spec.title,
     )
@@ -62,26 +63,29 @@ def contour(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[fl
     """Level lines of `variable` on a pale fill, its centre marked; where it is not finite, white with grey hatching."""
     z = surface[variable].transpose("beta", "alpha")  # matplotlib wants (y, x)
     alpha, beta = z.alpha.values, z.beta.values
-    loss = np.ma.masked_invalid(z.values).clip(1e-9)  # a logarithm needs more than 0
+    loss = drawable(z.values)
     if loss.mask.any():
         corner, sides = (alpha[0], beta[0]), (np.ptp(alpha), np.ptp(beta))
-        ax.add_patch(Rectangle(corner, *sides, facecolor="white", edgecolor="0.6", hatch="//////", linewidth=0, zorder=0))
-    colours = {"norm": style.norm(), "zorder": 1}
-    fill = ax.contourf(alpha, beta, loss, _FILL, cmap=style.PALE_MAP, extend="both", **colours)
+        ax.add_patch(Rectangle(corner, *sides, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0))
+    fill = ax.contourf(alpha, beta, loss, _FILL, cmap=style.PALE_MAP, norm=style.norm(), extend="both", zorder=1)
     fill.set_rasterized(True)
     widths = [1.4 if _is_in(level, _THICK) else 0.6 for level in levels]
-    lines = ax.contour(alpha, beta, loss, levels, cmap=style.DEEP_MAP, linewidths=widths, **colours | {"zorder": 2})
-    ax.contour(
-        alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="dashed", linewidths=0.8, zorder=3
-    )
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
+        lines = ax.contour(alpha, beta, loss, levels, cmap=style.DEEP_MAP, linewidths=widths, norm=style.norm(), zorder=2)
+        ax.contour(alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, zorder=3)
     ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
     for ticks in (ax.xaxis, ax.yaxis):
-        ticks.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+        ticks.set_major_locator(few_ticks())
+        ticks.set_major_formatter(plain_ticks())
     ax.spines[:].set_visible(True)
     _mark_centre(ax)
     _label_levels(ax, lines)
     return lines
+
+
+def drawable(loss: np.ndarray) -> np.ma.MaskedArray:
+    """The finite values, above 0 for the logarithm."""
+    return np.ma.masked_invalid(loss).clip(1e-9)
 
 
 def require_plane(surface: xr.Dataset, kind: str) -> None:
@@ -124,7 +128,7 @@ def _size(surface: xr.Dataset, columns: int) -> tuple[float, float]:
     else:
         width = style.COLUMN_WIDTH if columns == 2 else style.TEXT_WIDTH
         side = min(_SIDE, (width - 0.62 - 0.12 * (columns - 1)) / columns)
-    ratio = float(np.ptp(surface.beta)) / float(np.ptp(surface.alpha))
+    ratio = float(np.ptp(surface.beta.values)) / float(np.ptp(surface.alpha.values))
     return side, side * min(max(ratio, 0.5), 2.0)
 
 
@@ -140,16 +144,17 @@ def _label_levels(ax: Axes, lines: QuadContourSet) -> None:
     scale = box / (np.array([ax.get_xlim()[1], ax.get_ylim()[1]]) - corner)
     taken = [-corner * scale]  # inches from the lower left
     margin = np.array([0.16, 0.1])
+    wide = np.array([1.8, 1.0])  # a label is wider than high, so its neighbours may be nearer above than beside it
     for level, segments in zip(lines.levels, lines.allsegs, strict=True):
         if not _is_in(level, labelled(lines.levels)) or not segments:
             continue
         longest = max(((segment - corner) * scale for segment in segments), key=_length)
         inside = longest[((longest > margin) & (longest < box - margin)).all(axis=1)]
-        if not inside.size or np.ptp(longest, axis=0).max() < 0.3:
+        if not inside.size or np.ptp(longest, axis=0).max() < 0.2:
             continue
-        distance = np.min([np.hypot(*(inside - other).T) for other in taken], axis=0)
+        distance = np.min([np.hypot(*((inside - other) / wide).T) for other in taken], axis=0)
         best = int(distance.argmax())
-        if distance[best] < 0.14:
+        if distance[best] < 0.1:
             continue
         taken.append(inside[best])
         x, y = inside[best] / scale + corner

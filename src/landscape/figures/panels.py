@@ -1,13 +1,15 @@
 """Panels of one size in rows, with titles above, notes below and room at the foot; all lengths in inches."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 LABEL, NOTE = 8, 7  # points
 _LINE = {LABEL: 0.14, NOTE: 0.12}  # inches from line to line
@@ -72,14 +74,17 @@ def lay_out(
         labels: of the x and of the y axis, once for all panels.
     """
     w, h = panel
-    gap = (width - sum(margins) - columns * w) / (columns - 1) if columns > 1 else 0.0
-    room = w + (gap - 0.1 if columns > 1 else sum(margins) / 2)
+    left, right = margins
+    y_label = wrap(labels[1], h + 0.1 if len(titles) <= columns else math.inf, LABEL)
+    left += max(0, len(y_label) - 1) * _LINE[LABEL]
+    gap = (width - left - right - columns * w) / (columns - 1) if columns > 1 else 0.0
+    room = w + (min(gap - 0.08, 2 * right) if columns > 1 else min(left, right))
     rows = [range(start, min(start + columns, len(titles))) for start in range(0, len(titles), columns)]
     above = [wrap(title, room, LABEL) for title in titles]
     below = [[line for note in panel_notes for line in wrap(note, room, NOTE)] for panel_notes in notes]
-    across = margins[0], margins[0] + len(rows[-1]) * (w + gap) - gap
-    x_label = wrap(labels[0], max(across[1] - across[0], room), LABEL) if labels[0] else []
-    title_lines = wrap(heading, width - 2 * _EDGE, LABEL) if heading else []
+    across = left, left + len(rows[-1]) * (w + gap) - gap
+    x_label = wrap(labels[0], across[1] - across[0] + 2 * min(left, right), LABEL)
+    title_lines = wrap(heading or "", 0.9 * width, LABEL)
 
     depth = _EDGE + len(title_lines) * _LINE[LABEL] + (0.06 if title_lines else 0)
     tops, note_tops = [], []
@@ -87,7 +92,7 @@ def lay_out(
         depth += max(len(above[k]) for k in row) * _LINE[LABEL] + 0.03
         tops.append(depth)
         depth += h + (_TICKS if projection is None else 0) + (len(x_label) * _LINE[LABEL] if row is rows[-1] else 0)
-        note_tops.append(depth + 0.03)
+        note_tops.append(depth + 0.04)
         depth += max(len(below[k]) for k in row) * _LINE[NOTE] + 0.1
     height = depth + foot
 
@@ -95,9 +100,9 @@ def lay_out(
     axes = []
     for row, top, note_top in zip(rows, tops, note_tops, strict=True):
         for column, k in enumerate(row):
-            left = margins[0] + column * (w + gap)
-            ax = figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height), projection=projection)
-            middle = (left + w / 2) / width
+            start = left + column * (w + gap)
+            ax = figure.add_axes((start / width, 1 - (top + h) / height, w / width, h / height), projection=projection)
+            middle = (start + w / 2) / width
             at = {"ha": "center", "fontsize": LABEL, "parse_math": False}
             figure.text(middle, 1 - (top - 0.05) / height, "\n".join(above[k]), va="bottom", **at)
             figure.text(middle, 1 - note_top / height, "\n".join(below[k]), va="top", **(at | {"fontsize": NOTE}))
@@ -105,22 +110,24 @@ def lay_out(
     if title_lines:
         figure.suptitle("\n".join(title_lines), y=1 - _EDGE / height, va="top", parse_math=False, fontweight="bold")
     if x_label:
-        at_x = {"x": sum(across) / 2 / width, "y": 1 - (tops[-1] + h + _TICKS - 0.01) / height}
+        at_x = {"x": sum(across) / 2 / width, "y": 1 - (tops[-1] + h + _TICKS) / height}
         figure.supxlabel("\n".join(x_label), **at_x, va="top", fontsize=LABEL)
-    if labels[1]:
-        y_label = wrap(labels[1], max(tops[-1] + h - tops[0], room), LABEL)
-        at_y = {"x": (margins[0] - 0.31) / width, "y": 1 - (tops[0] + tops[-1] + h) / 2 / height}
-        figure.supylabel("\n".join(y_label), **at_y, ha="right", fontsize=LABEL)
+    if y_label:
+        at_y = {"x": (left - 0.33) / width, "y": 1 - (tops[0] + tops[-1] + h) / 2 / height}
+        figure.supylabel("\n".join(y_label), **at_y, ha="right", va="center", fontsize=LABEL)
     for k, ax in enumerate(axes):
         if projection is None and k % columns:
             ax.tick_params(labelleft=False)
-    return Panels(figure, axes, columns, margins[0], width - margins[1], foot)
+    return Panels(figure, axes, columns, left, width - right, foot)
 
 
 def wrap(text: str, width: float, size: float) -> list[str]:
-    """Break `text` into lines of at most `width` inches; names are broken at their hyphens, underscores and dots."""
+    """Break `text` into lines of at most `width` inches: at spaces, and words too long at hyphens, underscores, slashes.
+
+    A non-breaking space holds its neighbours together.
+    """
     lines = [""]
-    for word in text.split():
+    for word in text.split(" "):
         joined = f"{lines[-1]} {word}".lstrip()
         if _width(joined, size) <= width:
             lines[-1] = joined
@@ -131,14 +138,23 @@ def wrap(text: str, width: float, size: float) -> list[str]:
             if lines[-1] and _width(lines[-1] + piece, size) > width:
                 lines.append("")
             lines[-1] += piece
-    return lines
+    return [line for line in lines if line]
+
+
+def few_ticks(prune: Literal["both"] | None = None) -> MaxNLocator:
+    return MaxNLocator(4, steps=[1, 2, 5, 10], prune=prune)
+
+
+def plain_ticks() -> FuncFormatter:
+    """Numbers as short as they go: 1, not 1.00, beside 0.5."""
+    return FuncFormatter(lambda value, _: f"{round(value, 9):g}".replace("-", "\N{MINUS SIGN}"))
 
 
 def _pieces(word: str) -> list[str]:
     pieces = [""]
     for character in word:
         pieces[-1] += character
-        if character in "-_./@":
+        if character in "-_/":
             pieces.append("")
     return pieces
 

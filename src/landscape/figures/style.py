@@ -21,7 +21,7 @@ LOWEST, HIGHEST = 0.01, 100.0  # the ends of the colour scale of a loss
 
 _MAP = matplotlib.colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]
 LOSS_MAP = ListedColormap(_MAP, "loss")
-PALE_MAP = ListedColormap(0.5 + 0.5 * _MAP, "loss, pale")  # under level lines
+PALE_MAP = ListedColormap(0.55 + 0.45 * _MAP, "loss, pale")  # under level lines
 DEEP_MAP = ListedColormap(0.65 * _MAP, "loss, deep")  # level lines, to be seen on the pale one in grey too
 
 

@@ -12,6 +12,7 @@ import xarray as xr
 from landscape import geometry
 from landscape.figures.drawing import Member
 
+_HOLD = "\N{NO-BREAK SPACE}"
 NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
 
 
@@ -112,7 +113,7 @@ def error_of(accuracy: float, images: int) -> str:
     wrong = round((1 - accuracy) * images)
     digits = 2 if images >= 5000 else 1
     low, high = geometry.wilson(wrong, images)
-    return f"{100 * wrong / images:.{digits}f} % ({100 * low:.{digits}f} to {100 * high:.{digits}f})"
+    return f"{100 * wrong / images:.{digits}f}_% ({100 * low:.{digits}f}_to_{100 * high:.{digits}f})".replace("_", _HOLD)
 
 
 def escape(text: str) -> str:
@@ -131,7 +132,7 @@ def _seed(member: Member) -> list[str]:
 
 def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
     missing = max(geometry.non_finite(surface, variable) for variable in variables)
-    return f"{missing or 'no':,} of {surface[variables[0]].size:,} points not finite" if missing else "all points finite"
+    return f"{missing:,} of {surface[variables[0]].size:,} points not finite" if missing else "all points finite"
 
 
 def _directions(surface: xr.Dataset, seeds: Sequence[int]) -> str:

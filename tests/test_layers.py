@@ -1,0 +1,69 @@
+"""Imports point down only, and what reads configurations or draws never loads torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src/landscape"
+LAYERS = [
+    {"cli", "__main__"},
+    {"check", "launch", "summary"},
+    {"figures"},
+    {"geometry"},
+    {"surface", "train", "directions"},
+    {"networks", "data"},
+    {"checkpoint", "weights"},
+    {"files", "progress"},
+    {"config"},
+    {"errors"},
+]
+"""From the roof to the foundation. A module imports from its own layer or from below."""
+
+MAY_IMPORT_BESIDE = {("__main__", "cli"), ("surface", "directions"), ("checkpoint", "weights")}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of the package that a file imports, by their first name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            parts = node.module.split(".")
+            if parts == ["landscape"]:
+                found |= {alias.name for alias in node.names}
+            elif parts[0] == "landscape":
+                found.add(parts[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("landscape.")}
+    return found
+
+
+def layer_of(module: str) -> int:
+    return next(k for k, layer in enumerate(LAYERS) if module in layer)
+
+
+def test_imports_point_down() -> None:
+    seen = set()
+    for path in PACKAGE.rglob("*.py"):
+        module = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if module == "__init__":
+            continue
+        seen.add(module)
+        for imported in imports(path) - {module, "__version__"}:
+            lower = layer_of(imported) > layer_of(module)
+            assert lower or (module, imported) in MAY_IMPORT_BESIDE, f"{path.name} imports {imported}"
+    assert seen == set().union(*LAYERS), "LAYERS names every module"
+
+
+@pytest.mark.parametrize("module", ["config", "config.preflight", "config.jobs", "figures", "geometry", "files", "summary", "launch"])
+def test_without_torch(module: str) -> None:
+    code = f"import sys, landscape.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_drawing_and_reading_the_configuration_leave_torch_alone(tmp_path: Path) -> None:
+    config = PACKAGE.parents[1] / "config/default.yaml"
+    code = f"import sys; from landscape import config, figures; config.read({str(config)!r}); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,346 @@
+"""The workflow from the outside: what is made, what is remade, what is refused."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+from workflow import REPOSITORY, SMOKE, copied, jobs, landscape, run, snakemake, written
+
+from landscape import checkpoint, config, files
+
+RESULTS = "results/smoke"
+
+
+def changed(finished: Path, to: Path, change: Any) -> dict[str, set[str]]:
+    """The jobs that a change of the configuration brings to a folder where everything was made."""
+    folder = copied(finished, to / "folder")
+    content = yaml.safe_load(SMOKE.read_text())
+    change(content)
+    return jobs(snakemake(written(content, folder), "-n", folder=folder))
+
+
+def test_everything_named_is_made(finished: Path) -> None:
+    made = {str(path.relative_to(finished / RESULTS)) for path in (finished / RESULTS).rglob("*") if path.is_file()}
+    figures = config.read(SMOKE).figures
+    for figure in figures:
+        assert {f"figures/{figure}.{kind}" for kind in ("pdf", "png", "csv", "rst")} <= made
+    assert {"summary.csv", "summary.md", "summary.html", "config.yaml", "surfaces/small/contour/2of3.nc"} <= made
+    assert {"surfaces/small/contour.nc", "runs/small/epochs.safetensors", "directions/small@000/same.safetensors"} <= made
+    assert not [path for path in made if path.endswith(".tmp")]
+
+
+def test_again_there_is_nothing_to_do(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path / "folder")
+    assert "Nothing to be done" in landscape("run", "config.yaml", folder=folder)
+
+
+def test_stating_a_default_redoes_nothing(finished: Path, tmp_path: Path) -> None:
+    def change(content: Any) -> None:
+        content["runs"]["small"] |= {"momentum": 0.9, "seed": 0, "clip": None, "milestones": [2]}
+        content["planes"]["contour"] |= {"normalize": "filter", "batchnorm": "stored"}
+        content["figures"]["figure5"] |= {"levels": "log"}
+
+    assert changed(finished, tmp_path, change) == {}
+
+
+def test_a_new_run_adds_its_own_jobs_and_no_other(finished: Path, tmp_path: Path) -> None:
+    def change(content: Any) -> None:
+        content["runs"]["new"] = {"network": "vgg", "args": {"features": [8, "M"], "hidden": 8}, "data": "digits", "epochs": 1}
+        content["figures"]["training"]["runs"] = ["small", "noshort", "other"]
+
+    made = changed(finished, tmp_path, change)
+    assert made.pop("train") == {f"{RESULTS}/runs/new/{name}" for name in ("weights.safetensors", "history.nc", "epochs.safetensors")}
+    assert made.pop("directions") == {f"{RESULTS}/directions/new/contour.safetensors"}
+    assert made.pop("tile") == {f"{RESULTS}/surfaces/new/contour/{i}of3.nc" for i in (1, 2, 3)}
+    assert made.pop("merge") == {f"{RESULTS}/surfaces/new/contour.nc"}
+    assert made.keys() == {"summary", "configuration"}
+
+
+def test_a_new_run_redraws_what_names_it_by_a_pattern(finished: Path, tmp_path: Path) -> None:
+    def change(content: Any) -> None:
+        content["runs"]["new"] = {"network": "resnet", "args": {"depth": 14}, "data": "digits", "epochs": 1}
+
+    assert f"{RESULTS}/figures/training.pdf" in changed(finished, tmp_path, change)["figure"]
+
+
+def test_a_changed_level_redraws_one_figure_and_nothing_else(finished: Path, tmp_path: Path) -> None:
+    def change(content: Any) -> None:
+        content["figures"]["figure5"]["levels"] = "paper"
+
+    made = changed(finished, tmp_path, change)
+    assert made.pop("figure") == {f"{RESULTS}/figures/figure5.{kind}" for kind in ("pdf", "png", "csv", "rst")}
+    assert made.keys() == {"configuration"}
+
+
+def test_a_changed_learning_rate_redoes_that_run_and_what_hangs_on_it(finished: Path, tmp_path: Path) -> None:
+    def change(content: Any) -> None:
+        content["runs"]["noshort"]["learning_rate"] = 0.01
+
+    made = changed(finished, tmp_path, change)
+    assert all("/noshort/" in path for rule in ("train", "directions", "tile", "merge") for path in made[rule])
+    assert {path for path in made["figure"] if path.endswith(".pdf")} == {
+        f"{RESULTS}/figures/{name}.pdf" for name in ("figure1", "figure3", "figure5", "training")
+    }
+    assert "summary" in made and "dataset" not in made
+
+
+def test_what_a_changed_configuration_will_remake_is_said_before_any_job(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path / "folder")
+    content = yaml.safe_load(SMOKE.read_text())
+    content["figures"]["figure5"]["levels"] = "paper"
+    written(content, folder)
+    said = landscape("run", "config.yaml", f"{RESULTS}/config.yaml", folder=folder)
+    before, _, _ = said.partition("Building DAG of jobs")
+    assert "to be remade, because what the configuration says of it changed" in before
+    assert f"{RESULTS}/figures/figure5.pdf" in before and "figure1" not in before
+
+
+def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path / "folder")
+    pairs = [f"{RESULTS}/surfaces/{state}/{plane}.nc" for state in ("other", "small@002") for plane in ("line", "layer", "same")]
+    assert set(pairs) <= jobs(snakemake(SMOKE, "-n", *pairs, folder=folder))["merge"]
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("surfaces/other/towards.nc", "a line from other to itself has no direction"),
+        ("surfaces/noshort/towards.nc", "needs two states of one architecture"),
+        ("surfaces/nobody/line.nc", "there is no run 'nobody'; the runs are small, noshort, other"),
+        ("surfaces/small/nowhere.nc", "there is no plane 'nowhere'; the planes are contour, line"),
+        ("surfaces/noshort@001/line.nc", "has keep: none of 3 epochs"),
+        ("figures/figure7.pdf", "there is no figure 'figure7'; the figures are figure5"),
+        ("runs/nobody/weights.safetensors", "there is no run 'nobody'"),
+    ],
+)
+def test_an_impossible_target_is_an_error_with_its_reason(target: str, reason: str, finished: Path) -> None:
+    said = snakemake(SMOKE, "-n", f"{RESULTS}/{target}", folder=finished, expect=1)
+    assert reason in said
+    assert "Traceback" not in said
+
+
+def test_a_wrong_configuration_is_refused_whole_and_nothing_is_lost(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path / "folder")
+    before = {path: path.stat().st_mtime_ns for path in (folder / RESULTS).rglob("*")}
+    content = yaml.safe_load(SMOKE.read_text())
+    content["runs"]["small"]["network"] = "resnett"
+    content["planes"]["line"]["alpha"] = [1, -1, 5]
+    content["figures"]["figure5"]["runs"] = ["smal"]
+    written(content, folder)
+    for said in (landscape("run", "config.yaml", folder=folder, expect=2), snakemake(folder / "config.yaml", folder=folder, expect=1)):
+        assert "runs.small.network is 'resnett', which is not built in; allowed are" in said
+        assert "planes.line.alpha is [1, -1, 5]: first must be below last" in said
+        assert "figures.figure5.runs[0] is 'smal'; the runs are small, noshort, other" in said
+        assert "Traceback" not in said
+    assert before == {path: path.stat().st_mtime_ns for path in (folder / RESULTS).rglob("*")}
+
+
+def test_two_at_once_are_refused(finished: Path, tmp_path: Path) -> None:
+    import fcntl
+
+    folder = copied(finished, tmp_path / "folder")
+    with open(folder / ".snakemake/landscape.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another `landscape run` is at work" in landscape("run", "config.yaml", folder=folder, expect=2)
+
+
+def test_a_surface_says_what_it_is(finished: Path) -> None:
+    surface = files.read_dataset(finished / RESULTS / "surfaces/small@000/same.nc")
+    assert dict(surface.sizes) == {"alpha": 5, "beta": 5}
+    attrs = surface.attrs
+    assert (attrs["state"], attrs["run"], attrs["plane"], attrs["precision"]) == ("small@000", "small", "same", "fp32")
+    assert json.loads(attrs["spec"])["directions"] == "of"
+    assert json.loads(attrs["run_spec"])["network"] == "resnet"
+    assert {"torch", "landscape", "numpy"} <= json.loads(attrs["versions"]).keys()
+    assert attrs["train_images"] == attrs["test_images"] == 100
+    assert all(isinstance(value, str | int | float | np.integer | np.floating) for value in attrs.values())
+
+
+def test_the_centre_is_the_runs_recorded_loss(tmp_path: Path, finished: Path) -> None:
+    """On all images, through files and the command line."""
+    folder = copied(finished, tmp_path / "folder")
+    content = yaml.safe_load(SMOKE.read_text())
+    content["planes"]["whole"] = {"alpha": [-1, 1, 3], "seed": 1}
+    snakemake(written(content, folder), f"{RESULTS}/surfaces/small/whole.nc", f"{RESULTS}/surfaces/small@001/whole.nc", folder=folder)
+    history = files.read_dataset(folder / RESULTS / "runs/small/history.nc")
+    for state, epoch in (("small", 3), ("small@001", 1)):
+        centre = files.read_dataset(folder / RESULTS / f"surfaces/{state}/whole.nc").sel(alpha=0, beta=0)
+        for variable in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
+            assert float(centre[variable]) == float(history[variable].sel(epoch=epoch)), (state, variable)
+
+
+def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:
+    line = files.read_dataset(finished / RESULTS / "surfaces/small/towards.nc").squeeze("beta")
+    other = files.read_dataset(finished / RESULTS / "surfaces/other/line.nc") if (
+        finished / RESULTS / "surfaces/other/line.nc"
+    ).exists() else files.read_dataset(finished / RESULTS / "surfaces/other/contour.nc")
+    there = other.sel(alpha=0, beta=0)
+    assert float(line.train_loss.sel(alpha=1)) == pytest.approx(float(there.train_loss), rel=1e-4)
+    assert float(line.test_accuracy.sel(alpha=1)) == pytest.approx(float(there.test_accuracy), abs=0.011)
+
+
+STRANGER = '''
+"""A network of somebody else's, with what our own have not."""
+import torch
+from torch import nn
+
+from blocks import Scale
+
+
+class Net(nn.Module):
+    def __init__(self, hidden, num_classes):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, hidden, 3, padding=1), nn.GELU(), nn.GroupNorm(2, hidden), Scale())
+        self.token = nn.Parameter(torch.zeros(1, hidden))
+        self.head = nn.Linear(hidden, num_classes)
+
+    def forward(self, x):
+        x = self.body(x)
+        if x.mean() > 1e9:  # data-dependent control flow
+            x = x / 2
+        return self.head(x.mean((2, 3)) + self.token)
+
+
+def wide(hidden=6, *, num_classes):
+    return Net(hidden, num_classes)
+'''
+BLOCKS = """
+from torch import nn
+
+
+class Scale(nn.Module):
+    def forward(self, x):
+        return 2 * x
+"""
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A folder with a network, its weights and its data, none of them ours, and a configuration that names them."""
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "nets").mkdir()
+    (folder / "nets/mine.py").write_text(STRANGER)
+    (folder / "nets/blocks.py").write_text(BLOCKS)
+    rng = np.random.default_rng(0)
+    np.savez(
+        folder / "ours.npz",
+        train_images=rng.integers(0, 256, (30, 9, 7, 3), dtype=np.uint8),
+        train_labels=np.arange(30) % 5,
+        test_images=rng.integers(0, 256, (10, 9, 7, 3), dtype=np.uint8),
+        test_labels=np.arange(10) % 5,
+    )
+    sys.path.insert(0, str(folder / "nets"))
+    try:
+        namespace: dict[str, Any] = {}
+        exec(compile(STRANGER, "mine.py", "exec"), namespace)
+    finally:
+        sys.path.pop(0)
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        state = nn.DataParallel(namespace["wide"](num_classes=5)).state_dict()
+        torch.save({"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}}, folder / f"mine{seed}.pt")
+    run_entry = {"network": "nets/mine.py:wide", "data": "ours", "code": ["nets/blocks.py"]}
+    content: dict[str, Any] = {
+        "data": {"ours": {"source": "ours.npz"}},
+        "runs": {
+            "mine": {**run_entry, "weights": "mine0.pt"},
+            "twin": {**run_entry, "weights": "mine1.pt"},
+            "torchvisions": {"network": "torch.nn:Sequential", "data": "ours", "epochs": 1},
+        },
+        "planes": {
+            "contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 3]},
+            "towards": {"directions": "to", "run": "twin", "alpha": [0, 1, 3]},
+            "same": {"directions": "of", "run": "twin", "plane": "contour", "alpha": [-1, 1, 3]},
+        },
+        "figures": {"figure5": {"draw": "contours", "runs": ["mine", "twin"], "plane": "contour"}},
+        "summary": {"plane": "contour"},
+    }
+    del content["runs"]["torchvisions"]
+    return folder, content
+
+
+def test_a_strangers_network_and_weights_and_data_work_on_every_plane(stranger: tuple[Path, dict[str, Any]]) -> None:
+    folder, content = stranger
+    pairs = [f"results/surfaces/mine/{plane}.nc" for plane in content["planes"]]
+    snakemake(written(content, folder), "all", *pairs, folder=folder)
+    weights, header = checkpoint.read(folder / "results/runs/mine/weights.safetensors")
+    saved = torch.load(folder / "mine0.pt", weights_only=True)["state_dict"]
+    assert {f"module.{name}" for name in weights} == saved.keys()
+    assert all(torch.equal(weights[name], saved[f"module.{name}"]) for name in weights)
+    assert header["images"] == [3, 9, 7] and header["classes"] == 5
+    centre = files.read_dataset(folder / "results/surfaces/mine/contour.nc").sel(alpha=0, beta=0)
+    recorded = files.read_dataset(folder / "results/runs/mine/history.nc").isel(epoch=-1)
+    assert float(centre.train_loss) == float(recorded.train_loss)
+    assert float(centre.test_loss) == float(recorded.test_loss)
+
+
+def test_what_only_torch_can_see_is_said_before_any_job(stranger: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder = copied(stranger[0], tmp_path / "folder")
+    content = json.loads(json.dumps(stranger[1]))
+    shutil.rmtree(folder / "results", ignore_errors=True)
+    torch.save({"token": torch.zeros(1, 6), "head.weight": torch.zeros(4, 6), "more": torch.zeros(2)}, folder / "unfit.pt")
+    (folder / "cut.npz").write_bytes((folder / "ours.npz").read_bytes()[:900])
+    np.savez(folder / "short.npz", train_images=np.zeros((4, 8, 8), np.uint8), train_labels=np.zeros(3, int))
+    content["data"] |= {"cut": {"source": "cut.npz"}, "short": {"source": "short.npz"}}
+    content["runs"] |= {
+        "unfit": {**content["runs"]["mine"], "weights": "unfit.pt"},
+        "absent": {"network": "torch.nn:NoSuchThing", "data": "ours"},
+        "odd": {"network": "torch.nn:Linear", "data": "ours", "args": {"in_featuers": 3}},
+    }
+    for said in (
+        snakemake(written(content, folder), folder=folder, expect=1),
+        landscape("run", "config.yaml", folder=folder, expect=None),
+    ):
+        assert "runs.unfit.weights is 'unfit.pt', which does not fit nets/mine.py:wide: head.bias is missing, of shape (5,)" in said
+        assert "head.weight has shape (4, 6), and the network's has (5, 6)" in said
+        assert "more is not in the network" in said
+        assert "runs.absent.network: torch.nn:NoSuchThing: torch.nn has no function NoSuchThing" in said
+        assert "runs.odd.network: torch.nn:Linear(in_featuers=3) cannot be built" in said
+        assert "data.cut.source is 'cut.npz', which is not a whole .npz file" in said
+        assert "data.short.source is 'short.npz', which has 4 train_images and 3 train_labels" in said
+        assert "Traceback" not in said
+    assert not (folder / "results").exists()
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git tracks of the repository, as a newcomer has it."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("workflow", "config", "profiles", "slurm"):
+        source = REPOSITORY / name
+        if source.is_symlink():
+            (folder / name).symlink_to(source.readlink())
+        else:
+            shutil.copytree(source, folder / name)
+    return folder
+
+
+def test_the_slurm_profile_runs_exactly_the_paper(clone: Path) -> None:
+    said = run(sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", folder=clone)
+    trained = {Path(path).parent.name for path in jobs(said)["train"]}
+    assert trained == config.read(REPOSITORY / "config/paper.yaml").runs.keys()
+    assert all(path.startswith("results/paper/") for path in jobs(said)["train"])
+
+
+def test_without_a_configuration_the_embedded_experiment_is_meant(clone: Path) -> None:
+    said = run(sys.executable, "-m", "snakemake", "-n", folder=clone)
+    trained = {Path(path).parent.name for path in jobs(said)["train"]}
+    assert trained == config.read(REPOSITORY / "config/default.yaml").runs.keys()
+
+
+def test_a_users_own_configuration_is_not_mixed_with_the_embedded_one(clone: Path) -> None:
+    said = run(sys.executable, "-m", "snakemake", "-n", "--configfile", SMOKE, folder=clone)
+    assert {Path(path).parent.name for path in jobs(said)["train"]} == {"small", "noshort", "other"}
+
+
+def test_the_profiles_share_no_key() -> None:
+    default, slurm = (yaml.safe_load((REPOSITORY / f"profiles/{name}/config.yaml").read_text()) for name in ("default", "slurm"))
+    assert not default.keys() & slurm.keys()
+    assert (REPOSITORY / "slurm").resolve() == REPOSITORY / "profiles/slurm"
