@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from landscape import config
-from landscape.config import specs
+from landscape.config import preflight, specs
 from landscape.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -237,3 +237,13 @@ def test_a_wrong_spec_on_the_command_line(text: str) -> None:
 def test_a_spec_may_name_an_entry_of_a_file() -> None:
     plane, _ = specs.load(f"{REPOSITORY / 'config/default.yaml'}#planes.contour", "planes")
     assert plane.shape == (31, 31)
+
+
+@pytest.mark.parametrize("path", ["config/default.yaml", "config/paper.yaml", "tests/configs/smoke.yaml"])
+def test_the_resolved_configuration_is_a_configuration_of_the_same_experiment(path: str, tmp_path: Path) -> None:
+    content = yaml.safe_load((REPOSITORY / path).read_text())
+    (tmp_path / "resolved.yaml").write_text(yaml.safe_dump(preflight._in_full(config.resolve(content))))
+    first, again = config.resolve(content), config.read(tmp_path / "resolved.yaml")
+    assert [specs.of_run(first, name) for name in first.runs] == [specs.of_run(again, name) for name in first.runs]
+    assert [specs.of_figure(first, name) for name in first.figures] == [specs.of_figure(again, name) for name in first.figures]
+    assert first.results == again.results and first.summary == again.summary

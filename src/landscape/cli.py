@@ -148,7 +148,7 @@ def _tile(options: argparse.Namespace) -> None:
     dataset = data.read(options.data, device=device)
     network = _rebuild(origin, device=str(device))
     facts = dict(
-        spec=plane.model_dump(mode="json"),
+        spec=plane.in_full(),
         title=f"{_state(origin)} on {options.name}",
         state=_state(origin),
         run=origin["name"],
@@ -268,7 +268,7 @@ def _header(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dict[
 
     return {
         "name": name,
-        "spec": entry.model_dump(mode="json"),
+        "spec": entry.in_full(),
         "spec_hash": specs.digest(text),
         "stage": specs.STAGES[stage],
         **facts,

@@ -44,9 +44,21 @@ def guessing(surface: xr.Dataset) -> float:
     return math.log(surface.attrs["classes"])
 
 
+def centre_index(surface: xr.Dataset) -> tuple[int, int] | None:
+    """Place of (0, 0) on the grid, or None if it has no such point."""
+    index = []
+    for axis in ("alpha", "beta"):
+        x = np.abs(surface[axis].values)
+        k = int(x.argmin())
+        if x[k] > 1e-9 * _step(surface[axis].values):
+            return None
+        index.append(k)
+    return index[0], index[1]
+
+
 def centre(surface: xr.Dataset, variable: str) -> float:
     """Value of `variable` at (0, 0); NaN if the grid has no such point, or what was measured there is NaN."""
-    at = _centre_index(surface)
+    at = centre_index(surface)
     return math.nan if at is None else float(surface[variable].transpose("alpha", "beta").values[at])
 
 
@@ -89,7 +101,7 @@ def basin(surface: xr.Dataset, level: float, variable: str = "train_loss") -> np
 
     Neighbours share an edge. All False if there is no centre, or it lies above the level.
     """
-    at = _centre_index(surface)
+    at = centre_index(surface)
     values = surface[variable].transpose("alpha", "beta").values
     if at is None or not values[at] <= level:
         return np.zeros(values.shape, bool)
@@ -142,7 +154,11 @@ def _lower_point(surface: xr.Dataset, on_the_way: bool) -> Iterator[Finding]:
     if not drop > _LOWER * guessing(surface):
         return
     lowest = losses.isel(losses.argmin(...))
-    place = f"({float(lowest.alpha):.2g}, {float(lowest.beta):.2g})" if surface.sizes["beta"] > 1 else f"{float(lowest.alpha):.2g}"
+    place = (
+        f"({float(lowest.alpha):.2g}, {float(lowest.beta):.2g})"
+        if surface.sizes["beta"] > 1
+        else f"{float(lowest.alpha):.2g}"
+    )
     label = f"lowest at {place}: {drop:.2g} below the centre"
     if on_the_way:
         yield Finding(label, f"The lowest point lies at {place}, as it may for a state before the end of training.")
@@ -155,7 +171,7 @@ def _lower_point(surface: xr.Dataset, on_the_way: bool) -> Iterator[Finding]:
 
 
 def _small_ring(surface: xr.Dataset) -> Iterator[Finding]:
-    at = _centre_index(surface)
+    at = centre_index(surface)
     losses = surface.train_loss.transpose("alpha", "beta").values
     if at is None or not losses[at] < FIRST_LEVEL:
         return
@@ -205,17 +221,6 @@ def _crossing(x: np.ndarray, values: np.ndarray, level: float, order: range) -> 
             share = (level - values[k]) / (values[following] - values[k])
             return float(x[k] + share * (x[following] - x[k]))
     return float(x[order[-1]])
-
-
-def _centre_index(surface: xr.Dataset) -> tuple[int, int] | None:
-    index = []
-    for axis in ("alpha", "beta"):
-        x = np.abs(surface[axis].values)
-        k = int(x.argmin())
-        if x[k] > 1e-9 * _step(surface[axis].values):
-            return None
-        index.append(k)
-    return index[0], index[1]
 
 
 def _step(x: np.ndarray[Any, Any]) -> float:

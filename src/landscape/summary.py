@@ -37,7 +37,7 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
         "run": history.attrs["name"],
         "network": spec["network"],
         "parameters": history.attrs["parameters"],
-        "epochs": "adopted" if spec["weights"] else spec["epochs"],
+        "epochs": spec.get("epochs", "adopted"),
         "train loss": float(last.train_loss),
         "train accuracy (%)": 100 * float(last.train_accuracy),
     }

@@ -14,7 +14,7 @@ import yaml
 import landscape
 from landscape.config import jobs
 from landscape.config.read import resolve
-from landscape.config.schema import Experiment
+from landscape.config.schema import SECTIONS, Experiment
 from landscape.errors import InputError
 
 _CHECKED = Path(".snakemake/landscape")
@@ -31,7 +31,7 @@ def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment
         InputError: with every mistake found.
     """
     experiment = resolve(content)
-    resolved = yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    resolved = yaml.safe_dump(_in_full(experiment), sort_keys=False, allow_unicode=True)
     checked = _CHECKED / f"{_digest(resolved, experiment)}.yaml"
     if thorough and not checked.is_file():
         checked.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +43,17 @@ def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment
         finally:
             candidate.unlink(missing_ok=True)
     return experiment, str(checked)
+
+
+def _in_full(experiment: Experiment) -> dict[str, Any]:
+    """The configuration with sweeps expanded and defaults stated: a configuration again."""
+    content = experiment.model_dump(mode="json", exclude_none=True, include={"results", "container", "summary"})
+    for section in SECTIONS:
+        content[section] = {
+            name: {key: value for key, value in entry.in_full().items() if value is not None}
+            for name, entry in getattr(experiment, section).items()
+        }
+    return content
 
 
 def _check(config: Path) -> None:

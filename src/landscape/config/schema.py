@@ -18,6 +18,13 @@ MAX_EPOCHS = 999  # a state is written RUN@EPOCH with three digits
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, allow_inf_nan=False)
 
+    def in_full(self) -> dict[str, Any]:
+        """Every key that means something for this entry, defaults included; a valid entry again."""
+        return self.model_dump(mode="json", exclude=self._meaningless())
+
+    def _meaningless(self) -> set[str]:
+        return set()
+
 
 def _axis(value: Any) -> tuple[float, float, int]:
     if not isinstance(value, list | tuple) or len(value) != 3:
@@ -126,7 +133,7 @@ class Run(Section):
     def _normal_form(self) -> "Run":
         """Refuse training keys on an adopted run; make stated defaults equal to unstated ones."""
         if self.weights is not None:
-            extra = sorted(self.model_fields_set - ADOPTED_KEYS)
+            extra = sorted(self.model_fields_set & self._meaningless())
             if extra:
                 raise ValueError(f"an adopted run (it has weights) is not trained, so it takes no {', '.join(extra)}")
         if self.learning_rate == LEARNING_RATES[self.optimizer]:
@@ -137,6 +144,9 @@ class Run(Section):
             if self.milestones == _paper_milestones(self.epochs):
                 object.__setattr__(self, "milestones", None)
         return self
+
+    def _meaningless(self) -> set[str]:
+        return set(Run.model_fields) - _ADOPTED_KEYS if self.adopted else set()
 
     @property
     def adopted(self) -> bool:
@@ -158,7 +168,7 @@ class Run(Section):
         return self.keep == "all" or epoch % int(self.keep) == 0 or epoch == self.epochs
 
 
-ADOPTED_KEYS = {"network", "args", "data", "weights", "code", "seed"}
+_ADOPTED_KEYS = {"network", "args", "data", "weights", "code", "seed"}
 
 
 def _paper_milestones(epochs: int) -> tuple[int, ...]:
@@ -195,15 +205,16 @@ class Plane(Section):
                 raise ValueError(f"directions: {self.directions} needs the key {key}")
             if stated and key not in needs:
                 raise ValueError(f"directions: {self.directions} takes no {key}")
-        if self.directions != "random":
-            extra = sorted(self.model_fields_set & {"normalize", "seed"})
-            if extra:
-                raise ValueError(f"directions: {self.directions} takes no {', '.join(extra)}")
+        if extra := sorted(self.model_fields_set & self._meaningless()):
+            raise ValueError(f"directions: {self.directions} takes no {', '.join(extra)}")
         if self.directions == "to" and self.beta is not None:
             raise ValueError("directions: to makes a line, which takes no beta")
         if self.batchnorm == self._default_batchnorm:
             object.__setattr__(self, "batchnorm", None)
         return self
+
+    def _meaningless(self) -> set[str]:
+        return set() if self.directions == "random" else {"normalize", "seed"}
 
     @property
     def _default_batchnorm(self) -> Literal["stored", "interpolated"]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from landscape.config.read import figure, impossible, plane, read, run
 from landscape.config.schema import SECTIONS, Experiment, Figure, Run, Section
@@ -97,11 +97,6 @@ def load(text: str, section: str) -> tuple[Any, str]:
     if name not in entries:
         raise InputError(f"--spec names {section}.{name}; the {section} are {one_of(entries)}")
     return entries[name], json.dumps(_stated(entries[name]), sort_keys=True)
-
-
-def full(entry: BaseModel) -> str:
-    """Every field of an entry, defaults included, as JSON: what a file says of how it was made."""
-    return json.dumps(entry.model_dump(mode="json"), sort_keys=True)
 
 
 def _possible(experiment: Experiment, at: str, plane_name: str) -> None:

@@ -18,7 +18,7 @@ from landscape.config.schema import Contours
 from landscape.errors import InputError
 from landscape.figures import style, words
 from landscape.figures.drawing import Drawing, Member
-from landscape.figures.panels import NOTE, Panels, default_columns, few_ticks, lay_out, plain_ticks
+from landscape.figures.panels import NOTE, Panels, default_columns, few_ticks, fits, lay_out, plain_ticks
 
 LEVELS = {
     "log": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
@@ -42,15 +42,19 @@ def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
     levels = LEVELS[spec.levels] if isinstance(spec.levels, str) else spec.levels
     first = members[0].seen
     columns = spec.columns or default_columns(len(members))
+    side = _size(first, columns)
+    up = words.axis(first, "beta")
+    if not fits(up, side[1] * -(-len(members) // columns) + 0.2):
+        up = "beta (same unit)"
     panels = lay_out(
         [member.label for member in members],
         [_notes(member, spec.variable) for member in members],
         columns=columns,
         width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
-        panel=_size(first, columns),
+        panel=side,
         margins=(0.5, 0.25 if columns == 3 else 0.12) if columns > 1 else (0.6, 0.45),
-        foot=0.56,
-        labels=(words.axis(first, "alpha"), words.axis(first, "beta")),
+        foot=0.6,
+        labels=(words.axis(first, "alpha"), up),
         heading=spec.title,
     )
     for ax, member in zip(panels.axes, members, strict=True):
@@ -71,8 +75,12 @@ def contour(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[fl
     fill.set_rasterized(True)
     widths = [1.4 if _is_in(level, _THICK) else 0.6 for level in levels]
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
-        lines = ax.contour(alpha, beta, loss, levels, cmap=style.DEEP_MAP, linewidths=widths, norm=style.norm(), zorder=2)
-        ax.contour(alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, zorder=3)
+        lines = ax.contour(
+            alpha, beta, loss, levels, cmap=style.DEEP_MAP, linewidths=widths, norm=style.norm(), zorder=2
+        )
+        ax.contour(
+            alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, zorder=3
+        )
     ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
     for ticks in (ax.xaxis, ax.yaxis):
         ticks.set_major_locator(few_ticks())
@@ -127,7 +135,7 @@ def _size(surface: xr.Dataset, columns: int) -> tuple[float, float]:
         side = 2.2
     else:
         width = style.COLUMN_WIDTH if columns == 2 else style.TEXT_WIDTH
-        side = min(_SIDE, (width - 0.62 - 0.12 * (columns - 1)) / columns)
+        side = min(_SIDE, (width - 0.62 - 0.18 * (columns - 1)) / columns)
     ratio = float(np.ptp(surface.beta.values)) / float(np.ptp(surface.alpha.values))
     return side, side * min(max(ratio, 0.5), 2.0)
 
@@ -150,11 +158,11 @@ def _label_levels(ax: Axes, lines: QuadContourSet) -> None:
             continue
         longest = max(((segment - corner) * scale for segment in segments), key=_length)
         inside = longest[((longest > margin) & (longest < box - margin)).all(axis=1)]
-        if not inside.size or np.ptp(longest, axis=0).max() < 0.2:
+        if not inside.size or np.ptp(longest, axis=0).max() < 0.26:
             continue
         distance = np.min([np.hypot(*((inside - other) / wide).T) for other in taken], axis=0)
         best = int(distance.argmax())
-        if distance[best] < 0.1:
+        if distance[best] < 0.12:
             continue
         taken.append(inside[best])
         x, y = inside[best] / scale + corner
@@ -173,7 +181,7 @@ def _colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Se
     """Below the panels: the pale fill, the level lines in it, and the loss of guessing dashed."""
     width = min(3.0, panels.right - panels.left)
     middle = (panels.left + panels.right) / 2
-    ax = panels.add_axes(middle - width / 2, panels.foot - 0.18, width, 0.09)
+    ax = panels.add_axes(middle - width / 2, panels.foot - 0.24, width, 0.09)
     mappable = ScalarMappable(style.norm(), style.PALE_MAP)
     bar = panels.figure.colorbar(mappable, cax=ax, orientation="horizontal", extend="both", extendfrac=0.04)
     bar.solids.set_rasterized(True)

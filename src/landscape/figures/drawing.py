@@ -78,9 +78,7 @@ def members(states: Sequence[str], surfaces: Sequence[xr.Dataset], histories: Se
         there = [histories[k].attrs["name"], *([surfaces[k].attrs["run"]] if surfaces else [])]
         if other := [name for name in there if name != run]:
             raise InputError(f"state {k + 1} is {state}, and the file in its place is of {other[0]}")
-    return [
-        Member(state, surfaces[k] if surfaces else None, histories[k]) for k, state in enumerate(states)
-    ]
+    return [Member(state, surfaces[k] if surfaces else None, histories[k]) for k, state in enumerate(states)]
 
 
 def save(drawing: Drawing, pdf: Path) -> None:

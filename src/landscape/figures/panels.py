@@ -1,6 +1,5 @@
 """Panels of one size in rows, with titles above, notes below and room at the foot; all lengths in inches."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -75,8 +74,6 @@ def lay_out(
     """
     w, h = panel
     left, right = margins
-    y_label = wrap(labels[1], h + 0.1 if len(titles) <= columns else math.inf, LABEL)
-    left += max(0, len(y_label) - 1) * _LINE[LABEL]
     gap = (width - left - right - columns * w) / (columns - 1) if columns > 1 else 0.0
     room = w + (min(gap - 0.08, 2 * right) if columns > 1 else min(left, right))
     rows = [range(start, min(start + columns, len(titles))) for start in range(0, len(titles), columns)]
@@ -112,9 +109,9 @@ def lay_out(
     if x_label:
         at_x = {"x": sum(across) / 2 / width, "y": 1 - (tops[-1] + h + _TICKS) / height}
         figure.supxlabel("\n".join(x_label), **at_x, va="top", fontsize=LABEL)
-    if y_label:
+    if labels[1]:
         at_y = {"x": (left - 0.33) / width, "y": 1 - (tops[0] + tops[-1] + h) / 2 / height}
-        figure.supylabel("\n".join(y_label), **at_y, ha="right", va="center", fontsize=LABEL)
+        figure.supylabel(labels[1], **at_y, ha="right", va="center", fontsize=LABEL)
     for k, ax in enumerate(axes):
         if projection is None and k % columns:
             ax.tick_params(labelleft=False)
@@ -124,10 +121,10 @@ def lay_out(
 def wrap(text: str, width: float, size: float) -> list[str]:
     """Break `text` into lines of at most `width` inches: at spaces, and words too long at hyphens, underscores, slashes.
 
-    A non-breaking space holds its neighbours together.
+    A non-breaking space holds its neighbours together, as does the one before a percent sign.
     """
     lines = [""]
-    for word in text.split(" "):
+    for word in text.replace(" %", "\N{NO-BREAK SPACE}%").split(" "):
         joined = f"{lines[-1]} {word}".lstrip()
         if _width(joined, size) <= width:
             lines[-1] = joined
@@ -139,6 +136,10 @@ def wrap(text: str, width: float, size: float) -> list[str]:
                 lines.append("")
             lines[-1] += piece
     return [line for line in lines if line]
+
+
+def fits(text: str, width: float, size: float = LABEL) -> bool:
+    return _width(text, size) <= width
 
 
 def few_ticks(prune: Literal["both"] | None = None) -> MaxNLocator:

@@ -24,7 +24,7 @@ _ELEVATION, _AZIMUTH = 35, -60
 _BOX = (1.0, 1.0, 0.6)
 _UPSAMPLE = 4
 _FLOOR = 0.35  # of the height of the surface, below it: room to see the floor
-_AMBIENT = 0.35  # share of the light that comes from everywhere; level ground has its own colour
+_AMBIENT = 0.6  # share of the light that comes from everywhere; level ground has its own colour
 _LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 
@@ -43,8 +43,8 @@ def draw(spec: Surfaces, members: Sequence[Member]) -> Drawing:
         [words.notes(member, [spec.variable]) for member in members],
         columns=columns,
         width=style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH,
-        panel=(2.6, 2.1),
-        margins=(0.05, 0.2) if columns == 2 else (0.25, 0.4),
+        panel=(2.2, 2.2),
+        margins=(0.15, 0.5) if columns == 2 else (0.5, 0.55),
         foot=0.22,
         heading=spec.title,
         projection="3d",
@@ -53,7 +53,9 @@ def draw(spec: Surfaces, members: Sequence[Member]) -> Drawing:
     for ax, member in zip(panels.axes, members, strict=True):
         shaded_surface(ax, member.seen, variable=spec.variable, limits=limits)
     height = panels.figure.get_size_inches()[1]
-    panels.figure.text(0.5, 0.16 / height, f"alpha, beta: {words.unit(first)}", ha="center", va="center", fontsize=LABEL)
+    panels.figure.text(
+        0.5, 0.16 / height, f"alpha, beta: {words.unit(first)}", ha="center", va="center", fontsize=LABEL
+    )
     return Drawing(panels.figure, numbers(members, [spec.variable]), _caption(spec, members, limits))
 
 
@@ -87,7 +89,9 @@ def shaded_surface(ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple
     return collection
 
 
-def _polygons(x: np.ndarray, y: np.ndarray, z: np.ndarray, there: np.ndarray, heights: tuple[float, float, float]) -> Poly3DCollection:
+def _polygons(
+    x: np.ndarray, y: np.ndarray, z: np.ndarray, there: np.ndarray, heights: tuple[float, float, float]
+) -> Poly3DCollection:
     """One quadrilateral per cell, lit from the north-west; without those that touch a point that is not there."""
     low, high, floor = heights
     points = np.stack([*np.meshgrid(x, y, indexing="ij"), z], axis=-1)
@@ -120,10 +124,19 @@ def _floor(ax: Any, surface: xr.Dataset, variable: str, floor: float) -> None:
     at = {"zdir": "z", "offset": floor, "zorder": 1}
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
         ax.contour(alpha, beta, loss, _LEVELS, cmap=style.DEEP_MAP, norm=style.norm(), linewidths=0.5, **at)
-        ax.contour(alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, **at)
+        ax.contour(
+            alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, **at
+        )
     missing = np.argwhere(np.ma.getmaskarray(loss))
     ax.plot(
-        alpha[missing[:, 1]], beta[missing[:, 0]], np.full(len(missing), floor), "x", color="0.6", markersize=1.5, markeredgewidth=0.4, zorder=1
+        alpha[missing[:, 1]],
+        beta[missing[:, 0]],
+        np.full(len(missing), floor),
+        "x",
+        color="0.6",
+        markersize=1.5,
+        markeredgewidth=0.4,
+        zorder=1,
     )
 
 
@@ -153,7 +166,7 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
     ax.computed_zorder = False  # the floor, then the surface, then the pin
     ax.set_proj_type("ortho")
     ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    ax.set_box_aspect(_BOX, zoom=1.12)
+    ax.set_box_aspect(_BOX, zoom=1.04)
     ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=(floor, high))
     ax.set_xlabel("alpha", labelpad=-8)
     ax.set_ylabel("beta", labelpad=-7)
@@ -164,6 +177,7 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
     ax.tick_params(axis="z", pad=-1)
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_pane_color("white")
+        axis.pane.set_edgecolor("0.75")
         axis.line.set_linewidth(0.5)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(few_ticks(prune="both"))  # the two axes meet in a corner
@@ -172,7 +186,9 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
 
 def _upsample(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The bicubic spline through z(x, y), on a grid with four steps for one."""
-    fine_x, fine_y = (np.interp(np.linspace(0, v.size - 1, _UPSAMPLE * (v.size - 1) + 1), np.arange(v.size), v) for v in (x, y))
+    fine_x, fine_y = (
+        np.interp(np.linspace(0, v.size - 1, _UPSAMPLE * (v.size - 1) + 1), np.arange(v.size), v) for v in (x, y)
+    )
     spline = RectBivariateSpline(x, y, z, kx=min(3, x.size - 1), ky=min(3, y.size - 1))
     return fine_x, fine_y, spline(fine_x, fine_y)
 
@@ -194,7 +210,7 @@ def _filled(z: np.ndarray, finite: np.ndarray) -> np.ndarray:
 def _caption(spec: Surfaces, members: Sequence[Member], limits: tuple[float, float]) -> str:
     name = words.NAMES[spec.variable]
     classes = words.each(member.seen.attrs["classes"] for member in members)
-    bottom, top = (f"{10**limit:.2g}" for limit in limits)
+    bottom, top = (words.loss(10**limit) for limit in limits)
     seen = (
         f"The {name} over the plane {words.escape(spec.plane)} on a logarithmic height, the same in all panels, cut off at "
         f"{bottom} and {top}. Drawn on a fourfold bicubic upsample of the grid; the numbers beside the figure are those "

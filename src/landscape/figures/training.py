@@ -37,7 +37,10 @@ def draw(spec: Training, members: Sequence[Member]) -> Drawing:
         labels=("epochs trained", ""),
         heading=spec.title,
     )
-    looks = [{"color": colour, "marker": marker} for colour, marker in zip(run_colours(len(members)), cycle(_MARKERS), strict=False)]
+    looks = [
+        {"color": colour, "marker": marker}
+        for colour, marker in zip(run_colours(len(members)), cycle(_MARKERS), strict=False)
+    ]
     for k, (member, look) in enumerate(zip(members, looks, strict=True)):
         curves(panels.axes, _past(member), place=k / len(members), **look)
     for ax, label in zip(panels.axes, ("loss", "error (%)", "learning rate"), strict=True):
@@ -86,7 +89,9 @@ def _frame(axes: Sequence[Axes], last: int) -> None:
 
 def _legends(panels: Panels, members: Sequence[Member], looks: Sequence[dict[str, Any]], columns: int) -> None:
     height = panels.figure.get_size_inches()[1]
-    runs = [Line2D([], [], label=member.label, markersize=3, **look) for member, look in zip(members, looks, strict=True)]
+    runs = [
+        Line2D([], [], label=member.label, markersize=3, **look) for member, look in zip(members, looks, strict=True)
+    ]
     splits = [
         Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
         for split, dashes in _STYLES.items()
@@ -128,4 +133,6 @@ def _caption(spec: Training, members: Sequence[Member]) -> str:
         "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over all images, not "
         "augmented; the learning rate is that of the last step of the epoch."
     )
-    return words.caption(spec.about, seen, [made], [words.run_item(member) for member in members])
+    return words.caption(
+        spec.about, seen, [made, *words.errors_made(members)], [words.run_item(member) for member in members]
+    )

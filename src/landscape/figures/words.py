@@ -46,7 +46,7 @@ def notes(member: Member, variables: Sequence[str]) -> list[str]:
     """What stands below the panel of a member: test error, train loss, findings, points not finite."""
     surface = member.seen
     said = [f"test error {_error(member)}"] if "test_accuracy" in member.row else []
-    said.append(f"train loss {loss(geometry.centre(surface, 'train_loss'))}")
+    said.append(_at_centre(surface))
     said += [finding.label for finding in geometry.findings(surface, member.row)]
     missing = max(geometry.non_finite(surface, variable) for variable in variables)
     if missing:
@@ -55,9 +55,9 @@ def notes(member: Member, variables: Sequence[str]) -> list[str]:
 
 
 def loss(value: float) -> str:
-    """A loss in two digits: 0.0021, 0.19, 2.3, 140."""
+    """A loss in two digits: 0.0021, 0.19, 2.3, 140; or `not finite`."""
     if not math.isfinite(value):
-        return "not finite" if not math.isnan(value) else "unknown"
+        return "not finite"
     if value >= 10:
         return f"{float(f'{value:.2g}'):,.0f}"
     return f"{value:.2g}" if value >= 1e-4 else re.sub(r"e-0?", "e-", f"{value:.1e}")
@@ -84,15 +84,23 @@ def surface_made(members: Sequence[Member]) -> list[str]:
         "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
         f"{' and '.join(splits)} images, not augmented; batch-norm statistics {statistics}; "
         f"precision {each(s.attrs['precision'] for s in surfaces)}.",
+        *errors_made(members),
     ]
+
+
+def errors_made(members: Iterable[Member]) -> list[str]:
+    """What the brackets behind a test error are, if there is one."""
+    return (
+        ["In brackets, the 95 % Wilson interval."] if any("test_accuracy" in member.row for member in members) else []
+    )
 
 
 def member_item(member: Member, variables: Sequence[str]) -> str:
     """A member's numbers and what to beware of, in a sentence or more."""
     surface = member.seen
-    parts = [f"train loss {loss(geometry.centre(surface, 'train_loss'))} at the centre"]
+    parts = [f"{_at_centre(surface)} at the centre"]
     if "test_accuracy" in member.row:
-        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images (95 % interval in brackets)")
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
     if "cosine" in surface.attrs:
         parts.append(f"cosine of the directions {surface.attrs['cosine']:.2g}")
     parts += _seed(member)
@@ -104,7 +112,7 @@ def run_item(member: Member) -> str:
     """A run's final numbers, in a sentence."""
     parts = [f"train loss {loss(float(member.row.train_loss))}"]
     if "test_accuracy" in member.row:
-        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images (95 % interval in brackets)")
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
     return f"{escape(member.label)}: {', '.join([*parts, *_seed(member)])}."
 
 
@@ -113,7 +121,9 @@ def error_of(accuracy: float, images: int) -> str:
     wrong = round((1 - accuracy) * images)
     digits = 2 if images >= 5000 else 1
     low, high = geometry.wilson(wrong, images)
-    return f"{100 * wrong / images:.{digits}f}_% ({100 * low:.{digits}f}_to_{100 * high:.{digits}f})".replace("_", _HOLD)
+    return f"{100 * wrong / images:.{digits}f}_% ({100 * low:.{digits}f}_to_{100 * high:.{digits}f})".replace(
+        "_", _HOLD
+    )
 
 
 def escape(text: str) -> str:
@@ -126,13 +136,22 @@ def _error(member: Member) -> str:
     return error_of(float(member.row.test_accuracy), int(member.history.attrs["test_images"]))
 
 
+def _at_centre(surface: xr.Dataset) -> str:
+    on_grid = geometry.centre_index(surface) is not None
+    return f"train loss {loss(geometry.centre(surface, 'train_loss'))}" if on_grid else "no grid point"
+
+
 def _seed(member: Member) -> list[str]:
     return [f"trained with seed {member.history.attrs['seed']}"] if "seed" in member.history.attrs else []
 
 
 def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
     missing = max(geometry.non_finite(surface, variable) for variable in variables)
-    return f"{missing:,} of {surface[variables[0]].size:,} points not finite" if missing else "all points finite"
+    if not missing:
+        return "all points finite"
+    negative = surface.attrs.get("points_negative_variance", 0)
+    why = f", at {negative:,} because an interpolated variance is negative" if negative else ""
+    return f"{missing:,} of {surface[variables[0]].size:,} points not finite{why}"
 
 
 def _directions(surface: xr.Dataset, seeds: Sequence[int]) -> str:
@@ -160,5 +179,7 @@ def _grid(surface: xr.Dataset) -> str:
 
 def each(values: Iterable[Any]) -> str:
     """The different values, in order: `50,000`, or `1,500 / 50,000`."""
-    different = dict.fromkeys(f"{value:,}" if isinstance(value, int | np.integer) else escape(str(value)) for value in values)
+    different = dict.fromkeys(
+        f"{value:,}" if isinstance(value, int | np.integer) else escape(str(value)) for value in values
+    )
     return " / ".join(different)
