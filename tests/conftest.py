@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import workflow
+
+import running
 
 torch.set_num_threads(1)
 
@@ -11,6 +12,6 @@ torch.set_num_threads(1)
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the smoke experiment was run, with its configuration as config.yaml."""
     folder = tmp_path_factory.mktemp("finished")
-    (folder / "config.yaml").write_text(workflow.SMOKE.read_text())
-    workflow.landscape("run", "config.yaml", folder=folder)
+    (folder / "config.yaml").write_text(running.SMOKE.read_text())
+    running.landscape("run", "config.yaml", folder=folder)
     return folder

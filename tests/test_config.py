@@ -75,18 +75,30 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ({"optimiser": "sgd"}, "runs.wrong.optimiser is no key; allowed are network, args, data"),
         ({"optimizer": "sdg"}, "runs.wrong.optimizer is 'sdg': input should be 'sgd' or 'adam'"),
         ({"data": "digts"}, "runs.wrong.data is 'digts'; the data sets are digits"),
-        ({"network": "resnett"}, "runs.wrong.network is 'resnett', which is not built in; allowed are densenet121, resnet, vgg"),
+        (
+            {"network": "resnett"},
+            "runs.wrong.network is 'resnett', which is not built in; allowed are densenet121, resnet, vgg",
+        ),
         ({"network": "no/such.py:net"}, "runs.wrong.network is 'no/such.py:net', and there is no file no/such.py"),
-        ({"network": "no_such_package.x:net"}, "runs.wrong.network is 'no_such_package.x:net', and no package no_such_package"),
+        (
+            {"network": "no_such_package.x:net"},
+            "runs.wrong.network is 'no_such_package.x:net', and no package no_such_package",
+        ),
         ({"network": "a b:c"}, "code is named as package.module:function or path/file.py:function"),
         ({"args": {"depht": 8, "depth": 8}}, "runs.wrong.args has 'depht', and resnet takes depth, shortcut, width"),
         ({"args": {}}, "runs.wrong.args lacks 'depth', which resnet needs"),
         ({"weights": "no.pt"}, "runs.wrong.weights is 'no.pt', and there is no such file"),
-        ({"weights": "no.pt", "epochs": 3}, "runs.wrong: an adopted run (it has weights) is not trained, so it takes no epochs"),
+        (
+            {"weights": "no.pt", "epochs": 3},
+            "runs.wrong: an adopted run (it has weights) is not trained, so it takes no epochs",
+        ),
         ({"code": ["no.py"]}, "runs.wrong.code is 'no.py', and there is no such file"),
         ({"keep": -1}, "runs.wrong.keep is -1: must be none, all, or a whole number N"),
         ({"milestones": [3, 2]}, "milestones must increase"),
-        ({"sweep": {"seed": [0, 1]}}, "runs.wrong.sweep.seed is not in the name, so its runs would have one name; add {seed}"),
+        (
+            {"sweep": {"seed": [0, 1]}},
+            "runs.wrong.sweep.seed is not in the name, so its runs would have one name; add {seed}",
+        ),
         ({"sweep": {"sed": [0]}}, "runs.wrong.sweep has 'sed'; allowed are network, args"),
         ({"sweep": {"args.depth": []}}, "it must be a mapping from keys to lists"),
     ],
@@ -98,18 +110,30 @@ def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"alpha": [-1, 1, 0]}, "planes.wrong.alpha is [-1, 1, 0]: the number of points must be a whole number of at least 1"),
+        (
+            {"alpha": [-1, 1, 0]},
+            "planes.wrong.alpha is [-1, 1, 0]: the number of points must be a whole number of at least 1",
+        ),
         ({"alpha": [1, -1, 5]}, "planes.wrong.alpha is [1, -1, 5]: first must be below last, and 1 is not below -1"),
         ({"alpha": [-1, float("inf"), 5]}, "first and last must be finite"),
         ({"alpha": [-1, 1, 2.5]}, "the number of points must be a whole number of at least 1"),
         ({"alpha": [-1, 1]}, "must be [first, last, number of points]"),
         ({"alpha": [-1, 1, 1]}, "one point cannot span a range"),
-        ({"normalize": "filtre"}, "planes.wrong.normalize is 'filtre': input should be 'filter', 'layer', 'model' or 'none'"),
+        (
+            {"normalize": "filtre"},
+            "planes.wrong.normalize is 'filtre': input should be 'filter', 'layer', 'model' or 'none'",
+        ),
         ({"directions": "to"}, "planes.wrong: directions: to needs the key run"),
-        ({"directions": "to", "run": "smal"}, "planes.wrong.run is 'smal': there is no run 'smal'; the runs are small, other"),
+        (
+            {"directions": "to", "run": "smal"},
+            "planes.wrong.run is 'smal': there is no run 'smal'; the runs are small, other",
+        ),
         ({"directions": "to", "run": "small@003"}, "has keep: 2 of 4 epochs, so its kept epochs are 000, 002, 004"),
         ({"directions": "to", "run": "small", "beta": [0, 1, 2]}, "directions: to makes a line, which takes no beta"),
-        ({"directions": "of", "run": "small", "plane": "cont"}, "planes.wrong.plane is 'cont'; the planes are contour, wrong"),
+        (
+            {"directions": "of", "run": "small", "plane": "cont"},
+            "planes.wrong.plane is 'cont'; the planes are contour, wrong",
+        ),
         ({"directions": "of", "run": "small", "plane": "wrong"}, "so the plane refers to itself: wrong -> wrong"),
         ({"seed": 1, "directions": "to", "run": "small"}, "directions: to takes no seed"),
         ({"images": 0}, "planes.wrong.images is 0: input should be greater than or equal to 1"),
@@ -127,7 +151,10 @@ def test_a_wrong_plane(wrong: dict[str, Any], message: str) -> None:
         ({"runs": ["small@001"]}, "figures.wrong.runs[0] is 'small@001': small@001 cannot be had"),
         ({"plane": "contuor"}, "figures.wrong.plane is 'contuor'; the planes are contour, line"),
         ({"plane": "line"}, "figures.wrong.plane is 'line', a grid of 5 x 1; draw: contours needs at least 2 x 2"),
-        ({"draw": "lines"}, "figures.wrong.plane is 'contour', a grid of 5 x 5; draw: lines needs a line of 2 points or more"),
+        (
+            {"draw": "lines"},
+            "figures.wrong.plane is 'contour', a grid of 5 x 5; draw: lines needs a line of 2 points or more",
+        ),
         ({"levels": [1, 0.5]}, "figures.wrong.levels is [1, 0.5]: must be log, paper, or a list of increasing"),
         ({"colour": "red"}, "figures.wrong.colour is no key; allowed are runs, title"),
     ],
@@ -158,7 +185,9 @@ def test_a_figure_of_an_impossible_pair_is_an_error_with_its_reason() -> None:
     planes = {"towards": {"directions": "to", "run": "other", "alpha": [0, 1, 3]}}
     figures = {"f": {"draw": "lines", "runs": ["small"], "plane": "towards"}}
     (problem,) = problems(planes=planes, figures=figures)
-    assert "needs two states of one architecture, and small is resnet(depth=8) while other is resnet(depth=14)" in problem
+    assert (
+        "needs two states of one architecture, and small is resnet(depth=8) while other is resnet(depth=14)" in problem
+    )
     (problem,) = problems(planes=planes, figures={"f": {"draw": "lines", "runs": ["other"], "plane": "towards"}})
     assert "a line from other to itself has no direction" in problem
 
@@ -212,17 +241,34 @@ def test_stating_a_default_changes_no_specification() -> None:
     plain = config.resolve(experiment())
     stated = experiment()
     stated["runs"] = yaml.safe_load(yaml.safe_dump(stated["runs"]))
-    stated["runs"]["small"] |= {"learning_rate": "1e-1", "milestones": [2, 3], "batch_size": 128, "seed": 0, "optimizer": "sgd"}
+    stated["runs"]["small"] |= {
+        "learning_rate": "1e-1",
+        "milestones": [2, 3],
+        "batch_size": 128,
+        "seed": 0,
+        "optimizer": "sgd",
+    }
     stated["planes"]["contour"] |= {"normalize": "filter", "batchnorm": "stored", "directions": "random"}
     stated["figures"]["figure5"] |= {"levels": "log", "variable": "train_loss"}
     again = config.resolve(stated)
     assert again.runs["small"].drops == plain.runs["small"].drops == (2, 3)
-    for spec, names in ((specs.of_run, ["small"]), (specs.of_surface, ["small", "contour"]), (specs.of_figure, ["figure5"])):
+    for spec, names in (
+        (specs.of_run, ["small"]),
+        (specs.of_surface, ["small", "contour"]),
+        (specs.of_figure, ["figure5"]),
+    ):
         assert spec(again, *names) == spec(plain, *names)
 
 
 def test_a_number_written_as_text_is_a_number_everywhere() -> None:
-    runs = {"small": {"network": "resnet", "args": {"depth": "8", "width": "1.6e1"}, "data": "digits", "weight_decay": "5e-4"}}
+    runs = {
+        "small": {
+            "network": "resnet",
+            "args": {"depth": "8", "width": "1.6e1"},
+            "data": "digits",
+            "weight_decay": "5e-4",
+        }
+    }
     run = config.resolve(experiment(runs=runs)).runs["small"]
     assert run.args == {"depth": 8, "width": 16.0}
     assert run.weight_decay == 0.0005
@@ -245,5 +291,7 @@ def test_the_resolved_configuration_is_a_configuration_of_the_same_experiment(pa
     (tmp_path / "resolved.yaml").write_text(yaml.safe_dump(preflight._in_full(config.resolve(content))))
     first, again = config.resolve(content), config.read(tmp_path / "resolved.yaml")
     assert [specs.of_run(first, name) for name in first.runs] == [specs.of_run(again, name) for name in first.runs]
-    assert [specs.of_figure(first, name) for name in first.figures] == [specs.of_figure(again, name) for name in first.figures]
+    assert [specs.of_figure(first, name) for name in first.figures] == [
+        specs.of_figure(again, name) for name in first.figures
+    ]
     assert first.results == again.results and first.summary == again.summary

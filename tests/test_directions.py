@@ -43,7 +43,9 @@ def test_every_filter_gets_the_norm_of_the_networks_own(mixed: tuple) -> None:
             got, wanted = direction["transposed.weight"][:, j], theta["transposed.weight"][:, j]
             assert math.isclose(got.norm(), wanted.norm(), rel_tol=1e-6)
         for j in range(7):
-            assert math.isclose(direction["embedding.weight"][j].norm(), theta["embedding.weight"][j].norm(), rel_tol=1e-6)
+            assert math.isclose(
+                direction["embedding.weight"][j].norm(), theta["embedding.weight"][j].norm(), rel_tol=1e-6
+            )
         for name in ("convolution.bias", "norm.weight", "norm.bias", "linear.bias", "token"):
             assert not direction[name].any()
 

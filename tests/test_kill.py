@@ -10,9 +10,10 @@ from pathlib import Path
 import psutil
 import xarray as xr
 from safetensors.torch import load_file
-from workflow import PATH, REPOSITORY, jobs, landscape, snakemake, written
 
 from landscape import files
+
+from running import PATH, REPOSITORY, jobs, landscape, snakemake, written
 
 CONFIG = {
     "data": {"digits": {"source": "digits"}},
@@ -83,7 +84,9 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
         to_come = {disturbed / path for outputs in pending.values() for path in outputs}
         interrupted += bool(to_come)
         made = {path: when for path, when in now.items() if path not in to_come}
-        resumed += any("goes on after epoch" in log.read_text() for log in (disturbed / "results/logs/train").glob("*.log"))
+        resumed += any(
+            "goes on after epoch" in log.read_text() for log in (disturbed / "results/logs/train").glob("*.log")
+        )
     said = landscape("run", "config.yaml", folder=disturbed)
     after = whole_files(disturbed)
     assert all(after[path] == when for path, when in made.items())
@@ -95,7 +98,10 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
     assert names == {path.relative_to(disturbed) for path in after}
     for name in sorted(names):
         if name.suffix == ".nc":
-            one, other = (files.read_dataset(folder / name).drop_vars("seconds", errors="ignore") for folder in (undisturbed, disturbed))
+            one, other = (
+                files.read_dataset(folder / name).drop_vars("seconds", errors="ignore")
+                for folder in (undisturbed, disturbed)
+            )
             xr.testing.assert_equal(one, other)
         else:
             tensors, others = load_file(undisturbed / name), load_file(disturbed / name)
@@ -106,7 +112,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
 
 def test_a_living_job_is_seen_before_anything_is_unlocked(finished: Path, tmp_path: Path) -> None:
     """Snakemake alone was killed; what it had started is still writing."""
-    from workflow import copied
+    from running import copied
 
     folder = copied(finished, tmp_path / "folder")
     (folder / ".snakemake/locks").mkdir(exist_ok=True)

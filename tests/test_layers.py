@@ -16,7 +16,7 @@ LAYERS = [
     {"surface", "train", "directions"},
     {"networks", "data"},
     {"checkpoint", "weights"},
-    {"files", "progress"},
+    {"files", "progress", "vision"},
     {"config"},
     {"errors"},
 ]
@@ -57,7 +57,9 @@ def test_imports_point_down() -> None:
     assert seen == set().union(*LAYERS), "LAYERS names every module"
 
 
-@pytest.mark.parametrize("module", ["config", "config.preflight", "config.jobs", "figures", "geometry", "files", "summary", "launch"])
+@pytest.mark.parametrize(
+    "module", ["config", "config.preflight", "config.jobs", "figures", "geometry", "files", "summary", "launch"]
+)
 def test_without_torch(module: str) -> None:
     code = f"import sys, landscape.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -68,7 +68,9 @@ def surface_along(
 
 
 def resnet(seed: int = 0, **args: Any) -> nn.Module:
-    return trained_like(networks.build("resnet", {"depth": 8, "width": 4, **args}, seed=seed, images=(1, 8, 8), classes=10))
+    return trained_like(
+        networks.build("resnet", {"depth": 8, "width": 4, **args}, seed=seed, images=(1, 8, 8), classes=10)
+    )
 
 
 class Quadratic(nn.Module):
@@ -182,13 +184,13 @@ def test_a_grid_that_is_not_square_is_not_transposed() -> None:
     assert not np.allclose(wide.train_loss.sel(alpha=0).values, line.train_loss.values[2:5, 0])
 
 
-def rescaled_layer(network: nn.Module) -> nn.Module:
+def rescaled_layer(network: nn.Sequential) -> nn.Sequential:
     """The same function: a convolution with bias times c, the next layer's weights divided by c (ReLU between)."""
     twin = copy.deepcopy(network)
-    with torch.no_grad():
-        twin[0].weight.mul_(4.0)
-        twin[0].bias.mul_(4.0)
-        twin[3].weight.div_(4.0)
+    tensors = twin.state_dict()
+    tensors["0.weight"].mul_(4.0)
+    tensors["0.bias"].mul_(4.0)
+    tensors["3.weight"].div_(4.0)
     return twin
 
 
@@ -215,11 +217,11 @@ def test_filter_normalised_surfaces_are_invariant_under_rescaled_filters_before_
     trained_like(network)
     twin = copy.deepcopy(network)
     factors = torch.tensor([1.0, 4.0, 1.0, 0.5, 1.0, 2.0])
-    with torch.no_grad():
-        twin[0].weight.mul_(factors[:, None, None, None])
-        twin[0].bias.mul_(factors)
-        twin[1].running_mean.mul_(factors)
-        twin[1].running_var.mul_(factors**2)
+    tensors = twin.state_dict()
+    tensors["0.weight"].mul_(factors[:, None, None, None])
+    tensors["0.bias"].mul_(factors)
+    tensors["1.running_mean"].mul_(factors)
+    tensors["1.running_var"].mul_(factors**2)
     data, plane = dataset(), a_plane()
     ours, theirs = surface_of(network, plane, data), surface_of(twin, plane, data)
     np.testing.assert_allclose(theirs.train_loss.values, ours.train_loss.values, rtol=1e-5)
@@ -229,10 +231,10 @@ def test_they_are_not_invariant_under_one_rescaled_relu_filter() -> None:
     """The documented limit: a filter times c with its outgoing column divided by c is the same function."""
     network, data, plane = plain_network(), dataset(), a_plane()
     twin = copy.deepcopy(network)
-    with torch.no_grad():
-        twin[0].weight[2].mul_(16.0)
-        twin[0].bias[2].mul_(16.0)
-        twin[3].weight[:, 2 * 64 : 3 * 64].div_(16.0)
+    tensors = twin.state_dict()
+    tensors["0.weight"][2].mul_(16.0)
+    tensors["0.bias"][2].mul_(16.0)
+    tensors["3.weight"][:, 2 * 64 : 3 * 64].div_(16.0)
     centre = a_plane(alpha=[0, 0, 1], beta=[0, 0, 1])
     same = surface_of(twin, centre, data).train_loss.item()
     assert math.isclose(same, surface_of(network, centre, data).train_loss.item(), rel_tol=1e-6)

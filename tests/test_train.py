@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from landscape import checkpoint, train
 from landscape.config.schema import Run
-from landscape.data import DataSet, Split
+from landscape.data import DataSet, Split, memory_format
 
 torch.set_num_threads(1)
 
@@ -220,8 +220,8 @@ def test_running_loss_is_the_mean_over_images(tmp_path: Path) -> None:
 
 
 def test_layout_depends_on_the_shape_of_the_images_only(tmp_path: Path) -> None:
-    assert train.memory_format((1, 8, 8)) == torch.contiguous_format
-    assert train.memory_format((3, 32, 32)) == torch.channels_last
+    assert memory_format((1, 8, 8)) == torch.contiguous_format
+    assert memory_format((3, 32, 32)) == torch.channels_last
     for size, expected in ((8, {False}), (32, {True})):
         network = Witness()
         data = numbered(6, channels=3, size=size)

@@ -11,9 +11,10 @@ import pytest
 import torch
 import yaml
 from torch import nn
-from workflow import REPOSITORY, SMOKE, copied, jobs, landscape, run, snakemake, written
 
 from landscape import checkpoint, config, files
+
+from running import REPOSITORY, SMOKE, copied, jobs, landscape, run, snakemake, written
 
 RESULTS = "results/smoke"
 
@@ -32,7 +33,11 @@ def test_everything_named_is_made(finished: Path) -> None:
     for figure in figures:
         assert {f"figures/{figure}.{kind}" for kind in ("pdf", "png", "csv", "rst")} <= made
     assert {"summary.csv", "summary.md", "summary.html", "config.yaml", "surfaces/small/contour/2of3.nc"} <= made
-    assert {"surfaces/small/contour.nc", "runs/small/epochs.safetensors", "directions/small@000/same.safetensors"} <= made
+    assert {
+        "surfaces/small/contour.nc",
+        "runs/small/epochs.safetensors",
+        "directions/small@000/same.safetensors",
+    } <= made
     assert not [path for path in made if path.endswith(".tmp")]
 
 
@@ -52,11 +57,18 @@ def test_stating_a_default_redoes_nothing(finished: Path, tmp_path: Path) -> Non
 
 def test_a_new_run_adds_its_own_jobs_and_no_other(finished: Path, tmp_path: Path) -> None:
     def change(content: Any) -> None:
-        content["runs"]["new"] = {"network": "vgg", "args": {"features": [8, "M"], "hidden": 8}, "data": "digits", "epochs": 1}
+        content["runs"]["new"] = {
+            "network": "vgg",
+            "args": {"features": [8, "M"], "hidden": 8},
+            "data": "digits",
+            "epochs": 1,
+        }
         content["figures"]["training"]["runs"] = ["small", "noshort", "other"]
 
     made = changed(finished, tmp_path, change)
-    assert made.pop("train") == {f"{RESULTS}/runs/new/{name}" for name in ("weights.safetensors", "history.nc", "epochs.safetensors")}
+    assert made.pop("train") == {
+        f"{RESULTS}/runs/new/{name}" for name in ("weights.safetensors", "history.nc", "epochs.safetensors")
+    }
     assert made.pop("directions") == {f"{RESULTS}/directions/new/contour.safetensors"}
     assert made.pop("tile") == {f"{RESULTS}/surfaces/new/contour/{i}of3.nc" for i in (1, 2, 3)}
     assert made.pop("merge") == {f"{RESULTS}/surfaces/new/contour.nc"}
@@ -104,7 +116,11 @@ def test_what_a_changed_configuration_will_remake_is_said_before_any_job(finishe
 
 def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None:
     folder = copied(finished, tmp_path / "folder")
-    pairs = [f"{RESULTS}/surfaces/{state}/{plane}.nc" for state in ("other", "small@002") for plane in ("line", "layer", "same")]
+    pairs = [
+        f"{RESULTS}/surfaces/{state}/{plane}.nc"
+        for state in ("other", "small@002")
+        for plane in ("line", "layer", "same")
+    ]
     assert set(pairs) <= jobs(snakemake(SMOKE, "-n", *pairs, folder=folder))["merge"]
 
 
@@ -123,7 +139,7 @@ def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None
 def test_an_impossible_target_is_an_error_with_its_reason(target: str, reason: str, finished: Path) -> None:
     said = snakemake(SMOKE, "-n", f"{RESULTS}/{target}", folder=finished, expect=1)
     assert reason in said
-    assert "Traceback" not in said
+    assert "Traceback (most recent call last)" not in said
 
 
 def test_a_wrong_configuration_is_refused_whole_and_nothing_is_lost(finished: Path, tmp_path: Path) -> None:
@@ -134,7 +150,10 @@ def test_a_wrong_configuration_is_refused_whole_and_nothing_is_lost(finished: Pa
     content["planes"]["line"]["alpha"] = [1, -1, 5]
     content["figures"]["figure5"]["runs"] = ["smal"]
     written(content, folder)
-    for said in (landscape("run", "config.yaml", folder=folder, expect=2), snakemake(folder / "config.yaml", folder=folder, expect=1)):
+    for said in (
+        landscape("run", "config.yaml", folder=folder, expect=2),
+        snakemake(folder / "config.yaml", folder=folder, expect=1),
+    ):
         assert "runs.small.network is 'resnett', which is not built in; allowed are" in said
         assert "planes.line.alpha is [1, -1, 5]: first must be below last" in said
         assert "figures.figure5.runs[0] is 'smal'; the runs are small, noshort, other" in said
@@ -168,7 +187,12 @@ def test_the_centre_is_the_runs_recorded_loss(tmp_path: Path, finished: Path) ->
     folder = copied(finished, tmp_path / "folder")
     content = yaml.safe_load(SMOKE.read_text())
     content["planes"]["whole"] = {"alpha": [-1, 1, 3], "seed": 1}
-    snakemake(written(content, folder), f"{RESULTS}/surfaces/small/whole.nc", f"{RESULTS}/surfaces/small@001/whole.nc", folder=folder)
+    snakemake(
+        written(content, folder),
+        f"{RESULTS}/surfaces/small/whole.nc",
+        f"{RESULTS}/surfaces/small@001/whole.nc",
+        folder=folder,
+    )
     history = files.read_dataset(folder / RESULTS / "runs/small/history.nc")
     for state, epoch in (("small", 3), ("small@001", 1)):
         centre = files.read_dataset(folder / RESULTS / f"surfaces/{state}/whole.nc").sel(alpha=0, beta=0)
@@ -178,9 +202,11 @@ def test_the_centre_is_the_runs_recorded_loss(tmp_path: Path, finished: Path) ->
 
 def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:
     line = files.read_dataset(finished / RESULTS / "surfaces/small/towards.nc").squeeze("beta")
-    other = files.read_dataset(finished / RESULTS / "surfaces/other/line.nc") if (
-        finished / RESULTS / "surfaces/other/line.nc"
-    ).exists() else files.read_dataset(finished / RESULTS / "surfaces/other/contour.nc")
+    other = (
+        files.read_dataset(finished / RESULTS / "surfaces/other/line.nc")
+        if (finished / RESULTS / "surfaces/other/line.nc").exists()
+        else files.read_dataset(finished / RESULTS / "surfaces/other/contour.nc")
+    )
     there = other.sel(alpha=0, beta=0)
     assert float(line.train_loss.sel(alpha=1)) == pytest.approx(float(there.train_loss), rel=1e-4)
     assert float(line.test_accuracy.sel(alpha=1)) == pytest.approx(float(there.test_accuracy), abs=0.011)
@@ -285,7 +311,9 @@ def test_what_only_torch_can_see_is_said_before_any_job(stranger: tuple[Path, di
     folder = copied(stranger[0], tmp_path / "folder")
     content = json.loads(json.dumps(stranger[1]))
     shutil.rmtree(folder / "results", ignore_errors=True)
-    torch.save({"token": torch.zeros(1, 6), "head.weight": torch.zeros(4, 6), "more": torch.zeros(2)}, folder / "unfit.pt")
+    torch.save(
+        {"token": torch.zeros(1, 6), "head.weight": torch.zeros(4, 6), "more": torch.zeros(2)}, folder / "unfit.pt"
+    )
     (folder / "cut.npz").write_bytes((folder / "ours.npz").read_bytes()[:900])
     np.savez(folder / "short.npz", train_images=np.zeros((4, 8, 8), np.uint8), train_labels=np.zeros(3, int))
     content["data"] |= {"cut": {"source": "cut.npz"}, "short": {"source": "short.npz"}}
@@ -298,7 +326,10 @@ def test_what_only_torch_can_see_is_said_before_any_job(stranger: tuple[Path, di
         snakemake(written(content, folder), folder=folder, expect=1),
         landscape("run", "config.yaml", folder=folder, expect=None),
     ):
-        assert "runs.unfit.weights is 'unfit.pt', which does not fit nets/mine.py:wide: head.bias is missing, of shape (5,)" in said
+        assert (
+            "runs.unfit.weights is 'unfit.pt', which does not fit nets/mine.py:wide: head.bias is missing, of shape (5,)"
+            in said
+        )
         assert "head.weight has shape (4, 6), and the network's has (5, 6)" in said
         assert "more is not in the network" in said
         assert "runs.absent.network: torch.nn:NoSuchThing: torch.nn has no function NoSuchThing" in said
@@ -341,6 +372,8 @@ def test_a_users_own_configuration_is_not_mixed_with_the_embedded_one(clone: Pat
 
 
 def test_the_profiles_share_no_key() -> None:
-    default, slurm = (yaml.safe_load((REPOSITORY / f"profiles/{name}/config.yaml").read_text()) for name in ("default", "slurm"))
+    default, slurm = (
+        yaml.safe_load((REPOSITORY / f"profiles/{name}/config.yaml").read_text()) for name in ("default", "slurm")
+    )
     assert not default.keys() & slurm.keys()
     assert (REPOSITORY / "slurm").resolve() == REPOSITORY / "profiles/slurm"

@@ -1,9 +1,10 @@
 """Weights in files: safetensors with a header that explains them, and state dicts made elsewhere."""
 
+import contextlib
 import json
+import os
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.files import replacing
+from landscape.files import FORMAT_VERSION, replacing
 from landscape.weights import Weights
 
 _STATE = re.compile(r"(?P<file>.+)@(?P<epoch>\d{3})")
 _HEADER = "landscape"
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "weights")
-_PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
+_COMPILED = re.compile(r"(^|(?<=\.))_orig_mod\.")  # torch.compile's, wherever a compiled module stands
+_PARALLEL = "module."  # DataParallel's
+_NAMED = re.compile(r"GLOBAL:? ([\w.]+) (?:was|whose)")  # what torch says of a name in a pickle; text files have others
 
 
 def write(path: str | Path, weights: Weights, header: Mapping[str, Any]) -> None:
@@ -30,7 +33,7 @@ def write(path: str | Path, weights: Weights, header: Mapping[str, Any]) -> None
         plain = tensor.detach().cpu().contiguous()
         tensors[name] = plain.clone() if plain.untyped_storage().data_ptr() in seen else plain
         seen.add(plain.untyped_storage().data_ptr())
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, _system_errors(path):
         save_file(tensors, temporary, {_HEADER: json.dumps(header, sort_keys=True)})
 
 
@@ -50,11 +53,14 @@ def read(path: str | Path) -> tuple[Weights, dict[str, Any]]:
     header = read_header(path)
     prefix = "" if epoch is None else f"{epoch:03d}/"
     with safe_open(file_of(path), "pt") as file:
-        weights = {key.removeprefix(prefix): file.get_tensor(key) for key in file.keys() if key.startswith(prefix)}
+        keys = [key for key in list(file.keys()) if key.startswith(prefix)]
+        weights = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
     if epoch is None:
         return weights, header
+    if "epochs" not in header:
+        raise InputError(f"{file_of(path)} is no file of epochs; it holds one state, named without @{epoch:03d}")
     if not weights:
-        raise InputError(f"{file_of(path)} holds no epoch {epoch:03d}; it holds {header.get('epochs')}")
+        raise InputError(f"{file_of(path)} holds no epoch {epoch:03d}; it holds {header['epochs']}")
     return weights, {**header, "epoch": epoch}
 
 
@@ -62,7 +68,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """The header alone.
 
     Raises:
-        InputError: if there is no such file, or it is not a whole safetensors file made by `write`.
+        InputError: if there is no such file, or it is not a whole file made by `write`, or by a later version.
     """
     file_path = file_of(path)
     if not file_path.is_file():
@@ -72,9 +78,15 @@ def read_header(path: str | Path) -> dict[str, Any]:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{file_path} is not a whole safetensors file: {error}") from None
-    if _HEADER not in metadata:
-        raise InputError(f"{file_path} was not made by landscape: its header has no entry {_HEADER!r}")
-    return json.loads(metadata[_HEADER])
+    try:
+        header: dict[str, Any] = json.loads(metadata[_HEADER])
+    except (KeyError, ValueError):
+        raise InputError(
+            f"{file_path} was not made by landscape: its header has no entry {_HEADER!r}, or not ours"
+        ) from None
+    if header.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
+        raise InputError(f"{file_path} has format version {header['format_version']}; this is up to {FORMAT_VERSION}")
+    return header
 
 
 def file_of(path: str | Path) -> Path:
@@ -86,7 +98,8 @@ def file_of(path: str | Path) -> Path:
 def adopt(path: str | Path) -> Weights:
     """A state dict made elsewhere: safetensors, or `torch.save` of a state dict or of a dictionary that holds one.
 
-    The prefixes `module.` and `_orig_mod.` are taken off. Nothing is unpickled beyond tensors and plain containers.
+    The prefix `module.` of all names, and `_orig_mod.`, are taken off. Nothing is unpickled beyond tensors and plain
+    containers.
 
     Raises:
         InputError: if it is none of these; if it is a pickle with code in it, which is not run.
@@ -96,15 +109,20 @@ def adopt(path: str | Path) -> Weights:
         raise InputError(f"{path}: there is no such file")
     try:
         with safe_open(path, "pt") as file:
-            content: Any = {key: file.get_tensor(key) for key in file.keys()}
+            content: Any = {key: file.get_tensor(key) for key in list(file.keys())}
     except (SafetensorError, OSError, ValueError) as error:
         if path.suffix == ".safetensors":
             raise InputError(f"{path} is not a whole safetensors file: {error}") from None
         content = _load(path)
     weights = _state_dict(content)
     if weights is None:
-        raise InputError(f"{path} holds no state dict: {_kinds(content)}; save it as torch.save(network.state_dict(), path)")
-    return {_without_prefixes(name): tensor.detach() for name, tensor in weights.items()}
+        raise InputError(
+            f"{path} holds no state dict: {_kinds(content)}; save it as torch.save(network.state_dict(), path)"
+        )
+    weights = {_COMPILED.sub("", name): tensor.detach() for name, tensor in weights.items()}
+    while all(name.startswith(_PARALLEL) for name in weights):
+        weights = {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
+    return weights
 
 
 def misfits(weights: Weights, network: nn.Module) -> list[str]:
@@ -118,7 +136,9 @@ def misfits(weights: Weights, network: nn.Module) -> list[str]:
         for name, tensor in wanted.items()
         if name not in weights and not name.endswith("num_batches_tracked")
     ]
-    found += [f"{name} is not in the network, of shape {tuple(t.shape)}" for name, t in weights.items() if name not in wanted]
+    found += [
+        f"{name} is not in the network, of shape {tuple(t.shape)}" for name, t in weights.items() if name not in wanted
+    ]
     found += [
         f"{name} has shape {tuple(weights[name].shape)}, and the network's has {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
@@ -132,41 +152,56 @@ def _load(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         text = " ".join(str(error).split())
-        if "nsupported" in text or "weights_only" in text.lower():
-            reason = re.search(r"(GLOBAL \S+|global: \S+|Unsupported \S+ \S+)", text)
-            detail = f" ({reason[0].rstrip('.')})" if reason else ""
-            if zipfile.is_zipfile(path) or reason:
-                raise InputError(
-                    f"{path} is a pickle that would run code{detail}, so it was not opened; "
-                    "save the bare weights as torch.save(network.state_dict(), path)"
-                ) from None
-        raise InputError(f"{path} is no safetensors file and no whole file of torch.save: {text[:200]}") from None
+        advice = "save the bare weights as torch.save(network.state_dict(), path)"
+        if named := _NAMED.search(text):
+            raise InputError(
+                f"{path} holds more than tensors ({named[1]}), and opening it could run code; {advice}"
+            ) from None
+        if "TorchScript" in text:
+            raise InputError(f"{path} is a TorchScript program, and opening it could run code; {advice}") from None
+        reason = text.partition("WeightsUnpickler error: ")[2] or text
+        raise InputError(f"{path} is no safetensors file and no whole file of torch.save: {reason[:120]}") from None
 
 
 def _state_dict(content: Any) -> dict[str, Tensor] | None:
-    if not isinstance(content, Mapping) or not content:
-        return None
-    if all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
+    if _is_state_dict(content):
         return dict(content)
+    if not isinstance(content, Mapping):
+        return None
     for key in _NESTED:
-        if key in content and (found := _state_dict(content[key])) is not None:
+        if (found := _state_dict(content.get(key))) is not None:
             return found
-    nested = [found for value in content.values() if (found := _state_dict(value)) is not None]
-    return nested[0] if len(nested) == 1 else None
+    nested = [value for value in content.values() if _is_state_dict(value)]
+    return dict(nested[0]) if len(nested) == 1 else None
 
 
-def _without_prefixes(name: str) -> str:
-    while (prefix := next((p for p in _PREFIXES if name.startswith(p)), None)) is not None:
-        name = name.removeprefix(prefix)
-    return name
+def _is_state_dict(content: Any) -> bool:
+    return (
+        isinstance(content, Mapping)
+        and len(content) > 0
+        and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items())
+    )
 
 
 def _kinds(content: Any) -> str:
     if isinstance(content, Mapping):
-        return "it is a dictionary of " + ", ".join(f"{key}: {type(value).__name__}" for key, value in list(content.items())[:8])
+        return "it is a dictionary of " + ", ".join(
+            f"{key}: {type(value).__name__}" for key, value in list(content.items())[:8]
+        )
     return f"it is a {type(content).__name__}"
 
 
 def _epoch(path: str | Path) -> int | None:
     match = _STATE.fullmatch(str(path))
     return int(match["epoch"]) if match else None
+
+
+@contextlib.contextmanager
+def _system_errors(path: str | Path) -> Iterator[None]:
+    """Turn what safetensors tells of a full disk into Python's own error."""
+    try:
+        yield
+    except SafetensorError as error:
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        raise

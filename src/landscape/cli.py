@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
             raise
         place = f" {error.filename}" if error.filename else ""
-        sys.stderr.write(f"error: cannot write{place}: {error.strerror}. Nothing made before is lost; make room and run again.\n")
+        sys.stderr.write(
+            f"error: cannot write{place}: {error.strerror}. Nothing made before is lost; make room and run again.\n"
+        )
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -71,7 +73,11 @@ def _train(options: argparse.Namespace) -> None:
     network = _network(run, dataset.shape, dataset.classes)
     weights, history, epochs = (Path(path) for path in options.output)
     inputs = {"data_hash": _hash(options.data), "code_hash": [_hash(path) for path in _code(run)]}
-    made_with = {"landscape": landscape.__version__, "torch": files.versions()["torch"], "device": _device_name(_device())}
+    made_with = {
+        "landscape": landscape.__version__,
+        "torch": files.versions()["torch"],
+        "device": _device_name(_device()),
+    }
     header = _header(options.name, run, text, "train", **_facts(network, dataset), seed=run.seed, **inputs)
     work = weights.parent / ".work"
     identity = hashlib.sha256(json.dumps([text, inputs, made_with]).encode()).hexdigest()
@@ -80,7 +86,9 @@ def _train(options: argparse.Namespace) -> None:
         _log.info("this training had finished before; its files are put back")
         return
     trained = train.train(run, network, dataset, work, identity, surface.loss_and_accuracy, options.name)
-    files.write_dataset(trained.history.assign_attrs(_attributes(header)), history)
+    files.write_dataset(
+        trained.history.assign_attrs(_attributes({"title": f"training of {options.name}", **header})), history
+    )
     checkpoint.write_epochs(epochs, trained.epochs, header)
     checkpoint.write(weights, trained.weights, {**header, "epoch": run.epochs})
     shutil.rmtree(work)
@@ -104,7 +112,7 @@ def _adopt(options: argparse.Namespace) -> None:
     inputs = {"data_hash": _hash(options.data), "weights_hash": _hash(options.weights)}
     header = _header(options.name, run, text, "adopt", **_facts(network, dataset), **inputs)
     row = train.history_of(network, dataset, surface.loss_and_accuracy)
-    files.write_dataset(row.assign_attrs(_attributes(header)), history)
+    files.write_dataset(row.assign_attrs(_attributes({"title": f"{options.name}, adopted", **header})), history)
     checkpoint.write_epochs(epochs, {}, header)
     checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)
 
@@ -169,8 +177,7 @@ def _tile(options: argparse.Namespace) -> None:
         precision="fp32",
         batch=surface.BATCH,
         device=_device_name(device),
-        history=f"{files.now()} landscape tile",
-        **files.provenance(),
+        **files.provenance("tile"),
     )
     whole = surface.template(plane, test=dataset.test is not None, attrs=_attributes(facts))
     tile = surface.evaluate(whole, indices, network, theta, directions.unflatten(tensors), dataset, plane.images)
@@ -184,7 +191,11 @@ def _merge(options: argparse.Namespace) -> None:
 
     plane, text = specs.load(options.spec, "planes")
     tiles = [(path, files.read_dataset(path)) for path in options.tiles]
-    attrs = {**surface.shared_attributes([tile for _, tile in tiles]), "spec_hash": specs.digest(text), "date": files.now()}
+    attrs = {
+        **surface.shared_attributes([tile for _, tile in tiles]),
+        "spec_hash": specs.digest(text),
+        "date": files.now(),
+    }
     whole = surface.template(plane, test="test_loss" in tiles[0][1], attrs=attrs)
     files.write_dataset(surface.merge(whole, tiles), options.output)
 
@@ -272,7 +283,7 @@ def _header(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dict[
         "spec_hash": specs.digest(text),
         "stage": specs.STAGES[stage],
         **facts,
-        **files.provenance(),
+        **files.provenance(stage),
     }
 
 
@@ -299,7 +310,9 @@ def _device() -> "torch.device":
     try:
         return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
-        raise InputError(f"LANDSCAPE_DEVICE is {wanted!r}; it must be a device of torch, e.g. cpu, cuda, cuda:1") from None
+        raise InputError(
+            f"LANDSCAPE_DEVICE is {wanted!r}; it must be a device of torch, e.g. cpu, cuda, cuda:1"
+        ) from None
 
 
 def _device_name(device: "torch.device") -> str:
@@ -364,12 +377,24 @@ def _parser() -> argparse.ArgumentParser:
         "adopt": (
             _adopt,
             "check weights made elsewhere and take them in",
-            [spec, name, data, ("--weights", {"required": True, "help": "safetensors, or torch.save of a state dict"}), three],
+            [
+                spec,
+                name,
+                data,
+                ("--weights", {"required": True, "help": "safetensors, or torch.save of a state dict"}),
+                three,
+            ],
         ),
         "directions": (
             _directions,
             "draw the directions of a plane",
-            [spec, name, weights, ("--other", {"help": "the other state's weights, or the other plane's directions"}), output],
+            [
+                spec,
+                name,
+                weights,
+                ("--other", {"help": "the other state's weights, or the other plane's directions"}),
+                output,
+            ],
         ),
         "tile": (
             _tile,
@@ -408,9 +433,9 @@ def _parser() -> argparse.ArgumentParser:
     schema = verbs.add_parser("schema", help="print the JSON schema of configurations, for editors")
     schema.set_defaults(function=_schema)
     run = verbs.add_parser(
-        "run", help="run the workflow: landscape run CONFIG [snakemake options]", description="Every further option goes to Snakemake."
+        "run",
+        help="run the workflow: landscape run CONFIG [snakemake options]",
+        description="Every further option goes to Snakemake.",
     )
     run.add_argument("config")
     return parser
-
-

@@ -51,13 +51,14 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a NetCDF-4 file.
+    """Write a NetCDF-4 file after the CF conventions.
 
     Floats have no fill value: xarray's NaN would turn an overflow into "missing". The file is composed in memory
     first, because the HDF5 library reports a full disk as an unspecified error and Python as what it is.
     """
     encoding = {name: {"_FillValue": None} for name in dataset.variables}
     in_memory = netCDF4.Dataset(str(path), "w", format="NETCDF4", memory=1024)
+    dataset = dataset.assign_attrs(Conventions="CF-1.11")
     dataset.dump_to_store(xr.backends.NetCDF4DataStore(in_memory), encoding=encoding)
     write_bytes(path, _whole(in_memory.close()))
 
@@ -93,9 +94,11 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def provenance() -> dict[str, Any]:
+def provenance(verb: str) -> dict[str, Any]:
     """The header entries every result has: who made it and when."""
-    return {"format_version": FORMAT_VERSION, "versions": versions(), "date": now()}
+    date = now()
+    made = {"format_version": FORMAT_VERSION, "versions": versions(), "date": date}
+    return {**made, "history": f"{date} landscape {verb}"}
 
 
 def _whole(buffer: memoryview) -> memoryview:

@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -77,7 +76,9 @@ def wilson(errors: int, n: int) -> tuple[float, float]:
     middle = p + z**2 / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     scale = 1 + z**2 / n
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    return max(0.0, min(p, (middle - half) / scale)), min(
+        1.0, max(p, (middle + half) / scale)
+    )  # but for rounding, p lies inside
 
 
 def non_finite(surface: xr.Dataset, variable: str = "train_loss") -> int:
@@ -223,5 +224,5 @@ def _crossing(x: np.ndarray, values: np.ndarray, level: float, order: range) -> 
     return float(x[order[-1]])
 
 
-def _step(x: np.ndarray[Any, Any]) -> float:
+def _step(x: np.ndarray) -> float:
     return float(x[-1] - x[0]) / (x.size - 1) if x.size > 1 else 1.0

@@ -35,7 +35,9 @@ def run(config: str, options: Sequence[str]) -> int:
         except OSError:
             raise InputError(f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it") from None
         if alive := _at_work():
-            raise InputError(f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive))
+            raise InputError(
+                f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive)
+            )
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--configfile", config]
         if not Path("profiles/default").is_dir():
             command += ["--workflow-profile", str(_profile())]
@@ -91,15 +93,31 @@ def _remove_leftovers(experiment: Experiment) -> None:
 
 
 def _only_looking(options: Sequence[str]) -> bool:
-    looks = ("-n", "--dry-run", "--dryrun", "--lint", "--report", "--list", "-l", "--unlock", "--summary", "--dag", "--rulegraph")
+    looks = (
+        "-n",
+        "--dry-run",
+        "--dryrun",
+        "--lint",
+        "--report",
+        "--list",
+        "-l",
+        "--unlock",
+        "--summary",
+        "--dag",
+        "--rulegraph",
+    )
     return any(option.split("=")[0] in looks for option in options)
 
 
 def _announce_changes(command: list[str]) -> None:
     """Say which files stand but will be remade because their specification changed."""
-    listed = subprocess.run([*command, "--list-changes", "params", "--quiet"], capture_output=True, text=True)
-    changed = [line for line in listed.stdout.splitlines() if line.strip() and Path(line.strip()).exists()]
-    if listed.returncode == 0 and changed:
+    planned = subprocess.run([*command, "--dry-run"], capture_output=True, text=True)
+    changed = []
+    for job in re.findall(r"^(?:local)?rule \w+:\n((?:    .*\n)+)", planned.stdout + planned.stderr, flags=re.M):
+        outputs = re.search(r"^    output: (.*)$", job, flags=re.M)
+        if outputs and re.search(r"^    reason: .*Params have changed", job, flags=re.M):
+            changed += [path for path in outputs[1].split(", ") if Path(path).exists()]
+    if changed:
         _log.info("to be remade, because what the configuration says of it changed, with all that hangs on it:")
-        for line in changed:
-            _log.info("  %s", line)
+        for path in changed:
+            _log.info("  %s", path)

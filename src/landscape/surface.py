@@ -65,7 +65,11 @@ def template(plane: Plane, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
     beta = coordinates(plane.beta) if plane.beta else np.array([0.0])
     shape = (alpha.size, beta.size)
     dims = ("alpha", "beta")
-    unit = "100 % of each filter's norm" if plane.directions == "random" and plane.normalize == "filter" else "multiple of the direction"
+    unit = (
+        "100 % of each filter's norm"
+        if plane.directions == "random" and plane.normalize == "filter"
+        else "multiple of the direction"
+    )
     variables: dict[str, Any] = {
         name: (dims, np.full(shape, np.nan), {"long_name": text, "units": "1"})
         for name, text in _MEASURED.items()
@@ -79,7 +83,7 @@ def template(plane: Plane, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
         "alpha": ("alpha", alpha, {"long_name": f"step along the first direction (1 = {unit})", "units": "1"}),
         "beta": ("beta", beta, {"long_name": f"step along the second direction (1 = {unit})", "units": "1"}),
     }
-    return xr.Dataset(variables, coords, {"Conventions": "CF-1.11", **attrs})
+    return xr.Dataset(variables, coords, attrs)
 
 
 def tile_of(shape: tuple[int, int], i: int, n: int) -> range:
@@ -118,16 +122,16 @@ def evaluate(
         A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`.
     """
     alpha, beta = np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij")
-    indices = np.asarray(indices, np.int64)
-    alpha, beta = alpha.ravel()[indices], beta.ravel()[indices]
+    index = np.asarray(indices, np.int64)
+    alpha, beta = alpha.ravel()[index], beta.ravel()[index]
     splits = {"train": subset(data.train, images)}
     if data.test is not None and "test_loss" in whole:
         splits["test"] = subset(data.test, images)
     here = _Movable(network, theta, directions, data.shape)
-    columns: dict[str, np.ndarray] = {name: np.full(indices.size, np.nan) for name in whole if name in _MEASURED}
-    status = np.full(indices.size, Status.computed, np.int8)
-    negative = np.zeros(indices.size, np.int32)
-    for k in progress(range(indices.size), indices.size, "points"):
+    columns: dict[str, np.ndarray] = {name: np.full(index.size, np.nan) for name in whole if name in _MEASURED}
+    status = np.full(index.size, Status.computed, np.int8)
+    negative = np.zeros(index.size, np.int32)
+    for k in progress(range(index.size), index.size, "points"):
         here.move(float(alpha[k]), float(beta[k]))
         negative[k] = here.negative_variances()
         if negative[k]:
@@ -143,7 +147,7 @@ def evaluate(
     return xr.Dataset(
         {name: ("point", values, whole[name].attrs) for name, values in columns.items()},
         {
-            "index": ("point", indices, {"long_name": "row-major index of the point in its plane", "units": "1"}),
+            "index": ("point", index, {"long_name": "row-major index of the point in its plane", "units": "1"}),
             "alpha": ("point", alpha, whole.alpha.attrs),
             "beta": ("point", beta, whole.beta.attrs),
         },
@@ -205,7 +209,9 @@ class _Movable:
         self.channels_last = memory_format(shape) is torch.channels_last
         tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
         parameters = [name for name, _ in self.network.named_parameters()]
-        moving = parameters + [name for name in tensors if name not in parameters and any(name in d for d in directions.values())]
+        moving = parameters + [
+            name for name in tensors if name not in parameters and any(name in d for d in directions.values())
+        ]
         self.centre = self._flat(tensors[name] for name in moving)
         self.steps = [self._flat(d[name].to(self.device) for name in moving) for d in directions.values()]
         self.point = self.centre.clone()
@@ -249,11 +255,15 @@ class _Movable:
         logits = self.network(images)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise InputError(f"the network returned {found} for {len(images)} images; it must return one row of logits for each")
+            raise InputError(
+                f"the network returned {found} for {len(images)} images; it must return one row of logits for each"
+            )
         return logits
 
     def _flat(self, tensors: Iterable[Tensor]) -> Tensor:
-        return torch.cat([self._layout(tensor).reshape(-1) for tensor in tensors] or [torch.empty(0, device=self.device)])
+        return torch.cat(
+            [self._layout(tensor).reshape(-1) for tensor in tensors] or [torch.empty(0, device=self.device)]
+        )
 
     def _layout(self, tensor: Tensor) -> Tensor:
         return tensor.permute(0, 2, 3, 1) if self.channels_last and tensor.ndim == 4 else tensor
@@ -269,7 +279,7 @@ def shared_attributes(tiles: Sequence[xr.Dataset]) -> dict[str, Any]:
 
     Tiles may come from several devices or versions; then all of them are named.
     """
-    attrs = {key: value for key, value in tiles[0].attrs.items() if key not in ("tile", "Conventions")}
+    attrs = {key: value for key, value in tiles[0].attrs.items() if key != "tile"}
     for key in ("device", "versions"):
         attrs[key] = "; ".join(dict.fromkeys(str(tile.attrs.get(key)) for tile in tiles))
     return attrs
@@ -297,15 +307,19 @@ _SHARED = ("spec_hash", "stage", "weights_hash", "directions_hash", "data_hash",
 def _check_fit(name: str, tile: xr.Dataset, whole: xr.Dataset) -> None:
     for key in _SHARED:
         if tile.attrs.get(key) != whole.attrs.get(key):
-            raise InputError(f"{name} has {key} {tile.attrs.get(key)!r}, and the plane has {whole.attrs.get(key)!r}; make it anew")
+            raise InputError(
+                f"{name} has {key} {tile.attrs.get(key)!r}, and the plane has {whole.attrs.get(key)!r}; make it anew"
+            )
     missing = [variable for variable in whole if variable not in tile]
     extra = [variable for variable in tile if variable not in whole]
     if missing or extra:
         raise InputError(f"{name} lacks the variables {missing} and has {extra} that the plane has not")
     shape = (whole.sizes["alpha"], whole.sizes["beta"])
     index = tile["index"].values
-    if index.size and not (0 <= index.min() and index.max() < shape[0] * shape[1]):
-        raise InputError(f"{name} has points up to index {index.max()}, and the plane has {shape[0]} x {shape[1]} points")
+    if index.size and not (index.min() >= 0 and index.max() < shape[0] * shape[1]):
+        raise InputError(
+            f"{name} has points up to index {index.max()}, and the plane has {shape[0]} x {shape[1]} points"
+        )
     if len(set(index.tolist())) != index.size:
         raise InputError(f"{name} holds a point twice")
     same = np.array_equal(tile.alpha.values, whole.alpha.values[index // shape[1]]) and np.array_equal(

@@ -24,7 +24,7 @@ def displace(theta: Weights, d1: Weights, a: float, d2: Weights | None = None, b
     for name, step in d1.items():
         moved[name] = torch.add(theta[name], step, alpha=a)
     for name, step in (d2 or {}).items():
-        moved[name] = moved[name] + b * step if name not in d1 else moved[name].add_(step, alpha=b)
+        moved[name] = moved[name].add_(step, alpha=b) if name in d1 else torch.add(theta[name], step, alpha=b)
     return moved
 
 
@@ -45,7 +45,7 @@ def dot(x: Weights, y: Weights) -> float:
         InputError: if the two have different keys or shapes.
     """
     check_fit(x, y)
-    return sum(float(torch.sum(x[name].double() * y[name].double())) for name in x)
+    return sum((float(torch.sum(x[name].double() * y[name].double())) for name in x), 0.0)
 
 
 def norm(x: Weights) -> float:
@@ -60,7 +60,8 @@ def cosine(x: Weights, y: Weights) -> float:
 
 
 def check_fit(x: Weights, y: Weights) -> None:
-    """
+    """Nothing, if the two have the same keys and shapes.
+
     Raises:
         InputError: naming each tensor that only one of the two has, or that differs in shape.
     """

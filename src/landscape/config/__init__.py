@@ -1,6 +1,7 @@
 """The experiment: what to train, what to look at, what to draw. Never imports torch."""
 
-from landscape.config.read import State, impossible, plane, read, resolve, state
+from landscape.config.lookup import State, impossible, plane, state
+from landscape.config.read import read, resolve
 from landscape.config.schema import Contours, Data, Experiment, Figure, Lines, Plane, Run, Summary, Surfaces, Training
 
 __all__ = [

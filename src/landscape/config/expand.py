@@ -58,7 +58,9 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
     problems += [f".sweep also sets {key}, which is stated beside it" for key in axes if key in entry]
     keys = {placeholder: placeholder if placeholder in axes else short.get(placeholder) for placeholder in placeholders}
     problems += [
-        f" has {{{placeholder}}} in its name; its sweep has {one_of(axes)}" for placeholder, key in keys.items() if not key
+        f" has {{{placeholder}}} in its name; its sweep has {one_of(axes)}"
+        for placeholder, key in keys.items()
+        if not key
     ]
     problems += [
         f".sweep.{key} is not in the name, so its runs would have one name; add {{{key.rpartition('.')[2]}}}"
@@ -73,7 +75,9 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
     entries: dict[str, dict[str, Any]] = {}
     for combination in itertools.product(*values.values()):
         chosen = dict(zip(values, combination, strict=True))
-        name = _PLACEHOLDER.sub(lambda match: _text(chosen[str(keys[match[1]])]), template)
+        name = template
+        for placeholder, key in keys.items():
+            name = name.replace(f"{{{placeholder}}}", _text(chosen[str(key)]))
         if name in entries:
             raise InputError(f".sweep makes the name {name!r} twice")
         filled = {key: value for key, value in chosen.items() if not key.startswith("args.")}

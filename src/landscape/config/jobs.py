@@ -6,7 +6,7 @@ Paths are relative to the `results` folder's prefix, which every function puts i
 from pathlib import Path
 
 from landscape.config import code
-from landscape.config.read import figure, impossible, plane, run, state
+from landscape.config.lookup import figure, impossible, plane, run, state
 from landscape.config.schema import Experiment, Training
 from landscape.errors import InputError, one_of
 
@@ -133,7 +133,9 @@ def surfaces_of_summary(experiment: Experiment) -> list[str]:
     name = experiment.summary.plane
     if name is None:
         return []
-    return [f"{experiment.results}/surfaces/{r}/{name}.nc" for r in experiment.runs if not impossible(experiment, r, name)]
+    return [
+        f"{experiment.results}/surfaces/{r}/{name}.nc" for r in experiment.runs if not impossible(experiment, r, name)
+    ]
 
 
 def surfaces(experiment: Experiment) -> list[str]:

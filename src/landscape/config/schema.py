@@ -4,6 +4,7 @@ A default here is part of what a file's specification leaves unsaid (`specs`), s
 raised stage version; `tests/test_specs.py` holds the table that notices.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ def _levels(value: Any) -> Any:
         levels = tuple(float(level) for level in value)
     except (TypeError, ValueError):
         raise ValueError("must be log, paper, or a list of increasing numbers") from None
-    if not levels or any(not math.isfinite(x) for x in levels) or any(b <= a for a, b in zip(levels, levels[1:])):
+    if not levels or any(not math.isfinite(x) for x in levels) or any(b <= a for a, b in itertools.pairwise(levels)):
         raise ValueError("must be log, paper, or a list of increasing finite numbers")
     return levels
 
@@ -105,7 +106,9 @@ LEARNING_RATES = {"sgd": 0.1, "adam": 0.001}  # Li et al. 2018, section 4
 class Run(Section):
     """One network, trained here or (with `weights`) adopted. The defaults are the recipe of Li et al. 2018."""
 
-    network: str = Field(min_length=1, description="a built-in name, or package.module:function, or path/file.py:function")
+    network: str = Field(
+        min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
+    )
     args: dict[str, Any] = Field({}, description="arguments of the network's function")
     data: str = Field(description="a name in the section data")
     weights: str | None = Field(None, description="a state dict made elsewhere; the run is then adopted, not trained")
@@ -123,7 +126,9 @@ class Run(Section):
     )
     warmup: float = Field(0.25, ge=0, lt=1, description="share of a onecycle schedule in which the rate rises")
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
-    augment: tuple[Literal["crop", "flip"], ...] = Field((), description="crop: random crop with padding 4; flip: mirror")
+    augment: tuple[Literal["crop", "flip"], ...] = Field(
+        (), description="crop: random crop with padding 4; flip: mirror"
+    )
     keep: Annotated[Literal["none", "all"] | int, BeforeValidator(_keep)] = Field(
         "none", description="epochs kept as states RUN@EPOCH: none, all, or every Nth (with the first and the last)"
     )
@@ -139,7 +144,7 @@ class Run(Section):
         if self.learning_rate == LEARNING_RATES[self.optimizer]:
             object.__setattr__(self, "learning_rate", None)
         if self.milestones is not None:
-            if any(b <= a for a, b in zip(self.milestones, self.milestones[1:])):
+            if any(b <= a for a, b in itertools.pairwise(self.milestones)):
                 raise ValueError(f"milestones must increase, and {list(self.milestones)} does not")
             if self.milestones == _paper_milestones(self.epochs):
                 object.__setattr__(self, "milestones", None)
@@ -276,6 +281,7 @@ class Training(_Figure):
 
 
 Figure = Annotated[Contours | Surfaces | Lines | Training, Field(discriminator="draw")]
+DRAWN: Mapping[str, type[Section]] = {"contours": Contours, "surfaces": Surfaces, "lines": Lines, "training": Training}
 
 
 class Summary(Section):
@@ -287,7 +293,9 @@ class Summary(Section):
 class Experiment(Section):
     """A whole configuration, every sweep expanded and every reference resolved."""
 
-    results: Annotated[str, AfterValidator(_safe_path)] = Field("results", description="the folder everything is written to")
+    results: Annotated[str, AfterValidator(_safe_path)] = Field(
+        "results", description="the folder everything is written to"
+    )
     container: str | None = Field(None, description="image for `snakemake --sdm apptainer`")
     data: dict[str, Data]
     runs: dict[str, Run]

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from landscape.config.read import figure, impossible, plane, read, run
+from landscape.config.lookup import figure, impossible, plane, run
+from landscape.config.read import read
 from landscape.config.schema import SECTIONS, Experiment, Figure, Run, Section
 from landscape.errors import InputError, one_of
 

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,8 +92,8 @@ def contour(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[fl
     return lines
 
 
-def drawable(loss: np.ndarray) -> np.ma.MaskedArray:
-    """The finite values, above 0 for the logarithm."""
+def drawable(loss: np.ndarray) -> Any:
+    """A masked array of the finite values, above 0 for the logarithm."""
     return np.ma.masked_invalid(loss).clip(1e-9)
 
 
@@ -147,7 +148,7 @@ def _mark_centre(ax: Axes) -> None:
 
 def _label_levels(ax: Axes, lines: QuadContourSet) -> None:
     """Write some levels on their longest line, far from each other and from the centre; none where there is no room."""
-    box = ax.get_position().size * ax.figure.get_size_inches()
+    box = np.asarray(ax.get_window_extent().size) / ax.figure.dpi
     corner = np.array([ax.get_xlim()[0], ax.get_ylim()[0]])
     scale = box / (np.array([ax.get_xlim()[1], ax.get_ylim()[1]]) - corner)
     taken = [-corner * scale]  # inches from the lower left
@@ -184,12 +185,14 @@ def _colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Se
     ax = panels.add_axes(middle - width / 2, panels.foot - 0.24, width, 0.09)
     mappable = ScalarMappable(style.norm(), style.PALE_MAP)
     bar = panels.figure.colorbar(mappable, cax=ax, orientation="horizontal", extend="both", extendfrac=0.04)
+    assert bar.solids is not None
     bar.solids.set_rasterized(True)
     bar.set_ticks([0.01, 0.1, 1, 10, 100], labels=["0.01", "0.1", "1", "10", "100"])
     bar.set_label(name)
-    shown = [level for level in levels if style.LOWEST <= level <= style.HIGHEST]
-    widths = [1.4 if _is_in(level, _THICK) else 0.6 for level in shown]
-    ax.vlines(shown, 0, 1, colors=style.DEEP_MAP(style.norm()(shown)), linewidths=widths)
+    for level in levels:
+        if style.LOWEST <= level <= style.HIGHEST:
+            width = 1.4 if _is_in(level, _THICK) else 0.6
+            ax.axvline(level, color=style.DEEP_MAP(float(style.norm()(level))), linewidth=width)
     for classes in sorted({int(surface.attrs["classes"]) for surface in surfaces}):
         ax.plot(2 * [math.log(classes)], [-0.15, 1.5], "--", color="black", linewidth=0.8, dashes=(2, 1), clip_on=False)
         ax.text(math.log(classes), 1.6, f"ln {classes}", ha="center", va="bottom", fontsize=NOTE)

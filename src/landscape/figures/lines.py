@@ -18,7 +18,6 @@ from landscape.figures.panels import default_columns, few_ticks, lay_out, plain_
 
 _LOSSES = ("train_loss", "test_loss")
 _VARIABLES = (*_LOSSES, "train_accuracy", "test_accuracy")
-_STYLES = {"train": "-", "test": "--"}
 
 
 def draw(spec: Lines, members: Sequence[Member]) -> Drawing:
@@ -54,8 +53,8 @@ def draw(spec: Lines, members: Sequence[Member]) -> Drawing:
         else:
             twin.tick_params(labelright=False)
     handles: list[Line2D | Patch] = [
-        Line2D([], [], color=style.GREY, linestyle=_STYLES[split], label=split)
-        for split in _STYLES
+        Line2D([], [], color=style.GREY, linestyle=style.SPLITS[split], label=split)
+        for split in style.SPLITS
         if any(f"{split}_loss" in member.seen for member in members)
     ]
     if any(geometry.non_finite(member.seen, variable) for member in members for variable in _losses(member.seen)):
@@ -77,7 +76,7 @@ def line(ax: Axes, surface: xr.Dataset, *, top: float) -> Axes:
             if beyond[0] < beyond[1]:
                 ax.axvspan(*beyond, facecolor="0.95", linewidth=0, zorder=0)
     twin = ax.twinx()
-    for split, dashes in _STYLES.items():
+    for split, dashes in style.SPLITS.items():
         if f"{split}_loss" in here:
             ax.plot(alpha, here[f"{split}_loss"].where(np.isfinite), dashes, color=style.LOSS)
             twin.plot(alpha, 100 * here[f"{split}_accuracy"], dashes, color=style.ACCURACY)

@@ -100,7 +100,7 @@ def lay_out(
             start = left + column * (w + gap)
             ax = figure.add_axes((start / width, 1 - (top + h) / height, w / width, h / height), projection=projection)
             middle = (start + w / 2) / width
-            at = {"ha": "center", "fontsize": LABEL, "parse_math": False}
+            at: dict[str, Any] = {"ha": "center", "fontsize": LABEL, "parse_math": False}
             figure.text(middle, 1 - (top - 0.05) / height, "\n".join(above[k]), va="bottom", **at)
             figure.text(middle, 1 - note_top / height, "\n".join(below[k]), va="top", **(at | {"fontsize": NOTE}))
             axes.append(ax)
@@ -135,7 +135,7 @@ def wrap(text: str, width: float, size: float) -> list[str]:
             if lines[-1] and _width(lines[-1] + piece, size) > width:
                 lines.append("")
             lines[-1] += piece
-    return [line for line in lines if line]
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines if line]
 
 
 def fits(text: str, width: float, size: float = LABEL) -> bool:
@@ -161,5 +161,7 @@ def _pieces(word: str) -> list[str]:
 
 
 def _width(text: str, size: float) -> float:
-    points, _, _ = TextToPath().get_text_width_height_descent(text, FontProperties("DejaVu Sans", size=size), False)
+    points, _, _ = TextToPath().get_text_width_height_descent(
+        text, FontProperties(family="DejaVu Sans", size=size), False
+    )
     return float(points) / 72

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 import matplotlib.style
@@ -16,6 +17,7 @@ PREVIEW_DPI = 200
 LOSS = "#0072B2"
 ACCURACY = "#D55E00"
 GREY = "0.45"
+SPLITS: dict[str, Literal["-", "--"]] = {"train": "-", "test": "--"}
 
 LOWEST, HIGHEST = 0.01, 100.0  # the ends of the colour scale of a loss
 

@@ -17,7 +17,7 @@ from landscape.config.schema import Surfaces
 from landscape.figures import style, words
 from landscape.figures.contours import drawable, numbers, require_plane
 from landscape.figures.drawing import Drawing, Member
-from landscape.figures.panels import LABEL, NOTE, few_ticks, lay_out, plain_ticks
+from landscape.figures.panels import LABEL, NOTE, few_ticks, lay_out, plain_ticks, wrap
 
 _LIGHT = LightSource(azdeg=315, altdeg=45)
 _ELEVATION, _AZIMUTH = 35, -60
@@ -38,14 +38,16 @@ def draw(spec: Surfaces, members: Sequence[Member]) -> Drawing:
         require_plane(member.seen, spec.draw)
     first = members[0].seen
     columns = min(len(members), 2)
+    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+    unit = wrap(f"alpha, beta: {words.unit(first)}", 0.95 * width, LABEL)
     panels = lay_out(
         [member.label for member in members],
         [words.notes(member, [spec.variable]) for member in members],
         columns=columns,
-        width=style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH,
+        width=width,
         panel=(2.2, 2.2),
         margins=(0.15, 0.5) if columns == 2 else (0.5, 0.55),
-        foot=0.22,
+        foot=0.08 + 0.14 * len(unit),
         heading=spec.title,
         projection="3d",
     )
@@ -53,9 +55,7 @@ def draw(spec: Surfaces, members: Sequence[Member]) -> Drawing:
     for ax, member in zip(panels.axes, members, strict=True):
         shaded_surface(ax, member.seen, variable=spec.variable, limits=limits)
     height = panels.figure.get_size_inches()[1]
-    panels.figure.text(
-        0.5, 0.16 / height, f"alpha, beta: {words.unit(first)}", ha="center", va="center", fontsize=LABEL
-    )
+    panels.figure.text(0.5, 0.06 / height, "\n".join(unit), ha="center", va="bottom", fontsize=LABEL)
     return Drawing(panels.figure, numbers(members, [spec.variable]), _caption(spec, members, limits))
 
 
@@ -79,12 +79,14 @@ def shaded_surface(ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple
     floor = low - _FLOOR * (high - low)
     finite = np.isfinite(z.values)
     heights = _filled(np.log10(np.where(finite, z.values, 1.0).clip(10**low, 10**high)), finite)
-    x, y, fine = _upsample(alpha, beta, heights)
+    x, y, fine = upsample(alpha, beta, heights)
     fine = fine.clip(low, high)
-    collection = _polygons(x, y, fine, _upsample_mask(finite, fine.shape), (low, high, floor))
+    there = _upsample_mask(finite, fine.shape)
+    collection = _polygons(x, y, fine, there, (low, high, floor))
     ax.add_collection3d(collection, autolim=False)
     _floor(ax, surface, variable, floor)
-    _pin(ax, x, y, fine, (low, high, floor))
+    if there[np.abs(x).argmin(), np.abs(y).argmin()]:
+        _pin(ax, x, y, fine, (low, high, floor))
     _frame(ax, alpha, beta, (low, high, floor), words.NAMES[variable])
     return collection
 
@@ -94,11 +96,10 @@ def _polygons(
 ) -> Poly3DCollection:
     """One quadrilateral per cell, lit from the north-west; without those that touch a point that is not there."""
     low, high, floor = heights
-    points = np.stack([*np.meshgrid(x, y, indexing="ij"), z], axis=-1)
-    corners = np.stack([points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], axis=2)  # (x, y, 4, 3)
+    corners = quadrilaterals(x, y, z)
     middle = corners[..., 2].mean(axis=2)
     colour = style.LOSS_MAP(style.norm()(10**middle))[..., :3]
-    lit = colour * _light(x, y, z, high - floor)[..., None]
+    lit = colour * light(x, y, z, high - floor)[..., None]
     whole = there[:-1, :-1] & there[1:, :-1] & there[1:, 1:] & there[:-1, 1:]
     collection = Poly3DCollection(
         corners[whole], facecolors=lit[whole], edgecolors="none", linewidths=0, antialiased=False, zorder=2
@@ -107,7 +108,13 @@ def _polygons(
     return collection
 
 
-def _light(x: np.ndarray, y: np.ndarray, z: np.ndarray, height: float) -> np.ndarray:
+def quadrilaterals(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The corners of each cell of z(x, y), of shape (cells along x, cells along y, 4 corners, 3 coordinates)."""
+    points = np.stack([*np.meshgrid(x, y, indexing="ij"), z], axis=-1)
+    return np.stack([points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], axis=2)
+
+
+def light(x: np.ndarray, y: np.ndarray, z: np.ndarray, height: float) -> np.ndarray:
     """Brightness of each cell: diffuse light on what is seen, so with lengths in units of the box."""
     slope_x, slope_y = np.diff(z, axis=0) * (x.size - 1) / _BOX[0], np.diff(z, axis=1) * (y.size - 1) / _BOX[1]
     slopes = np.stack([slope_x[:, :-1] + slope_x[:, 1:], slope_y[:-1] + slope_y[1:]], axis=-1) / 2 * _BOX[2] / height
@@ -178,13 +185,14 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_pane_color("white")
         axis.pane.set_edgecolor("0.75")
+        axis.pane.set_linewidth(0.5)
         axis.line.set_linewidth(0.5)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(few_ticks(prune="both"))  # the two axes meet in a corner
         axis.set_major_formatter(plain_ticks())
 
 
-def _upsample(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def upsample(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The bicubic spline through z(x, y), on a grid with four steps for one."""
     fine_x, fine_y = (
         np.interp(np.linspace(0, v.size - 1, _UPSAMPLE * (v.size - 1) + 1), np.arange(v.size), v) for v in (x, y)

@@ -15,16 +15,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from landscape.config.schema import Training
 from landscape.figures import style, words
 from landscape.figures.drawing import Drawing, Member
-from landscape.figures.panels import Panels, lay_out
+from landscape.figures.panels import NOTE, Panels, fits, lay_out
 
-_STYLES = {"train": "-", "test": "--"}
 _MARKERS = "os^Dv*PXd<>p"
 _LOSS_FLOOR = 1e-6  # a loss of exactly 0 has no place on a logarithmic axis
 
 
 def draw(spec: Training, members: Sequence[Member]) -> Drawing:
     """Three rows over the epochs, all members in each; of RUN@EPOCH the epochs up to it."""
-    columns = min(len(members), 3)
+    columns = next(n for n in (3, 2, 1) if n == 1 or all(fits(m.label, 5.4 / n - 0.5, NOTE) for m in members))
+    columns = min(len(members), columns)
     legend_rows = -(-len(members) // columns)
     panels = lay_out(
         ["", "", ""],
@@ -61,7 +61,7 @@ def curves(axes: Sequence[Axes], history: xr.Dataset, *, place: float, color: An
     epoch = history.epoch.values
     every = max(1, round(epoch.size / 8))
     look = {"color": color, "marker": marker, "markersize": 2.5, "markevery": (int(place * every), every)}
-    for split, dashes in _STYLES.items():
+    for split, dashes in style.SPLITS.items():
         if f"{split}_loss" in history:
             loss, error = history[f"{split}_loss"].values, _error(history, split)
             drawn += axes[0].plot(epoch, np.where(np.isfinite(loss), loss, np.nan).clip(_LOSS_FLOOR), dashes, **look)
@@ -82,7 +82,7 @@ def _frame(axes: Sequence[Axes], last: int) -> None:
             line.set_clip_on(False)
     for ax in (axes[0], axes[2]):
         ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
         ax.yaxis.set_minor_formatter(NullFormatter())
     axes[1].set_ylim(bottom=0)
 
@@ -94,10 +94,10 @@ def _legends(panels: Panels, members: Sequence[Member], looks: Sequence[dict[str
     ]
     splits = [
         Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
-        for split, dashes in _STYLES.items()
+        for split, dashes in style.SPLITS.items()
         if any(f"{split}_loss" in member.history for member in members)
     ]
-    common = {"loc": "upper center", "borderpad": 0, "borderaxespad": 0, "labelspacing": 0.3}
+    common: dict[str, Any] = {"loc": "upper center", "borderpad": 0, "borderaxespad": 0, "labelspacing": 0.3}
     panels.figure.legend(handles=splits, bbox_to_anchor=(0.5, panels.foot / height), ncols=2, **common)
     panels.figure.legend(handles=runs, bbox_to_anchor=(0.5, (panels.foot - 0.16) / height), ncols=columns, **common)
 
@@ -115,7 +115,7 @@ def _numbers(members: Sequence[Member]) -> pd.DataFrame:
     frames = []
     for member in members:
         history = _past(member)
-        splits = [split for split in _STYLES if f"{split}_loss" in history]
+        splits = [split for split in style.SPLITS if f"{split}_loss" in history]
         columns = {"member": member.state, "epoch": history.epoch.values}
         columns |= {f"{split}_loss": history[f"{split}_loss"].values for split in splits}
         columns |= {f"{split}_error": _error(history, split) for split in splits}

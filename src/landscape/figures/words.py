@@ -60,7 +60,7 @@ def loss(value: float) -> str:
         return "not finite"
     if value >= 10:
         return f"{float(f'{value:.2g}'):,.0f}"
-    return f"{value:.2g}" if value >= 1e-4 else re.sub(r"e-0?", "e-", f"{value:.1e}")
+    return f"{value:.2g}" if value >= 1e-4 or value == 0 else re.sub(r"e-0?", "e-", f"{value:.1e}")
 
 
 def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable[str]) -> str:
@@ -98,7 +98,7 @@ def errors_made(members: Iterable[Member]) -> list[str]:
 def member_item(member: Member, variables: Sequence[str]) -> str:
     """A member's numbers and what to beware of, in a sentence or more."""
     surface = member.seen
-    parts = [f"{_at_centre(surface)} at the centre"]
+    parts = [_at_centre(surface, " at the centre")]
     if "test_accuracy" in member.row:
         parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
     if "cosine" in surface.attrs:
@@ -136,9 +136,9 @@ def _error(member: Member) -> str:
     return error_of(float(member.row.test_accuracy), int(member.history.attrs["test_images"]))
 
 
-def _at_centre(surface: xr.Dataset) -> str:
+def _at_centre(surface: xr.Dataset, place: str = "") -> str:
     on_grid = geometry.centre_index(surface) is not None
-    return f"train loss {loss(geometry.centre(surface, 'train_loss'))}" if on_grid else "no grid point"
+    return f"train loss {loss(geometry.centre(surface, 'train_loss'))}{place}" if on_grid else "centre not on the grid"
 
 
 def _seed(member: Member) -> list[str]:

@@ -1,19 +1,14 @@
-"""Networks by name: built in, of an installed package, or of a file of the user's."""
+"""Networks by name: the built-in ones (`BUILTIN` of `landscape.config.code` is their table) and the user's own."""
 
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from landscape.config import code
-from landscape.errors import InputError, one_of
+from landscape.errors import InputError
+from landscape.networks.loading import function_named
 
 
 def build(
@@ -27,33 +22,36 @@ def build(
 ) -> nn.Module:
     """The network a configuration names, with its initial weights drawn from `seed`.
 
-    A function that names `in_channels`, `image_size` or `num_classes` among its parameters gets them from the data set,
-    unless `args` states them.
+    It is made on the CPU, so that a seed gives the same weights on every device, and then moved.
 
     Args:
         network: a built-in name, `package.module:function` or `path/file.py:function`.
+        args: arguments of the function. If it names `in_channels`, `image_size` or `num_classes` among its parameters and
+            `args` does not, they come from the data set.
         images: (channels, height, width) of one image.
-        device: `meta` builds it without memory, and without weights.
+        device: on `meta` it takes no memory and has no weights.
 
     Raises:
         InputError: if it cannot be found or built with these arguments, or is no torch.nn.Module.
     """
-    function = _find(network)
-    known = {"in_channels": images[0], "image_size": images[1], "num_classes": classes}
-    named = _parameters(function)
-    supplied = {name: value for name, value in known.items() if name in named and name not in args}
-    with torch.random.fork_rng(devices=_cuda(device)), torch.device(device or "cpu"):
-        torch.manual_seed(seed)
+    target = torch.device(device or "cpu")
+    with function_named(network) as function:
+        given = _arguments(network, function, args, images, classes)
+        if target.type == "meta":
+            try:
+                with target:
+                    return _checked(network, function(**given)).to(target)
+            except Exception:
+                pass  # code that looks at values cannot run there; what is wrong with other code shows below
         try:
-            built = function(**supplied, **args)
-        except InputError:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                built = _checked(network, function(**given))
+        except (InputError, MemoryError):
             raise
-        except Exception as error:
-            given = ", ".join(f"{key}={value!r}" for key, value in {**supplied, **args}.items())
-            raise InputError(f"{network}({given}) cannot be built: {type(error).__name__}: {error}") from error
-    if not isinstance(built, nn.Module):
-        raise InputError(f"{network} returned {type(built).__name__}; it must return a torch.nn.Module")
-    return built
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{_call(network, given)} cannot be built: {type(error).__name__}: {error}") from error
+    return built.to(target)
 
 
 def filter_axes(network: nn.Module) -> dict[str, int | None]:
@@ -61,59 +59,70 @@ def filter_axes(network: nn.Module) -> dict[str, int | None]:
 
     A filter is what makes one output channel: of a convolution or linear layer a slice of dimension 0, of a transposed
     convolution one of dimension 1, of an embedding a row. A tensor of one dimension, or a bare one whose leading size is
-    1, has no filters. A parameter that two layers share stands once.
+    1, has no filters. A parameter that two layers share stands once, under its first name.
     """
-    transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding)
-    of_transposed = {id(m.weight) for m in network.modules() if isinstance(m, transposed)}
-    of_layers = {id(m.weight) for m in network.modules() if isinstance(m, layers)}
     axes: dict[str, int | None] = {}
-    for name, parameter in network.named_parameters():
-        if parameter.ndim < 2 or (parameter.shape[0] == 1 and id(parameter) not in of_layers | of_transposed):
-            axes[name] = None
-        else:
-            axes[name] = 1 if id(parameter) in of_transposed else 0
+    seen: set[nn.Parameter] = set()
+    for prefix, layer in network.named_modules():
+        for name, parameter in layer.named_parameters(prefix, recurse=False):
+            if parameter not in seen:
+                seen.add(parameter)
+                axes[name] = _filter_axis(layer, parameter)
     return axes
 
 
-def _find(network: str) -> Callable[..., Any]:
+def initialize(network: nn.Module) -> None:
+    """Kaiming normal (fan in) for convolutions, N(0, 1e-3) for linear weights (the recipe of Li et al. 2018).
+
+    Batch norm and biases keep what PyTorch gives them: 1 and 0, and a uniform distribution.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+        elif isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=1e-3)
+
+
+_LAYERS = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding, nn.EmbeddingBag)
+
+
+def _filter_axis(layer: nn.Module, parameter: nn.Parameter) -> int | None:
+    if parameter.ndim < 2:
+        return None
+    if isinstance(layer, nn.modules.conv._ConvTransposeNd):
+        return 1
+    return 0 if isinstance(layer, _LAYERS) or parameter.shape[0] > 1 else None
+
+
+def _arguments(
+    network: str, function: Callable[..., Any], args: Mapping[str, Any], images: tuple[int, int, int], classes: int
+) -> dict[str, Any]:
+    """What to call the function with: `args`, and what it wants to know of the data set."""
     try:
-        module_name, function_name = code.split(network)
-    except InputError as error:
-        raise InputError(f"the network {error}") from None
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled code need not have one
+        return dict(args)
+    channels, height, width = images
+    known = {"in_channels": channels, "image_size": height, "num_classes": classes}
+    wanted = [name for name in known if name in signature.parameters and name not in args]
+    if "image_size" in wanted and height != width:
+        raise InputError(f"{network} takes one image_size, and the images are {height} x {width}; state it in args")
+    given = {**{name: known[name] for name in wanted}, **args}
     try:
-        module = _load(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
-    except Exception as error:
-        raise InputError(f"{network}: importing {module_name} failed: {type(error).__name__}: {error}") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        callables = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        raise InputError(f"{network}: {module_name} has no function {function_name}; it has {one_of(callables)}")
-    return function
+        signature.bind(**given)
+    except TypeError as error:
+        raise InputError(f"{_call(network, given)} cannot be built: {error}; its parameters are {signature}") from None
+    return given
 
 
-def _load(path: Path) -> ModuleType:
-    """Import a file; its own folder can be imported from while it loads."""
-    spec = importlib.util.spec_from_file_location(f"landscape_user_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ImportError(f"there is no file {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pickling look classes up there
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.pop(0)
-    return module
+def _checked(network: str, built: Any) -> nn.Module:
+    if not isinstance(built, nn.Module):
+        raise InputError(f"{network} returned {type(built).__name__}; it must return a torch.nn.Module")
+    for name, parameter in built.named_parameters():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise InputError(f"{network} has a lazy layer: the shape of {name} is not known; state it in the code")
+    return built
 
 
-def _parameters(function: Callable[..., Any]) -> set[str]:
-    try:
-        return set(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return set()
-
-
-def _cuda(device: str | torch.device | None) -> list[int]:
-    chosen = torch.device(device or "cpu")
-    return [chosen.index or 0] if chosen.type == "cuda" else []
+def _call(network: str, given: Mapping[str, Any]) -> str:
+    return f"{network}({', '.join(f'{key}={value!r}' for key, value in given.items())})"

@@ -1,65 +1,70 @@
-"""DenseNet-121 for small images (Li et al. 2018, Figures 4 and 7; Huang et al. 2017)."""
+"""DenseNet-121 for small images (Huang et al. 2017, with the bottlenecks and halving transitions of DenseNet-BC)."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape.networks.resnet import initialize
+from landscape.networks import initialize
 
-BLOCKS = (6, 12, 24, 16)
+GROWTH = 32
 
 
-class Layer(nn.Module):
-    """BN, ReLU, 1x1 convolution to 4 x growth channels; BN, ReLU, 3x3 convolution to `growth`; joined to its input."""
+def densenet121(in_channels: int = 3, num_classes: int = 10) -> nn.Module:
+    """Four dense blocks of 6, 12, 24 and 16 layers that add 32 channels each. Images of 8 x 8 at least."""
+    network = DenseNet(in_channels, num_classes)
+    initialize(network)
+    return network
 
-    def __init__(self, channels: int, growth: int):
+
+class DenseNet(nn.Module):
+    """Named as in the authors' code, so that their weights fit."""
+
+    def __init__(self, in_channels: int, num_classes: int):
         super().__init__()
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv1 = nn.Conv2d(channels, 4 * growth, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(4 * growth)
-        self.conv2 = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
+        self.dense1, self.trans1 = _block(6, 64), Transition(256, 128)
+        self.dense2, self.trans2 = _block(12, 128), Transition(512, 256)
+        self.dense3, self.trans3 = _block(24, 256), Transition(1024, 512)
+        self.dense4 = _block(16, 512)
+        self.bn = nn.BatchNorm2d(1024)
+        self.linear = nn.Linear(1024, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(functional.relu(self.bn1(x)))
-        return torch.cat([self.conv2(functional.relu(self.bn2(y))), x], 1)
+        x = self.trans1(self.dense1(self.conv1(x)))
+        x = self.trans2(self.dense2(x))
+        x = self.trans3(self.dense3(x))
+        x = functional.relu(self.bn(self.dense4(x)))
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits
+
+
+class DenseLayer(nn.Module):
+    """Puts `GROWTH` new channels in front of those it gets."""
+
+    def __init__(self, inputs: int):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, 4 * GROWTH, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(4 * GROWTH)
+        self.conv2 = nn.Conv2d(4 * GROWTH, GROWTH, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        new = self.conv1(functional.relu(self.bn1(x)))
+        new = self.conv2(functional.relu(self.bn2(new)))
+        return torch.cat([new, x], 1)
 
 
 class Transition(nn.Module):
-    """BN, ReLU, 1x1 convolution, 2x2 average pooling: half the channels, half the size."""
+    """Fewer channels, half the size."""
 
-    def __init__(self, channels: int, out_channels: int):
+    def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.bn = nn.BatchNorm2d(channels)
-        self.conv = nn.Conv2d(channels, out_channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(inputs)
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.avg_pool2d(self.conv(functional.relu(self.bn(x))), 2)
 
 
-class DenseNet(nn.Module):
-    def __init__(self, blocks: tuple[int, ...], growth: int, in_channels: int, num_classes: int):
-        super().__init__()
-        channels = 2 * growth
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-        layers: list[nn.Module] = []
-        for k, count in enumerate(blocks):
-            for _ in range(count):
-                layers.append(Layer(channels, growth))
-                channels += growth
-            if k < len(blocks) - 1:
-                layers.append(Transition(channels, channels // 2))
-                channels //= 2
-        self.layers = nn.Sequential(*layers)
-        self.bn = nn.BatchNorm2d(channels)
-        self.linear = nn.Linear(channels, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.bn(self.layers(self.conv1(x))))
-        return self.linear(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
-
-
-def densenet121(growth: int = 32, in_channels: int = 3, num_classes: int = 10) -> nn.Module:
-    """DenseNet-121 with a 3x3 stem of 2 x `growth` channels, blocks of 6, 12, 24 and 16 layers, and no dropout."""
-    network = DenseNet(BLOCKS, growth, in_channels, num_classes)
-    network.apply(initialize)
-    return network
+def _block(layers: int, inputs: int) -> nn.Sequential:
+    return nn.Sequential(*(DenseLayer(inputs + k * GROWTH) for k in range(layers)))

@@ -1,87 +1,85 @@
-"""Residual networks for small images, with or without their shortcuts (Li et al. 2018, section 5; He et al. 2015)."""
+"""Residual networks for small images (He et al. 2015, section 4.2), with and without shortcuts (Li et al. 2018)."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from landscape.errors import InputError
-
-
-class Block(nn.Module):
-    """Two 3x3 convolutions; with a shortcut, y = relu(x + f(x)), without, y = relu(f(x)).
-
-    Where the shape changes the shortcut is a 1x1 convolution with batch norm (option B of He et al.).
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int, shortcut: bool):
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
-        self.shortcut: nn.Module | None = None
-        if shortcut and (stride != 1 or in_channels != out_channels):
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
-            )
-        elif shortcut:
-            self.shortcut = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        return functional.relu(y if self.shortcut is None else y + self.shortcut(x))
-
-
-class ResNet(nn.Module):
-    def __init__(self, depth: int, shortcut: bool, width: int, in_channels: int, num_classes: int):
-        super().__init__()
-        blocks = (depth - 2) // 6
-        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.stage1 = _stage(blocks, width, width, 1, shortcut)
-        self.stage2 = _stage(blocks, width, 2 * width, 2, shortcut)
-        self.stage3 = _stage(blocks, 2 * width, 4 * width, 2, shortcut)
-        self.linear = nn.Linear(4 * width, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.bn1(self.conv1(x)))
-        x = self.stage3(self.stage2(self.stage1(x)))
-        return self.linear(torch.flatten(functional.adaptive_avg_pool2d(x, 1), 1))
+from landscape.networks import initialize
 
 
 def resnet(
     depth: int, shortcut: bool = True, width: int = 16, in_channels: int = 3, num_classes: int = 10
 ) -> nn.Module:
-    """A ResNet of three stages of `width`, 2 `width` and 4 `width` channels, (depth - 2) / 6 blocks each.
+    """Three stages of (depth - 2) / 6 basic blocks, with `width`, 2 `width` and 4 `width` channels.
 
-    `shortcut=False` leaves the shortcuts out and keeps both ReLUs of a block: the paper's "noshort". A wide net
-    WRN-56-k has `width` = 16 k, the first convolution included.
+    `shortcut=False` takes the shortcuts away and leaves all else in place. The wide networks WRN-depth-k have
+    `width=16 * k`, in the stem too. Any image size.
 
     Raises:
         InputError: if depth is not 6 n + 2.
     """
-    if not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
         raise InputError(f"resnet's depth is {depth!r}; it must be 6 n + 2: 8, 14, 20, 26, 32, ..., 56, ..., 110, ...")
-    if not isinstance(width, int) or width < 1:
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise InputError(f"resnet's width is {width!r}; it must be a whole number of at least 1")
-    network = ResNet(depth, shortcut, width, in_channels, num_classes)
-    network.apply(initialize)
+    if not isinstance(shortcut, bool):
+        raise InputError(f"resnet's shortcut is {shortcut!r}; it must be true or false")
+    network = ResNet((depth - 2) // 6, shortcut, width, in_channels, num_classes)
+    initialize(network)
     return network
 
 
-def initialize(module: nn.Module) -> None:
-    """Kaiming normal (fan in) for convolutions, N(0, 1e-3) for linear weights, 1 and 0 for batch norm."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight)
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=1e-3)
-    elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        nn.init.ones_(module.weight)
-        nn.init.zeros_(module.bias)
+class ResNet(nn.Module):
+    """Named as in the authors' code, so that their weights fit."""
+
+    def __init__(self, blocks: int, shortcut: bool, width: int, in_channels: int, num_classes: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = _stage(blocks, width, width, 1, shortcut)
+        self.layer2 = _stage(blocks, width, 2 * width, 2, shortcut)
+        self.layer3 = _stage(blocks, 2 * width, 4 * width, 2, shortcut)
+        self.linear = nn.Linear(4 * width, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits
 
 
-def _stage(blocks: int, in_channels: int, out_channels: int, stride: int, shortcut: bool) -> nn.Sequential:
-    """Blocks of one width, of which the first may change the shape. A stage's names are those of any depth."""
-    first = Block(in_channels, out_channels, stride, shortcut)
-    return nn.Sequential(first, *(Block(out_channels, out_channels, 1, shortcut) for _ in range(blocks - 1)))
+class PlainBlock(nn.Module):
+    """Two convolutions, each with batch norm and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.bn1(self.conv1(x)))
+        before_relu: Tensor = self.bn2(self.conv2(x))
+        return before_relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.residual(x))
+
+
+class BasicBlock(PlainBlock):
+    """The same with a shortcut past both; 1x1 convolution and batch norm where the shape changes (option B)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__(inputs, outputs, stride)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.residual(x) + self.shortcut(x))
+
+
+def _stage(blocks: int, inputs: int, outputs: int, stride: int, shortcut: bool) -> nn.Sequential:
+    block = BasicBlock if shortcut else PlainBlock
+    return nn.Sequential(block(inputs, outputs, stride), *(block(outputs, outputs, 1) for _ in range(blocks - 1)))

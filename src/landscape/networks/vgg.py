@@ -1,50 +1,67 @@
-"""VGG networks for small images (Li et al. 2018, section 3; Simonyan and Zisserman 2015)."""
+"""VGG networks for small images, with batch norm (Li et al. 2018)."""
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.networks.resnet import initialize
+from landscape.networks import initialize
 
 VGG9 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M")
 
 
+def vgg9(in_channels: int = 3, image_size: int = 32, num_classes: int = 10) -> nn.Module:
+    """Seven convolutions and two linear layers, 256 hidden units."""
+    return vgg(VGG9, 256, in_channels, image_size, num_classes)
+
+
 def vgg(
-    features: Sequence[int | str],
-    hidden: int,
-    in_channels: int = 3,
-    image_size: int = 32,
-    num_classes: int = 10,
+    features: Sequence[int | str], hidden: int, in_channels: int = 3, image_size: int = 32, num_classes: int = 10
 ) -> nn.Module:
-    """3x3 convolutions with bias, batch norm and ReLU; one hidden layer with batch norm and ReLU; a linear layer.
+    """A chain of 3x3 convolutions, one hidden linear layer, each with bias, batch norm and ReLU, and a linear layer.
 
     Args:
-        features: channels of each convolution, `M` for a 2x2 max pooling.
-        hidden: width of the hidden layer.
+        features: the number of channels of each convolution, in order, and "M" for a 2x2 max pooling.
+        hidden: units of the hidden linear layer.
+        image_size: height and width of the images.
 
     Raises:
-        InputError: if `features` holds something else, or more poolings than the image can bear.
+        InputError: if `features` holds something else, or more poolings than the images bear.
     """
-    layers: list[nn.Module] = []
-    channels, size = in_channels, image_size
-    for feature in features:
-        if feature == "M":
-            layers.append(nn.MaxPool2d(2))
-            size //= 2
-        elif isinstance(feature, int) and feature > 0:
-            layers += [nn.Conv2d(channels, feature, 3, padding=1), nn.BatchNorm2d(feature), nn.ReLU()]
-            channels = feature
-        else:
-            raise InputError(f"vgg's features have {feature!r}; allowed are numbers of channels and M")
-    if size < 1:
-        raise InputError(f"vgg's features halve an image of {image_size} x {image_size} to nothing; use fewer M")
-    layers += [nn.Flatten(), nn.Linear(channels * size * size, hidden), nn.BatchNorm1d(hidden), nn.ReLU()]
-    network = nn.Sequential(*layers, nn.Linear(hidden, num_classes))
-    network.apply(initialize)
+    convolutions = [feature for feature in features if feature != "M"]
+    if not convolutions or not all(map(_counts, convolutions)):
+        raise InputError(f"vgg's features are {features!r}; they must be a list of channel numbers and M")
+    if not _counts(hidden):
+        raise InputError(f"vgg's hidden is {hidden!r}; it must be a whole number of at least 1")
+    poolings = list(features).count("M")
+    if image_size >> poolings < 1:
+        raise InputError(f"vgg's features halve images of size {image_size} {poolings} times, to nothing; use fewer M")
+    network = VGG(features, hidden, in_channels, image_size >> poolings, num_classes)
+    initialize(network)
     return network
 
 
-def vgg9(in_channels: int = 3, image_size: int = 32, num_classes: int = 10) -> nn.Module:
-    """The paper's VGG-9: seven convolutions of 64 to 256 channels, a hidden layer of 256."""
-    return vgg(VGG9, 256, in_channels, image_size, num_classes)
+class VGG(nn.Module):
+    """Named as in the authors' code, so that their weights fit."""
+
+    def __init__(self, features: Sequence[int | str], hidden: int, in_channels: int, final_size: int, num_classes: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = in_channels
+        for feature in features:
+            if isinstance(feature, str):
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [nn.Conv2d(channels, feature, 3, padding=1), nn.BatchNorm2d(feature), nn.ReLU()]
+                channels = feature
+        self.features = nn.Sequential(*layers)
+        self.fc = nn.Sequential(nn.Linear(channels * final_size**2, hidden), nn.BatchNorm1d(hidden), nn.ReLU())
+        self.classifier = nn.Linear(hidden, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.fc(self.features(x).flatten(1)))
+        return logits
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -1,0 +1,60 @@
+"""Data sets that are fetched: scikit-learn's digits, and the CIFAR sets through torchvision."""
+
+import fcntl
+import importlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from landscape.errors import InputError
+from landscape.vision import with_torchvision
+
+KNOWN = {"digits": ((1, 8, 8), 10), "cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100)}
+"""((channels, height, width), classes) by name."""
+
+DIGITS_TRAIN = 1500
+
+
+def load(source: str, downloads: Path) -> dict[str, Tensor]:
+    """Images, uint8 (n, channels, height, width), and labels, int64 (n,), of both splits.
+
+    Raises:
+        InputError: if it cannot be fetched.
+    """
+    return _digits() if source == "digits" else _cifar(source, downloads)
+
+
+def _digits() -> dict[str, Tensor]:
+    """scikit-learn's 1,797 real digits of 8 x 8 pixels, 0 to 16, in a fixed random order."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(0))
+    images = torch.from_numpy(digits.images * 15).to(torch.uint8)[order].unsqueeze(1)
+    labels = torch.from_numpy(digits.target).long()[order]
+    return {
+        "train_images": images[:DIGITS_TRAIN],
+        "train_labels": labels[:DIGITS_TRAIN],
+        "test_images": images[DIGITS_TRAIN:],
+        "test_labels": labels[DIGITS_TRAIN:],
+    }
+
+
+def _cifar(source: str, downloads: Path) -> dict[str, Tensor]:
+    """torchvision's download, which it checks by its MD5 sum; one process at a time."""
+    kind = getattr(with_torchvision(lambda: importlib.import_module("torchvision.datasets")), source.upper())
+    arrays = {}
+    downloads.mkdir(parents=True, exist_ok=True)
+    with open(downloads / f".{source}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for split in ("train", "test"):
+            try:
+                found = kind(downloads, train=split == "train", download=True)
+            except (OSError, RuntimeError) as error:
+                raise InputError(
+                    f"{source} could not be fetched: {error}; on a machine without a network, put {kind.url} into {downloads}"
+                ) from None
+            arrays[f"{split}_images"] = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
+            arrays[f"{split}_labels"] = torch.tensor(found.targets, dtype=torch.int64)
+    return arrays

@@ -1,0 +1,72 @@
+"""The function that a network's name stands for, imported."""
+
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from landscape.config import code
+from landscape.errors import InputError, one_of
+from landscape.vision import with_torchvision
+
+
+@contextlib.contextmanager
+def function_named(network: str) -> Iterator[Callable[..., Any]]:
+    """The function called `network`; inside the block, the folder of its file can be imported from.
+
+    Raises:
+        InputError: if it cannot be found, or importing it fails.
+    """
+    try:
+        module_name, name = code.split(network)
+    except InputError as error:
+        raise InputError(f"the network {error}") from None
+    path = code.source_file(network)
+    with _folder_of(path) if path else contextlib.nullcontext():
+        try:
+            module = with_torchvision(lambda: _executed(path) if path else importlib.import_module(module_name))
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{network}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+        function = getattr(module, name, None)
+        if not callable(function):
+            callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+            raise InputError(f"{network}: {module_name} has no function {name}; it has {one_of(callables)}")
+        yield function
+
+
+@contextlib.contextmanager
+def _folder_of(path: Path) -> Iterator[None]:
+    """Put the file's folder first among those imported from; what came from there is forgotten at the end.
+
+    So equally named files in the folders of two networks do not get in each other's way.
+    """
+    folder = path.resolve().parent
+    before = {*sys.modules, _name(path)}
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            if folder in Path(getattr(sys.modules[name], "__file__", None) or "").parents:
+                del sys.modules[name]
+
+
+def _executed(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(_name(path), path.resolve())
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ImportError(f"there is no file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their classes up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _name(path: Path) -> str:
+    """A module's name that no other file has."""
+    return f"{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"

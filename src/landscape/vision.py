@@ -1,0 +1,37 @@
+"""torchvision, also where it was built for CUDA and torch was not.
+
+Its import then fails because the schemas of two operators are missing; with them declared, its data sets, models and
+transforms work.
+"""
+
+import contextlib
+import functools
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+Loaded = TypeVar("Loaded")
+
+_MISSING = re.compile(r"operator torchvision::q?nms does not exist")
+
+
+def with_torchvision(load: Callable[[], Loaded]) -> Loaded:
+    """What `load` returns. If its import of torchvision fails for lack of the operators, they are declared and it runs again."""
+    try:
+        return load()
+    except RuntimeError as error:
+        if not _MISSING.search(str(error)):
+            raise
+    _declare_operators()
+    return load()
+
+
+@functools.cache  # what a library declares lasts as long as the object
+def _declare_operators() -> torch.library.Library:
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for operator in ("nms", "qnms"):
+        with contextlib.suppress(RuntimeError):  # declared by someone else
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library

@@ -1,0 +1,442 @@
+"""What is drawn, by its structure: levels, limits, labels, places; never by its pixels."""
+
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import docutils.core
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from landscape import figures
+from landscape.config.schema import Contours, Lines, Plane, Surfaces, Training
+from landscape.errors import InputError
+from landscape.figures import contours, lines, panels, style, surfaces, training, words
+
+Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def bowl(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return 0.002 + 3 * a**2 + 4 * b**2
+
+
+def lopsided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Lowest at (0.5, -0.2)."""
+    return 0.002 + 3 * (a - 0.5) ** 2 + 4 * (b + 0.2) ** 2
+
+
+def broken(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(a > 0.85, np.inf, np.where(b < -0.95, np.nan, bowl(a, b)))
+
+
+def member(
+    state: str,
+    loss: Loss = bowl,
+    alpha: tuple[float, float, int] = (-1, 1, 21),
+    beta: tuple[float, float, int] | None = (-1, 1, 31),
+    test: bool = True,
+    final: tuple[float, float] = (0.002, 0.999),
+    **plane: Any,
+) -> figures.Member:
+    of_plane = Plane.model_validate({"alpha": alpha, "beta": beta, **plane})
+    a, b = np.linspace(*alpha), np.linspace(*beta) if beta else np.zeros(1)
+    values = loss(*np.meshgrid(a, b, indexing="ij"))
+    accuracy = np.where(np.isfinite(values), np.exp(-np.nan_to_num(values, posinf=0)), 0.1)
+    columns = {"train_loss": values, "train_accuracy": accuracy}
+    if test:
+        columns |= {"test_loss": values + 0.3, "test_accuracy": 0.9 * accuracy}
+    run = state.partition("@")[0]
+    attrs = {"state": state, "run": run, "plane": "contour", "classes": 10, "precision": "fp32", "train_images": 1500}
+    attrs |= {"spec": json.dumps(of_plane.model_dump(mode="json")), "seed": 1, "test_images": 297}
+    surface = xr.Dataset({name: (("alpha", "beta"), v) for name, v in columns.items()}, {"alpha": a, "beta": b}, attrs)
+    return figures.Member(state, surface, history(run, test, final))
+
+
+def history(run: str, test: bool = True, final: tuple[float, float] = (0.002, 0.999), epochs: int = 10) -> xr.Dataset:
+    epoch = np.arange(epochs + 1)
+    columns = {
+        "train_loss": np.geomspace(2.3, final[0], epochs + 1),
+        "train_accuracy": np.linspace(0.1, final[1], epochs + 1),
+        "learning_rate": np.where(epoch == 0, np.nan, np.where(epoch <= 5, 0.1, 0.01)),
+    }
+    columns["train_loss"][-1] = final[0]
+    if test:
+        columns |= {"test_loss": columns["train_loss"] + 0.1, "test_accuracy": columns["train_accuracy"] * 0.95}
+    attrs = {"name": run, "seed": 3, "test_images": 297}
+    return xr.Dataset({name: ("epoch", v) for name, v in columns.items()}, {"epoch": epoch}, attrs)
+
+
+def spec(kind: type[Contours] | type[Surfaces] | type[Lines] | type[Training], **keys: Any) -> Any:
+    return kind.model_validate({"draw": kind.__name__.lower(), **keys})
+
+
+def drawn(of_kind: Any, members: Sequence[figures.Member]) -> Any:
+    """The figure, of any kind of axes."""
+    return figures.draw(of_kind, members).figure
+
+
+def contour_spec(members: Sequence[figures.Member], **more: Any) -> Any:
+    return spec(Contours, plane="contour", runs=tuple(m.state for m in members), **more)
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.texts)
+
+
+def every_kind() -> list[tuple[Any, list[figures.Member]]]:
+    awkward = member("a_b.c-d@003", broken)
+    line = [member("net", beta=None), member("other", broken, beta=None, test=False)]
+    pair = [member("net"), awkward]
+    return [
+        (contour_spec(pair, title="A title with $ and _", about="*Mine*: see `this`_ :: [1]_ |x| <b>"), pair),
+        (spec(Surfaces, plane="contour", runs=("net", "a_b"), about="- a"), pair),
+        (spec(Lines, plane="line", runs=("net", "other")), line),
+        (spec(Training, runs=("net", "a_b")), pair),
+    ]
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_saving_gives_four_files_and_equal_bytes(kind: int, tmp_path: Path) -> None:
+    of_kind, members = every_kind()[kind]
+    for folder in ("first", "second"):
+        figures.save(figures.draw(of_kind, members), tmp_path / folder / "wd0.0005.pdf")
+    names = {f"wd0.0005.{suffix}" for suffix in ("pdf", "png", "csv", "rst")}
+    assert {path.name for path in (tmp_path / "first").iterdir()} == names
+    for name in names:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    pdf = (tmp_path / "first" / "wd0.0005.pdf").read_bytes()
+    assert b"/Subtype /Type3" not in pdf and b"CreationDate" not in pdf
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_captions_are_valid_and_say_what_the_user_said(kind: int) -> None:
+    of_kind, members = every_kind()[kind]
+    warnings = io.StringIO()
+    settings = {"warning_stream": warnings, "report_level": 1}
+    tree = docutils.core.publish_doctree(figures.draw(of_kind, members).caption, settings_overrides=settings)
+    assert warnings.getvalue() == ""
+    if of_kind.about:
+        assert tree[0].astext() == of_kind.about
+    assert "a_b.c-d, epoch 3" in tree.astext() or of_kind.draw == "lines"
+
+
+def test_a_name_without_pdf_is_refused(tmp_path: Path) -> None:
+    of_kind, members = every_kind()[0]
+    with pytest.raises(InputError, match=r"must end in \.pdf"):
+        figures.save(figures.draw(of_kind, members), tmp_path / "figure.png")
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_no_text_leaves_the_figure_or_covers_another(kind: int) -> None:
+    of_kind, members = every_kind()[kind]
+    figure = drawn(of_kind, members)
+    page = figure.bbox
+    boxes = [text.get_window_extent() for text in figure.texts if text.get_text().strip()]
+    assert all(page.x0 <= b.x0 and b.x1 <= page.x1 and page.y0 <= b.y0 and b.y1 <= page.y1 for b in boxes)
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def test_contours_draw_the_minimum_where_it_is() -> None:
+    lopsided_member = member("net", lopsided)
+    figure = drawn(contour_spec([lopsided_member]), [lopsided_member])
+    ax = figure.axes[0]
+    assert ax.get_xlim() == (-1, 1) and ax.get_ylim() == (-1, 1)
+    rings = [contour for contour in ax.collections if not getattr(contour, "filled", True)]
+    lowest = next(r for r in rings if 0.2 in list(r.levels)).allsegs[1][0]
+    assert lowest.mean(axis=0) == pytest.approx([0.5, -0.2], abs=0.05)
+
+
+def test_contour_levels_widths_and_the_ring_of_guessing() -> None:
+    members = [member("net")]
+    for name, levels in (
+        ("log", contours.LEVELS["log"]),
+        ("paper", contours.LEVELS["paper"]),
+        ((0.3, 1.0), (0.3, 1.0)),
+    ):
+        ax = drawn(contour_spec(members, levels=name), members).axes[0]
+        rings, guessing = (c for c in ax.collections if not getattr(c, "filled", True))
+        assert list(rings.levels) == pytest.approx(levels)
+        widths = dict(zip(np.round(rings.levels, 9), rings.get_linewidths(), strict=True))
+        assert all((width > 1) == (level in (0.1, 1.0)) for level, width in widths.items())
+        assert list(guessing.levels) == [math.log(10)]
+        assert guessing.linestyles == "--"
+    assert contours.LEVELS["paper"][0] == 0.1 and contours.LEVELS["paper"][-1] == pytest.approx(9.6)
+
+
+def test_labelled_levels() -> None:
+    assert contours.labelled(contours.LEVELS["log"]) == [0.1, 1, 10]
+    assert contours.labelled(contours.LEVELS["paper"]) == pytest.approx([0.1, 9.6])
+    assert contours.labelled([0.3, 1, 4]) == [0.3, 1, 4]
+
+
+def test_contours_share_one_logarithmic_scale() -> None:
+    members = [member("net"), member("steep", lambda a, b: 1e5 * bowl(a, b))]
+    figure = drawn(contour_spec(members), members)
+    norms = [c.norm for ax in figure.axes[:2] for c in ax.collections if len(getattr(c, "levels", ())) > 1]
+    assert len(norms) == 4 and {(n.vmin, n.vmax) for n in norms} == {(0.01, 100)}
+    bar = figure.axes[2]
+    assert (
+        bar.get_xscale() == "log" and bar.get_xlim() == pytest.approx((0.01, 100)) and bar.get_xlabel() == "train loss"
+    )
+
+
+def test_axes_name_their_unit() -> None:
+    many = [member(f"net{k}") for k in range(6)]
+    figure = drawn(contour_spec(many), many)
+    assert figure.get_supxlabel() == "alpha (1 = 100 % of each filter's norm)"
+    assert figure.get_supylabel() == "beta (1 = 100 % of each filter's norm)"
+    units = {"layer": "each layer", "model": "the network", "none": "N(0, 1)"}
+    for normalize, unit in units.items():
+        assert unit in words.unit(member("net", normalize=normalize).seen)
+    assert words.unit(member("net", beta=None, directions="to", run="other").seen) == "0 = the run, 1 = other"
+    assert words.unit(member("net", directions="of", run="other", plane="quick").seen).endswith("of quick around other")
+
+
+def test_notes_below_a_panel() -> None:
+    members = [member("net", lambda a, b: 0.19 + bowl(a, b), final=(0.19, 0.97)), member("bad", broken, final=(2, 0.3))]
+    said = texts(drawn(contour_spec(members), members)).replace("\n", " ")
+    assert "no 0.1 ring: centre 0.19" in said
+    assert "did not train: train accuracy 30 %: not a picture of a minimiser" in said
+    wrong = round((1 - 0.97 * 0.95) * 297)
+    assert f"test error {100 * wrong / 297:.1f} %" in said
+    finite = np.isfinite(members[1].seen.train_loss.values)
+    assert f"{(~finite).sum()} of {finite.size} points not finite" in said
+
+
+def test_a_ring_elsewhere_is_not_denied() -> None:
+    members = [member("net", lambda a, b: np.where(a == 1, 0.0, 0.2 + bowl(a, b)))]
+    said = texts(drawn(contour_spec(members), members)).replace("\n", " ")
+    assert "no 0.1 ring around the centre" in said and "no 0.1 ring:" not in said
+
+
+def test_points_not_finite_are_hatched_only_where_there_are_some() -> None:
+    members = [member("net"), member("bad", broken)]
+    whole, holed = drawn(contour_spec(members), members).axes[:2]
+
+    def hatched(ax: Any) -> list[Rectangle]:
+        return [patch for patch in ax.patches if patch.get_hatch()]
+
+    assert not hatched(whole) and len(hatched(holed)) == 1
+    fill = next(c for c in holed.collections if getattr(c, "filled", False))
+    corners = np.concatenate([path.vertices for path in fill.get_paths() if len(path.vertices)])
+    assert corners[:, 0].max() == pytest.approx(0.8) and corners[:, 1].min() == pytest.approx(-1 + 2 / 30)
+
+
+def test_numbers_are_the_surface_and_nothing_is_transposed() -> None:
+    members = [member("net", lopsided), member("bad", broken)]
+    numbers = figures.draw(contour_spec(members), members).numbers
+    assert list(numbers.columns) == ["member", "alpha", "beta", "train_loss"]
+    again = numbers[numbers.member == "net"].set_index(["alpha", "beta"]).train_loss.to_xarray()
+    np.testing.assert_array_equal(again.values, members[0].seen.train_loss.values)
+    assert len(numbers) == 2 * 21 * 31 and np.isinf(numbers.train_loss).any()
+
+
+def test_csv_keeps_infinities_and_nan_apart(tmp_path: Path) -> None:
+    members = [member("bad", broken)]
+    figures.save(figures.draw(contour_spec(members), members), tmp_path / "f.pdf")
+    read = pd.read_csv(tmp_path / "f.csv").train_loss.to_numpy().reshape(21, 31)
+    np.testing.assert_array_equal(read, members[0].seen.train_loss.values)
+
+
+@pytest.mark.parametrize("draw", ["contours", "surfaces"])
+def test_a_line_has_no_contours_or_surface(draw: str) -> None:
+    members = [member("net", beta=None)]
+    of_kind = spec(Contours if draw == "contours" else Surfaces, plane="contour", runs=("net",))
+    with pytest.raises(InputError, match=rf"'contour' has 21 x 1 points, and draw: {draw} needs at least 2"):
+        figures.draw(of_kind, members)
+
+
+def test_a_plane_is_no_line() -> None:
+    with pytest.raises(InputError, match=r"'contour' has 21 x 31 points, and draw: lines needs a line"):
+        figures.draw(spec(Lines, plane="contour", runs=("net",)), [member("net")])
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)])
+def test_default_columns(count: int, columns: int) -> None:
+    assert panels.default_columns(count) == columns
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
+def test_panels_have_the_promised_size(count: int) -> None:
+    members = [member(f"net{k}") for k in range(count)]
+    figure = drawn(contour_spec(members), members)
+    width = figure.get_size_inches()[0]
+    assert width == (style.COLUMN_WIDTH if count <= 2 else style.TEXT_WIDTH)
+    sizes = [ax.get_position().size * figure.get_size_inches() for ax in figure.axes[:count]]
+    assert all(w == pytest.approx(h) for w, h in sizes)
+    if count in (3, 5):
+        assert sizes[0][0] == pytest.approx(1.3)
+
+
+def test_a_plane_twice_as_wide_is_drawn_twice_as_wide() -> None:
+    members = [member("net", beta=(-0.5, 0.5, 21))]
+    figure = drawn(contour_spec(members), members)
+    w, h = figure.axes[0].get_position().size * figure.get_size_inches()
+    assert w == pytest.approx(2 * h)
+
+
+def test_wrap_breaks_long_names_and_keeps_a_percentage_together() -> None:
+    lines_ = panels.wrap("wide-net-with-a-very-long-name-wd0.0005", 1.0, 8)
+    assert len(lines_) > 1 and "".join(lines_) == "wide-net-with-a-very-long-name-wd0.0005"
+    assert not any(line.startswith("%") for line in panels.wrap("train accuracy 48 % and so on", 1.05, 7))
+    assert panels.wrap("", 1, 8) == []
+
+
+def test_surfaces_share_height_and_view() -> None:
+    members = [member("net", lopsided), member("steep", lambda a, b: 30 * bowl(a, b))]
+    figure = drawn(spec(Surfaces, plane="contour", runs=("net", "steep")), members)
+    first, second = figure.axes
+    assert first.get_zlim() == second.get_zlim()
+    assert [t.get_text() for t in first.get_zticklabels()] == ["0.01", "0.1", "1", "10", "100"]
+    assert (first.elev, first.azim) == (35, -60)
+
+
+def test_a_surface_is_upsampled_fourfold_through_its_points() -> None:
+    x, y = np.linspace(-1, 1, 7), np.linspace(-2, 2, 9)
+    z = np.sin(3 * x)[:, None] * y
+    fine_x, fine_y, fine = surfaces.upsample(x, y, z)
+    assert fine.shape == (25, 33) == (fine_x.size, fine_y.size)
+    np.testing.assert_allclose(fine[::4, ::4], z, atol=1e-12)
+
+
+def test_the_quadrilaterals_of_a_surface_are_its_cells() -> None:
+    x, y = np.linspace(-1, 1, 5), np.linspace(-2, 2, 9)
+    z = lopsided(*np.meshgrid(x, y, indexing="ij"))
+    corners = surfaces.quadrilaterals(x, y, z)
+    assert corners.shape == (4, 8, 4, 3)
+    np.testing.assert_allclose(corners[..., 2], lopsided(corners[..., 0], corners[..., 1]))
+    for i, j in ((0, 0), (3, 7), (2, 5)):
+        assert set(corners[i, j, :, 0]) == {x[i], x[i + 1]} and set(corners[i, j, :, 1]) == {y[j], y[j + 1]}
+
+
+def test_height_limits_are_half_decades_within_the_colour_scale() -> None:
+    def limits(*values: float) -> tuple[float, float]:
+        return surfaces.height_limits([xr.DataArray(np.array(values))])
+
+    assert limits(1e-9, 1e6, np.inf, np.nan) == (-2, 2)
+    assert limits(0.2, 20) == (-1, 1.5)
+    assert limits(1, 1) == (0, 1)
+    assert limits(np.nan) == (-1, 1)
+
+
+def test_a_surface_has_a_hole_where_it_is_not_finite() -> None:
+    whole, holed = (
+        drawn(spec(Surfaces, plane="contour", runs=("net",)), [member("net", loss)]).axes[0] for loss in (bowl, broken)
+    )
+    assert len(holed.collections[0].get_facecolor()) < len(whole.collections[0].get_facecolor()) == 80 * 120
+
+
+def test_level_ground_has_its_own_colour_and_slopes_away_from_the_light_are_darker() -> None:
+    x = np.linspace(0, 1, 5)
+    level = surfaces.light(x, x, np.zeros((5, 5)), 1.0)
+    np.testing.assert_allclose(level, 1)
+    rising = np.tile(x[:, None], 5)  # to the east, so it faces west, towards the light in the north-west
+    assert surfaces.light(x, x, rising, 1.0).min() > surfaces.light(x, x, -rising, 1.0).max()
+
+
+def test_lines_share_axes_and_styles() -> None:
+    members = [member("net", beta=None), member("steep", lambda a, b: 9 * bowl(a, b), beta=None)]
+    figure = drawn(spec(Lines, plane="line", runs=("net", "steep")), members)
+    losses, accuracies = figure.axes[:2], figure.axes[2:]
+    assert {ax.get_ylim() for ax in losses} == {(0, 5)} and {ax.get_ylim() for ax in accuracies} == {(0, 100)}
+    for ax, colour in [(ax, style.LOSS) for ax in losses] + [(ax, style.ACCURACY) for ax in accuracies]:
+        assert [(line.get_linestyle(), line.get_color()) for line in ax.lines] == [("-", colour), ("--", colour)]
+    train = members[0].seen.isel(beta=0)
+    np.testing.assert_array_equal(losses[0].lines[0].get_ydata(), train.train_loss)
+    np.testing.assert_array_equal(accuracies[0].lines[0].get_ydata(), 100 * train.train_accuracy)
+
+
+def test_the_loss_axis_of_lines() -> None:
+    assert lines.loss_limit([member("net", lambda a, b: 1 + a**2, beta=None, test=False).seen]) == pytest.approx(2.1)
+    assert lines.loss_limit([member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen]) == 5
+    many = member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen.assign_attrs(classes=1000)
+    assert lines.loss_limit([many]) == pytest.approx(2 * math.log(1000))
+    assert lines.loss_limit([member("net", lambda a, b: np.nan * a, beta=None).seen]) == 5
+
+
+def test_spans_not_finite_are_hatched_half_way_to_their_neighbours() -> None:
+    members = [member("net", lambda a, b: np.where(a > 0.75, np.nan, bowl(a, b)), beta=None)]
+    ax = drawn(spec(Lines, plane="line", runs=("net",)), members).axes[0]
+    (span,) = [patch for patch in ax.patches if patch.get_hatch()]
+    assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((0.75, 1))
+
+
+def test_a_line_between_runs_is_grey_beyond_them_and_has_both_errors() -> None:
+    to: dict[str, Any] = {"directions": "to", "run": "other", "alpha": (-0.5, 1.5, 41), "beta": None}
+    members = [member("net", lambda a, b: 9 * (a * (1 - a)) ** 2, **to)]
+    figure = drawn(spec(Lines, plane="line", runs=("net",)), members)
+    grey = sorted((p.get_x(), p.get_x() + p.get_width()) for p in figure.axes[0].patches)
+    assert grey == [(-0.5, 0), (1, 1.5)]
+    assert "test error at other 10.1 %" in texts(figure).replace("\n", " ")
+
+
+def test_training_draws_three_rows_up_to_the_epoch() -> None:
+    members = [figures.Member("net", None, history("net")), figures.Member("net@004", None, history("net", test=False))]
+    drawing = figures.draw(spec(Training, runs=("net", "net@004")), members)
+    axes: list[Any] = drawing.figure.axes
+    loss, error, rate = axes
+    assert (loss.get_yscale(), error.get_yscale(), rate.get_yscale()) == ("log", "linear", "log")
+    assert [ax.get_ylabel() for ax in drawing.figure.axes] == ["loss", "error (%)", "learning rate"]
+    assert [len(line.get_xdata()) for line in loss.lines] == [11, 11, 5]
+    assert [line.get_linestyle() for line in loss.lines] == ["-", "--", "-"]
+    assert loss.lines[0].get_color() != pytest.approx(loss.lines[2].get_color())
+    assert error.lines[0].get_ydata()[-1] == pytest.approx(0.1)
+    assert drawing.figure.get_supxlabel() == "epochs trained"
+    assert list(drawing.numbers.member.value_counts()) == [11, 5]
+
+
+def test_run_colours_differ_in_grey() -> None:
+    grey = training.run_colours(6)[:, :3] @ [0.299, 0.587, 0.114]
+    assert (np.diff(grey) > 0.04).all()
+
+
+def test_an_adopted_run_has_one_row() -> None:
+    members = [figures.Member("mine", None, history("mine").isel(epoch=[0]))]
+    drawing = figures.draw(spec(Training, runs=("mine",)), members)
+    assert len(drawing.numbers) == 1
+
+
+def test_members_are_put_together_in_order() -> None:
+    made = [member("net"), member("other@002")]
+    again = figures.members([m.state for m in made], [m.seen for m in made], [m.history for m in made])
+    assert [(m.label, float(m.row.epoch)) for m in again] == [("net", 10), ("other, epoch 2", 2)]
+    without = figures.members(["net"], [], [made[0].history])
+    assert without[0].surface is None
+    with pytest.raises(InputError, match=r"1 histories for 2 states"):
+        figures.members(["net", "other"], [], [made[0].history])
+    with pytest.raises(InputError, match=r"state 1 is net, and the file in its place is of other"):
+        figures.members(["net"], [made[1].seen], [made[0].history])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.00213, "0.0021"),
+        (0.19, "0.19"),
+        (2.34, "2.3"),
+        (99.7, "100"),
+        (12345.0, "12,000"),
+        (3.21e-6, "3.2e-6"),
+        (0.0, "0"),
+    ],
+)
+def test_losses_in_two_digits(value: float, text: str) -> None:
+    assert words.loss(value) == text
+
+
+def test_the_users_own_style_changes_nothing(tmp_path: Path) -> None:
+    import matplotlib
+
+    of_kind, members = every_kind()[2]
+    figures.save(figures.draw(of_kind, members), tmp_path / "a.pdf")
+    with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "pdf.fonttype": 3, "axes.facecolor": "red"}):
+        figures.save(figures.draw(of_kind, members), tmp_path / "b.pdf")
+        assert matplotlib.rcParams["font.size"] == 20
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
