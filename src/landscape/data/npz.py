@@ -71,7 +71,7 @@ def load(path: Path) -> dict[str, Tensor]:
     except _DAMAGE as error:
         raise InputError(f"{path} is damaged: {error}") from None
     for name, tensor in arrays.items():
-        if not_finite := int((~tensor.isfinite()).sum()):
+        if tensor.is_floating_point() and (not_finite := tensor.numel() - int(tensor.isfinite().count_nonzero())):
             raise InputError(f"{path}: {not_finite} values of {name} are not finite")
     return arrays
 
