@@ -1,8 +1,10 @@
 import argparse
+import errno
 import io
 import math
 import os
 import pickle
+import resource
 import shutil
 import struct
 import tarfile
@@ -16,7 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from landscape import checkpoint
+from landscape import checkpoint, files
 from landscape.errors import InputError
 
 HEADER = {
@@ -156,6 +158,30 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["w.safetensors"]
 
 
+def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
+    """Here a limit on the size of files, told by its number as Python does."""
+    path = tmp_path / "w.safetensors"
+    checkpoint.write(path, state(), HEADER)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="w.safetensors") as caught:
+            checkpoint.write(path, {"large": torch.zeros(100_000)}, HEADER)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno == errno.EFBIG
+    assert_equal(checkpoint.read(path)[0], state())
+    assert os.listdir(tmp_path) == ["w.safetensors"]
+
+
+def test_files_of_a_later_version_are_refused(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "w.safetensors", state(), {"format_version": files.FORMAT_VERSION})
+    checkpoint.read(tmp_path / "w.safetensors")
+    checkpoint.write(tmp_path / "w.safetensors", state(), {"format_version": files.FORMAT_VERSION + 1})
+    with pytest.raises(InputError, match="w.safetensors has format version 2; this is up to 1"):
+        checkpoint.read(tmp_path / "w.safetensors")
+
+
 def damaged(folder: Path) -> dict[str, Path]:
     """Files that are no checkpoint of ours, each under what is wrong with it."""
     whole = folder / "whole"
@@ -251,6 +277,13 @@ def test_adopt_the_state_of_a_real_training(tmp_path: Path) -> None:
     }
     torch.save(content, tmp_path / "ckpt.t7")
     assert_equal(checkpoint.adopt(tmp_path / "ckpt.t7"), dict(trained.state_dict()))
+
+
+def test_adopt_a_network_of_which_a_part_was_compiled(tmp_path: Path) -> None:
+    part = {name.replace("0.", "0._orig_mod.") if name < "1" else name: tensor for name, tensor in state().items()}
+    assert {"0._orig_mod.weight", "0._orig_mod.bias", "1.weight"} <= part.keys()
+    torch.save(part, tmp_path / "w.pt")
+    assert_equal(checkpoint.adopt(tmp_path / "w.pt"), state())
 
 
 def test_a_part_of_the_network_may_be_called_module(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ def build(
     return networks.build(network, args, seed=seed, images=images, classes=10, device=device)
 
 
-COUNTS = {
+COUNTS: dict[str, tuple[str, dict[str, Any], int, int | None]] = {
     "vgg9": ("vgg9", {}, 2_789_706, 2_785_472),
     "resnet20": ("resnet", {"depth": 20}, 272_474, 270_896),
     "resnet56": ("resnet", {"depth": 56}, 855_770, 851_504),
@@ -186,8 +188,8 @@ def test_initial_weights(network: str, args: dict[str, Any]) -> None:
             fan_in = layer.weight[0].numel()
             std = (2 / fan_in) ** 0.5 if isinstance(layer, nn.Conv2d) else 1e-3
             error = layer.weight.numel() ** -0.5
-            assert float(layer.weight.std()) == pytest.approx(std, rel=5 * error)
-            assert abs(float(layer.weight.mean())) < 5 * error * std
+            assert float(layer.weight.detach().std()) == pytest.approx(std, rel=5 * error)
+            assert abs(float(layer.weight.detach().mean())) < 5 * error * std
         elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
             assert bool((layer.weight == 1).all()) and bool((layer.bias == 0).all())
 
@@ -200,6 +202,30 @@ def test_initial_weights_come_from_the_seed_alone() -> None:
     again, other = build("resnet", depth=8).state_dict(), build("resnet", depth=8, seed=1).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_users_code_does_not_reach_the_global_generator(tmp_path: Path, device: str) -> None:
+    path = write(
+        tmp_path / "mine.py",
+        """
+        import torch
+        from torch import nn
+        torch.manual_seed(3)
+        def net(again=False):
+            if again:
+                torch.manual_seed(4)
+            layer = nn.Linear(3, 3, device="cpu")
+            torch.randn(5, device="cpu")
+            return layer
+        """,
+    )
+    state = torch.get_rng_state()
+    for again in (False, True):
+        build(f"{path}:net", device=device, again=again)
+        assert torch.equal(torch.get_rng_state(), state)
+    first, second = (build(f"{path}:net", seed=seed).state_dict()["weight"] for seed in (3, 5))
+    assert not torch.equal(first, second), "a seed set while importing does not matter"
 
 
 def test_the_meta_device_knows_all_but_values() -> None:
@@ -254,6 +280,50 @@ def test_a_network_of_an_installed_package_and_a_class() -> None:
     assert isinstance(built, nn.Linear)
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_networks_of_torchvision(device: str) -> None:
+    """Also where torchvision was built for CUDA and torch was not. This one takes `num_classes` as **kwargs."""
+    built = build("torchvision.models:resnet18", device=device, num_classes=10)
+    assert built.state_dict()["fc.weight"].shape == (10, 512)
+    assert sum(p.numel() for p in built.parameters()) == 11_689_512 - 990 * 513
+    axes = networks.filter_axes(built)
+    assert axes["layer2.0.downsample.0.weight"] == axes["fc.weight"] == 0 and axes["bn1.weight"] is None
+    if device == "cpu":
+        assert built(torch.zeros(2, *CIFAR)).shape == (2, 10)
+
+
+def test_operators_of_torchvision_are_declared_where_they_are_missed_and_nowhere_else(tmp_path: Path) -> None:
+    """In a fresh process, because the first import decides. Another failure of an import is told as it is."""
+    failing = write(tmp_path / "failing.py", "raise RuntimeError('operator mine::nms does not exist')")
+    path = write(
+        tmp_path / "mine.py",
+        """
+        from torchvision.models import resnet18
+        def net(num_classes): return resnet18(num_classes=num_classes)
+        """,
+    )
+    code = f"""
+        import torch
+        from landscape import errors, networks
+
+        def build(name, **args):
+            return networks.build(name, args, seed=0, images=(3, 32, 32), classes=7, device="meta")
+
+        build("resnet", depth=8)
+        try:
+            build("{failing}:net")
+        except errors.InputError as error:
+            assert "RuntimeError: operator mine::nms does not exist" in str(error)
+        else:
+            raise AssertionError
+        assert not hasattr(torch.ops.torchvision, "nms")
+        assert build("{path}:net").fc.out_features == 7
+        assert build("torchvision.models.resnet:resnet18", num_classes=7).fc.out_features == 7
+        import torchvision.datasets, torchvision.ops, torchvision.transforms.v2
+        """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
 def test_only_named_parameters_are_supplied(tmp_path: Path) -> None:
     path = write(
         tmp_path / "mine.py",
@@ -272,7 +342,7 @@ def test_only_named_parameters_are_supplied(tmp_path: Path) -> None:
     assert build(f"{path}:sized", num_classes=4).args == {"image_size": 32, "num_classes": 4}
     with pytest.raises(InputError, match="28 x 32; state it in args"):
         build(f"{path}:sized", (1, 28, 32))
-    assert build(f"{path}:sized", (1, 28, 32), image_size=28).args["image_size"] == 28
+    assert build(f"{path}:sized", (1, 28, 32), image_size=28).args == {"image_size": 28, "num_classes": 10}
 
 
 def test_code_that_looks_at_values_is_built_on_meta_too(tmp_path: Path) -> None:
@@ -345,6 +415,9 @@ class Bare(nn.Module):
         self.up = nn.ConvTranspose2d(6, 4, 3)
         self.out = nn.Conv1d(8, 2, 3)
         self.embedding = nn.Embedding(5, 8)
+        self.grouped = nn.Conv2d(6, 4, 3, groups=2)
+        self.depthwise = nn.Conv2d(4, 4, 3, groups=4, bias=False)
+        self.to_one = nn.ConvTranspose1d(1, 2, 3, bias=False)
         self.tied = nn.Linear(8, 5, bias=False)
         self.tied.weight = self.embedding.weight
 
@@ -373,9 +446,15 @@ def test_filters_follow_the_layer() -> None:
         "out.weight": 0,
         "out.bias": None,
         "embedding.weight": 0,
+        "grouped.weight": 0,
+        "grouped.bias": None,
+        "depthwise.weight": 0,
+        "to_one.weight": 1,
     }
 
 
-@pytest.mark.parametrize("module", [Bare(), nn.Transformer(8, 2, 1, 1, 8), nn.Linear(2, 2), nn.ReLU()])
+@pytest.mark.parametrize(
+    "module", [Bare(), nn.Transformer(8, 2, 1, 1, 8, batch_first=True), nn.Linear(2, 2), nn.ReLU()]
+)
 def test_filter_axes_are_of_the_named_parameters_in_order(module: nn.Module) -> None:
     assert list(networks.filter_axes(module)) == [name for name, _ in module.named_parameters()]

@@ -77,7 +77,7 @@ def read(path: str | Path, device: str | torch.device = "cpu") -> DataSet:
 
     def split(name: str) -> Split:
         images = arrays[f"{name}_images"]
-        pixels = images.float().div_(255) if images.dtype == torch.uint8 else images.clone()
+        pixels = images.float().div_(255) if images.dtype == torch.uint8 else images
         return Split(pixels.sub_(mean).div_(std).to(device), arrays[f"{name}_labels"].to(device))
 
     test = split("test") if "test_images" in arrays else None

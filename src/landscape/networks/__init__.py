@@ -35,7 +35,7 @@ def build(
         InputError: if it cannot be found or built with these arguments, or is no torch.nn.Module.
     """
     target = torch.device(device or "cpu")
-    with function_named(network) as function:
+    with torch.random.fork_rng(devices=[]), function_named(network) as function:
         given = _arguments(network, function, args, images, classes)
         if target.type == "meta":
             try:
@@ -44,9 +44,8 @@ def build(
             except Exception:
                 pass  # code that looks at values cannot run there; what is wrong with other code shows below
         try:
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(seed)
-                built = _checked(network, function(**given))
+            torch.default_generator.manual_seed(seed)
+            built = _checked(network, function(**given))
         except (InputError, MemoryError):
             raise
         except (Exception, SystemExit) as error:
