@@ -22,7 +22,7 @@ STAGES = {"dataset": 1, "train": 1, "adopt": 1, "directions": 1, "surface": 1, "
 
 
 def test_a_changed_default_raises_the_version_of_its_stage() -> None:
-    models = {
+    models: dict[str, type[schema.Section]] = {
         "dataset": schema.Data,
         "runs": schema.Run,
         "planes": schema.Plane,

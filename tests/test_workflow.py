@@ -12,7 +12,7 @@ import torch
 import yaml
 from torch import nn
 
-from landscape import checkpoint, config, files
+from landscape import checkpoint, config, data, files, networks
 
 from running import REPOSITORY, SMOKE, copied, jobs, landscape, run, snakemake, written
 
@@ -200,13 +200,29 @@ def test_the_centre_is_the_runs_recorded_loss(tmp_path: Path, finished: Path) ->
             assert float(centre[variable]) == float(history[variable].sel(epoch=epoch)), (state, variable)
 
 
+def test_a_point_on_file_is_the_network_moved_along_both_directions(finished: Path) -> None:
+    """From the files of weights, directions and data alone, in float64, by the plain formula."""
+    results = finished / RESULTS
+    surface = files.read_dataset(results / "surfaces/noshort/contour.nc")
+    theta, header = checkpoint.read(results / "runs/noshort/weights.safetensors")
+    drawn, _ = checkpoint.read(results / "directions/noshort/contour.safetensors")
+    split = data.subset(data.read(results / "data/digits.safetensors").train, 100)
+    network = networks.build("resnet", header["spec"]["args"], seed=0, images=(1, 8, 8), classes=10).double().eval()
+    assert len({round(float(loss), 6) for loss in surface.train_loss.sel(alpha=0.5)}) == surface.sizes["beta"]
+    for alpha, beta in ((0.25, -1.0), (-0.5, 1 / 3), (1.0, 1.0)):
+        moved = {name: tensor.double() for name, tensor in theta.items()}
+        for axis, step in (("alpha", alpha), ("beta", beta)):
+            for key in (key for key in drawn if key.startswith(f"{axis}/")):
+                moved[key.partition("/")[2]] = moved[key.partition("/")[2]] + step * drawn[key].double()
+        network.load_state_dict(moved)
+        with torch.no_grad():
+            loss = nn.functional.cross_entropy(network(split.images.double()), split.labels).item()
+        assert float(surface.train_loss.sel(alpha=alpha, beta=beta, method="nearest")) == pytest.approx(loss, rel=1e-5)
+
+
 def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:
     line = files.read_dataset(finished / RESULTS / "surfaces/small/towards.nc").squeeze("beta")
-    other = (
-        files.read_dataset(finished / RESULTS / "surfaces/other/line.nc")
-        if (finished / RESULTS / "surfaces/other/line.nc").exists()
-        else files.read_dataset(finished / RESULTS / "surfaces/other/contour.nc")
-    )
+    other = files.read_dataset(finished / RESULTS / "surfaces/other/contour.nc")
     there = other.sel(alpha=0, beta=0)
     assert float(line.train_loss.sel(alpha=1)) == pytest.approx(float(there.train_loss), rel=1e-4)
     assert float(line.test_accuracy.sel(alpha=1)) == pytest.approx(float(there.test_accuracy), abs=0.011)

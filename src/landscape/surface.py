@@ -121,6 +121,9 @@ def evaluate(
     Returns:
         A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`.
     """
+    wanted = ["alpha", "beta"] if whole.sizes["beta"] > 1 or float(whole.beta[0]) else ["alpha"]
+    if missing := [axis for axis in wanted if axis not in directions]:
+        raise InputError(f"the directions are {', '.join(directions)}, and the plane needs {', '.join(missing)} too")
     alpha, beta = np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij")
     index = np.asarray(indices, np.int64)
     alpha, beta = alpha.ravel()[index], beta.ravel()[index]

@@ -20,7 +20,7 @@ from landscape.errors import InputError, one_of
 STAGES = {"dataset": 1, "train": 1, "adopt": 1, "directions": 1, "surface": 1, "figure": 1, "summary": 1}
 """Version of what each stage computes. Raise it when the stage's code or a default it uses alters results."""
 
-_DIRECTION_KEYS = {"directions", "normalize", "seed", "run", "plane", "batchnorm"}
+_DIRECTION_KEYS = {"directions", "normalize", "seed", "run", "plane", "batchnorm", "beta"}  # a line has no beta
 _NOT_IN_A_SURFACE = {"tiles"}  # how a plane is cut leaves its numbers as they are
 
 
@@ -35,7 +35,7 @@ def of_run(experiment: Experiment, name: str) -> str:
 
 
 def of_directions(experiment: Experiment, at: str, plane_name: str) -> str:
-    """What the directions of a plane depend on: not the grid, nor what is measured there.
+    """What the directions of a plane depend on: not what is measured there.
 
     Raises:
         InputError: with the reason if the state cannot be seen on the plane.

@@ -18,6 +18,7 @@ from landscape.figures.drawing import Drawing, Member
 from landscape.figures.panels import NOTE, Panels, fits, lay_out
 
 _MARKERS = "os^Dv*PXd<>p"
+_RATES_SHOWN = 1e4  # from the highest learning rate down
 _LOSS_FLOOR = 1e-6  # a loss of exactly 0 has no place on a logarithmic axis
 
 
@@ -84,6 +85,12 @@ def _frame(axes: Sequence[Axes], last: int) -> None:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
         ax.yaxis.set_minor_formatter(NullFormatter())
+    rates = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes[2].lines])
+    lowest = np.nanmax(rates, initial=0) / _RATES_SHOWN
+    if (rates < lowest).any():  # the last steps of a onecycle schedule are next to nothing
+        axes[2].set_ylim(bottom=lowest)
+        for line in axes[2].lines:
+            line.set_clip_on(True)
     axes[1].set_ylim(bottom=0)
 
 

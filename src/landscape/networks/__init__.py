@@ -70,7 +70,7 @@ def filter_axes(network: nn.Module) -> dict[str, int | None]:
     return axes
 
 
-def initialize(network: nn.Module) -> None:
+def initialize(network: nn.Module, linear_std: float = 1e-3) -> None:
     """Kaiming normal (fan in) for convolutions, N(0, 1e-3) for linear weights (the recipe of Li et al. 2018).
 
     Batch norm and biases keep what PyTorch gives them: 1 and 0, and a uniform distribution.
@@ -79,7 +79,7 @@ def initialize(network: nn.Module) -> None:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
         elif isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, std=1e-3)
+            nn.init.normal_(layer.weight, std=linear_std)
 
 
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding, nn.EmbeddingBag)

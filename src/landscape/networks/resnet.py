@@ -8,12 +8,18 @@ from landscape.networks import initialize
 
 
 def resnet(
-    depth: int, shortcut: bool = True, width: int = 16, in_channels: int = 3, num_classes: int = 10
+    depth: int,
+    shortcut: bool = True,
+    width: int = 16,
+    linear_std: float = 1e-3,
+    in_channels: int = 3,
+    num_classes: int = 10,
 ) -> nn.Module:
     """Three stages of (depth - 2) / 6 basic blocks, with `width`, 2 `width` and 4 `width` channels.
 
     `shortcut=False` takes the shortcuts away and leaves all else in place. The wide networks WRN-depth-k have
-    `width=16 * k`, in the stem too. Any image size.
+    `width=16 * k`, in the stem too. Any image size. `linear_std` is that of the last layer's initial weights: the paper's
+    0.001 lets almost no gradient through at first, which a schedule of few epochs without shortcuts does not survive.
 
     Raises:
         InputError: if depth is not 6 n + 2.
@@ -22,10 +28,12 @@ def resnet(
         raise InputError(f"resnet's depth is {depth!r}; it must be 6 n + 2: 8, 14, 20, 26, 32, ..., 56, ..., 110, ...")
     if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise InputError(f"resnet's width is {width!r}; it must be a whole number of at least 1")
+    if isinstance(linear_std, bool) or not isinstance(linear_std, int | float) or not 0 <= linear_std < 100:
+        raise InputError(f"resnet's linear_std is {linear_std!r}; it must be a number of at least 0 and below 100")
     if not isinstance(shortcut, bool):
         raise InputError(f"resnet's shortcut is {shortcut!r}; it must be true or false")
     network = ResNet((depth - 2) // 6, shortcut, width, in_channels, num_classes)
-    initialize(network)
+    initialize(network, linear_std)
     return network
 
 
