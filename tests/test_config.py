@@ -277,12 +277,15 @@ def test_a_number_written_as_text_is_a_number_everywhere() -> None:
 @pytest.mark.parametrize("text", ["{", "[1", "config.yaml", "nothing.yaml#planes.contour", "x#runs.small"])
 def test_a_wrong_spec_on_the_command_line(text: str) -> None:
     with pytest.raises(InputError):
-        specs.load(text, "planes")
+        specs.load(text, "surface")
 
 
 def test_a_spec_may_name_an_entry_of_a_file() -> None:
-    plane, _ = specs.load(f"{REPOSITORY / 'config/default.yaml'}#planes.contour", "planes")
+    plane, spec = specs.load(f"{REPOSITORY / 'config/default.yaml'}#planes.contour", "surface")
     assert plane.shape == (31, 31)
+    assert specs.load(spec, "surface") == (plane, spec)
+    with pytest.raises(InputError, match="for version 99 of surface"):
+        specs.load('{"stage": 99}', "surface")
 
 
 @pytest.mark.parametrize("path", ["config/default.yaml", "config/paper.yaml", "tests/configs/smoke.yaml"])

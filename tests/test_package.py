@@ -5,7 +5,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import landscape
+
 from running import REPOSITORY, SMOKE, jobs, run
+
+
+def test_the_tests_test_this_checkout() -> None:
+    assert Path(landscape.__file__).is_relative_to(REPOSITORY)
 
 
 def test_the_wheel_runs_the_workflow_outside_a_clone(tmp_path: Path) -> None:

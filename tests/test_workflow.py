@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 import yaml
 from torch import nn
 
@@ -218,6 +219,34 @@ def test_a_point_on_file_is_the_network_moved_along_both_directions(finished: Pa
         with torch.no_grad():
             loss = nn.functional.cross_entropy(network(split.images.double()), split.labels).item()
         assert float(surface.train_loss.sel(alpha=alpha, beta=beta, method="nearest")) == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_tile_made_by_hand_is_the_workflows(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path / "folder")
+    results = folder / RESULTS
+    made = {}
+    for name, spec in (("hand", "config.yaml#planes.contour"), ("flow", None)):
+        made[name] = results / "surfaces/small/contour/2of3.nc" if spec is None else folder / "hand.nc"
+        if spec:
+            common = ("--spec", spec, "--name", "contour")
+            weights = ("--weights", results / "runs/small/weights.safetensors")
+            landscape("directions", *common, *weights, "--output", folder / "d.safetensors", folder=folder)
+            files_in = ("--directions", folder / "d.safetensors", "--data", results / "data/digits.safetensors")
+            landscape(
+                "tile", *common, *weights, *files_in, "--tile", "2", "--of", "3", "--output", made[name], folder=folder
+            )
+    hand, flow = (files.read_dataset(made[name]) for name in ("hand", "flow"))
+    xr.testing.assert_equal(hand, flow)
+    tiles = [results / f"surfaces/small/contour/{i}of3.nc" for i in (1, 3)]
+    merge = ("merge", "--spec", "config.yaml#planes.contour", "--output", folder / "whole.nc", "--tiles")
+    landscape(*merge, *tiles, made["hand"], folder=folder)
+    xr.testing.assert_equal(
+        files.read_dataset(folder / "whole.nc"), files.read_dataset(results / "surfaces/small/contour.nc")
+    )
+    said = landscape(*merge, tiles[0], folder=folder, expect=2)
+    assert "42 of 63 points are in no tile" in said
+    shutil.copy(results / "surfaces/small/line/1of1.nc", folder / "odd.nc")
+    assert "odd.nc has spec_hash" in landscape(*merge, *tiles, folder / "odd.nc", folder=folder, expect=2)
 
 
 def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:

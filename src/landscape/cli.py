@@ -3,6 +3,7 @@
 import argparse
 import errno
 import hashlib
+import html
 import json
 import logging
 import os
@@ -59,7 +60,7 @@ def _dataset(options: argparse.Namespace) -> None:
     from landscape import data
     from landscape.config import specs
 
-    spec, text = specs.load(options.spec, "data")
+    spec, text = specs.load(options.spec, "dataset")
     data.make(spec, Path(options.output), _header(options.name, spec, text, "dataset"))
 
 
@@ -67,7 +68,7 @@ def _train(options: argparse.Namespace) -> None:
     from landscape import checkpoint, data, files, surface, train
     from landscape.config import specs
 
-    run, text = specs.load(options.spec, "runs")
+    run, text = specs.load(options.spec, "train")
     _threads(run.threads)
     dataset = data.read(options.data, device=_device())
     network = _network(run, dataset.shape, dataset.classes)
@@ -100,7 +101,7 @@ def _adopt(options: argparse.Namespace) -> None:
     from landscape import checkpoint, data, files, surface, train
     from landscape.config import specs
 
-    run, text = specs.load(options.spec, "runs")
+    run, text = specs.load(options.spec, "adopt")
     _threads(1)
     dataset = data.read(options.data, device=_device())
     network = _network(run, dataset.shape, dataset.classes)
@@ -121,7 +122,7 @@ def _directions(options: argparse.Namespace) -> None:
     from landscape import checkpoint, directions, networks
     from landscape.config import specs
 
-    plane, text = specs.load(options.spec, "planes")
+    plane, text = specs.load(options.spec, "directions")
     _threads(1)
     theta, origin = checkpoint.read(options.weights)
     axes = networks.filter_axes(_rebuild(origin, device="meta"))
@@ -147,7 +148,7 @@ def _tile(options: argparse.Namespace) -> None:
     from landscape import checkpoint, data, directions, files, surface
     from landscape.config import specs
 
-    plane, text = specs.load(options.spec, "planes")
+    plane, text = specs.load(options.spec, "surface")
     indices = surface.tile_of(plane.shape, options.tile, options.of)
     _threads(1)
     device = _device()
@@ -189,7 +190,7 @@ def _merge(options: argparse.Namespace) -> None:
     from landscape import files, surface
     from landscape.config import specs
 
-    plane, text = specs.load(options.spec, "planes")
+    plane, text = specs.load(options.spec, "surface")
     tiles = [(path, files.read_dataset(path)) for path in options.tiles]
     attrs = {
         **surface.shared_attributes([tile for _, tile in tiles]),
@@ -204,7 +205,7 @@ def _figure(options: argparse.Namespace) -> None:
     from landscape import figures, files
     from landscape.config import specs
 
-    spec, _ = specs.load(options.spec, "figures")
+    spec, _ = specs.load(options.spec, "figure")
     surfaces = [files.read_dataset(path) for path in options.surface or []]
     histories = [files.read_dataset(path) for path in options.history]
     members = figures.members(spec.runs, surfaces, histories)
@@ -217,6 +218,17 @@ def _summary(options: argparse.Namespace) -> None:
     histories = [files.read_dataset(path) for path in options.history]
     surfaces = [files.read_dataset(path) for path in options.surface or []]
     summary.write(summary.table(histories, surfaces), [Path(path) for path in options.output])
+
+
+def _configuration(options: argparse.Namespace) -> None:
+    from landscape import files
+
+    text = Path(options.config).read_text()
+    yaml, page = options.output
+    files.write_text(yaml, text)
+    files.write_text(
+        page, f'<!DOCTYPE html><meta charset="utf-8"><title>Configuration</title><pre>{html.escape(text)}</pre>\n'
+    )
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -427,6 +439,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(function=function)
         for option, keywords in options:
             sub.add_argument(option, **keywords)
+    shown = verbs.add_parser("configuration", help="write a resolved configuration as a file and as a page")
+    shown.set_defaults(function=_configuration)
+    shown.add_argument("config")
+    shown.add_argument("--output", required=True, nargs=2, metavar=("YAML", "HTML"))
     check = verbs.add_parser("check", help="check a configuration, networks and files included")
     check.set_defaults(function=_check)
     check.add_argument("config")

@@ -25,8 +25,8 @@ def write(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
     """Write the table to a CSV, a Markdown and an HTML file."""
     csv, markdown, html = paths
     files.write_text(csv, rows.to_csv(index=False, lineterminator="\n"))
-    shown = rows.map(_shown)
-    files.write_text(markdown, f"{shown.to_markdown(index=False)}\n\n{_NOTE}\n")
+    shown = _condensed(rows).map(_shown)
+    files.write_text(markdown, f"{shown.to_markdown(index=False, disable_numparse=True)}\n\n{_NOTE}\n")
     files.write_text(html, _PAGE.format(table=shown.to_html(index=False, border=0), note=_NOTE))
 
 
@@ -64,15 +64,36 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
     return row
 
 
+def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
+    """What fits on a page: the errors with their intervals, and of the surface its ends and findings."""
+    kept = (
+        "run",
+        "parameters",
+        "epochs",
+        "train loss",
+        "test error (%)",
+        "loss at the centre",
+        "highest loss",
+        "findings",
+    )
+    shown = rows.copy()
+    if "test error (%)" in shown:
+        errors = zip(shown["test error (%)"], shown["95 % interval"], strict=True)
+        shown["test error (%)"] = ["" if pd.isna(e) else f"{e:.1f} ({interval})" for e, interval in errors]
+    return shown[[column for column in kept if column in shown]]
+
+
 def _shown(value: object) -> str:
     if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.3g}" if abs(value) < 10 else f"{value:,.1f}"
+        return "" if np.isnan(value) else f"{value:,.1f}" if 10 <= abs(value) < 1e5 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 _NOTE = (
-    "Losses: mean cross-entropy in eval mode on un-augmented images, natural logarithm; at the centre and over the plane on "
-    "the images the plane declares, else on the whole split. Weights are those of the last epoch. Intervals are Wilson's."
+    "Train loss: mean cross-entropy (natural logarithm) over the training split, un-augmented, in eval mode, of the weights "
+    "after the last epoch. In brackets behind a test error its 95 % Wilson interval. Loss at the centre, highest loss and "
+    "findings are of the surface on the plane that the configuration names under `summary`, over the images the plane "
+    "declares. More columns are in summary.csv."
 )
 
 _PAGE = """<!DOCTYPE html>

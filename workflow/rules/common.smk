@@ -15,7 +15,9 @@ except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
 # The verbs of this installation, also where its environment is not activated.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+os.environ["PATH"] = os.pathsep.join(
+    [os.path.dirname(sys.executable), os.environ.get("PATH", "")]
+)
 
 RESULTS = EXPERIMENT.results
 IMAGE = EXPERIMENT.container or "docker://ghcr.io/landscape-project/landscape:0.1.0"

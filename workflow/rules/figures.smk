@@ -51,8 +51,9 @@ rule configuration:
     input:
         CHECKED,
     output:
-        report(
-            f"{RESULTS}/config.yaml",
+        yaml=f"{RESULTS}/config.yaml",
+        html=report(
+            f"{RESULTS}/config.html",
             caption="../report/configuration.rst",
             category="Configuration",
         ),
@@ -60,4 +61,4 @@ rule configuration:
         f"{RESULTS}/logs/configuration.log",
     localrule: True
     shell:
-        "cp {input:q} {output:q} 2> {log:q}"
+        "landscape configuration {input:q} --output {output:q} > {log:q} 2>&1"

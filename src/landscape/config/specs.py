@@ -14,24 +14,31 @@ from pydantic import TypeAdapter, ValidationError
 
 from landscape.config.lookup import figure, impossible, plane, run
 from landscape.config.read import read
-from landscape.config.schema import SECTIONS, Experiment, Figure, Run, Section
+from landscape.config.schema import SECTIONS, Experiment, Plane, Section
 from landscape.errors import InputError, one_of
 
 STAGES = {"dataset": 1, "train": 1, "adopt": 1, "directions": 1, "surface": 1, "figure": 1, "summary": 1}
 """Version of what each stage computes. Raise it when the stage's code or a default it uses alters results."""
 
+_SECTION = {
+    "dataset": "data",
+    "train": "runs",
+    "adopt": "runs",
+    "directions": "planes",
+    "surface": "planes",
+    "figure": "figures",
+}
 _DIRECTION_KEYS = {"directions", "normalize", "seed", "run", "plane", "batchnorm", "beta"}  # a line has no beta
-_NOT_IN_A_SURFACE = {"tiles"}  # how a plane is cut leaves its numbers as they are
+_HOW_IT_IS_CUT = {"tiles"}  # which leaves a surface's numbers as they are
 
 
 def of_data(experiment: Experiment, name: str) -> str:
-    return dumps("dataset", _stated(experiment.data[name]))
+    return of("dataset", experiment.data[name])
 
 
 def of_run(experiment: Experiment, name: str) -> str:
-    """The run, whose epochs kept beside it are part of its files; the data set is an input."""
     found = run(experiment, name)
-    return dumps("adopt" if found.adopted else "train", _stated(found))
+    return of("adopt" if found.adopted else "train", found)
 
 
 def of_directions(experiment: Experiment, at: str, plane_name: str) -> str:
@@ -40,27 +47,28 @@ def of_directions(experiment: Experiment, at: str, plane_name: str) -> str:
     Raises:
         InputError: with the reason if the state cannot be seen on the plane.
     """
-    _possible(experiment, at, plane_name)
-    return dumps("directions", _stated(plane(experiment, plane_name), include=_DIRECTION_KEYS))
+    return of("directions", _seen(experiment, at, plane_name))
 
 
 def of_surface(experiment: Experiment, at: str, plane_name: str) -> str:
     """Raises: InputError with the reason if the state cannot be seen on the plane."""
-    _possible(experiment, at, plane_name)
-    return dumps("surface", _stated(plane(experiment, plane_name), exclude=_NOT_IN_A_SURFACE))
+    return of("surface", _seen(experiment, at, plane_name))
 
 
 def of_figure(experiment: Experiment, name: str) -> str:
-    return dumps("figure", _stated(figure(experiment, name)))
+    return of("figure", figure(experiment, name))
 
 
 def of_summary(experiment: Experiment) -> str:
-    content = {**_stated(experiment.summary), "runs": list(experiment.runs)}
-    return dumps("summary", content)
+    content = experiment.summary.model_dump(mode="json", exclude_defaults=True)
+    return _dumps("summary", {**content, "runs": list(experiment.runs)})
 
 
-def dumps(stage: str, content: dict[str, Any]) -> str:
-    return json.dumps({**content, "stage": STAGES[stage]}, sort_keys=True)
+def of(stage: str, entry: Section) -> str:
+    """What of an entry the results of a stage depend on, where it differs from the defaults."""
+    include = _DIRECTION_KEYS if stage == "directions" else None
+    exclude = _HOW_IT_IS_CUT if stage == "surface" else None
+    return _dumps(stage, entry.model_dump(mode="json", exclude_defaults=True, include=include, exclude=exclude))
 
 
 def digest(spec: str) -> str:
@@ -68,42 +76,50 @@ def digest(spec: str) -> str:
     return hashlib.sha256(spec.encode()).hexdigest()[:16]
 
 
-def load(text: str, section: str) -> tuple[Any, str]:
-    """The entry that a verb's `--spec` gives, and its specification in full.
+def load(text: str, stage: str) -> tuple[Any, str]:
+    """The entry that a verb's `--spec` gives, and its specification for the verb's stage.
 
     Args:
         text: JSON as the workflow writes it, or `CONFIG.yaml#planes.contour`.
-        section: `data`, `runs`, `planes` or `figures`.
 
     Raises:
-        InputError: if it is neither, or not a valid entry.
+        InputError: if it is neither, or not a valid entry, or JSON for another version of the stage.
     """
-    if text.lstrip().startswith("{"):
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"--spec is not valid JSON: {error}") from None
-        content.pop("stage", None)
-        try:
-            return TypeAdapter(SECTIONS[section]).validate_python(content), text
-        except ValidationError as error:
-            details = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise InputError(f"--spec is no entry of the section {section}: {details}") from None
+    entry = _from_json(text, stage) if text.lstrip().startswith("{") else _from_file(text, _SECTION[stage])
+    return entry, of(stage, entry)
+
+
+def _from_json(text: str, stage: str) -> Any:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"--spec is not valid JSON: {error}") from None
+    version = content.pop("stage", STAGES[stage])
+    if version != STAGES[stage]:
+        raise InputError(f"--spec is for version {version} of {stage}, and this is version {STAGES[stage]}")
+    try:
+        return TypeAdapter(SECTIONS[_SECTION[stage]]).validate_python(content)
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InputError(f"--spec is no entry of the section {_SECTION[stage]}: {details}") from None
+
+
+def _from_file(text: str, section: str) -> Any:
     path, hash_sign, entry = text.rpartition("#")
     named_section, dot, name = entry.partition(".")
     if not hash_sign or not dot or named_section != section:
         raise InputError(f"--spec is {text!r}; it must be JSON or CONFIG.yaml#{section}.NAME")
-    experiment = read(path)
-    entries = getattr(experiment, section)
+    entries = getattr(read(path), section)
     if name not in entries:
         raise InputError(f"--spec names {section}.{name}; the {section} are {one_of(entries)}")
-    return entries[name], json.dumps(_stated(entries[name]), sort_keys=True)
+    return entries[name]
 
 
-def _possible(experiment: Experiment, at: str, plane_name: str) -> None:
+def _seen(experiment: Experiment, at: str, plane_name: str) -> Plane:
     if reason := impossible(experiment, at, plane_name):
         raise InputError(f"{at} cannot be seen on {plane_name}: {reason}")
+    return plane(experiment, plane_name)
 
 
-def _stated(entry: Section | Run | Figure, **which: Any) -> dict[str, Any]:
-    return entry.model_dump(mode="json", exclude_defaults=True, **which)
+def _dumps(stage: str, content: dict[str, Any]) -> str:
+    return json.dumps({**content, "stage": STAGES[stage]}, sort_keys=True)
