@@ -1,6 +1,7 @@
 """The experiment, and the questions rules ask of it."""
 
 import os
+import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -15,9 +16,7 @@ except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
 # The verbs of this installation, also where its environment is not activated.
-os.environ["PATH"] = os.pathsep.join(
-    [os.path.dirname(sys.executable), os.environ.get("PATH", "")]
-)
+shell.prefix(f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; ')
 
 RESULTS = EXPERIMENT.results
 IMAGE = EXPERIMENT.container or "docker://ghcr.io/landscape-project/landscape:0.1.0"
