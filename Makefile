@@ -2,16 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test report clean
+.PHONY: run test clean
 
 run: .venv/ready
 	$(BIN)/landscape run config/default.yaml
 
 test: .venv/ready
 	$(BIN)/python -m pytest
-
-report: run
-	$(BIN)/snakemake --report report.html
 
 clean:
 	rm -rf .venv

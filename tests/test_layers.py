@@ -13,16 +13,17 @@ LAYERS = [
     {"check", "launch", "summary"},
     {"figures"},
     {"geometry"},
-    {"surface", "train", "directions"},
+    {"surface", "train", "directions", "folding"},
     {"networks", "data"},
     {"checkpoint", "weights"},
-    {"files", "progress", "vision"},
+    {"finished"},
+    {"files", "progress", "vision", "device"},
     {"config"},
     {"errors"},
 ]
 """From the roof to the foundation. A module imports from its own layer or from below."""
 
-MAY_IMPORT_BESIDE = {("__main__", "cli"), ("surface", "directions"), ("checkpoint", "weights")}
+MAY_IMPORT_BESIDE = {("__main__", "cli"), ("surface", "directions"), ("surface", "folding"), ("checkpoint", "weights")}
 
 
 def imports(path: Path) -> set[str]:

@@ -6,8 +6,6 @@ import hashlib
 import html
 import json
 import logging
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,15 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.function(options)
     except InputError as error:
         for problem in error.problems:
-            sys.stderr.write(f"error: {problem}\n")
+            sys.stderr.write(f"error: {' '.join(problem.split())}\n")
         return 2
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
-            raise
         place = f" {error.filename}" if error.filename else ""
-        sys.stderr.write(
-            f"error: cannot write{place}: {error.strerror}. Nothing made before is lost; make room and run again.\n"
-        )
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = "Nothing made before is lost; make room and run again."
+            sys.stderr.write(f"error: cannot write{place}: {error.strerror}. {advice}\n")
+        elif error.filename:
+            sys.stderr.write(f"error:{place}: {error.strerror}\n")
+        else:
+            raise
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -65,46 +65,39 @@ def _dataset(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, files, surface, train
+    from landscape import checkpoint, data, device, files, finished, surface, train
     from landscape.config import specs
 
     run, text = specs.load(options.spec, "train")
-    _threads(run.threads)
-    dataset = data.read(options.data, device=_device())
-    network = _network(run, dataset.shape, dataset.classes)
+    where = device.settle(run.threads)
+    dataset = data.read(options.data, device=where)
+    network = _network(run, dataset, where)
     weights, history, epochs = (Path(path) for path in options.output)
     inputs = {"data_hash": _hash(options.data), "code_hash": [_hash(path) for path in _code(run)]}
-    made_with = {
-        "landscape": landscape.__version__,
-        "torch": files.versions()["torch"],
-        "device": _device_name(_device()),
-    }
     header = _header(options.name, run, text, "train", **_facts(network, dataset), seed=run.seed, **inputs)
-    work = weights.parent / ".work"
+    made_with = [landscape.__version__, files.versions()["torch"], device.kind(where)]
     identity = hashlib.sha256(json.dumps([text, inputs, made_with]).encode()).hexdigest()
-    finished = work / f"finished-{identity[:16]}"
-    if _linked(sorted(finished.glob("*")), [weights, history, epochs]):
-        _log.info("this training had finished before; its files are put back")
-        return
-    trained = train.train(run, network, dataset, work, identity, surface.loss_and_accuracy, options.name)
-    files.write_dataset(
-        trained.history.assign_attrs(_attributes({"title": f"training of {options.name}", **header})), history
-    )
-    checkpoint.write_epochs(epochs, trained.epochs, header)
-    checkpoint.write(weights, trained.weights, {**header, "epoch": run.epochs})
-    shutil.rmtree(work)
-    finished.mkdir(parents=True)
-    _linked([weights, history, epochs], [finished / path.name for path in (weights, history, epochs)])
+    work = weights.parent / ".work"
+    with finished.alone(weights.parent / ".lock", f"{options.name} is being trained"):
+        if finished.put_back(work / f"finished-{identity[:16]}", [weights, history, epochs]):
+            _log.info("this training had finished before; its files are put back")
+            return
+        trained = train.train(run, network, dataset, work, identity, surface.loss_and_accuracy, options.name)
+        attributes = _attributes({"title": f"training of {options.name}", **header})
+        files.write_dataset(trained.history.assign_attrs(attributes), history)
+        checkpoint.write_epochs(epochs, trained.epochs, header)
+        checkpoint.write(weights, trained.weights, {**header, "epoch": run.epochs})
+        finished.set_by(work / f"finished-{identity[:16]}", [weights, history, epochs])
 
 
 def _adopt(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, files, surface, train
+    from landscape import checkpoint, data, device, files, surface, train
     from landscape.config import specs
 
     run, text = specs.load(options.spec, "adopt")
-    _threads(1)
-    dataset = data.read(options.data, device=_device())
-    network = _network(run, dataset.shape, dataset.classes)
+    where = device.settle()
+    dataset = data.read(options.data, device=where)
+    network = _network(run, dataset, where)
     theta = checkpoint.adopt(options.weights)
     if misfits := checkpoint.misfits(theta, network):
         raise InputError(f"{options.weights} does not fit {run.network}: {misfit}" for misfit in misfits)
@@ -119,13 +112,13 @@ def _adopt(options: argparse.Namespace) -> None:
 
 
 def _directions(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, directions, networks
+    from landscape import checkpoint, device, directions, networks
     from landscape.config import specs
 
     plane, text = specs.load(options.spec, "directions")
-    _threads(1)
+    device.settle()
     theta, origin = checkpoint.read(options.weights)
-    axes = networks.filter_axes(_rebuild(origin, device="meta"))
+    axes = networks.filter_axes(_rebuild(origin, "meta"))
     facts: dict[str, Any] = {}
     if plane.directions == "random":
         pair = directions.random_pair(theta, axes, plane.seed, plane.normalize, line=plane.is_line)
@@ -137,7 +130,8 @@ def _directions(options: argparse.Namespace) -> None:
         if plane.directions == "to":
             pair = directions.towards(theta, other, axes, buffers=plane.statistics == "interpolated")
         else:
-            pair = directions.borrowed(other, theta, axes, line=plane.is_line)
+            moving = plane.statistics == "interpolated"
+            pair = directions.borrowed(other, theta, axes, line=plane.is_line, buffers=moving)
         facts["other"] = _state(other_header)
     header = _header(options.name, plane, text, "directions", state=_state(origin), weights_hash=_hash(options.weights))
     tensors = {f"{axis}/{name}": tensor for axis, direction in pair.items() for name, tensor in direction.items()}
@@ -145,17 +139,19 @@ def _directions(options: argparse.Namespace) -> None:
 
 
 def _tile(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, directions, files, surface
+    from landscape import checkpoint, data, device, directions, files, surface
     from landscape.config import specs
 
     plane, text = specs.load(options.spec, "surface")
     indices = surface.tile_of(plane.shape, options.tile, options.of)
-    _threads(1)
-    device = _device()
+    where = device.settle()
     theta, origin = checkpoint.read(options.weights)
     tensors, drawn = checkpoint.read(options.directions)
-    dataset = data.read(options.data, device=device)
-    network = _rebuild(origin, device=str(device))
+    wanted = (_hash(options.weights), specs.digest(specs.of("directions", plane)))
+    if (drawn["weights_hash"], drawn["spec_hash"]) != wanted:
+        raise InputError(f"{options.directions} was drawn around other weights, or for another plane; draw it anew")
+    dataset = data.read(options.data, device=where)
+    network = _rebuild(origin, str(where))
     facts = dict(
         spec=plane.in_full(),
         title=f"{_state(origin)} on {options.name}",
@@ -177,7 +173,7 @@ def _tile(options: argparse.Namespace) -> None:
         classes=dataset.classes,
         precision="fp32",
         batch=surface.BATCH,
-        device=_device_name(device),
+        device=device.name(where),
         **files.provenance("tile"),
     )
     whole = surface.template(plane, test=dataset.test is not None, attrs=_attributes(facts))
@@ -245,10 +241,11 @@ def _schema(options: argparse.Namespace) -> None:
     sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")
 
 
-def _network(run: "Run", shape: tuple[int, int, int], classes: int) -> "nn.Module":
+def _network(run: "Run", dataset: "DataSet", device: "torch.device") -> "nn.Module":
     from landscape import networks
 
-    return networks.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=_device())
+    shape, classes = dataset.shape, dataset.classes
+    return networks.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device)
 
 
 def _rebuild(header: dict[str, Any], device: str) -> "nn.Module":
@@ -314,61 +311,19 @@ def _state(header: dict[str, Any]) -> str:
     return str(State(header["name"], None if epoch == last else epoch))
 
 
-def _device() -> "torch.device":
-    """LANDSCAPE_DEVICE, or CUDA where there is one, or the CPU."""
-    import torch
-
-    wanted = os.environ.get("LANDSCAPE_DEVICE", "")
-    try:
-        return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError:
-        raise InputError(
-            f"LANDSCAPE_DEVICE is {wanted!r}; it must be a device of torch, e.g. cpu, cuda, cuda:1"
-        ) from None
-
-
-def _device_name(device: "torch.device") -> str:
-    import platform
-
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-
-
-def _threads(count: int) -> None:
-    """Threads alter bits, so they come from the specification or are one, never from the machine."""
-    import torch
-
-    torch.set_num_threads(count)
-
-
 def _hash(path: str | Path) -> str:
-    """SHA-256 of what a file holds: of a safetensors file, of its tensors and not of the header, which has a date."""
+    """SHA-256 of what a file holds: of a safetensors file its tensors and its normalisation, not the date it was made."""
     from landscape import checkpoint
 
-    path = checkpoint.file_of(path)
-    with open(path, "rb") as file:
-        if path.suffix == ".safetensors":
-            file.seek(8 + int.from_bytes(file.read(8), "little"))
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _linked(sources: Sequence[Path], targets: Sequence[Path]) -> bool:
-    """Give each file of `sources` a second name among `targets`, by file name; False if one is not there.
-
-    Snakemake deletes declared outputs before it starts a job again; through its second name a finished training
-    survives the death of the Snakemake that had not yet noted it.
-    """
-    by_name = {source.name: source for source in sources}
-    if not all(target.name in by_name for target in targets):
-        return False
-    for target in targets:
-        target.unlink(missing_ok=True)
-        try:
-            os.link(by_name[target.name], target)
-        except OSError:  # a file system without links
-            shutil.copy2(by_name[target.name], target)
-    return True
+    place = checkpoint.file_of(path)
+    with open(place, "rb") as file:
+        if place.suffix != ".safetensors":
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(8 + int.from_bytes(file.read(8), "little"))
+        digest = hashlib.file_digest(file, "sha256")
+    header = checkpoint.read_header(place)
+    digest.update(json.dumps([header.get(key) for key in ("mean", "std", "classes")]).encode())
+    return digest.hexdigest()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -99,11 +99,12 @@ def towards(theta: Weights, other: Weights, axes: Axes, *, buffers: bool) -> Dir
     return {"alpha": {name: step[name] for name in names}}
 
 
-def borrowed(tensors: Weights, theta: Weights, axes: Axes, *, line: bool) -> Directions:
+def borrowed(tensors: Weights, theta: Weights, axes: Axes, *, line: bool, buffers: bool = False) -> Directions:
     """The directions in another plane's file, to be used around `theta`.
 
     Args:
         tensors: keys `alpha/NAME` and `beta/NAME`.
+        buffers: whether batch norm's running statistics move along, where the other plane moves them.
 
     Raises:
         InputError: if they do not fit the parameters of `theta`, or a plane is asked for and they are a line's.
@@ -112,9 +113,11 @@ def borrowed(tensors: Weights, theta: Weights, axes: Axes, *, line: bool) -> Dir
     if not line and "beta" not in directions:
         raise InputError("the other plane is a line: its directions have no beta; leave beta out here too")
     wanted = {name: theta[name] for name in axes}
-    chosen = {axis: directions[axis] for axis in (("alpha",) if line else ("alpha", "beta"))}
-    for direction in chosen.values():
-        check_fit({name: direction[name] for name in direction if name in axes or name not in theta}, wanted)
+    chosen: Directions = {}
+    for axis in ("alpha",) if line else ("alpha", "beta"):
+        steps = directions[axis]
+        check_fit({name: step for name, step in steps.items() if name in axes or name not in theta}, wanted)
+        chosen[axis] = {name: step for name, step in steps.items() if buffers or name in axes}
     return chosen
 
 

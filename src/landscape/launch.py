@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -42,15 +43,24 @@ def run(config: str, options: Sequence[str]) -> int:
         if not Path("profiles/default").is_dir():
             command += ["--workflow-profile", str(_profile())]
         if any((_STATE / "locks").glob("*")):
+            lock.seek(0)
+            if (host := lock.read().strip()) not in ("", socket.gethostname()):
+                raise InputError(
+                    f"the last `landscape run` here was on {host} and left its lock; if nothing of it is alive there, nor in "
+                    "a queue, free the folder with: snakemake --unlock"
+                )
             _log.info("a Snakemake was killed here and left its lock; nobody is at work, so it is removed")
             subprocess.run([*command, "--unlock", "--quiet"], check=True, stderr=subprocess.DEVNULL)
             _remove_leftovers(experiment)
+        lock.truncate(0)
+        lock.write(socket.gethostname())
+        lock.flush()
         if not _only_looking(options):
-            _announce_changes(command)
+            _announce_changes([*command, *options])
         if not any(re.match(r"(--cores|-c|--jobs|-j|--profile|--executor|-e)", option) for option in options):
             command += ["--cores", "all"]
         sys.stderr.flush()
-        return subprocess.run([*command, *options]).returncode
+        return _ended(subprocess.Popen([*command, *options]))
 
 
 def snakefile() -> Path:
@@ -66,6 +76,15 @@ def _profile() -> Path:
     """The profile for one machine, which Snakemake finds by itself only in the root of a checkout."""
     beside = snakefile().parent
     return next(path for path in (beside / "profiles/default", beside.parent / "profiles/default") if path.is_dir())
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for Snakemake, also after Ctrl-C: it gets the signal too, and ends its jobs in its own time."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            _log.info("interrupted; Snakemake is ending its jobs")
 
 
 def _at_work() -> list[str]:
@@ -88,12 +107,14 @@ def _at_work() -> list[str]:
 
 def _remove_leftovers(experiment: Experiment) -> None:
     """Temporary files of writers that were killed; nobody is writing, so they are nobody's."""
-    for path in Path(experiment.results).rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+    for folder in ("data", "runs", "directions", "surfaces", "figures"):
+        for path in (Path(experiment.results) / folder).rglob(".*.tmp"):
+            if re.fullmatch(r"\..+\.[a-z0-9_]{8}\.tmp", path.name):
+                path.unlink(missing_ok=True)
 
 
 def _only_looking(options: Sequence[str]) -> bool:
-    looks = (
+    looks = {
         "-n",
         "--dry-run",
         "--dryrun",
@@ -103,9 +124,10 @@ def _only_looking(options: Sequence[str]) -> bool:
         "-l",
         "--unlock",
         "--summary",
+        "-S",
         "--dag",
-        "--rulegraph",
-    )
+    }
+    looks |= {"--rulegraph", "--filegraph", "--version", "-v", "--help", "-h", "--touch", "-t", "--cleanup-metadata"}
     return any(option.split("=")[0] in looks for option in options)
 
 

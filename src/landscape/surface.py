@@ -19,11 +19,15 @@ from landscape.config import Plane
 from landscape.data import DataSet, Split, memory_format, subset
 from landscape.directions import Directions
 from landscape.errors import InputError
+from landscape.folding import fold
 from landscape.progress import progress
 from landscape.weights import Weights
 
 BATCH = 256
 """Images in one forward pass. Part of the code, not of the configuration, because it alters bits."""
+
+
+_EXAMPLES = 4  # images on which a folded network is compared with the whole one before it is used
 
 
 class Status(IntEnum):
@@ -130,7 +134,7 @@ def evaluate(
     splits = {"train": subset(data.train, images)}
     if data.test is not None and "test_loss" in whole:
         splits["test"] = subset(data.test, images)
-    here = _Movable(network, theta, directions, data.shape)
+    here = _movable(network, theta, directions, data.train.images)
     columns: dict[str, np.ndarray] = {name: np.full(index.size, np.nan) for name in whole if name in _MEASURED}
     status = np.full(index.size, Status.computed, np.int8)
     negative = np.zeros(index.size, np.int32)
@@ -198,18 +202,33 @@ def merge(whole: xr.Dataset, tiles: Iterable[tuple[str, xr.Dataset]]) -> xr.Data
 def loss_and_accuracy(network: nn.Module, split: Split) -> tuple[float, float]:
     """Mean loss and accuracy of a network as it is, in eval mode: exactly what a plane holds at (0, 0)."""
     theta = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-    shape = (split.images.shape[1], split.images.shape[2], split.images.shape[3])
-    return _Movable(network, theta, {}, shape).measure(split)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
+    try:
+        return _movable(network, theta, {}, split.images).measure(split)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _movable(network: nn.Module, theta: Weights, directions: Directions, images: Tensor) -> "_Movable":
+    """The network, its batch norms folded where the directions leave them alone; the answer is the same to rounding."""
+    whole = copy.deepcopy(network)
+    whole.load_state_dict(theta, strict=True)
+    folded = fold(whole, images[:_EXAMPLES])
+    if folded is not None and all(folded.leaves_norms_alone(direction) for direction in directions.values()):
+        directions = {axis: folded.direction(direction, theta) for axis, direction in directions.items()}
+        return _Movable(folded.network, folded.centre(theta), directions, images.shape)
+    return _Movable(whole, theta, directions, images.shape)
 
 
 class _Movable:
     """A copy of a network whose moving tensors are views of one flat buffer, set to theta + alpha d1 + beta d2."""
 
-    def __init__(self, network: nn.Module, theta: Weights, directions: Directions, shape: tuple[int, int, int]):
+    def __init__(self, network: nn.Module, theta: Weights, directions: Directions, shape: torch.Size):
         self.device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.network.load_state_dict(theta, strict=True)
-        self.channels_last = memory_format(shape) is torch.channels_last
+        self.channels_last = memory_format((shape[1], shape[2], shape[3])) is torch.channels_last
         tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
         parameters = [name for name, _ in self.network.named_parameters()]
         moving = parameters + [

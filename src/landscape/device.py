@@ -1,0 +1,40 @@
+"""The device a verb computes on, with everything settled that alters bits."""
+
+import os
+import platform
+
+import torch
+
+from landscape.errors import InputError
+
+
+def settle(threads: int = 1) -> torch.device:
+    """The device, after everything that alters bits is settled, so that it depends on the specification alone.
+
+    That is the number of threads; and on CUDA full fp32, which cuDNN else replaces by TF32, and kernels that repeat
+    themselves. The device is LANDSCAPE_DEVICE, or CUDA where there is one, or the CPU.
+
+    Raises:
+        InputError: if LANDSCAPE_DEVICE is not there.
+    """
+    torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    gpus = [f"cuda:{k}" for k in range(torch.cuda.device_count())]
+    wanted = os.environ.get("LANDSCAPE_DEVICE") or ("cuda" if gpus else "cpu")
+    if wanted not in ("cpu", *gpus) and not (wanted == "cuda" and gpus):
+        raise InputError(f"LANDSCAPE_DEVICE is {wanted!r}; here there are {', '.join(['cpu', *gpus])}")
+    return torch.device(wanted)
+
+
+def kind(device: torch.device) -> str:
+    """What an interrupted training may go on upon: any GPU, or a CPU with the same vector instructions."""
+    return device.type if device.type != "cpu" else f"cpu {torch.backends.cpu.get_cpu_capability()}"
+
+
+def name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.processor() or platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
