@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,29 @@ def landscape(*options: str | Path, folder: Path, expect: int | None = 0) -> str
     return run(sys.executable, "-m", "landscape", *options, folder=folder, expect=expect)
 
 
+def begun(*options: str | Path, folder: Path, said: Path) -> subprocess.Popen[bytes]:
+    """`landscape` at work in a session of its own, which writes to the file `said` and can be interrupted."""
+    with open(said, "w") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "landscape", *map(str, options)],
+            cwd=folder,
+            env={**os.environ, "PATH": PATH, "COLUMNS": "200"},
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+
+def wait_until(happened: Callable[[], Any], process: subprocess.Popen[bytes], said: Path) -> None:
+    """Look twenty times a second, for two minutes at most, whether something happened while `process` is at work."""
+    limit = time.monotonic() + 120
+    while not happened():
+        assert process.poll() is None, f"it ended before that happened:\n{said.read_text()[-6000:]}"
+        assert time.monotonic() < limit, f"it did not happen in two minutes:\n{said.read_text()[-6000:]}"
+        time.sleep(0.05)
+
+
 def snakemake(config: Path, *options: str | Path, folder: Path, expect: int | None = 0) -> str:
     where = ("--snakefile", REPOSITORY / "workflow/Snakefile", "--workflow-profile", REPOSITORY / "profiles/default")
     command = (sys.executable, "-m", "snakemake", *where, "--configfile", config, "--cores", "2", *options)
@@ -54,6 +80,16 @@ def jobs(said: str) -> dict[str, set[str]]:
         if outputs:
             made.setdefault(rule, set()).update(outputs[1].split(", "))
     return made
+
+
+def completed(said: str) -> set[str]:
+    """The outputs of the jobs that Snakemake says it finished."""
+    outputs = {}
+    for body in re.findall(r"^(?:local)?rule \w+:\n((?:    .*\n)+)", said, flags=re.M):
+        entries = dict(re.findall(r"^    (output|jobid): (.*)$", body, flags=re.M))
+        outputs[entries["jobid"]] = entries.get("output", "").split(", ")
+    ended = re.findall(r"^Finished jobid: (\d+)", said, flags=re.M)
+    return {path for jobid in ended for path in outputs.get(jobid, ()) if path}
 
 
 def copied(folder: Path, to: Path) -> Path:

@@ -1,13 +1,15 @@
 """What a configuration means, and what is said of a wrong one."""
 
+import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
-from landscape import config
-from landscape.config import preflight, specs
+from landscape import check, config
+from landscape.config import jobs, preflight, specs
 from landscape.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -101,6 +103,24 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ),
         ({"sweep": {"sed": [0]}}, "runs.wrong.sweep has 'sed'; allowed are network, args"),
         ({"sweep": {"args.depth": []}}, "it must be a mapping from keys to lists"),
+        ({"args": None, "sweep": {"args.depth": [8]}}, "runs.wrong.args is None; it must be a mapping from names"),
+        ({"args": 3, "sweep": {"args.depth": [8]}}, "runs.wrong.args is 3; it must be a mapping from names"),
+        ({"args": None}, "runs.wrong.args is None: input should be a valid dictionary"),
+        ({"sweep": {"args.depth": [8]}}, "runs.wrong.sweep also sets args.depth, which is stated beside it"),
+        ({"sweep": {1: [8]}}, "runs.wrong.sweep has 1; allowed are network, args"),
+        ({"sweep": {True: [8]}}, "runs.wrong.sweep has True; allowed are network, args"),
+        ({"args": {"depth": 8, "width": float("nan")}}, "runs.wrong.args: width is nan; numbers must be finite"),
+        (
+            {"args": {"depth": [8, {"a": datetime.date(2020, 1, 1)}]}},
+            "depth[1].a is datetime.date(2020, 1, 1); allowed",
+        ),
+        ({"args": {"depth": {8}}}, "depth is {8}; allowed are numbers, text, true, false, null, lists and mappings"),
+        ({"args": {"depth": {1: 2}}}, "depth has the key 1; keys must be text"),
+        ({"epochs": 4, "milestones": [2, 4]}, "runs.wrong: milestones must be below epochs, and 4 is not below 4"),
+        ({"optimizer": "adam", "momentum": 0.5}, "runs.wrong: optimizer: adam takes no momentum"),
+        ({"schedule": "onecycle", "milestones": [2]}, "runs.wrong: schedule: onecycle takes no milestones"),
+        ({"schedule": "constant", "warmup": 0.5}, "runs.wrong: schedule: constant takes no warmup"),
+        ({"warmup": 0.5}, "runs.wrong: schedule: step takes no warmup"),
     ],
 )
 def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
@@ -136,6 +156,14 @@ def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
         ),
         ({"directions": "of", "run": "small", "plane": "wrong"}, "so the plane refers to itself: wrong -> wrong"),
         ({"seed": 1, "directions": "to", "run": "small"}, "directions: to takes no seed"),
+        (
+            {"batchnorm": "interpolated"},
+            "directions: random takes no batchnorm: interpolated, since it leads to no other",
+        ),
+        (
+            {"directions": "of", "run": "small", "plane": "contour", "batchnorm": "interpolated"},
+            "planes.wrong.batchnorm is 'interpolated', and the plane contour has batchnorm: stored",
+        ),
         ({"images": 0}, "planes.wrong.images is 0: input should be greater than or equal to 1"),
     ],
 )
@@ -171,9 +199,16 @@ def test_a_name_cannot_leave_its_folder_nor_reach_a_shell(name: str) -> None:
     assert any("is no name" in problem for problem in problems(runs={"small": run, name: run}))
 
 
-@pytest.mark.parametrize("results", ["../x", "a b", "x;y", "a/../../b", "-n"])
+@pytest.mark.parametrize("results", ["../x", "a b", "x;y", "a/../../b", "-n", "/", "//", ".", "./", "./-n", ""])
 def test_results_stay_where_they_should(results: str) -> None:
     assert any(problem.startswith("results is") for problem in problems(results=results))
+
+
+@pytest.mark.parametrize(
+    ("written", "folder"), [("a/", "a"), ("./a", "a"), ("a//b", "a/b"), ("a/./b", "a/b"), ("//a", "/a")]
+)
+def test_results_have_one_spelling(written: str, folder: str) -> None:
+    assert config.resolve(experiment(results=written)).results == folder
 
 
 def test_names_are_one_whatever_their_case() -> None:
@@ -190,6 +225,80 @@ def test_a_figure_of_an_impossible_pair_is_an_error_with_its_reason() -> None:
     )
     (problem,) = problems(planes=planes, figures={"f": {"draw": "lines", "runs": ["other"], "plane": "towards"}})
     assert "a line from other to itself has no direction" in problem
+
+
+def test_the_last_epoch_is_the_end() -> None:
+    planes: dict[str, Any] = {"back": {"directions": "to", "run": "small@004", "alpha": [0, 1, 3]}}
+    figures = {"f": {"draw": "lines", "runs": ["small"], "plane": "back"}}
+    (problem,) = problems(planes=planes, figures=figures)
+    assert "plane back leads to small@004, and a line from small to itself has no direction" in problem
+    planes["back"]["run"] = "small@002"
+    config.resolve(experiment(planes=planes, figures=figures))
+
+
+def test_what_data_sets_supply_is_part_of_an_architecture() -> None:
+    run = {"network": "resnet", "args": {"depth": 8}}
+    sections: dict[str, Any] = {
+        "data": {"digits": {"source": "digits"}, "again": {"source": "digits"}, "cifar": {"source": "cifar10"}},
+        "runs": {"here": {**run, "data": "digits"}, "there": {**run, "data": "cifar"}},
+        "planes": {"towards": {"directions": "to", "run": "there", "alpha": [0, 1, 3]}},
+        "figures": {"f": {"draw": "lines", "runs": ["here"], "plane": "towards"}},
+    }
+    (problem,) = problems(**sections)
+    assert "and here is resnet(depth=8, in_channels=1) while there is resnet(depth=8, in_channels=3)" in problem
+    sections["runs"]["there"] |= {"data": "again"}
+    config.resolve(experiment(**sections))
+    sections["runs"]["there"] |= {"args": {"depth": 8, "shortcut": True, "in_channels": 1}}
+    config.resolve(experiment(**sections))
+
+
+def test_what_files_supply_is_compared_by_looking_into_them(tmp_path: Path) -> None:
+    for name, classes in (("two", 2), ("also-two", 2), ("five", 5)):
+        labels = np.arange(10) % classes
+        np.savez(tmp_path / f"{name}.npz", train_images=np.zeros((10, 8, 8), np.uint8), train_labels=labels)
+    whole = config.resolve(
+        experiment(
+            data={path.stem: {"source": str(path)} for path in tmp_path.glob("*.npz")},
+            runs={
+                name: {"network": "resnet", "args": {"depth": 8, "width": 4}, "data": name}
+                for name in ("two", "also-two", "five")
+            },
+            planes={
+                "towards": {"directions": "to", "run": "five", "alpha": [0, 1, 3]},
+                "again": {"directions": "of", "run": "two", "plane": "towards"},
+                "right": {"directions": "to", "run": "two", "alpha": [0, 1, 3]},
+            },
+            figures={
+                "a": {"draw": "lines", "runs": ["two"], "plane": "towards"},
+                "b": {"draw": "lines", "runs": ["also-two"], "plane": "again"},
+                "c": {"draw": "lines", "runs": ["also-two"], "plane": "right"},
+            },
+        )
+    )
+    reason = (
+        "which needs two and five to be of one architecture, and 2 tensors differ: linear.weight has the shape (2, 16)"
+    )
+    assert [problem.partition(" in two and ")[0] for problem in check.problems(whole)] == [
+        f"figures.a.runs has two on plane towards, {reason}",
+        f"figures.b.runs has two on plane towards, {reason}",
+    ]
+
+
+def test_a_borrowed_plane_has_the_directions_and_statistics_it_is_asked_for() -> None:
+    planes: dict[str, Any] = {
+        "line": {"alpha": [-1, 1, 5]},
+        "towards": {"directions": "to", "run": "small@000", "alpha": [0, 1, 3]},
+        "moved": {"directions": "of", "run": "small", "plane": "towards", "batchnorm": "interpolated"},
+        "moved-on": {"directions": "of", "run": "small", "plane": "moved", "batchnorm": "interpolated"},
+        "fixed": {"directions": "of", "run": "small", "plane": "towards"},
+    }
+    assert config.resolve(experiment(planes=planes, figures={})).planes["fixed"].statistics == "stored"
+    planes["flat"] = {"directions": "of", "run": "small", "plane": "line", "beta": [-1, 1, 3]}
+    planes["off"] = {"directions": "of", "run": "small", "plane": "fixed", "batchnorm": "interpolated"}
+    assert problems(planes=planes, figures={}) == [
+        "planes.flat.beta is [-1.0, 1.0, 3], and the plane line is a line: it has no second direction",
+        "planes.off.batchnorm is 'interpolated', and the plane fixed has batchnorm: stored",
+    ]
 
 
 def test_every_mistake_is_reported_at_once() -> None:
@@ -232,6 +341,20 @@ def test_a_sweep_makes_one_run_per_combination_and_one_name_per_value() -> None:
     assert resolved["net-adam-wd5e-05-d8"].initial_rate == 0.001
 
 
+def test_a_sweep_over_optimizers_states_what_all_of_them_take() -> None:
+    run = {"network": "vgg9", "data": "digits", "sweep": {"optimizer": ["sgd", "adam"]}}
+    assert len(config.resolve(experiment(runs={"net-{optimizer}": run}, figures={})).runs) == 2
+    found = problems(runs={"net-{optimizer}": {**run, "momentum": 0.5}}, figures={})
+    assert found == ["runs.net-adam: optimizer: adam takes no momentum"]
+
+
+def test_a_sweep_sets_arguments_beside_those_stated() -> None:
+    run: dict[str, Any] = {"network": "resnet", "data": "digits", "args": {"width": 4}, "sweep": {"args.depth": [8]}}
+    assert config.resolve(experiment(runs={"net": run}, figures={})).runs["net"].args == {"width": 4, "depth": 8}
+    run["sweep"] = {"args.depth": [8], "args": [{"depth": 14}]}
+    assert "runs.net.sweep has args and single arguments; state one of the two" in problems(runs={"net": run})[1]
+
+
 def test_figures_take_patterns_and_states() -> None:
     figures = {"f": {"draw": "contours", "runs": ["small@002", "*"], "plane": "contour"}}
     assert config.resolve(experiment(figures=figures)).figures["f"].runs == ("small@002", "small", "other")
@@ -258,6 +381,97 @@ def test_stating_a_default_changes_no_specification() -> None:
         (specs.of_figure, ["figure5"]),
     ):
         assert spec(again, *names) == spec(plain, *names)
+
+
+SOURCE = """
+def built(a, b=2, *, c, d=(1, 2), e=None, f=int, in_channels=3): ...
+def strict(depth, width=16.0): ...
+class Net:
+    def __init__(self, hidden=8): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "stated", "same"),
+    [
+        ("resnet", {"depth": 8, "width": 16, "shortcut": True, "linear_std": "1e-3"}, {"depth": 8}),
+        ("built", {"a": 1, "b": 2, "c": 3, "e": None}, {"a": 1, "c": 3}),
+        ("Net", {"hidden": 8}, {}),
+    ],
+)
+def test_restating_a_default_of_a_network_changes_no_specification(
+    function: str, stated: dict[str, Any], same: dict[str, Any], tmp_path: Path
+) -> None:
+    assert _spec(function, stated, tmp_path) == _spec(function, same, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("function", "stated", "other"),
+    [
+        ("resnet", {"depth": 8, "shortcut": 1}, {"depth": 8}),
+        ("resnet", {"depth": 8, "width": 16.0}, {"depth": 8}),
+        ("resnet", {"depth": 8, "in_channels": 3}, {"depth": 8}),
+        ("strict", {"depth": 8, "width": 16}, {"depth": 8}),
+        ("built", {"a": 1, "c": 3, "in_channels": 3}, {"a": 1, "c": 3}),
+    ],
+)
+def test_what_only_looks_like_a_default_is_another_specification(
+    function: str, stated: dict[str, Any], other: dict[str, Any], tmp_path: Path
+) -> None:
+    assert _spec(function, stated, tmp_path) != _spec(function, other, tmp_path)
+
+
+def _spec(function: str, args: dict[str, Any], folder: Path) -> str:
+    """Of a run as it is stated, through the command line and back."""
+    (folder / "net.py").write_text(SOURCE)
+    network = function if function == "resnet" else f"{folder}/net.py:{function}"
+    run = {"network": network, "args": args, "data": "digits"}
+    whole = config.resolve(experiment(runs={"small": run}, planes={}, figures={}))
+    spec = specs.of_run(whole, "small")
+    assert specs.load(spec, "train")[1] == spec
+    return spec
+
+
+def test_directions_depend_on_nothing_of_the_grid_but_whether_it_is_a_line() -> None:
+    def planes(**plane: Any) -> tuple[str, str]:
+        whole = config.resolve(experiment(planes={"contour": {"seed": 1, **plane}}, figures={}))
+        return specs.of_directions(whole, "small", "contour"), specs.of_surface(whole, "small", "contour")
+
+    coarse, fine = planes(beta=[-1, 1, 3]), planes(beta=[-2, 2, 9], alpha=[-1, 1, 7], images=5, tiles=2)
+    assert coarse[0] == fine[0] and coarse[1] != fine[1]
+    assert planes()[0] not in coarse
+
+
+@pytest.mark.parametrize(
+    "plane",
+    [
+        {"seed": 3, "normalize": "layer"},
+        {"beta": [-1, 1, 3]},
+        {"directions": "to", "run": "small@002", "batchnorm": "stored"},
+        {"directions": "of", "run": "small@002", "plane": "contour", "beta": [0, 1, 2]},
+    ],
+)
+def test_the_directions_of_a_plane_are_what_their_specification_says(plane: dict[str, Any], tmp_path: Path) -> None:
+    content = experiment(planes={"contour": {"beta": [-1, 1, 2]}, "p": plane}, figures={})
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
+    whole = config.resolve(content)
+    seen, spec = whole.planes["p"], specs.of_directions(whole, "small", "p")
+    drawn, again = specs.load(spec, "directions")
+    assert again == spec
+    for key in ("directions", "run", "plane", "seed", "normalize", "statistics", "is_line"):
+        assert getattr(drawn, key) == getattr(seen, key)
+    assert specs.load(f"{tmp_path / 'c.yaml'}#planes.p", "directions") == (drawn, spec)
+    assert not {"alpha", "beta", "images", "tiles"} & set(drawn.in_full())
+
+
+def test_memory_is_that_of_the_unpacked_images(tmp_path: Path) -> None:
+    images, labels = np.zeros((30_000, 3, 16, 16), np.float32), np.zeros(30_000, np.int64)
+    found = []
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / f"{save.__name__}.npz", train_images=images, train_labels=labels)
+        data = {"digits": {"source": f"{tmp_path}/{save.__name__}.npz"}}
+        found.append(jobs.memory(config.resolve(experiment(data=data, figures={})), "small"))
+    assert found[0] == found[1] > 1500 + 6 * images.nbytes // 2**20 - 1
 
 
 def test_a_number_written_as_text_is_a_number_everywhere() -> None:

@@ -1,10 +1,11 @@
 """Killed in the middle, run again: nothing lost, nothing done twice, the same bits."""
 
-import os
 import random
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,44 +14,77 @@ from safetensors.torch import load_file
 
 from landscape import files
 
-from running import PATH, copied, jobs, landscape, snakemake, written
+from running import begun, completed, copied, landscape, wait_until, written
 
+RECIPE = {"network": "resnet", "data": "digits", "keep": 5}
 CONFIG = {
     "data": {"digits": {"source": "digits"}},
     "runs": {
-        "short": {"network": "resnet", "args": {"depth": 8, "width": 4}, "data": "digits", "epochs": 6, "keep": "all"},
-        "long": {"network": "resnet", "args": {"depth": 14, "width": 8}, "data": "digits", "epochs": 20, "keep": 8},
+        "long": {**RECIPE, "args": {"depth": 14, "width": 8}, "epochs": 16},
+        "short": {**RECIPE, "args": {"depth": 8, "width": 4}, "epochs": 2},
     },
-    "planes": {"contour": {"alpha": [-1, 1, 15], "beta": [-1, 1, 15], "seed": 1, "tiles": 4}},
-    "figures": {"figure5": {"draw": "contours", "runs": ["short", "long", "short@003"], "plane": "contour"}},
-    "summary": {"plane": "contour"},
+    "planes": {"contour": {"alpha": [-1, 1, 9], "beta": [-1, 1, 9], "seed": 1, "tiles": 3, "images": 300}},
+    "figures": {"figure5": {"draw": "contours", "runs": ["long"], "plane": "contour"}},
 }
-KILLS = 4
+LOG = "results/logs/train/long.log"
 
 
-def killed_after(seconds: float, folder: Path) -> str:
-    """Start the experiment and, after a while, `kill -9` Snakemake and everything it started."""
-    with open(folder / "said.txt", "w") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "landscape", "run", "config.yaml"],
-            cwd=folder,
-            env={**os.environ, "PATH": PATH},
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+def epochs_in(log: Path) -> list[int]:
+    """The epochs that the log of a training says were done, and were saved before it said so."""
+    text = log.read_text() if log.exists() else ""
+    return [int(epoch) for epoch in re.findall(r"epoch (\d+) of \d+: train_loss", text)]
+
+
+def reached(epoch: int) -> Callable[[Path], bool]:
+    """The longer training has saved `epoch` since it was started last, or a later one."""
+    return lambda folder: max(epochs_in(folder / LOG), default=-1) >= epoch
+
+
+def there(name: str) -> Callable[[Path], bool]:
+    return lambda folder: (folder / "results" / name).exists()
+
+
+def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+
+
+def at_work(process: subprocess.Popen[bytes]) -> set[str]:
+    """The verbs that a Snakemake's jobs are at."""
+    verbs = set()
+    for member in family(process):
         try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-            for member in family:
-                member.kill()
-            psutil.wait_procs(family, 10)
-            process.wait(10)
-    return (folder / "said.txt").read_text()
+            words = member.cmdline()
+        except psutil.Error:
+            continue
+        verbs |= {verb for word, verb in zip(words, words[1:], strict=False) if Path(word).name == "landscape"}
+    return verbs
 
 
-def whole_files(folder: Path) -> dict[Path, int]:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """`kill -9` of a process, if it still is at work, and of everything it started."""
+    if process.poll() is None:
+        members = family(process)
+        for member in members:
+            member.kill()
+        psutil.wait_procs(members, 10)
+    process.wait(10)
+
+
+def killed(folder: Path, event: Callable[[Path], bool], verb: str, delay: float) -> str:
+    """Start the experiment and, `delay` seconds after an event, when a job is at `verb`, `kill -9` all of it."""
+    said = folder / "said.txt"
+    (folder / LOG).unlink(missing_ok=True)
+    process = begun("run", "config.yaml", folder=folder, said=said)
+    try:
+        wait_until(lambda: event(folder), process, said)
+        time.sleep(delay)
+        wait_until(lambda: verb in at_work(process), process, said)
+    finally:
+        end(process)
+    return said.read_text()
+
+
+def whole_files(folder: Path) -> dict[str, int]:
     """Every file under its final name, with the time it was made. Reading it shows that it is whole."""
     found = {}
     for path in sorted((folder / "results").rglob("*")):
@@ -60,8 +94,22 @@ def whole_files(folder: Path) -> dict[Path, int]:
             files.read_dataset(path)
         else:
             load_file(path)
-        found[path] = path.stat().st_mtime_ns
+        found[str(path.relative_to(folder))] = path.stat().st_mtime_ns
     return found
+
+
+def assert_same_bits(one: Path, other: Path) -> None:
+    assert whole_files(one).keys() == whole_files(other).keys()
+    for name in whole_files(one):
+        if name.endswith(".nc"):
+            these, those = (
+                files.read_dataset(folder / name).drop_vars("seconds", errors="ignore") for folder in (one, other)
+            )
+            xr.testing.assert_equal(these, those)
+        else:
+            tensors, others = load_file(one / name), load_file(other / name)
+            assert tensors.keys() == others.keys()
+            assert all(t.numpy().tobytes() == others[key].numpy().tobytes() for key, t in tensors.items()), name
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> None:
@@ -69,45 +117,55 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
     for folder in (undisturbed, disturbed):
         folder.mkdir()
         written(CONFIG, folder)
-    landscape("run", "config.yaml", folder=undisturbed)
-
-    rng = random.Random(4)
-    made: dict[Path, int] = {}
-    unlocked = resumed = interrupted = 0
-    for _ in range(KILLS):
-        said = killed_after(rng.uniform(7, 14), disturbed)
-        unlocked += "nobody is at work, so it is removed" in said
-        now = whole_files(disturbed)
-        finished_jobs = {path for path in made if now.get(path) != made[path]}
-        assert not finished_jobs, f"made again: {finished_jobs}"
-        pending = jobs(snakemake(disturbed / "config.yaml", "-n", "--nolock", folder=disturbed))
-        to_come = {disturbed / path for outputs in pending.values() for path in outputs}
-        interrupted += bool(to_come)
-        made = {path: when for path, when in now.items() if path not in to_come}
-        resumed += any(
-            "goes on after epoch" in log.read_text() for log in (disturbed / "results/logs/train").glob("*.log")
-        )
-    said = landscape("run", "config.yaml", folder=disturbed)
+    other_said = tmp_path / "undisturbed.txt"
+    other = begun("run", "config.yaml", folder=undisturbed, said=other_said)
+    try:
+        made = disturb(disturbed)
+        assert other.wait(120) == 0, other_said.read_text()[-6000:]
+    finally:
+        end(other)
     after = whole_files(disturbed)
-    assert all(after[path] == when for path, when in made.items())
-    assert interrupted >= 3, "the kills came too late to test anything"
-    assert unlocked + ("nobody is at work, so it is removed" in said) >= 3
-    assert resumed, "no training was interrupted after an epoch"
-
-    names = {path.relative_to(undisturbed) for path in whole_files(undisturbed)}
-    assert names == {path.relative_to(disturbed) for path in after}
-    for name in sorted(names):
-        if name.suffix == ".nc":
-            one, other = (
-                files.read_dataset(folder / name).drop_vars("seconds", errors="ignore")
-                for folder in (undisturbed, disturbed)
-            )
-            xr.testing.assert_equal(one, other)
-        else:
-            tensors, others = load_file(undisturbed / name), load_file(disturbed / name)
-            assert tensors.keys() == others.keys()
-            assert all(t.numpy().tobytes() == others[key].numpy().tobytes() for key, t in tensors.items()), name
+    assert {path: after.get(path) for path in made} == made
+    assert_same_bits(undisturbed, disturbed)
     assert not list((disturbed / "results").rglob(".*.tmp"))
+
+
+def disturb(folder: Path) -> dict[str, int]:
+    """Kill the experiment four times and let it end. Returns the files that were finished before the last kill."""
+    rng = random.Random(4)
+    kills = (
+        (reached(rng.randint(1, 3)), "train", rng.uniform(0, 0.3)),
+        (reached(rng.randint(6, 9)), "train", rng.uniform(0, 0.3)),
+        (there("surfaces/long/contour/1of3.nc"), "tile", rng.uniform(0, 1.5)),
+        (there("surfaces/long/contour.nc"), "figure", rng.uniform(0, 0.5)),
+    )
+    made: dict[str, int] = {}
+    saved: list[int] = []
+    gone_on: list[int] = []
+    unlocked = 0
+
+    def look(said: str) -> None:
+        nonlocal unlocked
+        now = whole_files(folder)
+        again = {path for path in made if now.get(path) != made[path]}
+        assert not again, f"made again: {again}"
+        made.update({path: now[path] for path in completed(said) if path in now})
+        unlocked += "nobody is at work, so it is removed" in said
+        if (folder / LOG).exists():
+            saved.append(max(epochs_in(folder / LOG)))
+            gone_on.extend(map(int, re.findall(r"goes on after epoch (\d+) of 16", (folder / LOG).read_text())))
+
+    for event, verb, delay in kills:
+        look(killed(folder, event, verb, delay))
+    (folder / LOG).unlink(missing_ok=True)
+    before = dict(made)
+    look(landscape("run", "config.yaml", folder=folder))
+    assert unlocked == len(kills)
+    assert len(saved) == 3 and saved[-1] == 16, "the training was started three times, and finished once"
+    assert len(gone_on) == 2
+    # An epoch is saved before the log says so.
+    assert all(start in (end, end + 1) for start, end in zip(gone_on, saved, strict=False)), (gone_on, saved)
+    return before
 
 
 def test_a_living_job_is_seen_before_anything_is_unlocked(finished: Path, tmp_path: Path) -> None:

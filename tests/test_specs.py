@@ -2,7 +2,7 @@
 
 import json
 
-from landscape.config import schema, specs
+from landscape.config import code, schema, specs
 
 DEFAULTS = {
     "dataset": '{"mean": null, "std": null}',
@@ -11,6 +11,8 @@ DEFAULTS = {
     '"threads": 1, "warmup": 0.25, "weight_decay": 0.0005, "weights": null}',
     "planes": '{"alpha": [-1.0, 1.0, 51], "batchnorm": null, "beta": null, "directions": "random", "images": null, '
     '"normalize": "filter", "plane": null, "run": null, "seed": 0, "tiles": null}',
+    "directions": '{"batchnorm": null, "directions": "random", "line": false, "normalize": "filter", "plane": null, '
+    '"run": null, "seed": 0}',
     "contours": '{"about": null, "columns": null, "group": null, "levels": "log", "title": null, "variable": "train_loss"}',
     "surfaces": '{"about": null, "group": null, "title": null, "variable": "train_loss"}',
     "lines": '{"about": null, "columns": null, "group": null, "title": null}',
@@ -26,6 +28,7 @@ def test_a_changed_default_raises_the_version_of_its_stage() -> None:
         "dataset": schema.Data,
         "runs": schema.Run,
         "planes": schema.Plane,
+        "directions": schema.Directions,
         "contours": schema.Contours,
         "surfaces": schema.Surfaces,
         "lines": schema.Lines,
@@ -38,3 +41,18 @@ def test_a_changed_default_raises_the_version_of_its_stage() -> None:
     assert found == DEFAULTS
     assert specs.STAGES == STAGES
     assert schema.LEARNING_RATES == {"sgd": 0.1, "adam": 0.001}
+
+
+def test_a_changed_default_of_a_network_raises_the_version_of_training() -> None:
+    """A stated argument that equals the default is left out of a specification, as an unstated one is."""
+    defaults = {}
+    for name in code.BUILTIN:
+        parameters = code.parameters(name)
+        assert parameters is not None
+        defaults[name] = {key: value for key, value in parameters.defaults.items() if key not in code.SUPPLIED}
+    assert defaults == {
+        "densenet121": {},
+        "resnet": {"shortcut": True, "width": 16, "linear_std": 1e-3},
+        "vgg": {},
+        "vgg9": {},
+    }

@@ -299,13 +299,13 @@ def tile_pair() -> tuple[xr.Dataset, list[xr.Dataset]]:
 def test_merge_refuses_what_does_not_fit_and_says_which() -> None:
     whole, (first, second) = tile_pair()
     cases = [
-        ([("a", first)], r"11 of 20 points are in no tile, the first .* = \(0, -0.0*\)|11 of 20 points are in no tile"),
+        ([("a", first)], r"11 of 20 points are in no tile, the first \(alpha, beta\) = \(0, 0\); the tiles are a"),
         ([("a", first), ("b", first)], "b and a both hold points"),
         ([("a", first), ("b", second.assign_attrs(spec_hash="y"))], "b has spec_hash 'y', and the plane has 'x'"),
         ([("a", first), ("b", second.drop_vars("test_loss"))], "b lacks the variables"),
         ([("a", first), ("b", second.assign_coords(alpha=second.alpha + 1e-9))], "b has other coordinates"),
         ([("a", first), ("b", second.assign_coords(index=second["index"] + 5))], "b has points up to index 24"),
-        ([], "20 of 20 points are in no tile"),
+        ([], r"20 of 20 points are in no tile, the first \(alpha, beta\) = \(-1, -0\.5\); the tiles are none"),
     ]
     for tiles, message in cases:
         with pytest.raises(InputError, match=message):

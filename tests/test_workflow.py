@@ -1,7 +1,11 @@
 """The workflow from the outside: what is made, what is remade, what is refused."""
 
+import fcntl
 import json
+import os
+import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from torch import nn
 
 from landscape import checkpoint, config, data, files, networks
 
-from running import REPOSITORY, SMOKE, copied, jobs, landscape, run, snakemake, written
+from running import REPOSITORY, SMOKE, begun, copied, jobs, landscape, run, snakemake, wait_until, written
 
 RESULTS = "results/smoke"
 
@@ -104,15 +108,37 @@ def test_a_changed_learning_rate_redoes_that_run_and_what_hangs_on_it(finished: 
     assert "summary" in made and "dataset" not in made
 
 
+def test_another_normalisation_of_the_data_trains_every_run_anew(finished: Path, tmp_path: Path) -> None:
+    def change(content: Any) -> None:
+        content["data"]["digits"] |= {"mean": [0.3], "std": [0.3]}
+
+    made = changed(finished, tmp_path, change)
+    assert {Path(path).parent.name for path in made["train"]} == {"small", "noshort", "other"}
+    assert {"dataset", "directions", "tile", "merge", "figure", "summary", "configuration"} <= made.keys()
+    folder = tmp_path / "folder"
+    target = f"{RESULTS}/runs/other/weights.safetensors"
+    before, _ = checkpoint.read(finished / target)
+    snakemake(folder / "config.yaml", target, folder=folder)
+    after, _ = checkpoint.read(folder / target)
+    assert before.keys() == after.keys()
+    assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
+    whole, still = (data.read(place / RESULTS / "data/digits.safetensors").train.images for place in (folder, finished))
+    assert not torch.allclose(whole, still)
+
+
 def test_what_a_changed_configuration_will_remake_is_said_before_any_job(finished: Path, tmp_path: Path) -> None:
     folder = copied(finished, tmp_path / "folder")
     content = yaml.safe_load(SMOKE.read_text())
     content["figures"]["figure5"]["levels"] = "paper"
     written(content, folder)
-    said = landscape("run", "config.yaml", f"{RESULTS}/config.yaml", folder=folder)
+    said = landscape("run", "config.yaml", f"{RESULTS}/figures/figure5.pdf", folder=folder)
     before, _, _ = said.partition("Building DAG of jobs")
     assert "to be remade, because what the configuration says of it changed" in before
     assert f"{RESULTS}/figures/figure5.pdf" in before and "figure1" not in before
+    content["figures"]["figure1"]["variable"] = "test_loss"
+    written(content, folder)
+    said = landscape("run", "config.yaml", f"{RESULTS}/figures/figure5.pdf", folder=folder)
+    assert "to be remade" not in said, "what is not asked for is not remade"
 
 
 def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None:
@@ -163,8 +189,6 @@ def test_a_wrong_configuration_is_refused_whole_and_nothing_is_lost(finished: Pa
 
 
 def test_two_at_once_are_refused(finished: Path, tmp_path: Path) -> None:
-    import fcntl
-
     folder = copied(finished, tmp_path / "folder")
     with open(folder / ".snakemake/landscape.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -323,7 +347,6 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         "runs": {
             "mine": {**run_entry, "weights": "mine0.pt"},
             "twin": {**run_entry, "weights": "mine1.pt"},
-            "torchvisions": {"network": "torch.nn:Sequential", "data": "ours", "epochs": 1},
         },
         "planes": {
             "contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 3]},
@@ -333,7 +356,6 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         "figures": {"figure5": {"draw": "contours", "runs": ["mine", "twin"], "plane": "contour"}},
         "summary": {"plane": "contour"},
     }
-    del content["runs"]["torchvisions"]
     return folder, content
 
 
@@ -385,16 +407,110 @@ def test_what_only_torch_can_see_is_said_before_any_job(stranger: tuple[Path, di
     assert not (folder / "results").exists()
 
 
+TINY = """
+from torch import nn
+
+
+def net(in_channels, num_classes):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 4, 3), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes),
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def untested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment on data without a test split, in a folder and from files with spaces in their names."""
+    folder = tmp_path_factory.mktemp("spaces") / "my first look"
+    (folder / "my nets").mkdir(parents=True)
+    (folder / "my nets/tiny net.py").write_text(TINY)
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 4
+    np.savez(folder / "our data.npz", train_images=images, train_labels=labels)
+    content = {
+        "data": {"ours": {"source": "our data.npz"}},
+        "runs": {"tiny": {"network": "my nets/tiny net.py:net", "data": "ours", "epochs": 1, "keep": "all"}},
+        "planes": {
+            "contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 3], "tiles": 2},
+            "line": {"alpha": [-1, 1, 5]},
+            "back": {"directions": "to", "run": "tiny@000", "alpha": [0, 1, 3]},
+            "forth": {"directions": "to", "run": "tiny", "alpha": [0, 1, 3]},
+        },
+        "figures": {
+            "flat": {"draw": "contours", "runs": ["tiny"], "plane": "contour"},
+            "high": {"draw": "surfaces", "runs": ["tiny"], "plane": "contour"},
+            "along": {"draw": "lines", "runs": ["tiny"], "plane": "line"},
+            "backwards": {"draw": "lines", "runs": ["tiny"], "plane": "back"},
+            "forwards": {"draw": "lines", "runs": ["tiny@000"], "plane": "forth"},
+            "training": {"draw": "training", "runs": ["tiny"]},
+        },
+        "summary": {"plane": "contour"},
+    }
+    landscape("run", written(content, folder, "my config.yaml").name, folder=folder)
+    return folder / "results"
+
+
+def test_without_a_test_split_every_kind_of_figure_and_the_summary_are_made(untested: Path) -> None:
+    history = files.read_dataset(untested / "runs/tiny/history.nc")
+    surface = files.read_dataset(untested / "surfaces/tiny/contour.nc")
+    for made in (history, surface):
+        assert "train_loss" in made and not [name for name in made if str(name).startswith("test")]
+    assert float(surface.train_loss.sel(alpha=0, beta=0)) == float(history.train_loss.sel(epoch=1))
+    for figure in ("flat", "high", "along", "backwards", "forwards", "training"):
+        assert (untested / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
+        assert (untested / f"figures/{figure}.png").stat().st_size > 5000
+        caption = (untested / f"figures/{figure}.rst").read_text()
+        assert "tiny" in caption and "test error" not in caption and "nan" not in caption.lower().split()
+    table = (untested / "summary.md").read_text()
+    assert "tiny" in table and "nan" not in table.lower()
+
+
+def test_a_kept_epoch_is_the_one_end_or_the_other_of_an_interpolation(untested: Path) -> None:
+    history = files.read_dataset(untested / "runs/tiny/history.nc")
+    back = files.read_dataset(untested / "surfaces/tiny/back.nc").train_loss.squeeze("beta")
+    forth = files.read_dataset(untested / "surfaces/tiny@000/forth.nc").train_loss.squeeze("beta")
+    ends = history.train_loss.sel(epoch=[1, 0]).values
+    assert abs(ends[1] / ends[0] - 1) > 1e-4
+    np.testing.assert_allclose(back.sel(alpha=[0, 1]).values, ends, rtol=1e-6)
+    np.testing.assert_allclose(forth.values, back.values[::-1], rtol=1e-6)
+
+
+def test_ctrl_c_ends_soon_without_a_lock_and_training_goes_on_later(tmp_path: Path) -> None:
+    folder = tmp_path
+    content = {
+        "data": {"digits": {"source": "digits"}},
+        "runs": {
+            "long": {"network": "resnet", "args": {"depth": 14, "width": 8}, "data": "digits", "epochs": 12, "keep": 5}
+        },
+    }
+    written(content, folder)
+    log, said, target = folder / "results/logs/train/long.log", folder / "said.txt", "results/runs/long/history.nc"
+    process = begun("run", "config.yaml", target, folder=folder, said=said)
+    try:
+        wait_until(lambda: log.exists() and "epoch 2 of 12" in log.read_text(), process, said)
+        os.killpg(process.pid, signal.SIGINT)
+        code = process.wait(30)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert code != 0
+    assert "Traceback" not in said.read_text()
+    assert not list((folder / ".snakemake/locks").glob("*"))
+    assert not (folder / target).exists()
+    again = landscape("run", "config.yaml", target, folder=folder)
+    assert "nobody is at work" not in again
+    assert int(re.findall(r"goes on after epoch (\d+) of 12", log.read_text())[0]) >= 2
+    assert files.read_dataset(folder / target).sizes == {"epoch": 13}
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What git tracks of the repository, as a newcomer has it."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("workflow", "config", "profiles", "slurm"):
-        source = REPOSITORY / name
-        if source.is_symlink():
-            (folder / name).symlink_to(source.readlink())
-        else:
-            shutil.copytree(source, folder / name)
+    for name in run("git", "ls-files", "-z", folder=REPOSITORY).rstrip("\0").split("\0"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / name, folder / name, follow_symlinks=False)
     return folder
 
 

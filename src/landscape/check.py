@@ -1,10 +1,10 @@
-"""What can only be checked with torch: whether each network can be built and each adopted file fits it."""
+"""What can only be checked with torch: whether networks can be built, and what should fit them and each other does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from landscape import checkpoint, data, networks
-from landscape.config import Data, Experiment, Run
+from landscape.config import Data, Experiment, Run, Training, impossible, state
 from landscape.errors import InputError
 
 
@@ -16,6 +16,7 @@ def problems(experiment: Experiment) -> list[str]:
     """
     found = [f"data.{name}.source {problem}" for name, spec in experiment.data.items() for problem in data.check(spec)]
     built: dict[str, Any] = {}
+    of_run: dict[str, Any] = {}
     for name, run in experiment.runs.items():
         known = _described(experiment.data[run.data])
         if known is None:
@@ -25,9 +26,48 @@ def problems(experiment: Experiment) -> list[str]:
             built[key] = _build(run, *known)
         if isinstance(built[key], InputError):
             found += [f"runs.{name}.network: {problem}" for problem in built[key].problems]
-        elif run.adopted:
+            continue
+        of_run[name] = built[key]
+        if run.adopted:
             found += [f"runs.{name}.weights {problem}" for problem in _misfits(run, built[key])]
+    for path, at, plane in _seen(experiment):
+        found += [f"{path} {problem}" for problem in _mismatches(experiment, of_run, at, plane)]
     return found
+
+
+def _seen(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
+    """Every state that is seen on a plane: what asks for it, the state, the plane."""
+    for name, figure in experiment.figures.items():
+        if not isinstance(figure, Training):
+            yield from ((f"figures.{name}.runs", at, figure.plane) for at in figure.runs)
+    if (plane := experiment.summary.plane) is not None:
+        yield from (("summary.plane", at, plane) for at in experiment.runs if not impossible(experiment, at, plane))
+
+
+def _mismatches(experiment: Experiment, of_run: Mapping[str, Any], at: str, plane: str) -> Iterator[str]:
+    """Why a state cannot be seen on a plane: it differs in the shape of a tensor from the state the plane leads to.
+
+    The configuration alone does not tell this of two data sets of different size.
+    """
+    seen = experiment.planes[plane]
+    if seen.run is None:
+        return
+    if seen.plane is not None:
+        yield from _mismatches(experiment, of_run, seen.run, seen.plane)
+    here, there = (of_run.get(state(experiment, text).run) for text in (at, seen.run))
+    if here is None or there is None:
+        return  # the network cannot be built, which is reported above
+    ours, theirs = _shapes(here), _shapes(there)
+    if differing := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
+        name = differing[0]
+        yield (
+            f"has {at} on plane {plane}, which needs {at} and {seen.run} to be of one architecture, and {len(differing)} "
+            f"tensors differ: {name} has the shape {ours.get(name)} in {at} and {theirs.get(name)} in {seen.run}"
+        )
+
+
+def _shapes(network: Any) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(parameter.shape) for name, parameter in network.named_parameters()}
 
 
 def _described(spec: Data) -> tuple[tuple[int, int, int], int] | None:

@@ -124,9 +124,9 @@ def _directions(options: argparse.Namespace) -> None:
         pair = directions.random_pair(theta, axes, plane.seed, plane.normalize, line=plane.is_line)
         facts["seed"] = plane.seed
     else:
-        if options.other is None:
-            raise InputError(f"directions: {plane.directions} needs --other, the file of {plane.run}")
-        other, other_header = checkpoint.read(options.other)
+        if len(options.other or []) != 1:
+            raise InputError(f"directions: {plane.directions} needs one --other, the file of {plane.run}")
+        other, other_header = checkpoint.read(options.other[0])
         if plane.directions == "to":
             pair = directions.towards(theta, other, axes, buffers=plane.statistics == "interpolated")
         else:
@@ -359,7 +359,7 @@ def _parser() -> argparse.ArgumentParser:
                 spec,
                 name,
                 weights,
-                ("--other", {"help": "the other state's weights, or the other plane's directions"}),
+                ("--other", {"nargs": "*", "help": "the other state's weights, or the other plane's directions"}),
                 output,
             ],
         ),

@@ -16,7 +16,7 @@ rule directions:
         other=ask(jobs.other, "plane"),
     shell:
         "landscape directions --spec {params.spec:q} --name {wildcards.plane:q}"
-        " --weights {params.weights:q} {params.other} --output {output:q} > {log:q} 2>&1"
+        " --weights {params.weights:q} --other {params.other:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule tile:

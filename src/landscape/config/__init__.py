@@ -2,11 +2,24 @@
 
 from landscape.config.lookup import State, impossible, plane, state
 from landscape.config.read import read, resolve
-from landscape.config.schema import Contours, Data, Experiment, Figure, Lines, Plane, Run, Summary, Surfaces, Training
+from landscape.config.schema import (
+    Contours,
+    Data,
+    Directions,
+    Experiment,
+    Figure,
+    Lines,
+    Plane,
+    Run,
+    Summary,
+    Surfaces,
+    Training,
+)
 
 __all__ = [
     "Contours",
     "Data",
+    "Directions",
     "Experiment",
     "Figure",
     "Lines",

@@ -1,9 +1,12 @@
 """Names of code in a configuration (`resnet`, `file.py:function`, `package.module:function`), checked without running it."""
 
 import ast
+import functools
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from landscape.errors import InputError, one_of
 
@@ -25,8 +28,10 @@ class Parameters:
     names: tuple[str, ...]
     required: tuple[str, ...]
     any_keyword: bool
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Those written as literals."""
 
-    def problems(self, function: str, args: dict[str, object]) -> list[str]:
+    def problems(self, function: str, args: Mapping[str, Any]) -> list[str]:
         unknown = [] if self.any_keyword else [name for name in args if name not in self.names]
         found = [f"has {name!r}, and {function} takes {one_of(self.names)}" for name in unknown]
         missing = [name for name in self.required if name not in args and name not in SUPPLIED]
@@ -84,7 +89,8 @@ def parameters(name: str) -> Parameters | None:
             raise InputError(f"is {name!r}, and no package {package} is installed")
         return None
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        stat = path.stat()
+        tree = _parsed(path, stat.st_size, stat.st_mtime_ns)
     except (SyntaxError, ValueError) as error:
         raise InputError(f"is {name!r}, and {path} is not valid Python: {error}") from None
     found_names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
@@ -99,12 +105,57 @@ def parameters(name: str) -> Parameters | None:
     raise InputError(f"is {name!r}, and {path} has no function {function}; it has {one_of(found_names)}")
 
 
+def telling(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that make a difference: those that do not restate a default of the function named `name`.
+
+    What its data set would supply always makes one, and so does a number of another type: 1 is not true, 16.0 not 16.
+    """
+    defaults = _known_parameters(name).defaults
+    return {
+        key: value
+        for key, value in args.items()
+        if key in SUPPLIED or key not in defaults or repr(value) != repr(defaults[key])
+    }
+
+
+def supplied(name: str, args: Mapping[str, Any]) -> set[str]:
+    """The parameters that the function named `name` gets from a data set; none where its source is not read."""
+    return SUPPLIED & set(_known_parameters(name).names) - set(args)
+
+
+def _known_parameters(name: str) -> Parameters:
+    try:
+        return parameters(name) or Parameters((), (), True)
+    except InputError:
+        return Parameters((), (), True)  # which is reported where the name stands
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(path: Path, size: int, mtime_ns: int) -> ast.Module:
+    return ast.parse(path.read_bytes(), filename=str(path))
+
+
 def _of_arguments(args: ast.arguments, skip: int) -> Parameters:
     positional = [*args.posonlyargs, *args.args]
     required = positional[skip : len(positional) - len(args.defaults)]
     required += [arg for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True) if default is None]
     named = positional[skip:] + args.kwonlyargs
-    return Parameters(tuple(a.arg for a in named), tuple(a.arg for a in required), args.kwarg is not None)
+    stated = [*args.defaults, *args.kw_defaults]
+    with_default = (positional + args.kwonlyargs)[-len(stated) :] if stated else []
+    literals = {
+        arg.arg: ast.literal_eval(default)
+        for arg, default in zip(with_default, stated, strict=True)
+        if default is not None and _is_literal(default)
+    }
+    return Parameters(tuple(a.arg for a in named), tuple(a.arg for a in required), args.kwarg is not None, literals)
+
+
+def _is_literal(expression: ast.expr) -> bool:
+    try:
+        ast.literal_eval(expression)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def _assigned(node: ast.stmt) -> set[str]:

@@ -48,14 +48,22 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
         return {template: entry}
     if not isinstance(axes, Mapping) or not axes or not all(isinstance(v, list) and v for v in axes.values()):
         raise InputError(f".sweep is {axes!r}; it must be a mapping from keys to lists, e.g. {{seed: [0, 1, 2]}}")
+    args = entry.get("args", {}) if "args" in fields else {}
+    if not isinstance(args, Mapping):
+        raise InputError(f".args is {args!r}; it must be a mapping from names to values")
     known = [*fields, "args.NAME"] if "args" in fields else list(fields)
+    if strange := [key for key in axes if not isinstance(key, str)]:
+        raise InputError(f".sweep has {key!r}; allowed are {one_of(known)}" for key in strange)
     short = {key.rpartition(".")[2]: key for key in axes}
     problems = [
         f".sweep has {key!r}; allowed are {one_of(known)}"
         for key in axes
         if key not in fields and not (key.startswith("args.") and "args" in fields and key[5:].isidentifier())
     ]
-    problems += [f".sweep also sets {key}, which is stated beside it" for key in axes if key in entry]
+    stated = {*entry, *(f"args.{key}" for key in args)}
+    problems += [f".sweep also sets {key}, which is stated beside it" for key in axes if key in stated]
+    if "args" in axes and any(key.startswith("args.") for key in axes):
+        problems.append(".sweep has args and single arguments; state one of the two")
     keys = {placeholder: placeholder if placeholder in axes else short.get(placeholder) for placeholder in placeholders}
     problems += [
         f" has {{{placeholder}}} in its name; its sweep has {one_of(axes)}"
@@ -81,9 +89,9 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
         if name in entries:
             raise InputError(f".sweep makes the name {name!r} twice")
         filled = {key: value for key, value in chosen.items() if not key.startswith("args.")}
-        args = {key[5:]: value for key, value in chosen.items() if key.startswith("args.")}
-        if args:
-            filled["args"] = {**entry.get("args", {}), **args}
+        swept = {key[5:]: value for key, value in chosen.items() if key.startswith("args.")}
+        if swept:
+            filled["args"] = {**args, **swept}
         entries[name] = {**entry, **filled}
     return entries
 

@@ -3,9 +3,12 @@
 Paths are relative to the `results` folder's prefix, which every function puts in front.
 """
 
+import math
+import zipfile
 from pathlib import Path
 
 from landscape.config import code
+from landscape.config.known import FETCHED, Known
 from landscape.config.lookup import figure, impossible, plane, run, state
 from landscape.config.schema import Experiment, Training
 from landscape.errors import InputError, one_of
@@ -15,9 +18,7 @@ STATE = NAME + r"(@\d{3})?"
 POINTS_TIMES_IMAGES = 20_000_000
 """Work in one tile: a 51 x 51 plane over the 60,000 images of CIFAR-10 becomes 8 tiles."""
 
-_IMAGES = {"digits": 1_797, "cifar10": 60_000, "cifar100": 60_000}
-_BYTES = {"digits": 8 * 8, "cifar10": 3 * 32 * 32, "cifar100": 3 * 32 * 32}
-_UNKNOWN_IMAGES, _UNKNOWN_BYTES = 60_000, 3 * 32 * 32
+_UNKNOWN = Known((3, 32, 32), 10, 60_000)
 
 
 def source_files(experiment: Experiment, name: str) -> list[str]:
@@ -73,14 +74,12 @@ def other_file(experiment: Experiment, plane_name: str) -> list[str]:
     return [weights_file(experiment, seen.run)]
 
 
-def other(experiment: Experiment, plane_name: str) -> str:
-    """`other_file` as the verb takes it, with its option."""
+def other(experiment: Experiment, plane_name: str) -> list[str]:
+    """`other_file` as the verb takes it: of a state at a kept epoch with `@EPOCH` behind."""
     seen = plane(experiment, plane_name)
-    if seen.run is None:
-        return ""
-    if seen.directions == "of":
-        return f"--other {other_file(experiment, plane_name)[0]}"
-    return f"--other {weights(experiment, seen.run)}"
+    if seen.directions == "to":
+        return [weights(experiment, str(seen.run))]
+    return other_file(experiment, plane_name)
 
 
 def history_file(experiment: Experiment, at: str) -> str:
@@ -102,13 +101,25 @@ def tile_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
 
 
 def memory(experiment: Experiment, at: str) -> int:
-    """MiB for a job that holds a run's data set: torch, the images in float32, and room for activations."""
+    """MiB for a job that holds a run's data set: torch, the images in float32, and room for activations.
+
+    The network is not counted, nor are the epochs a training keeps: how many parameters there are is known to torch only.
+    """
     source = experiment.data[experiment.runs[state(experiment, at).run].data].source
-    if source.endswith(".npz") and Path(source).is_file():
-        size = Path(source).stat().st_size
-    else:
-        size = _images(experiment, at, None) * _BYTES.get(source, _UNKNOWN_BYTES)
+    size = _unpacked(Path(source)) if source.endswith(".npz") else 0
+    if not size:
+        known = FETCHED.get(source, _UNKNOWN)
+        size = known.images * math.prod(known.shape)
     return 1500 + 6 * size // 2**20
+
+
+def _unpacked(npz: Path) -> int:
+    """Bytes of all arrays of an .npz, compressed or not; 0 if it cannot be read."""
+    try:
+        with zipfile.ZipFile(npz) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except (OSError, zipfile.BadZipFile):
+        return 0
 
 
 def surfaces_of_figure(experiment: Experiment, name: str) -> list[str]:
@@ -146,5 +157,5 @@ def surfaces(experiment: Experiment) -> list[str]:
 def _images(experiment: Experiment, at: str, subset: int | None) -> int:
     """Images of both splits that one point is measured on, as far as the configuration tells."""
     source = experiment.data[experiment.runs[state(experiment, at).run].data].source
-    whole = _IMAGES.get(source, _UNKNOWN_IMAGES)
+    whole = FETCHED.get(source, _UNKNOWN).images
     return min(whole, 2 * subset) if subset else whole

@@ -4,8 +4,12 @@ Every function raises InputError, with the allowed names or the reason, where it
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from landscape.config import code
+from landscape.config.known import FETCHED
 from landscape.config.schema import Experiment, Figure, Plane, Run
 from landscape.errors import InputError, one_of
 
@@ -74,18 +78,39 @@ def impossible(experiment: Experiment, at: str, plane_name: str) -> str | None:
     if seen.run is None:
         return None
     other = state(experiment, seen.run)
-    if seen.directions == "to" and other == centre:
+    if seen.directions == "to" and _normal(experiment, other) == _normal(experiment, centre):
         return f"plane {plane_name} leads to {seen.run}, and a line from {centre} to itself has no direction"
     if seen.directions == "of" and (reason := impossible(experiment, str(other), str(seen.plane))):
         return f"plane {plane_name} uses the directions of {seen.plane} around {seen.run}: {reason}"
     here, there = experiment.runs[centre.run], experiment.runs[other.run]
-    if (here.network, here.args) != (there.network, there.args):
+    ours, theirs = _args(experiment, here, there), _args(experiment, there, here)
+    if code.split(here.network) != code.split(there.network) or ours != theirs:
         return (
-            f"plane {plane_name} needs two states of one architecture, and {centre} is {_architecture(here)} "
-            f"while {other} is {_architecture(there)}"
+            f"plane {plane_name} needs two states of one architecture, and {centre} is {_architecture(here, ours, theirs)} "
+            f"while {other} is {_architecture(there, theirs, ours)}"
         )
     return None
 
 
-def _architecture(run: Run) -> str:
-    return f"{run.network}({', '.join(f'{key}={value}' for key, value in run.args.items())})"
+def _normal(experiment: Experiment, at: State) -> State:
+    """The state, the kept last epoch as what it is: the end of the training."""
+    return State(at.run) if at.epoch == experiment.runs[at.run].epochs else at
+
+
+def _args(experiment: Experiment, run: Run, beside: Run) -> dict[str, Any]:
+    """The arguments that tell the architecture of a run, with what its data set supplies if that is known of both."""
+    args = code.telling(run.network, run.args)
+    known, other = (
+        FETCHED.get(experiment.data[r.data].source) if r.data in experiment.data else None for r in (run, beside)
+    )
+    if known is None or other is None:
+        return args
+    channels, height, _ = known.shape
+    facts = {"in_channels": channels, "image_size": height, "num_classes": known.classes}
+    return args | {key: facts[key] for key in sorted(code.supplied(run.network, run.args))}
+
+
+def _architecture(run: Run, args: Mapping[str, Any], beside: Mapping[str, Any]) -> str:
+    """`resnet(depth=8)`: the arguments that are stated or differ."""
+    shown = [f"{key}={value}" for key, value in args.items() if key in run.args or beside.get(key) != value]
+    return f"{run.network}({', '.join(shown)})"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from landscape.config import code
 from landscape.config.expand import select
+from landscape.config.known import FETCHED
 from landscape.config.lookup import impossible, state
 from landscape.config.schema import Contours, Experiment, Figure, Lines, Plane, Run, Surfaces
 from landscape.errors import InputError, one_of
@@ -13,7 +14,6 @@ Broken = Mapping[str, set[str]]
 """Per section the names of entries that are wrong by themselves: what refers to them is not wrong for that."""
 
 _PLURAL = {"data": "data sets"}
-_FETCHED = ("digits", "cifar10", "cifar100")
 
 
 def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
@@ -35,8 +35,8 @@ def _source(path: str, source: str) -> Iterator[str]:
     if source.endswith(".npz"):
         if not Path(source).is_file():
             yield f"{path} is {source!r}, and there is no such file"
-    elif source not in _FETCHED:
-        yield f"{path} is {source!r}; allowed are {one_of(_FETCHED)}, path/to/file.npz"
+    elif source not in FETCHED:
+        yield f"{path} is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz"
 
 
 def _run(path: str, run: Run, whole: Experiment, broken: Broken) -> Iterator[str]:
@@ -63,6 +63,15 @@ def _plane(name: str, plane: Plane, whole: Experiment, broken: Broken) -> Iterat
             yield f"{path}.plane is {plane.plane!r}, so the plane refers to itself: {' -> '.join(cycle)}"
         else:
             yield from _unknown(f"{path}.plane", plane.plane, "planes", whole, broken)
+        if plane.plane in whole.planes:
+            yield from _borrowed(path, plane, whole.planes[plane.plane])
+
+
+def _borrowed(path: str, plane: Plane, other: Plane) -> Iterator[str]:
+    if other.is_line and not plane.is_line:
+        yield f"{path}.beta is {list(plane.beta or ())}, and the plane {plane.plane} is a line: it has no second direction"
+    if plane.statistics == "interpolated" and other.statistics != "interpolated":
+        yield f"{path}.batchnorm is 'interpolated', and the plane {plane.plane} has batchnorm: {other.statistics}"
 
 
 def _figure(path: str, figure: Figure, whole: Experiment, broken: Broken, circular: bool) -> Iterator[str]:

@@ -6,9 +6,10 @@ raised stage version; `tests/test_specs.py` holds the table that notices.
 
 import itertools
 import math
+import posixpath
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -75,7 +76,33 @@ def _levels(value: Any) -> Any:
 def _safe_path(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_./-]+", value) or ".." in value.split("/") or value.startswith("-"):
         raise ValueError("must be a folder name of letters, digits and _ . - /, without '..'")
-    return value.rstrip("/") or "/"
+    path = posixpath.normpath(re.sub("/+", "/", value))
+    if path in (".", "/") or path.startswith("-"):
+        raise ValueError("must be the name of a folder that can be made, e.g. results")
+    return path
+
+
+def _args(value: Any) -> Any:
+    """Refuse what JSON would alter or cannot hold: a specification has to tell two arguments apart."""
+    if isinstance(value, Mapping) and (problems := list(_not_json("", value))):
+        raise ValueError("; ".join(problems))
+    return value
+
+
+def _not_json(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(key, str):
+                yield from _not_json(f"{path}.{key}" if path else key, item)
+            else:
+                yield f"{path or 'args'} has the key {key!r}; keys must be text"
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _not_json(f"{path}[{i}]", item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{path} is {value}; numbers must be finite"
+    elif not (value is None or isinstance(value, bool | int | float | str)):
+        yield f"{path} is {value!r}; allowed are numbers, text, true, false, null, lists and mappings"
 
 
 class Data(Section):
@@ -109,7 +136,9 @@ class Run(Section):
     network: str = Field(
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
     )
-    args: dict[str, Any] = Field({}, description="arguments of the network's function")
+    args: Annotated[dict[str, Any], BeforeValidator(_args)] = Field(
+        {}, description="arguments of the network's function"
+    )
     data: str = Field(description="a name in the section data")
     weights: str | None = Field(None, description="a state dict made elsewhere; the run is then adopted, not trained")
     code: tuple[str, ...] = Field((), description="further files whose change redoes the run")
@@ -136,22 +165,37 @@ class Run(Section):
 
     @model_validator(mode="after")
     def _normal_form(self) -> "Run":
-        """Refuse training keys on an adopted run; make stated defaults equal to unstated ones."""
-        if self.weights is not None:
-            extra = sorted(self.model_fields_set & self._meaningless())
-            if extra:
-                raise ValueError(f"an adopted run (it has weights) is not trained, so it takes no {', '.join(extra)}")
+        """Refuse keys that would do nothing; make stated defaults equal to unstated ones."""
+        for reason, keys in self._useless():
+            if extra := sorted(self.model_fields_set & keys):
+                raise ValueError(f"{reason} takes no {', '.join(extra)}")
         if self.learning_rate == LEARNING_RATES[self.optimizer]:
             object.__setattr__(self, "learning_rate", None)
         if self.milestones is not None:
             if any(b <= a for a, b in itertools.pairwise(self.milestones)):
                 raise ValueError(f"milestones must increase, and {list(self.milestones)} does not")
+            if self.milestones and self.milestones[-1] >= self.epochs:
+                raise ValueError(
+                    f"milestones must be below epochs, and {self.milestones[-1]} is not below {self.epochs}"
+                )
             if self.milestones == _paper_milestones(self.epochs):
                 object.__setattr__(self, "milestones", None)
         return self
 
     def _meaningless(self) -> set[str]:
-        return set(Run.model_fields) - _ADOPTED_KEYS if self.adopted else set()
+        return set().union(*(keys for _, keys in self._useless()))
+
+    def _useless(self) -> Iterator[tuple[str, set[str]]]:
+        """Keys that change nothing of this run, with what makes them so."""
+        if self.adopted:
+            yield "an adopted run (it has weights) is not trained, so it", set(Run.model_fields) - _ADOPTED_KEYS
+            return
+        if self.optimizer != "sgd":
+            yield f"optimizer: {self.optimizer}", {"momentum"}
+        if self.schedule != "step":
+            yield f"schedule: {self.schedule}", {"milestones"}
+        if self.schedule != "onecycle":
+            yield f"schedule: {self.schedule}", {"warmup"}
 
     @property
     def adopted(self) -> bool:
@@ -181,8 +225,8 @@ def _paper_milestones(epochs: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(epochs * share)) for share in (1 / 2, 3 / 4, 11 / 12)} - {epochs}))
 
 
-class Plane(Section):
-    """A pair of directions, a grid, and what to measure there; without beta, a line."""
+class _Drawn(Section):
+    """What a pair of directions is made from."""
 
     directions: Literal["random", "to", "of"] = Field(
         "random",
@@ -193,16 +237,14 @@ class Plane(Section):
     seed: int = Field(0, ge=0, lt=2**63, description="of random directions")
     run: str | None = Field(None, description="the other run or state (RUN@EPOCH), of directions: to and of")
     plane: str | None = Field(None, description="the other plane, of directions: of")
-    alpha: Axis = Field((-1.0, 1.0, 51), description="[first, last, number of points]")
-    beta: Axis | None = Field(None, description="[first, last, number of points]; absent for a line")
     batchnorm: Literal["stored", "interpolated"] | None = Field(
-        None, description="running statistics: stored (default), or interpolated between runs (default of `to`)"
+        None,
+        description="running statistics: stored (default), or interpolated between runs (default of `to`; for `of` if "
+        "the other plane has it)",
     )
-    images: int | None = Field(None, ge=1, description="stratified subset of each split; default all")
-    tiles: int | None = Field(None, ge=1, description="jobs the plane is cut into; default by its size")
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Plane":
+    def _consistent(self) -> Self:
         needs = {"random": set(), "to": {"run"}, "of": {"run", "plane"}}[self.directions]
         for key in ("run", "plane"):
             stated = getattr(self, key) is not None
@@ -212,8 +254,8 @@ class Plane(Section):
                 raise ValueError(f"directions: {self.directions} takes no {key}")
         if extra := sorted(self.model_fields_set & self._meaningless()):
             raise ValueError(f"directions: {self.directions} takes no {', '.join(extra)}")
-        if self.directions == "to" and self.beta is not None:
-            raise ValueError("directions: to makes a line, which takes no beta")
+        if self.directions == "random" and self.batchnorm == "interpolated":
+            raise ValueError("directions: random takes no batchnorm: interpolated, since it leads to no other run")
         if self.batchnorm == self._default_batchnorm:
             object.__setattr__(self, "batchnorm", None)
         return self
@@ -229,6 +271,35 @@ class Plane(Section):
     def statistics(self) -> Literal["stored", "interpolated"]:
         """What happens to batch-norm running statistics along the plane."""
         return self.batchnorm or self._default_batchnorm
+
+
+class Directions(_Drawn):
+    """What the directions of a plane depend on: of its grid only whether it is a line."""
+
+    line: bool = False
+
+    @property
+    def is_line(self) -> bool:
+        return self.line
+
+
+class Plane(_Drawn):
+    """A pair of directions, a grid, and what to measure there; without beta, a line."""
+
+    alpha: Axis = Field((-1.0, 1.0, 51), description="[first, last, number of points]")
+    beta: Axis | None = Field(None, description="[first, last, number of points]; absent for a line")
+    images: int | None = Field(None, ge=1, description="stratified subset of each split; default all")
+    tiles: int | None = Field(None, ge=1, description="jobs the plane is cut into; default by its size")
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        if self.directions == "to" and self.beta is not None:
+            raise ValueError("directions: to makes a line, which takes no beta")
+        return self
+
+    def drawn(self) -> Directions:
+        stated = self.model_dump(exclude_defaults=True, include=set(_Drawn.model_fields))
+        return Directions(**stated, line=self.is_line)
 
     @property
     def is_line(self) -> bool:

@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from landscape.config import code
 from landscape.config.lookup import figure, impossible, plane, run
 from landscape.config.read import read
-from landscape.config.schema import SECTIONS, Experiment, Plane, Section
+from landscape.config.schema import SECTIONS, Directions, Experiment, Plane, Run, Section
 from landscape.errors import InputError, one_of
 
 STAGES = {"dataset": 1, "train": 1, "adopt": 1, "directions": 1, "surface": 1, "figure": 1, "summary": 1}
@@ -28,7 +29,6 @@ _SECTION = {
     "surface": "planes",
     "figure": "figures",
 }
-_DIRECTION_KEYS = {"directions", "normalize", "seed", "run", "plane", "batchnorm", "beta"}  # a line has no beta
 _HOW_IT_IS_CUT = {"tiles"}  # which leaves a surface's numbers as they are
 
 
@@ -66,9 +66,13 @@ def of_summary(experiment: Experiment) -> str:
 
 def of(stage: str, entry: Section) -> str:
     """What of an entry the results of a stage depend on, where it differs from the defaults."""
-    include = _DIRECTION_KEYS if stage == "directions" else None
+    if stage == "directions" and isinstance(entry, Plane):
+        entry = entry.drawn()
     exclude = _HOW_IT_IS_CUT if stage == "surface" else None
-    return _dumps(stage, entry.model_dump(mode="json", exclude_defaults=True, include=include, exclude=exclude))
+    content = entry.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
+    if isinstance(entry, Run) and (args := content.pop("args", {})) and (args := code.telling(entry.network, args)):
+        content["args"] = args
+    return _dumps(stage, content)
 
 
 def digest(spec: str) -> str:
@@ -77,7 +81,7 @@ def digest(spec: str) -> str:
 
 
 def load(text: str, stage: str) -> tuple[Any, str]:
-    """The entry that a verb's `--spec` gives, and its specification for the verb's stage.
+    """The entry that a verb's `--spec` gives (of a plane's directions, a `Directions`), and its specification.
 
     Args:
         text: JSON as the workflow writes it, or `CONFIG.yaml#planes.contour`.
@@ -86,6 +90,8 @@ def load(text: str, stage: str) -> tuple[Any, str]:
         InputError: if it is neither, or not a valid entry, or JSON for another version of the stage.
     """
     entry = _from_json(text, stage) if text.lstrip().startswith("{") else _from_file(text, _SECTION[stage])
+    if stage == "directions" and isinstance(entry, Plane):
+        entry = entry.drawn()
     return entry, of(stage, entry)
 
 
@@ -98,7 +104,8 @@ def _from_json(text: str, stage: str) -> Any:
     if version != STAGES[stage]:
         raise InputError(f"--spec is for version {version} of {stage}, and this is version {STAGES[stage]}")
     try:
-        return TypeAdapter(SECTIONS[_SECTION[stage]]).validate_python(content)
+        model = Directions if stage == "directions" else SECTIONS[_SECTION[stage]]
+        return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InputError(f"--spec is no entry of the section {_SECTION[stage]}: {details}") from None

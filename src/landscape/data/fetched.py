@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from landscape.config.known import FETCHED
 from landscape.errors import InputError
 from landscape.vision import with_torchvision
 
-KNOWN = {"digits": ((1, 8, 8), 10), "cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100)}
+KNOWN = {name: (known.shape, known.classes) for name, known in FETCHED.items()}
 """((channels, height, width), classes) by name."""
 
 DIGITS_TRAIN = 1500
