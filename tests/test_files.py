@@ -1,8 +1,6 @@
 """Files are whole or not there, and NetCDF keeps what an array held."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import netCDF4
@@ -62,24 +60,3 @@ def test_a_file_of_the_future_is_refused(tmp_path: Path) -> None:
     files.write_dataset(xr.Dataset(attrs={"format_version": 99}), tmp_path / "a.nc")
     with pytest.raises(InputError, match="format version 99"):
         files.read_dataset(tmp_path / "a.nc")
-
-
-FULL_DISK = """
-import resource, signal, sys
-import numpy as np, xarray as xr
-from landscape import cli, files
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # what a write then meets is EFBIG, an OSError like ENOSPC
-cli._merge = lambda options: files.write_dataset(xr.Dataset({"x": ("n", np.arange(10_000.0))}), options.output)
-sys.exit(cli.main(["merge", "--spec", "{}", "--tiles", "t", "--output", sys.argv[1]]))
-"""
-
-
-def test_no_space_left_is_said_in_one_line_and_loses_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "a.nc"
-    path.write_text("before")
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: cannot write") and "Nothing made before is lost" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert path.read_text() == "before" and os.listdir(tmp_path) == ["a.nc"]

@@ -273,6 +273,34 @@ def test_a_tile_made_by_hand_is_the_workflows(finished: Path, tmp_path: Path) ->
     assert "odd.nc has spec_hash" in landscape(*merge, *tiles, folder / "odd.nc", folder=folder, expect=2)
 
 
+FULL_DISK = """
+import resource, signal, sys
+from landscape import cli
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))  # a write then meets EFBIG, an OSError as ENOSPC is
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_no_space_left_while_a_tile_is_written(finished: Path, tmp_path: Path) -> None:
+    folder = copied(finished, tmp_path / "folder")
+    results = folder / RESULTS
+    output = results / "surfaces/small/line/1of1.nc"
+    before = output.read_bytes()
+    inputs = {
+        "weights": results / "runs/small/weights.safetensors",
+        "directions": results / "directions/small/line.safetensors",
+        "data": results / "data/digits.safetensors",
+        "output": output,
+    }
+    options = [word for name, path in inputs.items() for word in (f"--{name}", path)]
+    verb = ("tile", "--spec", "config.yaml#planes.line", "--name", "line", *options)
+    said = run(sys.executable, "-c", FULL_DISK, *verb, folder=folder, expect=1)
+    assert "error: cannot write" in said and "Nothing made before is lost; make room and run again." in said
+    assert "Traceback" not in said
+    assert output.read_bytes() == before and [path.name for path in output.parent.iterdir()] == ["1of1.nc"]
+
+
 def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:
     line = files.read_dataset(finished / RESULTS / "surfaces/small/towards.nc").squeeze("beta")
     other = files.read_dataset(finished / RESULTS / "surfaces/other/contour.nc")
