@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import xarray as xr
 import yaml
+from safetensors.torch import load_file
+
+from landscape import files
 
 REPOSITORY = Path(__file__).parents[1]
 SMOKE = REPOSITORY / "tests/configs/smoke.yaml"
@@ -96,3 +100,31 @@ def copied(folder: Path, to: Path) -> Path:
     """A copy of a working folder, times of files included."""
     shutil.copytree(folder, to, symlinks=True)
     return to
+
+
+def whole_files(folder: Path) -> dict[str, int]:
+    """Every file under its final name, with the time it was made. Reading it shows that it is whole."""
+    found = {}
+    for path in sorted((folder / "results").rglob("*")):
+        if ".work" in path.parts or path.suffix not in (".nc", ".safetensors") or path.name.startswith("."):
+            continue
+        if path.suffix == ".nc":
+            files.read_dataset(path)
+        else:
+            load_file(path)
+        found[str(path.relative_to(folder))] = path.stat().st_mtime_ns
+    return found
+
+
+def assert_same_bits(one: Path, other: Path, names: Iterable[str]) -> None:
+    """Of files in two folders: the same numbers, bit for bit, but for the seconds they took."""
+    for name in names:
+        if name.endswith(".nc"):
+            these, those = (
+                files.read_dataset(folder / name).drop_vars("seconds", errors="ignore") for folder in (one, other)
+            )
+            xr.testing.assert_equal(these, those)
+        else:
+            tensors, others = load_file(one / name), load_file(other / name)
+            assert tensors.keys() == others.keys()
+            assert all(t.numpy().tobytes() == others[key].numpy().tobytes() for key, t in tensors.items()), name

@@ -9,12 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import xarray as xr
-from safetensors.torch import load_file
 
-from landscape import files
-
-from running import begun, completed, copied, landscape, wait_until, written
+from running import assert_same_bits, begun, completed, copied, landscape, wait_until, whole_files, written
 
 RECIPE = {"network": "resnet", "data": "digits", "keep": 5}
 CONFIG = {
@@ -71,10 +67,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def killed(folder: Path, event: Callable[[Path], bool], verb: str, delay: float) -> str:
-    """Start the experiment and, `delay` seconds after an event, when a job is at `verb`, `kill -9` all of it."""
+    """Start the experiment, three jobs at once, and, `delay` seconds after an event, when a job is at `verb`, `kill -9` all of it."""
     said = folder / "said.txt"
     (folder / LOG).unlink(missing_ok=True)
-    process = begun("run", "config.yaml", folder=folder, said=said)
+    process = begun("run", "config.yaml", "--cores", "3", folder=folder, said=said)
     try:
         wait_until(lambda: event(folder), process, said)
         time.sleep(delay)
@@ -84,41 +80,14 @@ def killed(folder: Path, event: Callable[[Path], bool], verb: str, delay: float)
     return said.read_text()
 
 
-def whole_files(folder: Path) -> dict[str, int]:
-    """Every file under its final name, with the time it was made. Reading it shows that it is whole."""
-    found = {}
-    for path in sorted((folder / "results").rglob("*")):
-        if ".work" in path.parts or path.suffix not in (".nc", ".safetensors") or path.name.startswith("."):
-            continue
-        if path.suffix == ".nc":
-            files.read_dataset(path)
-        else:
-            load_file(path)
-        found[str(path.relative_to(folder))] = path.stat().st_mtime_ns
-    return found
-
-
-def assert_same_bits(one: Path, other: Path) -> None:
-    assert whole_files(one).keys() == whole_files(other).keys()
-    for name in whole_files(one):
-        if name.endswith(".nc"):
-            these, those = (
-                files.read_dataset(folder / name).drop_vars("seconds", errors="ignore") for folder in (one, other)
-            )
-            xr.testing.assert_equal(these, those)
-        else:
-            tensors, others = load_file(one / name), load_file(other / name)
-            assert tensors.keys() == others.keys()
-            assert all(t.numpy().tobytes() == others[key].numpy().tobytes() for key, t in tensors.items()), name
-
-
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    """As without a kill and with one job at a time."""
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     for folder in (undisturbed, disturbed):
         folder.mkdir()
         written(CONFIG, folder)
     other_said = tmp_path / "undisturbed.txt"
-    other = begun("run", "config.yaml", folder=undisturbed, said=other_said)
+    other = begun("run", "config.yaml", "--cores", "1", folder=undisturbed, said=other_said)
     try:
         made = disturb(disturbed)
         assert other.wait(120) == 0, other_said.read_text()[-6000:]
@@ -126,7 +95,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
         end(other)
     after = whole_files(disturbed)
     assert {path: after.get(path) for path in made} == made
-    assert_same_bits(undisturbed, disturbed)
+    assert after.keys() == whole_files(undisturbed).keys()
+    assert_same_bits(undisturbed, disturbed, after)
     assert not list((disturbed / "results").rglob(".*.tmp"))
 
 
@@ -159,7 +129,7 @@ def disturb(folder: Path) -> dict[str, int]:
         look(killed(folder, event, verb, delay))
     (folder / LOG).unlink(missing_ok=True)
     before = dict(made)
-    look(landscape("run", "config.yaml", folder=folder))
+    look(landscape("run", "config.yaml", "--cores", "3", folder=folder))
     assert unlocked == len(kills)
     assert len(saved) == 3 and saved[-1] == 16, "the training was started three times, and finished once"
     assert len(gone_on) == 2
