@@ -54,7 +54,7 @@ def member(
         columns |= {"test_loss": values + 0.3, "test_accuracy": 0.9 * accuracy}
     run = state.partition("@")[0]
     attrs = {"state": state, "run": run, "plane": "contour", "classes": 10, "precision": "fp32", "train_images": 1500}
-    attrs |= {"spec": json.dumps(of_plane.model_dump(mode="json")), "seed": 1, "test_images": 297}
+    attrs |= {"spec": json.dumps(of_plane.in_full()), "seed": 1, "test_images": 297}
     surface = xr.Dataset({name: (("alpha", "beta"), v) for name, v in columns.items()}, {"alpha": a, "beta": b}, attrs)
     return figures.Member(state, surface, history(run, test, final))
 

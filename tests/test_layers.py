@@ -13,7 +13,10 @@ LAYERS = [
     {"check", "launch", "summary"},
     {"figures"},
     {"geometry"},
-    {"surface", "train", "directions", "folding"},
+    {"surface", "train"},
+    {"engine"},
+    {"moving", "fusing"},
+    {"directions", "folding"},
     {"networks", "data"},
     {"checkpoint", "weights"},
     {"finished"},
@@ -23,7 +26,7 @@ LAYERS = [
 ]
 """From the roof to the foundation. A module imports from its own layer or from below."""
 
-MAY_IMPORT_BESIDE = {("__main__", "cli"), ("surface", "directions"), ("surface", "folding"), ("checkpoint", "weights")}
+MAY_IMPORT_BESIDE = {("__main__", "cli"), ("checkpoint", "weights")}
 
 
 def imports(path: Path) -> set[str]:

@@ -22,6 +22,9 @@ from landscape.surface import Status
 torch.set_num_threads(1)
 
 
+LOSSES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
 def dataset(channels: int = 1, size: int = 8, n: int = 40, classes: int = 10) -> DataSet:
     generator = torch.Generator().manual_seed(7)
     splits = [
@@ -61,10 +64,19 @@ def surface_along(
     whole = surface.template(plane, test=data.test is not None, attrs={"spec_hash": "x"})
     parts = tiles or [range(plane.shape[0] * plane.shape[1])]
     made = [
-        (f"tile {k}", surface.evaluate(whole, indices, network, theta, pair, data, plane.images))
+        (f"tile {k}", surface.evaluate(whole, indices, plane, network, theta, pair, data))
         for k, indices in enumerate(parts)
     ]
-    return surface.merge(whole, made)
+    return merged(plane, made)
+
+
+def merged(plane: Plane, tiles: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
+    attrs = surface.shared_attributes([tile for _, tile in tiles])
+    return surface.merge(surface.template(plane, test="test_loss" in tiles[0][1], attrs=attrs), tiles)
+
+
+def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
+    return surface.Recorder()(network, data)
 
 
 def resnet(seed: int = 0, **args: Any) -> nn.Module:
@@ -128,16 +140,14 @@ def test_every_point_is_what_the_plain_loop_says() -> None:
 def test_the_centre_is_the_loss_that_training_records() -> None:
     network, data = resnet(), dataset()
     found = surface_of(network, a_plane(beta=[-1, 1, 3]), data).sel(alpha=0, beta=0)
-    assert data.test is not None
-    assert (float(found.train_loss), float(found.train_accuracy)) == surface.loss_and_accuracy(network, data.train)
-    assert (float(found.test_loss), float(found.test_accuracy)) == surface.loss_and_accuracy(network, data.test)
+    assert {name: float(found[name]) for name in LOSSES} == recorded(network, data)
 
 
 def test_the_centre_is_the_recorded_loss_on_large_images_too() -> None:
     network = trained_like(networks.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(3, 32, 32), classes=10))
     data = dataset(channels=3, size=32, n=8)
     found = surface_of(network, a_plane(alpha=[-1, 1, 3], beta=None), data).sel(alpha=0)
-    assert float(found.train_loss.squeeze()) == surface.loss_and_accuracy(network, data.train)[0]
+    assert float(found.train_loss.squeeze()) == recorded(network, data)["train_loss"]
 
 
 @settings(max_examples=15, deadline=None)
@@ -248,8 +258,8 @@ def test_an_interpolation_ends_at_both_networks_batch_statistics_included() -> N
     plane = Plane(directions="to", run="there", alpha=[0, 1, 3])
     pair = directions.towards(theta, other, networks.filter_axes(here), buffers=True)
     found = surface_along(here, theta, pair, plane, data)
-    assert math.isclose(float(found.train_loss[0, 0]), surface.loss_and_accuracy(here, data.train)[0], rel_tol=1e-6)
-    assert math.isclose(float(found.train_loss[-1, 0]), surface.loss_and_accuracy(there, data.train)[0], rel_tol=1e-5)
+    assert float(found.train_loss[0, 0]) == recorded(here, data)["train_loss"]
+    assert math.isclose(float(found.train_loss[-1, 0]), recorded(there, data)["train_loss"], rel_tol=1e-5)
 
 
 def test_a_negative_interpolated_variance_is_nan_with_its_reason_and_its_count() -> None:
@@ -292,8 +302,9 @@ def tile_pair() -> tuple[xr.Dataset, list[xr.Dataset]]:
     network, data, plane = resnet(), dataset(n=12), a_plane()
     theta = dict(network.state_dict())
     pair = directions.random_pair(theta, networks.filter_axes(network), 1, "filter", line=False)
-    whole = surface.template(plane, test=True, attrs={"spec_hash": "x"})
-    return whole, [surface.evaluate(whole, part, network, theta, pair, data) for part in (range(0, 9), range(9, 20))]
+    whole = surface.template(plane, test=True, attrs={"spec_hash": "x", "precision": "fp32"})
+    parts = (range(0, 9), range(9, 20))
+    return whole, [surface.evaluate(whole, part, plane, network, theta, pair, data) for part in parts]
 
 
 def test_merge_refuses_what_does_not_fit_and_says_which() -> None:

@@ -82,7 +82,7 @@ def _train(options: argparse.Namespace) -> None:
         if finished.put_back(work / f"finished-{identity[:16]}", [weights, history, epochs]):
             _log.info("this training had finished before; its files are put back")
             return
-        trained = train.train(run, network, dataset, work, identity, surface.loss_and_accuracy, options.name)
+        trained = train.train(run, network, dataset, work, identity, surface.Recorder(), options.name)
         attributes = _attributes({"title": f"training of {options.name}", **header})
         files.write_dataset(trained.history.assign_attrs(attributes), history)
         checkpoint.write_epochs(epochs, trained.epochs, header)
@@ -105,7 +105,7 @@ def _adopt(options: argparse.Namespace) -> None:
     weights, history, epochs = (Path(path) for path in options.output)
     inputs = {"data_hash": _hash(options.data), "weights_hash": _hash(options.weights)}
     header = _header(options.name, run, text, "adopt", **_facts(network, dataset), **inputs)
-    row = train.history_of(network, dataset, surface.loss_and_accuracy)
+    row = train.history_of(network, dataset, surface.Recorder())
     files.write_dataset(row.assign_attrs(_attributes({"title": f"{options.name}, adopted", **header})), history)
     checkpoint.write_epochs(epochs, {}, header)
     checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)
@@ -171,13 +171,11 @@ def _tile(options: argparse.Namespace) -> None:
         train_images=min(plane.images or len(dataset.train.labels), len(dataset.train.labels)),
         test_images=min(plane.images or len(dataset.test.labels), len(dataset.test.labels)) if dataset.test else None,
         classes=dataset.classes,
-        precision="fp32",
-        batch=surface.BATCH,
         device=device.name(where),
         **files.provenance("tile"),
     )
     whole = surface.template(plane, test=dataset.test is not None, attrs=_attributes(facts))
-    tile = surface.evaluate(whole, indices, network, theta, directions.unflatten(tensors), dataset, plane.images)
+    tile = surface.evaluate(whole, indices, plane, network, theta, directions.unflatten(tensors), dataset)
     tile.attrs["tile"] = f"{options.tile} of {options.of}"
     files.write_dataset(tile, options.output)
 

@@ -1,7 +1,9 @@
 """The device a verb computes on, with everything settled that alters bits."""
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterator
 
 import torch
 
@@ -18,8 +20,7 @@ def settle(threads: int = 1) -> torch.device:
         InputError: if LANDSCAPE_DEVICE is not there.
     """
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    _allow_tensor_floats(False)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     gpus = [f"cuda:{k}" for k in range(torch.cuda.device_count())]
@@ -27,6 +28,23 @@ def settle(threads: int = 1) -> torch.device:
     if wanted not in ("cpu", *gpus) and not (wanted == "cuda" and gpus):
         raise InputError(f"LANDSCAPE_DEVICE is {wanted!r}; here there are {', '.join(['cpu', *gpus])}")
     return torch.device(wanted)
+
+
+@contextlib.contextmanager
+def tensor_floats(on: bool) -> Iterator[None]:
+    """Let CUDA round the factors of products to TF32 meanwhile, if `on`; a CUDA graph recorded here keeps that."""
+    if on:
+        _allow_tensor_floats(True)
+    try:
+        yield
+    finally:
+        if on:
+            _allow_tensor_floats(False)
+
+
+def _allow_tensor_floats(on: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = on
+    torch.backends.cudnn.allow_tf32 = on
 
 
 def kind(device: torch.device) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from landscape.weights import Weights
 
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _fold(traced: fx.GraphModule) -> list[Pair]:
     read = {node.target for node in traced.graph.nodes if node.op == "get_attr"}
     pairs = []
     for node in list(traced.graph.nodes):
-        if node.op != "call_module" or not isinstance(modules[node.target], _NORMS) or len(node.args) != 1:
+        if node.op != "call_module" or not isinstance(modules[node.target], NORMS) or len(node.args) != 1:
             continue
         before = node.args[0]
         if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) != 1:

@@ -4,7 +4,6 @@ A plane is cut into tiles, each a run of its points in row-major order (alpha th
 `evaluate`, and `merge` puts tiles back together.
 """
 
-import copy
 import json
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
@@ -13,21 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor, nn
+from torch import nn
 
 from landscape.config import Plane
-from landscape.data import DataSet, Split, memory_format, subset
+from landscape.config.schema import Precision
+from landscape.data import DataSet, subset
 from landscape.directions import Directions
+from landscape.engine import Engine
 from landscape.errors import InputError
-from landscape.folding import fold
 from landscape.progress import progress
 from landscape.weights import Weights
 
-BATCH = 256
-"""Images in one forward pass. Part of the code, not of the configuration, because it alters bits."""
-
-
-_EXAMPLES = 4  # images on which a folded network is compared with the whole one before it is used
+SAMPLE = 17
+"""Points of a plane at which a reduced precision is compared with fp32."""
 
 
 class Status(IntEnum):
@@ -40,12 +37,30 @@ class Status(IntEnum):
     negative_variance = 4
 
 
-_MEASURED = {
-    "train_loss": "mean cross-entropy over the training images (natural logarithm)",
-    "train_accuracy": "share of the training images classified correctly",
-    "test_loss": "mean cross-entropy over the test images (natural logarithm)",
-    "test_accuracy": "share of the test images classified correctly",
+_QUANTITIES = {
+    "loss": "loss",
+    "loss_standard_error": "error",
+    "loss_paired_standard_error": "paired_error",
+    "accuracy": "accuracy",
 }
+"""What is measured of each split: the end of a variable's name, and the attribute of `engine.Measured`."""
+
+_LONG_NAMES = {
+    "loss": "mean cross-entropy over the {} images (natural logarithm)",
+    "loss_standard_error": "standard error of the mean cross-entropy over {} images, as of a simple random sample of "
+    "the population they are from",
+    "loss_paired_standard_error": "standard error of the rise of the mean cross-entropy over the centre's on the same "
+    "{} images, as of a simple random sample of the population they are from",
+    "accuracy": "share of the {} images classified correctly",
+}
+_MEASURED = {
+    f"{split}_{suffix}": text.format(word)
+    for split, word in (("train", "training"), ("test", "test"))
+    for suffix, text in _LONG_NAMES.items()
+}
+
+
+_LOSSES = ("train_loss", "test_loss")
 
 
 def coordinates(axis: tuple[float, float, int]) -> np.ndarray:
@@ -75,7 +90,7 @@ def template(plane: Plane, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
         else "multiple of the direction"
     )
     variables: dict[str, Any] = {
-        name: (dims, np.full(shape, np.nan), {"long_name": text, "units": "1"})
+        name: (dims, np.full(shape, np.nan), {"long_name": text, "units": "1", **_ancillary(name)})
         for name, text in _MEASURED.items()
         if test or not name.startswith("test")
     }
@@ -107,46 +122,68 @@ def tile_of(shape: tuple[int, int], i: int, n: int) -> range:
 def evaluate(
     whole: xr.Dataset,
     indices: Sequence[int],
+    plane: Plane,
     network: nn.Module,
     theta: Weights,
     directions: Directions,
     data: DataSet,
-    images: int | None = None,
 ) -> xr.Dataset:
-    """Measure the points `indices` of a plane.
+    """Measure the points `indices` of a plane, over the images it declares, in its precision.
 
     Every point is set by two additions from the centre, with coordinates taken from the whole plane, so a point has the
     same bits in whatever tile it is computed.
 
     Args:
         whole: the plane's `template`.
-        images: size of the stratified subset of each split; None for all.
 
     Returns:
-        A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`.
+        A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`; beside the
+        attributes of `whole` those that say how it was computed.
     """
     wanted = ["alpha", "beta"] if whole.sizes["beta"] > 1 or float(whole.beta[0]) else ["alpha"]
     if missing := [axis for axis in wanted if axis not in directions]:
         raise InputError(f"the directions are {', '.join(directions)}, and the plane needs {', '.join(missing)} too")
-    alpha, beta = np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij")
-    index = np.asarray(indices, np.int64)
-    alpha, beta = alpha.ravel()[index], beta.ravel()[index]
-    splits = {"train": subset(data.train, images)}
+    splits = {"train": subset(data.train, plane.images)}
     if data.test is not None and "test_loss" in whole:
-        splits["test"] = subset(data.test, images)
-    here = _movable(network, theta, directions, data.train.images)
+        splits["test"] = subset(data.test, plane.images)
+    statistics = subset(data.train, plane.recalibration_images).images if plane.statistics == "recalibrated" else None
+
+    def engine(precision: Precision) -> Engine:
+        return Engine(network, theta, directions, splits, precision=precision, recalibration=statistics)
+
+    fast = engine(plane.precision)
+    index = np.asarray(indices, np.int64)
+    tile = _measured(whole, index, fast)
+    tile.attrs |= {
+        "precision": fast.precision,
+        "kernels": fast.kernels,
+        "batch_norms_folded": fast.folded,
+        "batch": fast.batch,
+    }
+    if fast.batch < fast.planned_batch:
+        tile.attrs["batch_planned"] = fast.planned_batch
+    if fast.precision != "fp32":
+        again = np.intersect1d(index, _sample(whole))
+        exact = _measured(whole, again, engine("fp32"))
+        tile.attrs |= {"precision_points": again.size, "precision_deviation": _deviation(tile, exact)}
+    return tile
+
+
+def _measured(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
+    """The points of a plane with these row-major indices, as a tile."""
+    alpha, beta = (grid.ravel()[index] for grid in np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij"))
     columns: dict[str, np.ndarray] = {name: np.full(index.size, np.nan) for name in whole if name in _MEASURED}
     status = np.full(index.size, Status.computed, np.int8)
     negative = np.zeros(index.size, np.int32)
-    for k in progress(range(index.size), index.size, "points"):
-        here.move(float(alpha[k]), float(beta[k]))
-        negative[k] = here.negative_variances()
+    points = zip(alpha.tolist(), beta.tolist(), strict=True)
+    for k, (found, negative[k]) in enumerate(progress(engine.measure(points), index.size, "points")):
         if negative[k]:
             status[k] = Status.negative_variance
             continue
-        for name, split in splits.items():
-            columns[f"{name}_loss"][k], columns[f"{name}_accuracy"][k] = here.measure(split)
-        if not all(np.isfinite(columns[f"{name}_loss"][k]) for name in splits):
+        for split, measured in found.items():
+            for suffix, of in _QUANTITIES.items():
+                columns[f"{split}_{suffix}"][k] = getattr(measured, of)
+        if not all(np.isfinite(measured.loss) for measured in found.values()):
             status[k] = Status.non_finite
     columns["status"] = status
     if "negative_variances" in whole:
@@ -160,6 +197,25 @@ def evaluate(
         },
         whole.attrs,
     )
+
+
+def _sample(whole: xr.Dataset) -> np.ndarray:
+    """Row-major indices of the points of a plane that a reduced precision is tried on, the middle one among them."""
+    points = whole.sizes["alpha"] * whole.sizes["beta"]
+    return np.unique(np.linspace(0, points - 1, SAMPLE).round().astype(np.int64))
+
+
+def _deviation(tile: xr.Dataset, exact: xr.Dataset) -> float:
+    """The largest relative deviation of a loss from what fp32 gives, where that is finite."""
+    found = tile.isel(point=np.searchsorted(tile["index"].values, exact["index"].values))
+    largest = 0.0
+    for name in _LOSSES:
+        if name in exact:
+            true, other = exact[name].values, found[name].values
+            known = np.isfinite(true) & (true > 0)
+            deviations = np.abs(other[known] - true[known]) / true[known]
+            largest = max([largest, *np.where(np.isnan(deviations), np.inf, deviations).tolist()])
+    return largest
 
 
 def merge(whole: xr.Dataset, tiles: Iterable[tuple[str, xr.Dataset]]) -> xr.Dataset:
@@ -199,111 +255,42 @@ def merge(whole: xr.Dataset, tiles: Iterable[tuple[str, xr.Dataset]]) -> xr.Data
     return merged
 
 
-def loss_and_accuracy(network: nn.Module, split: Split) -> tuple[float, float]:
-    """Mean loss and accuracy of a network as it is, in eval mode: exactly what a plane holds at (0, 0)."""
-    theta = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
-    try:
-        return _movable(network, theta, {}, split.images).measure(split)
-    finally:
-        torch.set_num_threads(threads)
+class Recorder:
+    """What measures a network as it is, in eval mode, for its history: exactly what a plane holds at (0, 0).
 
+    Called with a network and its data it returns `train_loss`, `train_accuracy`, and, with a test split, `test_loss` and
+    `test_accuracy`. For the same network with other weights it is ready at once.
+    """
 
-def _movable(network: nn.Module, theta: Weights, directions: Directions, images: Tensor) -> "_Movable":
-    """The network, its batch norms folded where the directions leave them alone; the answer is the same to rounding."""
-    whole = copy.deepcopy(network)
-    whole.load_state_dict(theta, strict=True)
-    folded = fold(whole, images[:_EXAMPLES])
-    if folded is not None and all(folded.leaves_norms_alone(direction) for direction in directions.values()):
-        directions = {axis: folded.direction(direction, theta) for axis, direction in directions.items()}
-        return _Movable(folded.network, folded.centre(theta), directions, images.shape)
-    return _Movable(whole, theta, directions, images.shape)
+    def __init__(self) -> None:
+        self._ready: tuple[nn.Module, DataSet, Engine] | None = None
 
-
-class _Movable:
-    """A copy of a network whose moving tensors are views of one flat buffer, set to theta + alpha d1 + beta d2."""
-
-    def __init__(self, network: nn.Module, theta: Weights, directions: Directions, shape: torch.Size):
-        self.device = next((p.device for p in network.parameters()), torch.device("cpu"))
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.network.load_state_dict(theta, strict=True)
-        self.channels_last = memory_format((shape[1], shape[2], shape[3])) is torch.channels_last
-        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
-        parameters = [name for name, _ in self.network.named_parameters()]
-        moving = parameters + [
-            name for name in tensors if name not in parameters and any(name in d for d in directions.values())
-        ]
-        self.centre = self._flat(tensors[name] for name in moving)
-        self.steps = [self._flat(d[name].to(self.device) for name in moving) for d in directions.values()]
-        self.point = self.centre.clone()
-        self.variances: list[Tensor] = []
-        start = 0
-        for name in moving:
-            tensor = tensors[name]
-            view = self._view(self.point[start : start + tensor.numel()], tensor.shape)
-            start += tensor.numel()
-            tensor.data = view
-            if name.endswith("running_var"):
-                self.variances.append(view)
-
-    def move(self, alpha: float, beta: float) -> None:
-        for k, (step, a) in enumerate(zip(self.steps, (alpha, beta), strict=False)):
-            if k == 0:
-                torch.add(self.centre, step, alpha=a, out=self.point)
-            else:
-                self.point.add_(step, alpha=a)
-
-    def negative_variances(self) -> int:
-        return sum(int((variance < 0).sum()) for variance in self.variances)
-
-    def measure(self, split: Split) -> tuple[float, float]:
-        """Mean loss and accuracy: logits in float64 before the log-softmax, sums in float64.
-
-        An image with a NaN among its logits counts as wrong.
-        """
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        with torch.inference_mode():
-            for images, labels in zip(split.images.split(BATCH), split.labels.split(BATCH), strict=True):
-                if self.channels_last:
-                    images = images.contiguous(memory_format=torch.channels_last)
-                logits = self._logits(images).double()
-                total += nn.functional.cross_entropy(logits, labels, reduction="sum")
-                correct += ((logits.argmax(1) == labels) & ~logits.isnan().any(1)).sum()
-        return float(total) / len(split.labels), float(correct) / len(split.labels)
-
-    def _logits(self, images: Tensor) -> Tensor:
-        logits = self.network(images)
-        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
-            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise InputError(
-                f"the network returned {found} for {len(images)} images; it must return one row of logits for each"
-            )
-        return logits
-
-    def _flat(self, tensors: Iterable[Tensor]) -> Tensor:
-        return torch.cat(
-            [self._layout(tensor).reshape(-1) for tensor in tensors] or [torch.empty(0, device=self.device)]
-        )
-
-    def _layout(self, tensor: Tensor) -> Tensor:
-        return tensor.permute(0, 2, 3, 1) if self.channels_last and tensor.ndim == 4 else tensor
-
-    def _view(self, flat: Tensor, shape: torch.Size) -> Tensor:
-        if self.channels_last and len(shape) == 4:
-            return flat.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)
-        return flat.view(shape)
+    def __call__(self, network: nn.Module, data: DataSet) -> dict[str, float]:
+        theta = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+        splits = {"train": data.train} | ({"test": data.test} if data.test else {})
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
+        try:
+            if self._ready is None or self._ready[0] is not network or self._ready[1] is not data:
+                self._ready = network, data, Engine(network, theta, {}, splits)
+            found = self._ready[2].centre(theta)
+        finally:
+            torch.set_num_threads(threads)
+        return {f"{name}_{of}": getattr(found[name], of) for name in splits for of in ("loss", "accuracy")}
 
 
 def shared_attributes(tiles: Sequence[xr.Dataset]) -> dict[str, Any]:
     """The attributes of the surface that tiles belong to: those of the first, less what numbers a tile.
 
-    Tiles may come from several devices or versions; then all of them are named.
+    Tiles may come from several devices or versions, with other kernels or batches; then all of them are named.
     """
     attrs = {key: value for key, value in tiles[0].attrs.items() if key != "tile"}
-    for key in ("device", "versions"):
-        attrs[key] = "; ".join(dict.fromkeys(str(tile.attrs.get(key)) for tile in tiles))
+    for key in ("device", "versions", "kernels", "batch"):
+        found = list(dict.fromkeys(tile.attrs.get(key) for tile in tiles))
+        attrs[key] = found[0] if len(found) == 1 else "; ".join(map(str, found))
+    if "precision_points" in attrs:
+        attrs["precision_points"] = sum(tile.attrs["precision_points"] for tile in tiles)
+        attrs["precision_deviation"] = max(tile.attrs["precision_deviation"] for tile in tiles)
     return attrs
 
 
@@ -315,6 +302,12 @@ def attribute(value: Any) -> str | int | float:
     return text.encode("ascii", "backslashreplace").decode()
 
 
+def _ancillary(name: str) -> dict[str, str]:
+    """CF's name for the variables that say how good another one is."""
+    beside = [f"{name}_standard_error", f"{name}_paired_standard_error", "status"] if name in _LOSSES else ["status"]
+    return {"ancillary_variables": " ".join(beside)}
+
+
 def _status_attrs() -> dict[str, Any]:
     return {
         "long_name": "what became of the point",
@@ -323,7 +316,7 @@ def _status_attrs() -> dict[str, Any]:
     }
 
 
-_SHARED = ("spec_hash", "stage", "weights_hash", "directions_hash", "data_hash", "precision", "batch")
+_SHARED = ("spec_hash", "stage", "weights_hash", "directions_hash", "data_hash", "precision")
 
 
 def _check_fit(name: str, tile: xr.Dataset, whole: xr.Dataset) -> None:

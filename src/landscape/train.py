@@ -19,15 +19,16 @@ from torch import Tensor, nn
 
 from landscape import checkpoint, files
 from landscape.config.schema import Run
-from landscape.data import DataSet, Split, augment, memory_format
+from landscape.data import DataSet, augment, memory_format
 from landscape.errors import InputError
 from landscape.progress import progress
 from landscape.weights import Weights, norm
 
 _log = logging.getLogger(__name__)
 
-Evaluate = Callable[[nn.Module, Split], tuple[float, float]]
-"""Mean loss and accuracy (a fraction) of a network in eval mode on a split."""
+Evaluate = Callable[[nn.Module, DataSet], dict[str, float]]
+"""What a network's loss and accuracy (a fraction) are, in eval mode: `train_loss`, `train_accuracy`, and, with a
+test split, `test_loss`, `test_accuracy`."""
 
 History = dict[str, list[float]]
 """One list per column, one number per epoch."""
@@ -213,12 +214,8 @@ def _seed(seed: int, epoch: int, what: str) -> int:
 
 def _measure(network: nn.Module, data: DataSet, evaluate: Evaluate) -> dict[str, float]:
     """A row of the history, with NaN for what only a trained epoch has."""
-    row = dict.fromkeys(_COLUMNS, math.nan)
-    row["train_loss"], row["train_accuracy"] = evaluate(network, data.train)
-    if data.test is None:
-        del row["test_loss"], row["test_accuracy"]
-    else:
-        row["test_loss"], row["test_accuracy"] = evaluate(network, data.test)
+    measured = evaluate(network, data)
+    row = {column: math.nan for column in _COLUMNS if column in measured or column not in _LOGGED} | measured
     row["weight_norm"] = norm({name: parameter.detach() for name, parameter in network.named_parameters()})
     return row
 

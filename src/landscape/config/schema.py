@@ -225,6 +225,10 @@ def _paper_milestones(epochs: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, round(epochs * share)) for share in (1 / 2, 3 / 4, 11 / 12)} - {epochs}))
 
 
+Statistics = Literal["stored", "interpolated", "recalibrated"]
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
 class _Drawn(Section):
     """What a pair of directions is made from."""
 
@@ -237,10 +241,10 @@ class _Drawn(Section):
     seed: int = Field(0, ge=0, lt=2**63, description="of random directions")
     run: str | None = Field(None, description="the other run or state (RUN@EPOCH), of directions: to and of")
     plane: str | None = Field(None, description="the other plane, of directions: of")
-    batchnorm: Literal["stored", "interpolated"] | None = Field(
+    batchnorm: Statistics | None = Field(
         None,
-        description="running statistics: stored (default), or interpolated between runs (default of `to`; for `of` if "
-        "the other plane has it)",
+        description="running statistics: stored (default), interpolated between runs (default of `to`; for `of` if "
+        "the other plane has it), or recalibrated at every point on a training subset",
     )
 
     @model_validator(mode="after")
@@ -252,7 +256,7 @@ class _Drawn(Section):
                 raise ValueError(f"directions: {self.directions} needs the key {key}")
             if stated and key not in needs:
                 raise ValueError(f"directions: {self.directions} takes no {key}")
-        if extra := sorted(self.model_fields_set & self._meaningless()):
+        if extra := sorted(self.model_fields_set & _Drawn._meaningless(self)):
             raise ValueError(f"directions: {self.directions} takes no {', '.join(extra)}")
         if self.directions == "random" and self.batchnorm == "interpolated":
             raise ValueError("directions: random takes no batchnorm: interpolated, since it leads to no other run")
@@ -264,11 +268,11 @@ class _Drawn(Section):
         return set() if self.directions == "random" else {"normalize", "seed"}
 
     @property
-    def _default_batchnorm(self) -> Literal["stored", "interpolated"]:
+    def _default_batchnorm(self) -> Statistics:
         return "interpolated" if self.directions == "to" else "stored"
 
     @property
-    def statistics(self) -> Literal["stored", "interpolated"]:
+    def statistics(self) -> Statistics:
         """What happens to batch-norm running statistics along the plane."""
         return self.batchnorm or self._default_batchnorm
 
@@ -289,13 +293,24 @@ class Plane(_Drawn):
     alpha: Axis = Field((-1.0, 1.0, 51), description="[first, last, number of points]")
     beta: Axis | None = Field(None, description="[first, last, number of points]; absent for a line")
     images: int | None = Field(None, ge=1, description="stratified subset of each split; default all")
+    recalibration_images: int = Field(
+        1024, ge=2, description="stratified training subset that batchnorm: recalibrated takes its statistics from"
+    )
+    precision: Precision = Field(
+        "fp32", description="of the network's arithmetic; of tf32 and bf16 the error is measured and kept in the file"
+    )
     tiles: int | None = Field(None, ge=1, description="jobs the plane is cut into; default by its size")
 
     @model_validator(mode="after")
     def _one_direction(self) -> Self:
         if self.directions == "to" and self.beta is not None:
             raise ValueError("directions: to makes a line, which takes no beta")
+        if self.statistics != "recalibrated" and "recalibration_images" in self.model_fields_set:
+            raise ValueError(f"batchnorm: {self.statistics} takes no recalibration_images")
         return self
+
+    def _meaningless(self) -> set[str]:
+        return super()._meaningless() | (set() if self.statistics == "recalibrated" else {"recalibration_images"})
 
     def drawn(self) -> Directions:
         stated = self.model_dump(exclude_defaults=True, include=set(_Drawn.model_fields))

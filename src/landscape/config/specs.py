@@ -18,7 +18,7 @@ from landscape.config.read import read
 from landscape.config.schema import SECTIONS, Directions, Experiment, Plane, Run, Section
 from landscape.errors import InputError, one_of
 
-STAGES = {"dataset": 1, "train": 1, "adopt": 1, "directions": 1, "surface": 1, "figure": 1, "summary": 1}
+STAGES = {"dataset": 1, "train": 2, "adopt": 2, "directions": 1, "surface": 2, "figure": 1, "summary": 1}
 """Version of what each stage computes. Raise it when the stage's code or a default it uses alters results."""
 
 _SECTION = {

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from landscape import geometry
+from landscape.config.schema import Plane
 from landscape.figures.drawing import Member
 
 _HOLD = "\N{NO-BREAK SPACE}"
@@ -77,15 +78,33 @@ def surface_made(members: Sequence[Member]) -> list[str]:
     splits = [f"{each(s.attrs['train_images'] for s in surfaces)} training"]
     if any("test_loss" in s for s in surfaces):
         splits.append(f"{each(s.attrs['test_images'] for s in surfaces if 'test_loss' in s)} test")
-    statistics = "interpolated with the weights" if "negative_variances" in first else "as stored with the weights"
     return [
         _directions(first, [s.attrs["seed"] for s in surfaces if "seed" in s.attrs]),
         f"Grid: {_grid(first)}.",
         "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
-        f"{' and '.join(splits)} images, not augmented; batch-norm statistics {statistics}; "
-        f"precision {each(s.attrs['precision'] for s in surfaces)}.",
+        f"{' and '.join(splits)} images, not augmented; batch-norm statistics {_statistics(first)}; "
+        f"precision {each(_precision(s) for s in surfaces)}.",
         *errors_made(members),
     ]
+
+
+def _statistics(surface: xr.Dataset) -> str:
+    seen = Plane.model_validate(plane(surface))
+    return {
+        "stored": "as stored with the weights",
+        "interpolated": "interpolated with the weights",
+        "recalibrated": f"recalibrated at every point on {seen.recalibration_images:,} training images",
+    }[seen.statistics]
+
+
+def _precision(surface: xr.Dataset) -> str:
+    attrs = surface.attrs
+    if "precision_deviation" not in attrs:
+        return str(attrs["precision"])
+    return (
+        f"{attrs['precision']} (at {attrs['precision_points']} points the loss deviates from fp32 by at most "
+        f"{100 * attrs['precision_deviation']:.2g} %)"
+    )
 
 
 def errors_made(members: Iterable[Member]) -> list[str]:

@@ -1,0 +1,260 @@
+"""A network moved over a plane and measured: as fast as the device allows, with the answer of the plain loop.
+
+What is done, and what it gives (ratios in benchmarks/README.md): the images stay on the device in the layout that its
+kernels like; batch norm is folded (`folding`); on the CPU convolutions are fused with what follows them (`fusing`), on a
+GPU all batches of a split are one CUDA graph; a point is set by two additions into one flat buffer. Every one of these
+is left out where it cannot be done, by a rule that depends on the network and the device alone.
+"""
+
+import copy
+import functools
+import itertools
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from landscape import device as devices
+from landscape.config.schema import Precision
+from landscape.data import Split, memory_format
+from landscape.directions import Directions
+from landscape.errors import InputError
+from landscape.folding import fold
+from landscape.fusing import fuse
+from landscape.moving import Point
+from landscape.weights import Weights
+
+_log = logging.getLogger(__name__)
+
+EXAMPLES = 4  # images on which a folded or fused network is compared with the plain one before it is used
+BLOCK = 32  # points whose results are read back from a GPU together
+
+_ACTIVATIONS = {"cpu": 2**20, "cuda": 2**26}
+"""Numbers in the largest activation of a batch: on a CPU some 4 MB stay in its cache (measured); of a GPU not measured."""
+_BATCHES = {"cpu": (32, 512), "cuda": (64, 4096)}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A split at a point.
+
+    Attributes:
+        loss: mean cross-entropy, natural logarithm, summed in float64 from logits cast to float64.
+        accuracy: a fraction; an image with a NaN among its logits counts as wrong.
+        error: standard error of the loss over images, as of a simple random sample.
+        paired_error: standard error of the loss less the centre's, both on the same images.
+    """
+
+    loss: float
+    accuracy: float
+    error: float
+    paired_error: float
+
+
+class Engine:
+    """A network at points theta + alpha d1 + beta d2.
+
+    Attributes:
+        batch: images in one forward pass: `planned_batch`, by a rule from the largest activation and the kind of
+            device, and halved where memory did not suffice.
+        kernels: `plain`, `onednn` (fused convolutions) or `cuda graph`.
+        folded: number of batch norms folded into the layer before them.
+        precision: what is computed in: `tf32` is `fp32` on a device that has none.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        splits: Mapping[str, Split],
+        *,
+        precision: Precision = "fp32",
+        recalibration: Tensor | None = None,
+    ):
+        """
+        Args:
+            theta: the centre, every parameter and buffer.
+            splits: on the network's device, with images of one shape.
+            recalibration: images for the batch-norm statistics of every point; None leaves the statistics alone.
+        """
+        images = next(iter(splits.values())).images
+        self._is_gpu = images.device.type == "cuda"
+        self.precision = "fp32" if precision == "tf32" and not self._is_gpu else precision
+        dtype = torch.bfloat16 if precision == "bf16" else images.dtype
+        layout = memory_format((images.shape[1], images.shape[2], images.shape[3]))
+        whole = copy.deepcopy(network).eval().requires_grad_(False)
+        whole.load_state_dict(theta, strict=True)
+        example = images[:EXAMPLES].contiguous(memory_format=layout)
+        folded = fold(whole, example)
+        fused = fuse(folded.network, example) if folded else None
+        self._network: nn.Module = fused or (folded.network if folded else whole)
+        self.kernels = "onednn" if fused else "plain"
+        self.folded = len(folded.pairs) if folded else 0
+        self.batch = self.planned_batch = _batch(whole, example)
+        if recalibration is not None:
+            recalibration = recalibration.to(images.dtype if folded else dtype).contiguous(memory_format=layout)
+        self._point = Point(whole, self._network, folded, theta, directions, layout, dtype, recalibration)
+        self._images = {name: s.images.to(dtype).contiguous(memory_format=layout) for name, s in splits.items()}
+        self._labels = {name: split.labels for name, split in splits.items()}
+        self._sums = {name: torch.zeros(5, dtype=torch.float64, device=images.device) for name in splits}
+        self._centre = {name: torch.zeros(len(split.labels)).to(self._sums[name]) for name, split in splits.items()}
+        self._recorded: dict[str, Callable[[], None]] = {}
+
+    def centre(self, theta: Weights) -> dict[str, Measured]:
+        """Measure other weights, with the bits that a plane around them has at (0, 0)."""
+        self._point.load(theta)
+        self._to_centre()
+        return next(self._read([self._row()]))[0]
+
+    def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
+        """For each point (alpha, beta): every split there, and the number of batch-norm variances below zero.
+
+        The centre is measured first, for the paired errors. From a GPU results are read back in blocks of points.
+
+        Raises:
+            InputError: if the network does not return one row of logits for each image, or not in this precision.
+        """
+        self._to_centre()
+        remaining = iter(points)
+        while block := list(itertools.islice(remaining, BLOCK if self._is_gpu else 1)):
+            yield from self._read([self._at(alpha, beta) for alpha, beta in block])
+
+    @torch.inference_mode()
+    def _to_centre(self) -> None:
+        self._point.move(0.0, 0.0)
+        for name in self._images:
+            self._with_room(functools.partial(self._pass, name, remember=True))
+
+    @torch.inference_mode()
+    def _at(self, alpha: float, beta: float) -> Tensor:
+        self._point.move(alpha, beta)
+        for name in self._images:
+            self._with_room(functools.partial(self._run, name))
+        return self._row()
+
+    def _row(self) -> Tensor:
+        """What was added up where the network stands, float64 (5 for each split, and 1)."""
+        return torch.cat([*self._sums.values(), self._point.negative_variances().double().view(1)])
+
+    def _pass(self, name: str, remember: bool = False) -> None:
+        """Add up a split where the network stands; with `remember`, note each image's loss as the centre's."""
+        with devices.tensor_floats(self.precision == "tf32"):
+            self._add_up(name, remember)
+
+    def _add_up(self, name: str, remember: bool) -> None:
+        sums = self._sums[name].zero_()
+        parts = (tensor[name].split(self.batch) for tensor in (self._images, self._labels, self._centre))
+        for images, labels, centre in zip(*parts, strict=True):
+            logits = self._logits(images).double()
+            loss = functional.cross_entropy(logits, labels, reduction="none")
+            if remember:
+                centre.copy_(loss)
+            correct = (logits.argmax(1) == labels) & ~logits.isnan().any(1)
+            rise = loss - centre
+            sums += torch.stack([loss.sum(), correct.sum(), loss.square().sum(), rise.sum(), rise.square().sum()])
+
+    def _run(self, name: str) -> None:
+        """`_pass`; on a GPU as one graph of all batches, recorded once."""
+        if name not in self._recorded:
+            self._recorded[name] = self._record(name) if self._is_gpu else functools.partial(self._pass, name)
+        self._recorded[name]()
+
+    def _record(self, name: str) -> Callable[[], None]:
+        try:
+            replay = record(functools.partial(self._pass, name))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # of a network that looks at its own numbers on the way
+            _log.info("no CUDA graph of this network: %s", str(error).splitlines()[0])
+            return functools.partial(self._pass, name)
+        self.kernels = "cuda graph"
+        return replay
+
+    def _with_room(self, work: Callable[[], None]) -> None:
+        """Do it; where memory does not suffice, with half as many images in a batch, and so on."""
+        while True:
+            try:
+                return work()
+            except torch.OutOfMemoryError:
+                if self.batch == 1:
+                    raise
+            self.batch //= 2
+            self._recorded.clear()
+            if self._is_gpu:
+                torch.cuda.empty_cache()
+            _log.info("out of memory; going on with %d images in a batch", self.batch)
+
+    def _read(self, rows: list[Tensor]) -> Iterator[tuple[dict[str, Measured], int]]:
+        for row in torch.stack(rows).tolist() if rows else ():
+            values = iter(row)
+            measured = {
+                name: _measured(len(labels), *itertools.islice(values, 5)) for name, labels in self._labels.items()
+            }
+            yield measured, int(next(values))
+
+    def _logits(self, images: Tensor) -> Tensor:
+        try:
+            logits = self._network(images)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if images.dtype is not torch.bfloat16:
+                raise
+            raise InputError(
+                f"the network does not run in bf16 here ({str(error).splitlines()[0]}); use precision: fp32"
+            ) from None
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
+            found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise InputError(
+                f"the network returned {found} for {len(images)} images; it must return one row of logits for each"
+            )
+        return logits
+
+
+def record(work: Callable[[], None]) -> Callable[[], None]:
+    """A CUDA graph of `work`, which must have run before; calling it does the same work on the same memory."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):  # what a first run sets up must not be recorded
+        work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+def _measured(n: int, loss: float, correct: float, squares: float, rise: float, rises: float) -> Measured:
+    return Measured(loss / n, correct / n, _standard_error(n, loss, squares), _standard_error(n, rise, rises))
+
+
+def _standard_error(n: int, total: float, squares: float) -> float:
+    """Of the mean of n numbers from their sum and sum of squares; NaN of one number, or where these are not finite."""
+    if n < 2 or not (math.isfinite(total) and math.isfinite(squares)):
+        return math.nan
+    return math.sqrt(max(0.0, squares - total * total / n) / (n - 1) / n)
+
+
+def _batch(network: nn.Module, example: Tensor) -> int:
+    """Images in one forward pass: a power of two that keeps the largest activation of a layer near what is best."""
+    largest = example[0].numel()
+
+    def look(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal largest
+        if isinstance(output, Tensor) and output.ndim and len(output) == len(example):
+            largest = max(largest, output[0].numel())
+
+    hooks = [module.register_forward_hook(look) for module in network.modules() if module is not network]
+    with torch.inference_mode():
+        network(example)
+    for hook in hooks:
+        hook.remove()
+    kind = "cpu" if example.device.type == "cpu" else "cuda"
+    least, most = _BATCHES[kind]
+    return min(most, max(least, 2 ** int(math.log2(_ACTIVATIONS[kind] / largest))))

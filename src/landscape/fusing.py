@@ -1,0 +1,132 @@
+"""A convolution, the addition and the ReLU after it as one oneDNN kernel, in a traced network on the CPU (torch.fx).
+
+The operators are torch's own, those that its compiler generates calls to, but private: where they are missing, or say
+something else than the plain network, nothing is fused.
+"""
+
+import copy
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
+from torch.nn import functional
+
+_RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
+_ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
+_TOLERANCE = 1e-4  # of the largest logit; rounding is a thousandth of it, and a wrong operand is far above
+
+
+def fuse(network: fx.GraphModule, example: Tensor) -> fx.GraphModule | None:
+    """A copy of a traced network with its 2D convolutions fused, or None where nothing could be.
+
+    Args:
+        network: in eval mode; its parameters keep their names.
+        example: images whose logits must come out the same.
+    """
+    if example.device.type != "cpu" or example.ndim != 4 or not available():
+        return None
+    fused = copy.deepcopy(network)
+    try:
+        with torch.inference_mode():
+            expected = network(example)
+            ShapeProp(fused).propagate(example)
+        convolutions = [node for node in fused.graph.nodes if _is_plain_convolution(fused, node)]
+        for node in convolutions:
+            _replace(fused, node)
+        fused.delete_all_unused_submodules()
+        fused.graph.lint()
+        fused.recompile()
+        with torch.inference_mode():
+            found = fused(example)
+    except Exception:  # of the network's own code, or of operators that nobody promised
+        return None
+    close = (found - expected).abs().max() <= _TOLERANCE * expected.abs().max()
+    return fused if convolutions and bool(close) else None
+
+
+def available() -> bool:
+    """Whether this build of torch has oneDNN and its fused convolution."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+
+
+def _is_plain_convolution(network: fx.GraphModule, node: fx.Node) -> bool:
+    if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
+        return False
+    layer = network.get_submodule(str(node.target))
+    if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return False
+    calls = [other for other in network.graph.nodes if other.op == "call_module" and other.target == node.target]
+    return len(calls) == 1
+
+
+def _replace(network: fx.GraphModule, node: fx.Node) -> None:
+    """Put the fused operator where the last operation that it takes over was."""
+    layer = network.get_submodule(str(node.target))
+    taken, other, relu = [node], None, False
+    if not any(_in_place(network, user) for user in node.all_input_nodes[0].users):
+        other = _added(network, node)
+        if other is not None:
+            taken.append(next(iter(node.users)))
+        relu = _feeds_alone(network, taken[-1], _RELU, nn.ReLU)
+        if relu:
+            taken.append(next(iter(taken[-1].users)))
+    last = taken[-1]
+    with network.graph.inserting_before(last):
+        weight = network.graph.get_attr(f"{node.target}.weight")
+        bias = network.graph.get_attr(f"{node.target}.bias") if layer.bias is not None else None
+        convolution: tuple[Any, ...] = (weight, bias, layer.padding, layer.stride, layer.dilation, layer.groups)
+        operators = torch.ops.mkldnn._convolution_pointwise
+        if other is None:
+            arguments: tuple[Any, ...] = (node.args[0], *convolution, "relu" if relu else "none", [], "")
+            fused = network.graph.call_function(operators.default, arguments)
+        else:
+            arguments = (node.args[0], other, *convolution, "add", 1.0, "relu" if relu else None, [], None)
+            fused = network.graph.call_function(operators.binary, arguments)
+    fused.meta = dict(last.meta)
+    last.replace_all_uses_with(fused)
+    for done in reversed(taken):
+        network.graph.erase_node(done)
+
+
+def _added(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    """What alone is added to a node's output, if it is of the same shape and nothing else loses by it."""
+    if not _feeds_alone(network, node, _ADD) or len(node.users) != 1:
+        return None
+    addition = next(iter(node.users))
+    if len(addition.args) != 2 or addition.kwargs or addition.args[0] is addition.args[1]:
+        return None
+    other = addition.args[1] if addition.args[0] is node else addition.args[0]
+    if not isinstance(other, fx.Node) or _shape(other) is None or _shape(other) != _shape(node):
+        return None
+    overwritten = _in_place(network, addition) and addition.args[0] is other and len(other.users) > 1
+    return None if overwritten else other
+
+
+def _feeds_alone(
+    network: fx.GraphModule, node: fx.Node, functions: tuple[Any, ...], module: type | None = None
+) -> bool:
+    """Whether a node's output is read once, by one of these functions, methods or modules."""
+    if len(node.users) != 1:
+        return False
+    user = next(iter(node.users))
+    if user.op == "call_module":
+        return module is not None and type(network.get_submodule(str(user.target))) is module
+    return user.op in ("call_function", "call_method") and user.target in functions
+
+
+def _in_place(network: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether an operation may write into what it reads."""
+    if node.op == "call_module":
+        return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    inplace = bool(node.kwargs.get("inplace")) or (node.target is functional.relu and True in node.args[1:])
+    return node.op in ("call_function", "call_method") and (
+        inplace or name.endswith("_") or node.target is operator.iadd
+    )
+
+
+def _shape(node: fx.Node) -> tuple[int, ...] | None:
+    found = node.meta.get("tensor_meta")
+    return tuple(found.shape) if isinstance(found, TensorMetadata) else None
