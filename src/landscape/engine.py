@@ -84,7 +84,7 @@ class Engine:
             recalibration: images for the batch-norm statistics of every point; None leaves the statistics alone.
         """
         images = next(iter(splits.values())).images
-        self._is_gpu = images.device.type == "cuda"
+        self._is_gpu = on_gpu(images)
         self.precision = "fp32" if precision == "tf32" and not self._is_gpu else precision
         dtype = torch.bfloat16 if precision == "bf16" else images.dtype
         layout = memory_format((images.shape[1], images.shape[2], images.shape[3]))
@@ -215,6 +215,10 @@ class Engine:
                 f"the network returned {found} for {len(images)} images; it must return one row of logits for each"
             )
         return logits
+
+
+def on_gpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cuda"
 
 
 def record(work: Callable[[], None]) -> Callable[[], None]:

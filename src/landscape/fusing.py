@@ -1,4 +1,4 @@
-"""A convolution, the addition and the ReLU after it as one oneDNN kernel, in a traced network on the CPU (torch.fx).
+"""A convolution and the ReLU or the addition after it as one oneDNN kernel, in a traced network on the CPU (torch.fx).
 
 The operators are torch's own, those that its compiler generates calls to, but private: where they are missing, or say
 something else than the plain network, nothing is fused.
@@ -15,6 +15,10 @@ from torch.nn import functional
 
 _RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 _ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
+_SLOPE = 2.0**-64
+"""Of the ReLU inside a kernel below zero. oneDNN's plain ReLU makes 0 of NaN, so that a network which overflows ends with
+finite logits; the leaky one keeps NaN, and so small a slope is lost in rounding. Behind an addition it is not to be had."""
+
 _TOLERANCE = 1e-4  # of the largest logit; rounding is a thousandth of it, and a wrong operand is far above
 
 
@@ -79,11 +83,13 @@ def _replace(network: fx.GraphModule, node: fx.Node) -> None:
         convolution: tuple[Any, ...] = (weight, bias, layer.padding, layer.stride, layer.dilation, layer.groups)
         operators = torch.ops.mkldnn._convolution_pointwise
         if other is None:
-            arguments: tuple[Any, ...] = (node.args[0], *convolution, "relu" if relu else "none", [], "")
-            fused = network.graph.call_function(operators.default, arguments)
+            unary = ("leaky_relu", [_SLOPE], "") if relu else ("none", [], "")
+            fused = network.graph.call_function(operators.default, (node.args[0], *convolution, *unary))
         else:
-            arguments = (node.args[0], other, *convolution, "add", 1.0, "relu" if relu else None, [], None)
-            fused = network.graph.call_function(operators.binary, arguments)
+            added = (node.args[0], other, *convolution, "add", 1.0, None, [], None)
+            fused = network.graph.call_function(operators.binary, added)
+            if relu:
+                fused = network.graph.call_function(torch.relu_, (fused,))
     fused.meta = dict(last.meta)
     last.replace_all_uses_with(fused)
     for done in reversed(taken):

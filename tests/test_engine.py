@@ -1,0 +1,432 @@
+"""The fast path against the plain loop, in float64 and by hand."""
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from landscape import directions, engine, fusing, networks
+from landscape.data import Split
+from landscape.directions import Directions
+from landscape.engine import Engine, Measured
+from landscape.errors import InputError
+from landscape.vision import with_torchvision
+from landscape.weights import Weights, displace
+
+from random_networks import Random, block
+
+torch.set_num_threads(1)
+
+Points = list[tuple[float, float]]
+
+
+def split(images: Tensor, classes: int, seed: int = 0) -> Split:
+    generator = torch.Generator().manual_seed(seed)
+    return Split(images, torch.randint(0, classes, (len(images),), generator=generator))
+
+
+def settled(network: nn.Module, seed: int = 0) -> nn.Module:
+    """In eval mode, with running statistics, biases and batch-norm parameters away from their initial values."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and tensor.ndim == 1:
+            drawn = torch.rand(tensor.shape, generator=generator)
+            tensor.copy_(drawn + 0.5 if name.endswith(("var", "weight")) else drawn - 0.5)
+    return network.eval()
+
+
+def weights_of(network: nn.Module) -> Weights:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def pair_for(network: nn.Module) -> Directions:
+    return directions.random_pair(weights_of(network), networks.filter_axes(network), 1, "filter", line=False)
+
+
+def plain(network: nn.Module, theta: Weights, pair: Directions, at: tuple[float, float], images: Tensor) -> Tensor:
+    """Logits of the network as it is, moved to a point, all in float64."""
+
+    def double(weights: Weights) -> Weights:
+        return {name: t.double() if t.is_floating_point() else t for name, t in weights.items()}
+
+    moved = copy.deepcopy(network).double().eval()
+    d1, d2 = (double(pair[axis]) for axis in ("alpha", "beta"))
+    moved.load_state_dict(displace(double(theta), d1, at[0], d2, at[1]))
+    with torch.no_grad():
+        logits: Tensor = moved(images.double())
+    return logits
+
+
+def assert_right(network: nn.Module, data: Split, points: Points, pair: Directions | None = None) -> list[float]:
+    """Within 1e-5 of float64, or 1e-7 of the largest logit. Returns the losses."""
+    theta, pair = weights_of(network), pair or pair_for(network)
+    losses = []
+    for at, (found, _) in zip(points, Engine(network, theta, pair, {"train": data}).measure(points), strict=True):
+        logits = plain(network, theta, pair, at, data.images)
+        loss = functional.cross_entropy(logits, data.labels).item()
+        assert abs(found["train"].loss - loss) <= 1e-5 * loss + 1e-7 * float(logits.abs().max()), (at, loss)
+        margin = logits.topk(2).values.diff().abs().min() / logits.abs().max()
+        if margin > 1e-5:  # else rounding may decide which class is first
+            assert found["train"].accuracy == (logits.argmax(1) == data.labels).double().mean().item()
+        losses.append(found["train"].loss)
+    return losses
+
+
+@settings(max_examples=40, deadline=None)
+@given(blocks=st.lists(block, min_size=1, max_size=4))
+def test_random_networks(blocks: list[dict[str, Any]]) -> None:
+    torch.manual_seed(0)
+    network = settled(Random(blocks))
+    assert_right(network, split(torch.randn(6, 4, 7, 7), 3), [(0.0, 0.0), (0.7, -0.4), (-3.0, 1.0)])
+
+
+def with_a_minimum(network: nn.Module, data: Split, classes: int) -> nn.Module:
+    """The network with a last layer that gives every image a logit of 16 for its class: a loss under 1e-5."""
+    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    seen: list[Tensor] = []
+    hook = last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].double()))
+    with torch.no_grad():
+        network(data.images)
+    hook.remove()
+    inputs = torch.cat([seen[0], torch.ones(len(seen[0]), 1)], 1)
+    wanted = 16.0 * functional.one_hot(data.labels, classes).double()
+    solved = torch.linalg.lstsq(inputs, wanted, driver="gelsd").solution.T
+    with torch.no_grad():
+        last.weight.copy_(solved[:, :-1])
+        last.bias.copy_(solved[:, -1])
+    return network
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "images", "high"),
+    [
+        ("resnet", {"depth": 20}, 12, [(4.0, -6.0)]),
+        ("resnet", {"depth": 20, "shortcut": False}, 12, [(4.0, -6.0)]),
+        ("resnet", {"depth": 56}, 12, []),
+        ("resnet", {"depth": 56, "width": 8, "shortcut": False}, 12, [(0.7, -0.7)]),
+        ("resnet", {"depth": 14, "width": 32}, 12, [(4.0, -6.0)]),
+        ("vgg9", {}, 12, [(4.0, -6.0)]),
+        ("densenet121", {}, 6, []),
+    ],
+)
+def test_every_network_of_the_house_from_a_deep_minimum_to_a_high_wall(
+    name: str, args: Any, images: int, high: Points
+) -> None:
+    torch.manual_seed(1)
+    network = settled(networks.build(name, args, seed=0, images=(3, 32, 32), classes=10))
+    data = split(torch.randn(images, 3, 32, 32), 10)
+    with_a_minimum(network, data, 10)
+    losses = assert_right(network, data, [(0.0, 0.0), (0.1, -0.05), (0.5, 0.5), (-1.0, 1.0), *high])
+    assert losses[0] < 1e-5
+    assert max(losses) > 1e3
+
+
+class Moody(nn.Module):
+    """What it computes depends on what it sees: it cannot be traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.linear = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Linear(6, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(x)).mean((2, 3))
+        logits: Tensor = self.linear(y if y.abs().max() > 0.5 else 2 * y)
+        return logits
+
+
+def normed(norm: Callable[[], nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), norm(), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 32 * 32, 10))
+
+
+def with_a_small_head(vgg: Any) -> nn.Module:
+    """Without the 124 million weights of its linear layers, which all of these tests would only copy."""
+    vgg.classifier = nn.Sequential(nn.Linear(25088, 32), nn.ReLU(True), nn.Dropout(), nn.Linear(32, 10))
+    network: nn.Module = vgg
+    return network
+
+
+STRANGERS: dict[str, tuple[Callable[[], nn.Module], str, int]] = {
+    "resnet18": (lambda: models().resnet18(num_classes=10), "onednn", 20),
+    "vgg11_bn": (lambda: with_a_small_head(models().vgg11_bn()), "onednn", 8),
+    "densenet121": (lambda: models().densenet121(num_classes=10), "onednn", 59),
+    "mobilenet_v3_small": (lambda: models().mobilenet_v3_small(num_classes=10), "onednn", 34),
+    "vit_b_16": (
+        lambda: models().vision_transformer.VisionTransformer(
+            32, 8, 2, 4, 32, 64, num_classes=10
+        ),  # vit_b_16's class, in small
+        "onednn",
+        0,
+    ),
+    "group norm": (lambda: normed(lambda: nn.GroupNorm(2, 8)), "onednn", 0),
+    "layer norm": (lambda: normed(lambda: nn.LayerNorm((8, 32, 32))), "onednn", 0),
+    "data-dependent": (Moody, "plain", 0),
+}
+
+
+def models() -> Any:
+    def load() -> Any:
+        from torchvision import models
+
+        return models
+
+    return with_torchvision(load)
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_networks_as_they_come_have_the_answer_of_the_plain_loop(name: str) -> None:
+    torch.manual_seed(2)
+    build, kernels, folded = STRANGERS[name]
+    network = settled(build())
+    data = split(torch.randn(4, 3, 32, 32), 10)
+    assert_right(network, data, [(0.0, 0.0), (0.3, -0.2)])
+    made = Engine(network, weights_of(network), {}, {"train": data})
+    assert (made.kernels, made.folded) == (kernels, folded)
+
+
+def a_resnet(seed: int = 0) -> nn.Module:
+    return settled(networks.build("resnet", {"depth": 8, "width": 4}, seed=seed, images=(3, 32, 32), classes=10))
+
+
+def test_without_the_private_operator_everything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, data = a_resnet(), split(torch.randn(9, 3, 32, 32), 10)
+    monkeypatch.setattr(fusing, "available", lambda: False)
+    assert_right(network, data, [(0.0, 0.0), (0.5, -0.5)])
+    made = Engine(network, weights_of(network), {}, {"train": data})
+    assert (made.kernels, made.folded) == ("plain", 9)
+
+
+def test_an_operator_that_says_something_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, data = a_resnet(), split(torch.randn(9, 3, 32, 32), 10)
+    replace = fusing._replace
+
+    def wrong(traced: Any, node: Any) -> None:
+        replace(traced, node)
+        for made in traced.graph.find_nodes(op="call_function", target=torch.ops.mkldnn._convolution_pointwise.binary):
+            made.args = tuple(0.5 if value == 1.0 else value for value in made.args)
+
+    monkeypatch.setattr(fusing, "_replace", wrong)
+    assert Engine(network, weights_of(network), {}, {"train": data}).kernels == "plain"
+
+
+class InPlace(nn.Module):
+    """Writes into what others still read."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind = kind
+        self.a, self.b, self.c = (nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)
+        if self.kind == "the input is overwritten before the addition":
+            y, z = self.b(x), self.c(self.relu(x))
+            y = y + z
+        elif self.kind == "the other summand is overwritten":
+            z = self.c(x)
+            y = z.add_(self.b(x)).relu() * z
+        elif self.kind == "the other summand is broadcast":
+            y = (self.b(x) + x.mean((2, 3), keepdim=True)).relu_()
+        elif self.kind == "the sum is read twice":
+            z = self.b(x) + x
+            y = z.relu() - z
+        elif self.kind == "the same twice":
+            z = self.b(x)
+            y = z + z
+        else:
+            x += self.b(x)
+            y = functional.relu(x, inplace=True) + self.c(x)
+        return y.mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "the input is overwritten before the addition",
+        "the other summand is overwritten",
+        "the other summand is broadcast",
+        "the sum is read twice",
+        "the same twice",
+        "all in place",
+    ],
+)
+def test_what_is_written_in_place_is_not_read_too_late(kind: str) -> None:
+    torch.manual_seed(0)
+    network = InPlace(kind)
+    data = split(torch.randn(5, 4, 32, 32), 4)
+    assert_right(network, data, [(0.0, 0.0), (0.9, -0.8), (3.0, 3.0)])
+    assert Engine(network, weights_of(network), {}, {"train": data}).kernels == "onednn"
+
+
+def test_standard_errors_are_those_of_the_losses_of_each_image() -> None:
+    network, data = a_resnet(), split(torch.randn(23, 3, 32, 32), 10)
+    theta, pair = weights_of(network), pair_for(network)
+    points = [(0.0, 0.0), (0.3, -0.4)]
+    made = [found["train"] for found, _ in Engine(network, theta, pair, {"train": data}).measure(points)]
+    losses = [
+        functional.cross_entropy(plain(network, theta, pair, at, data.images), data.labels, reduction="none").numpy()
+        for at in points
+    ]
+    for measured, loss in zip(made, losses, strict=True):
+        assert measured.error == pytest.approx(loss.std(ddof=1) / math.sqrt(23), rel=1e-5)
+    assert made[0].paired_error == 0
+    assert made[1].paired_error == pytest.approx((losses[1] - losses[0]).std(ddof=1) / math.sqrt(23), rel=1e-5)
+
+
+def test_standard_errors_of_one_image_and_of_overflow_are_nan() -> None:
+    network = a_resnet()
+    one = Engine(network, weights_of(network), {}, {"train": split(torch.randn(1, 3, 32, 32), 10)})
+    assert math.isnan(one.centre(weights_of(network))["train"].error)
+    some = Engine(network, weights_of(network), pair_for(network), {"train": split(torch.randn(4, 3, 32, 32), 10)})
+    far, _ = next(some.measure([(1e30, 0.0)]))
+    assert not math.isfinite(far["train"].loss) and math.isnan(far["train"].paired_error)
+
+
+@pytest.mark.parametrize("shortcut", [True, False])
+@pytest.mark.parametrize("step", [1e10, 1e15, 1e20, 1e30, 1e37])
+def test_overflow_is_where_it_is_in_the_plain_network(step: float, shortcut: bool) -> None:
+    """A kernel that made 0 of NaN would end with a finite loss."""
+    args = {"depth": 20, "width": 4, "shortcut": shortcut}
+    network = settled(networks.build("resnet", args, seed=0, images=(3, 32, 32), classes=10))
+    data = split(torch.randn(4, 3, 32, 32), 10)
+    theta, pair = weights_of(network), pair_for(network)
+    ours = next(Engine(network, theta, pair, {"train": data}).measure([(step, step)]))[0]["train"].loss
+    network.load_state_dict(displace(theta, pair["alpha"], step, pair["beta"], step))
+    with torch.no_grad():
+        logits = network(data.images).double()
+    assert not logits.isfinite().all()
+    assert not math.isfinite(ours)
+
+
+@pytest.mark.parametrize("kind", ["folded", "plain"])
+def test_recalibrated_statistics_are_those_of_swa(kind: str) -> None:
+    torch.manual_seed(3)
+    network = a_resnet() if kind == "folded" else settled(Moody())
+    images, data = torch.randn(300, 3, 32, 32), split(torch.randn(9, 3, 32, 32), 10)
+    theta, pair = weights_of(network), pair_for(network)
+    made = Engine(network, theta, pair, {"train": data}, recalibration=images)
+    assert (made.folded > 0) == (kind == "folded")
+    points = [(0.0, 0.0), (0.5, -0.3)]
+    for (found, _), (a, b) in zip(made.measure(points), points, strict=True):
+        moved = copy.deepcopy(network)
+        moved.load_state_dict(displace(theta, pair["alpha"], a, pair["beta"], b))
+        torch.optim.swa_utils.update_bn(images.tensor_split(2), moved)
+        with torch.no_grad():
+            logits = moved.double().eval()(data.images.double())
+        assert found["train"].loss == pytest.approx(functional.cross_entropy(logits, data.labels).item(), rel=1e-5)
+    stored = Engine(network, theta, pair, {"train": data}).measure(points)
+    assert next(stored)[0]["train"].loss != pytest.approx(found["train"].loss, rel=1e-3)
+
+
+def test_reduced_precision_is_near_and_named() -> None:
+    torch.manual_seed(4)
+    network, data = a_resnet(), split(torch.randn(64, 3, 32, 32), 10)
+    theta, pair, points = weights_of(network), pair_for(network), [(0.0, 0.0), (0.2, 0.1), (0.5, -0.5)]
+    exact = [found["train"].loss for found, _ in Engine(network, theta, pair, {"train": data}).measure(points)]
+    rough = Engine(network, theta, pair, {"train": data}, precision="bf16")
+    assert rough.precision == "bf16"
+    found = [found["train"].loss for found, _ in rough.measure(points)]
+    np.testing.assert_allclose(found, exact, rtol=0.05)
+    assert all(a != b for a, b in zip(found, exact, strict=True))
+    assert Engine(network, theta, pair, {"train": data}, precision="tf32").precision == "fp32"
+
+
+@pytest.mark.parametrize("name", ["vit_b_16", "layer norm", "group norm", "data-dependent", "densenet121"])
+def test_networks_as_they_come_run_in_bf16(name: str) -> None:
+    torch.manual_seed(2)
+    network = settled(STRANGERS[name][0]())
+    data = split(torch.randn(8, 3, 32, 32), 10)
+    theta = weights_of(network)
+    exact = Engine(network, theta, {}, {"train": data}).centre(theta)["train"].loss
+    rough = Engine(network, theta, {}, {"train": data}, precision="bf16").centre(theta)["train"].loss
+    assert rough == pytest.approx(exact, rel=0.1)
+
+
+def test_a_network_that_does_not_run_in_bf16_is_named() -> None:
+    class Stubborn(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(12, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.linear(x.flatten(1).float())
+            return out
+
+    network, data = Stubborn(), split(torch.randn(4, 3, 2, 2), 3)
+    with pytest.raises(InputError, match=r"does not run in bf16 .*use precision: fp32"):
+        Engine(network, weights_of(network), {}, {"train": data}, precision="bf16").centre(weights_of(network))
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The path of a GPU on the CPU: work is recorded once and replayed. What is recorded is noted."""
+    recorded: list[str] = []
+
+    def record(work: Callable[[], None]) -> Callable[[], None]:
+        recorded.append(getattr(work, "args", ("?",))[0])
+        work()
+        return work
+
+    monkeypatch.setattr(engine, "on_gpu", lambda tensor: True)
+    monkeypatch.setattr(engine, "record", record)
+    return recorded
+
+
+def losses(made: Engine, points: Points) -> list[Measured]:
+    return [found[name] for found, _ in made.measure(points) for name in found]
+
+
+def test_a_graph_of_all_batches_gives_the_same_bits(as_on_a_gpu: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    network = a_resnet()
+    splits = {"train": split(torch.randn(80, 3, 32, 32), 10), "test": split(torch.randn(9, 3, 32, 32), 10)}
+    theta, pair = weights_of(network), pair_for(network)
+    points = [(k / 40, -k / 50) for k in range(70)]  # more than two blocks
+    made = Engine(network, theta, pair, splits)
+    found = losses(made, points)
+    assert (made.kernels, as_on_a_gpu) == ("cuda graph", ["train", "test"])
+    monkeypatch.undo()
+    assert found == losses(Engine(network, theta, pair, splits), points)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(
+    as_on_a_gpu: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Large(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(12, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if len(x) > 50:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            out: Tensor = self.linear(x.flatten(1))
+            return out
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    network, data = Large(), split(torch.randn(300, 3, 2, 2), 3)
+    theta, pair = weights_of(network), pair_for(network)
+    with caplog.at_level("INFO"):
+        made = Engine(network, theta, pair, {"train": data})
+        found = losses(made, [(0.0, 0.0), (0.5, 1.0)])
+    assert (made.planned_batch, made.batch) == (512, 32)
+    assert "out of memory; going on with 32 images in a batch" in caplog.text
+    for measured, at in zip(found, [(0.0, 0.0), (0.5, 1.0)], strict=True):
+        moved = displace(theta, pair["alpha"], at[0], pair["beta"], at[1])
+        logits = functional.linear(data.images.flatten(1), moved["linear.weight"], moved["linear.bias"]).double()
+        assert measured.loss == pytest.approx(functional.cross_entropy(logits, data.labels).item(), rel=1e-6)
+
+
+def test_the_batch_follows_the_largest_activation() -> None:
+    one = {"train": split(torch.randn(1, 3, 32, 32), 10)}
+    wide = networks.build("resnet", {"depth": 8, "width": 16}, seed=0, images=(3, 32, 32), classes=10)
+    vgg = networks.build("vgg9", {}, seed=0, images=(3, 32, 32), classes=10)
+    batches = [Engine(network, weights_of(network), {}, one).batch for network in (a_resnet(), wide, vgg)]
+    assert batches == [256, 64, 32]  # 4, 16, 64 channels of 32 x 32; the last one is held at the least
