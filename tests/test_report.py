@@ -114,4 +114,4 @@ def test_the_run_time_of_every_job_is_there(made: Path) -> None:
     surfaces = set((made / RESULTS / "surfaces").rglob("*.nc")) - set(tiles)
     assert counted["tile"] == len(tiles) > len(surfaces)
     assert counted["merge"] == counted["directions"] == len(surfaces)
-    assert (counted["dataset"], counted["train"], counted["figure"], counted["summary"]) == (1, 3, 6, 1)
+    assert (counted["dataset"], counted["train"], counted["figure"], counted["summary"]) == (1, 3, 7, 1)

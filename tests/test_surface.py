@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from landscape import directions, networks, surface
 from landscape.config import Plane
-from landscape.data import DataSet, Split
+from landscape.data import DataSet, Split, subset
 from landscape.errors import InputError
 from landscape.surface import Status
 
@@ -287,8 +287,6 @@ def test_overflow_stays_in_the_file_and_is_counted() -> None:
 
 
 def test_a_subset_of_the_images_is_the_plain_mean_over_it() -> None:
-    from landscape.data import subset
-
     network, data = resnet(), dataset()
     found = surface_of(network, a_plane(images=20, alpha=[0, 0, 1], beta=[0, 0, 1]), data)
     part = subset(data.train, 20)
@@ -339,3 +337,56 @@ def test_the_network_and_the_given_weights_are_left_alone() -> None:
     surface_of(network, a_plane(), data)
     assert network.training
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_a_reduced_precision_says_how_far_it_is_from_fp32_however_it_is_cut() -> None:
+    network = trained_like(networks.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(3, 32, 32), classes=10))
+    data = dataset(channels=3, size=32, n=12)
+    exact = surface_of(network, a_plane(), data)
+    rough = surface_of(network, a_plane(precision="bf16"), data)
+    sample = np.unique(np.linspace(0, 19, surface.SAMPLE).round().astype(int))
+    assert rough.attrs["precision"] == "bf16" and rough.attrs["precision_points"] == sample.size
+    deviations = [np.abs(rough[name].values / exact[name].values - 1).ravel()[sample].max() for name in LOSSES[::2]]
+    assert 0 < max(deviations) < 0.1
+    assert rough.attrs["precision_deviation"] == pytest.approx(max(deviations), rel=1e-12)
+    cut = surface_of(network, a_plane(precision="bf16"), data, [range(13, 20), range(0, 1), range(1, 13)])
+    xr.testing.assert_identical(cut, rough)
+    assert exact.attrs["precision"] == "fp32" and "precision_deviation" not in exact.attrs
+
+
+def test_a_surface_says_how_it_was_computed() -> None:
+    found = surface_of(resnet(), a_plane(), dataset(n=12)).attrs
+    assert {key: found[key] for key in ("kernels", "batch_norms_folded", "batch", "precision")} == {
+        "kernels": "onednn",
+        "batch_norms_folded": 9,
+        "batch": 512,
+        "precision": "fp32",
+    }
+
+
+def test_tiles_of_other_devices_kernels_and_batches_are_all_named() -> None:
+    whole, tiles = tile_pair()
+    tiles[1].attrs |= {"device": "a GPU", "kernels": "cuda graph", "batch": 4096}
+    found = surface.shared_attributes(tiles)
+    assert (found["kernels"], found["batch"], found["device"]) == ("onednn; cuda graph", "512; 4096", "None; a GPU")
+
+
+def test_noise_is_told_from_shape() -> None:
+    """The unpaired error is of the level; the paired one, of the rise over the centre, is none at the centre."""
+    found = surface_of(resnet(), a_plane(alpha=[-1, 1, 5], beta=[-1, 1, 5]), dataset())
+    for split in ("train", "test"):
+        level, rise = found[f"{split}_loss_standard_error"], found[f"{split}_loss_paired_standard_error"]
+        assert (level > 0).all() and float(rise.sel(alpha=0, beta=0)) == 0
+        assert int((rise == 0).sum()) == 1
+        assert f"{split}_loss_paired_standard_error" in found[f"{split}_loss"].attrs["ancillary_variables"]
+
+
+def test_a_recalibrated_plane_takes_its_statistics_from_the_subset_it_declares() -> None:
+    network, data = resnet(linear_std=1.0), dataset()
+    keys: dict[str, Any] = {"alpha": [0, 1, 2], "beta": None, "batchnorm": "recalibrated"}
+    found = surface_of(network, a_plane(**keys, recalibration_images=20), data)
+    statistics = copy.deepcopy(network)
+    torch.optim.swa_utils.update_bn([subset(data.train, 20).images], statistics)
+    assert float(found.train_loss[0, 0]) == pytest.approx(recorded(statistics, data)["train_loss"], rel=1e-5)
+    other = surface_of(network, a_plane(**keys, recalibration_images=30), data)
+    assert not np.allclose(other.train_loss, found.train_loss, rtol=1e-2)

@@ -1,0 +1,118 @@
+"""`make bench`: measure, print, and keep the result in benchmarks/README.md with the machine and the versions."""
+
+import argparse
+import datetime
+import os
+import platform
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import gpu, jobs, surfaces
+from benchmarks.contenders import NETWORKS
+from landscape import files
+
+README = Path(__file__).parent / "README.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="of interleaved measurements")
+    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--without", nargs="*", choices=surfaces.CONTENDERS, default=[], help="leave these out")
+    parser.add_argument("--threads", type=int, default=1, help="of everybody; a tile job has one")
+    parser.add_argument("--memory-images", type=int, default=50_000)
+    parser.add_argument("--only", choices=["surfaces", "jobs", "gpu"], help="print one part, and keep nothing")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    parts = {"surfaces": _surfaces, "jobs": _jobs, "gpu": _gpu}
+    wanted = [options.only] if options.only else list(parts)
+    texts = {}
+    for part in wanted:
+        texts[part] = parts[part](options)
+        print(texts[part], flush=True)  # noqa: T201
+    if not options.only:
+        _keep("\n".join([_machine(options.threads), *texts.values()]))
+
+
+def _surfaces(options: argparse.Namespace) -> str:
+    rows = surfaces.table(options.rounds, options.networks, set(options.without))
+    header = ["network", "contender", "images/s", "ratio", "least to most", "of the matmul peak"]
+    body = [
+        [
+            row["network"],
+            row["contender"],
+            f"{row['images a second']:,.0f}",
+            f"{row['ratio']:.2f}",
+            f"{row['least']:.2f} to {row['most']:.2f}",
+            f"{100 * row['peak']:.0f} %",
+        ]
+        for row in rows
+    ]
+    return f"### Surfaces, fp32 unless said otherwise, {options.rounds} interleaved rounds\n\n{_table(header, body)}"
+
+
+def _jobs(options: argparse.Namespace) -> str:
+    start = jobs.start(options.rounds)
+    peak = jobs.memory(options.memory_images)
+    cost = jobs.scaling(3)
+    lines = [
+        "### A tile job",
+        "",
+        f"- Start: {start:.1f} s for a whole `landscape tile` of one point on digits (import, two passes, writing).",
+        f"- Memory: {peak:.2f} GB at its peak, ResNet-56, {options.memory_images:,} images of 3 x 32 x 32.",
+        "",
+        "### Cost of ResNet-20, seconds",
+        "",
+        _table(["points of 256 images", *(str(n) for n, _ in cost["points"])], [_costs(cost["points"])]),
+        _table(["images, 2 points", *(str(n) for n, _ in cost["images"])], [_costs(cost["images"])]),
+    ]
+    return "\n".join(lines)
+
+
+def _costs(found: Sequence[tuple[int, float]]) -> list[str]:
+    (n, first), *_ = found
+    return ["seconds (of the first one's per unit)", *(f"{s:.3f} ({s / k / (first / n):.2f})" for k, s in found)]
+
+
+def _gpu(options: argparse.Namespace) -> str:
+    if not torch.cuda.is_available():
+        return "### GPU\n\nNot measured: no GPU was there.\n"
+    rows = gpu.table(options.networks, 16_384)
+    header = ["network", "kernels", "precision", "batch", "images/s"]
+    body = [
+        [
+            *(str(row[key]) for key in header[:4]),
+            "no memory" if (rate := row["images a second"]) is None else f"{rate:,.0f}",
+        ]
+        for row in rows
+    ]
+    return f"### GPU: {torch.cuda.get_device_name()}\n\n{_table(header, body)}"
+
+
+def _machine(threads: int) -> str:
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.M)
+    versions = ", ".join(f"{name} {version}" for name, version in files.versions().items())
+    capability = torch.backends.cpu.get_cpu_capability()
+    return (
+        f"{datetime.date.today()}: {found[1] if found else platform.processor()}, {os.cpu_count()} cores, {capability}, "
+        f"{threads} thread(s) for everybody. {versions}.\n"
+    )
+
+
+def _table(header: Sequence[str], body: Iterable[Sequence[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def _keep(text: str) -> None:
+    """Replace what stands below the mark in the README."""
+    before, mark, _ = README.read_text().partition("<!-- results -->\n")
+    files.write_text(README, f"{before}{mark}\n{text}")
+
+
+if __name__ == "__main__":
+    main()

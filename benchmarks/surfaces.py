@@ -1,0 +1,84 @@
+"""Images per second on a surface: ours against the authors' loop and against others, interleaved in one process."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import contenders
+from benchmarks.contenders import Case, Point
+
+CONTENDERS: dict[str, Callable[[Case], Point]] = {
+    "the authors' loop": contenders.authors,
+    "loss-landscapes 3.0.6": contenders.loss_landscapes,
+    "plain network, resident images": contenders.plain,
+    "torch.compile, folded": contenders.compiled,
+    "ours": contenders.ours,
+    "ours, bf16": lambda case: contenders.ours(case, precision="bf16"),
+}
+
+
+def table(rounds: int, names: list[str], without: set[str]) -> list[dict[str, Any]]:
+    """A row for each network and contender.
+
+    `ratio` is the median over rounds of the authors' time over the contender's, both of that round; `peak` the share of
+    the fp32 matrix product of 1024 x 1024 timed in the same rounds, by the plain network's operations (2 x MAC).
+    """
+    rows = []
+    for name in names:
+        case = Case(name)
+        points = {who: make(case) for who, make in CONTENDERS.items() if who not in without}
+        losses = {who: point() for who, point in points.items()}  # warm, and compiled
+        right = losses["the authors' loop"]
+        for who, loss in losses.items():
+            near = 0.05 if who.endswith("bf16") else 1e-4
+            if who != "loss-landscapes 3.0.6" and abs(loss - right) > near * right:
+                raise AssertionError(f"{who} finds a loss of {loss} for {name}, and the authors' loop {right}")
+        times: dict[str, list[float]] = {who: [] for who in points}
+        products = []
+        for _ in range(rounds):
+            products.append(_product())
+            for who, point in points.items():
+                start = time.perf_counter()
+                point()
+                times[who].append(time.perf_counter() - start)
+        peak = statistics.median(products)
+        operations = flops(case)
+        for who, taken in times.items():
+            rate = case.count / statistics.median(taken)
+            ratios = [a / b for a, b in zip(times["the authors' loop"], taken, strict=True)]
+            rows.append(
+                {
+                    "network": name,
+                    "contender": who,
+                    "images a second": rate,
+                    "ratio": statistics.median(ratios),
+                    "least": min(ratios),
+                    "most": max(ratios),
+                    "peak": rate * operations / peak,
+                    "memory": None,
+                }
+            )
+    return rows
+
+
+def flops(case: Case) -> float:
+    """Floating-point operations of one image, 2 x MAC."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.inference_mode():
+        case.network(case.split.images[:1])
+    return float(counter.get_total_flops())
+
+
+def _product(size: int = 1024) -> float:
+    """Floating-point operations a second of a matrix product in fp32, the best of a few."""
+    a, b = torch.randn(2, size, size)
+    best = 0.0
+    for _ in range(5):
+        start = time.perf_counter()
+        torch.mm(a, b)
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
