@@ -1,14 +1,19 @@
 # `make` sets up .venv with the pinned versions and runs the embedded experiment; `make test` runs the tests.
+# `make bench` measures the engine and keeps what it finds in benchmarks/README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test clean
+.PHONY: run test bench clean
 
 run: .venv/ready
 	$(BIN)/landscape run config/default.yaml
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+bench: .venv/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
 	rm -rf .venv

@@ -81,7 +81,15 @@ def _prepare(place: Path, data: dict[str, Any], run: dict[str, Any], few: dict[s
     made = [place / "weights.safetensors", place / "history.nc", place / "epochs.safetensors"]
     _verb("train", place, "--spec", json.dumps(run), "--data", trained_on, "--output", *made)
     weights = ("--weights", place / "weights.safetensors")
-    _verb("directions", place, "--spec", json.dumps(PLANE), *weights, "--output", place / "directions.safetensors")
+    _verb(
+        "directions",
+        place,
+        "--spec",
+        json.dumps({"line": True}),
+        *weights,
+        "--output",
+        place / "directions.safetensors",
+    )
 
 
 def _of_tile(place: Path) -> Iterator[str | Path]:

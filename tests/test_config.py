@@ -165,7 +165,10 @@ def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
             "planes.wrong.batchnorm is 'interpolated', and the plane contour has batchnorm: stored",
         ),
         ({"recalibration_images": 100}, "planes.wrong: batchnorm: stored takes no recalibration_images"),
-        ({"batchnorm": "recalibrated", "recalibration_images": 1}, "planes.wrong.recalibration_images is 1: input should"),
+        (
+            {"batchnorm": "recalibrated", "recalibration_images": 1},
+            "planes.wrong.recalibration_images is 1: input should",
+        ),
         ({"precision": "fp16"}, "planes.wrong.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"),
         ({"images": 0}, "planes.wrong.images is 0: input should be greater than or equal to 1"),
     ],

@@ -266,6 +266,26 @@ def test_what_is_written_in_place_is_not_read_too_late(kind: str) -> None:
     assert Engine(network, weights_of(network), {}, {"train": data}).kernels == "onednn"
 
 
+def test_a_network_that_writes_into_its_images_leaves_ours_alone() -> None:
+    class Overwriting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(12, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.linear(x.mul_(0.5).flatten(1))
+            return out
+
+    network, data = Overwriting(), split(torch.randn(9, 3, 2, 2), 3)
+    images = data.images.clone()
+    theta, pair = weights_of(network), pair_for(network)
+    found = losses(Engine(network, theta, pair, {"train": data}), [(0.0, 0.0), (0.0, 0.0)])
+    assert torch.equal(data.images, images)
+    logits = functional.linear(0.5 * images.flatten(1), theta["linear.weight"], theta["linear.bias"]).double()
+    expected = functional.cross_entropy(logits, data.labels).item()
+    assert [measured.loss for measured in found] == pytest.approx([expected, expected], rel=1e-6)
+
+
 def test_standard_errors_are_those_of_the_losses_of_each_image() -> None:
     network, data = a_resnet(), split(torch.randn(23, 3, 32, 32), 10)
     theta, pair = weights_of(network), pair_for(network)

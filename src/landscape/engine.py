@@ -90,13 +90,15 @@ class Engine:
         layout = memory_format((images.shape[1], images.shape[2], images.shape[3]))
         whole = copy.deepcopy(network).eval().requires_grad_(False)
         whole.load_state_dict(theta, strict=True)
-        example = images[:EXAMPLES].contiguous(memory_format=layout)
+        example = images[:EXAMPLES].clone(memory_format=layout)
+        before = example.clone()
         folded = fold(whole, example)
         fused = fuse(folded.network, example) if folded else None
         self._network: nn.Module = fused or (folded.network if folded else whole)
         self.kernels = "onednn" if fused else "plain"
         self.folded = len(folded.pairs) if folded else 0
         self.batch = self.planned_batch = _batch(whole, example)
+        self._overwrites = not torch.equal(example, before)  # a network that writes into its images
         if recalibration is not None:
             recalibration = recalibration.to(images.dtype if folded else dtype).contiguous(memory_format=layout)
         self._point = Point(whole, self._network, folded, theta, directions, layout, dtype, recalibration)
@@ -200,7 +202,7 @@ class Engine:
 
     def _logits(self, images: Tensor) -> Tensor:
         try:
-            logits = self._network(images)
+            logits = self._network(images.clone() if self._overwrites else images)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:

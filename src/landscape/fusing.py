@@ -13,6 +13,8 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 from torch.nn import functional
 
+from landscape.folding import NORMS
+
 _RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 _ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
 _SLOPE = 2.0**-64
@@ -39,6 +41,8 @@ def fuse(network: fx.GraphModule, example: Tensor) -> fx.GraphModule | None:
         convolutions = [node for node in fused.graph.nodes if _is_plain_convolution(fused, node)]
         for node in convolutions:
             _replace(fused, node)
+        for node in list(fused.graph.nodes):
+            _spare_a_copy(fused, node)
         fused.delete_all_unused_submodules()
         fused.graph.lint()
         fused.recompile()
@@ -94,6 +98,19 @@ def _replace(network: fx.GraphModule, node: fx.Node) -> None:
     last.replace_all_uses_with(fused)
     for done in reversed(taken):
         network.graph.erase_node(done)
+
+
+def _spare_a_copy(network: fx.GraphModule, node: fx.Node) -> None:
+    """Let a ReLU that alone reads a batch norm's output, or a sum, write into it."""
+    makes_anew = node.op == "call_function" and node.target in (operator.add, torch.add)
+    if node.op == "call_module":
+        makes_anew = isinstance(network.get_submodule(str(node.target)), NORMS)
+    if makes_anew and _feeds_alone(network, node, _RELU, nn.ReLU):
+        relu = next(iter(node.users))
+        with network.graph.inserting_before(relu):
+            spared = network.graph.call_function(torch.relu_, (node,))
+        relu.replace_all_uses_with(spared)
+        network.graph.erase_node(relu)
 
 
 def _added(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
