@@ -131,7 +131,8 @@ def compiled(case: Case) -> Point:
     folded = fold(case.network, case.split.images[:4])
     if folded is None:
         raise ValueError("the network does not fold")
-    network = folded.network.to(memory_format=torch.channels_last)
+    network: nn.Module = folded.network
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.load_state_dict(folded.centre(_moved(case)))
     run = torch.compile(network)
     size = Engine(case.network, case.theta, {}, {"train": case.split}).batch

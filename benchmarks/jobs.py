@@ -39,8 +39,7 @@ def memory(images: int) -> float:
         random = np.random.default_rng(0)
         pixels = random.integers(0, 256, (images, 32, 32, 3), np.uint8)
         np.savez(place / "data.npz", train_images=pixels, train_labels=np.arange(images) % 10)
-        few = {"train_images": pixels[:20], "train_labels": np.arange(20) % 10}
-        np.savez(place / "few.npz", **few)
+        np.savez(place / "few.npz", train_images=pixels[:20], train_labels=np.arange(20) % 10)
         run = {"network": "resnet", "args": {"depth": 56}, "data": "data", "epochs": 1}
         _prepare(place, {"source": str(place / "data.npz")}, run, {"source": str(place / "few.npz")})
         return _peak(place)

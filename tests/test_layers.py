@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src/landscape"
 LAYERS = [
     {"cli", "__main__"},
+    {"verbs"},
     {"check", "launch", "summary"},
     {"figures"},
     {"geometry"},

@@ -5,13 +5,13 @@ raised stage version; `tests/test_specs.py` holds the table that notices.
 """
 
 import itertools
-import math
-import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from landscape.config.values import Arguments, Axis, Folder, Keep, Levels
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 MAX_EPOCHS = 999  # a state is written RUN@EPOCH with three digits
@@ -26,83 +26,6 @@ class Section(BaseModel):
 
     def _meaningless(self) -> set[str]:
         return set()
-
-
-def _axis(value: Any) -> tuple[float, float, int]:
-    if not isinstance(value, list | tuple) or len(value) != 3:
-        raise ValueError("must be [first, last, number of points], e.g. [-1, 1, 51]")
-    try:
-        first, last = float(value[0]), float(value[1])
-        points = int(value[2])
-        exact = points == float(value[2]) and not any(isinstance(part, bool) for part in value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError("must be three numbers [first, last, number of points], e.g. [-1, 1, 51]") from None
-    if not (math.isfinite(first) and math.isfinite(last)):
-        raise ValueError("first and last must be finite")
-    if not exact or points < 1:
-        raise ValueError("the number of points must be a whole number of at least 1")
-    if points > 1 and first >= last:
-        raise ValueError(f"first must be below last, and {first:g} is not below {last:g}")
-    if points == 1 and first != last:
-        raise ValueError(f"one point cannot span a range: write [{first:g}, {first:g}, 1] or ask for more points")
-    return first, last, points
-
-
-Axis = Annotated[tuple[float, float, int], BeforeValidator(_axis)]
-
-
-def _keep(value: Any) -> Any:
-    if value in ("none", None, False):
-        return "none"
-    if value == "all":
-        return "all"
-    if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]*", str(value)):
-        raise ValueError("must be none, all, or a whole number N (keep every Nth epoch)")
-    return int(value)
-
-
-def _levels(value: Any) -> Any:
-    if value in ("log", "paper"):
-        return value
-    try:
-        levels = tuple(float(level) for level in value)
-    except (TypeError, ValueError):
-        raise ValueError("must be log, paper, or a list of increasing numbers") from None
-    if not levels or any(not math.isfinite(x) for x in levels) or any(b <= a for a, b in itertools.pairwise(levels)):
-        raise ValueError("must be log, paper, or a list of increasing finite numbers")
-    return levels
-
-
-def _safe_path(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_./-]+", value) or ".." in value.split("/") or value.startswith("-"):
-        raise ValueError("must be a folder name of letters, digits and _ . - /, without '..'")
-    path = posixpath.normpath(re.sub("/+", "/", value))
-    if path in (".", "/") or path.startswith("-"):
-        raise ValueError("must be the name of a folder that can be made, e.g. results")
-    return path
-
-
-def _args(value: Any) -> Any:
-    """Refuse what JSON would alter or cannot hold: a specification has to tell two arguments apart."""
-    if isinstance(value, Mapping) and (problems := list(_not_json("", value))):
-        raise ValueError("; ".join(problems))
-    return value
-
-
-def _not_json(path: str, value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if isinstance(key, str):
-                yield from _not_json(f"{path}.{key}" if path else key, item)
-            else:
-                yield f"{path or 'args'} has the key {key!r}; keys must be text"
-    elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            yield from _not_json(f"{path}[{i}]", item)
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{path} is {value}; numbers must be finite"
-    elif not (value is None or isinstance(value, bool | int | float | str)):
-        yield f"{path} is {value!r}; allowed are numbers, text, true, false, null, lists and mappings"
 
 
 class Data(Section):
@@ -136,9 +59,7 @@ class Run(Section):
     network: str = Field(
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
     )
-    args: Annotated[dict[str, Any], BeforeValidator(_args)] = Field(
-        {}, description="arguments of the network's function"
-    )
+    args: Arguments = Field({}, description="arguments of the network's function")
     data: str = Field(description="a name in the section data")
     weights: str | None = Field(None, description="a state dict made elsewhere; the run is then adopted, not trained")
     code: tuple[str, ...] = Field((), description="further files whose change redoes the run")
@@ -158,7 +79,7 @@ class Run(Section):
     augment: tuple[Literal["crop", "flip"], ...] = Field(
         (), description="crop: random crop with padding 4; flip: mirror"
     )
-    keep: Annotated[Literal["none", "all"] | int, BeforeValidator(_keep)] = Field(
+    keep: Keep = Field(
         "none", description="epochs kept as states RUN@EPOCH: none, all, or every Nth (with the first and the last)"
     )
     threads: int = Field(1, ge=1, description="of the training process; part of the run because it alters bits")
@@ -338,9 +259,7 @@ class Contours(_Figure):
     draw: Literal["contours"]
     plane: str
     variable: Literal["train_loss", "test_loss"] = "train_loss"
-    levels: Annotated[Literal["log", "paper"] | tuple[float, ...], BeforeValidator(_levels)] = Field(
-        "log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list"
-    )
+    levels: Levels = Field("log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list")
     columns: int | None = Field(None, ge=1, description="panels in a row; default by their number")
 
 
@@ -379,9 +298,7 @@ class Summary(Section):
 class Experiment(Section):
     """A whole configuration, every sweep expanded and every reference resolved."""
 
-    results: Annotated[str, AfterValidator(_safe_path)] = Field(
-        "results", description="the folder everything is written to"
-    )
+    results: Folder = Field("results", description="the folder everything is written to")
     container: str | None = Field(None, description="image for `snakemake --sdm apptainer`")
     data: dict[str, Data]
     runs: dict[str, Run]

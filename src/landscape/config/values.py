@@ -1,0 +1,101 @@
+"""The kinds of values that a configuration holds, and what is wrong with one that is not of its kind."""
+
+import itertools
+import math
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator
+
+
+def _axis(value: Any) -> tuple[float, float, int]:
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise ValueError("must be [first, last, number of points], e.g. [-1, 1, 51]")
+    try:
+        first, last = float(value[0]), float(value[1])
+        points = int(value[2])
+        exact = points == float(value[2]) and not any(isinstance(part, bool) for part in value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("must be three numbers [first, last, number of points], e.g. [-1, 1, 51]") from None
+    if not (math.isfinite(first) and math.isfinite(last)):
+        raise ValueError("first and last must be finite")
+    if not exact or points < 1:
+        raise ValueError("the number of points must be a whole number of at least 1")
+    if points > 1 and first >= last:
+        raise ValueError(f"first must be below last, and {first:g} is not below {last:g}")
+    if points == 1 and first != last:
+        raise ValueError(f"one point cannot span a range: write [{first:g}, {first:g}, 1] or ask for more points")
+    return first, last, points
+
+
+Axis = Annotated[tuple[float, float, int], BeforeValidator(_axis)]
+"""[first, last, number of points]."""
+
+
+def _keep(value: Any) -> Any:
+    if value in ("none", None, False):
+        return "none"
+    if value == "all":
+        return "all"
+    if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]*", str(value)):
+        raise ValueError("must be none, all, or a whole number N (keep every Nth epoch)")
+    return int(value)
+
+
+def _levels(value: Any) -> Any:
+    if value in ("log", "paper"):
+        return value
+    try:
+        levels = tuple(float(level) for level in value)
+    except (TypeError, ValueError):
+        raise ValueError("must be log, paper, or a list of increasing numbers") from None
+    if not levels or any(not math.isfinite(x) for x in levels) or any(b <= a for a, b in itertools.pairwise(levels)):
+        raise ValueError("must be log, paper, or a list of increasing finite numbers")
+    return levels
+
+
+def _safe_path(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_./-]+", value) or ".." in value.split("/") or value.startswith("-"):
+        raise ValueError("must be a folder name of letters, digits and _ . - /, without '..'")
+    path = posixpath.normpath(re.sub("/+", "/", value))
+    if path in (".", "/") or path.startswith("-"):
+        raise ValueError("must be the name of a folder that can be made, e.g. results")
+    return path
+
+
+def _args(value: Any) -> Any:
+    """Refuse what JSON would alter or cannot hold: a specification has to tell two arguments apart."""
+    if isinstance(value, Mapping) and (problems := list(_not_json("", value))):
+        raise ValueError("; ".join(problems))
+    return value
+
+
+def _not_json(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(key, str):
+                yield from _not_json(f"{path}.{key}" if path else key, item)
+            else:
+                yield f"{path or 'args'} has the key {key!r}; keys must be text"
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _not_json(f"{path}[{i}]", item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{path} is {value}; numbers must be finite"
+    elif not (value is None or isinstance(value, bool | int | float | str)):
+        yield f"{path} is {value!r}; allowed are numbers, text, true, false, null, lists and mappings"
+
+
+Keep = Annotated[Literal["none", "all"] | int, BeforeValidator(_keep)]
+"""Which epochs are kept: none, all, or every Nth."""
+
+Levels = Annotated[Literal["log", "paper"] | tuple[float, ...], BeforeValidator(_levels)]
+"""Contour levels, increasing, or the name of a rule for them."""
+
+Folder = Annotated[str, AfterValidator(_safe_path)]
+"""The name of a folder that can neither leave the place it is meant for nor mean anything to a shell."""
+
+Arguments = Annotated[dict[str, Any], BeforeValidator(_args)]
+"""Arguments of a function, of values that JSON holds unaltered."""
