@@ -40,7 +40,7 @@ def main() -> None:
 
 def _surfaces(options: argparse.Namespace) -> str:
     rows = surfaces.table(options.rounds, options.networks, set(options.without))
-    header = ["network", "contender", "images/s", "ratio", "least to most", "of the matmul peak"]
+    header = ["network", "contender", "images/s", "ratio", "least to most", "of the matmul peak", "peak memory"]
     body = [
         [
             row["network"],
@@ -49,6 +49,7 @@ def _surfaces(options: argparse.Namespace) -> str:
             f"{row['ratio']:.2f}",
             f"{row['least']:.2f} to {row['most']:.2f}",
             f"{100 * row['peak']:.0f} %",
+            f"{row['memory']:.2f} GB",
         ]
         for row in rows
     ]

@@ -1,8 +1,12 @@
 """Images per second on a surface: ours against the authors' loop and against others, interleaved in one process."""
 
+import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +29,8 @@ def table(rounds: int, names: list[str], without: set[str]) -> list[dict[str, An
     """A row for each network and contender.
 
     `ratio` is the median over rounds of the authors' time over the contender's, both of that round; `peak` the share of
-    the fp32 matrix product of 1024 x 1024 timed in the same rounds, by the plain network's operations (2 x MAC).
+    the fp32 matrix product of 1024 x 1024 timed in the same rounds, by the plain network's operations (2 x MAC); `memory`
+    in GB.
     """
     rows = []
     for name in names:
@@ -59,10 +64,16 @@ def table(rounds: int, names: list[str], without: set[str]) -> list[dict[str, An
                     "least": min(ratios),
                     "most": max(ratios),
                     "peak": rate * operations / peak,
-                    "memory": None,
+                    "memory": memory(name, who),
                 }
             )
     return rows
+
+
+def memory(network: str, contender: str) -> float:
+    """Peak memory in GB of a process that imports torch and measures one point, as many images as in a round."""
+    command = [sys.executable, "-m", "benchmarks.surfaces", network, contender]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) * 1024 / 1e9
 
 
 def flops(case: Case) -> float:
@@ -82,3 +93,10 @@ def _product(size: int = 1024) -> float:
         torch.mm(a, b)
         best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    CONTENDERS[sys.argv[2]](Case(sys.argv[1]))()
+    # Not getrusage: what it says begins with the peak of the process that this one was forked from.
+    sys.stdout.write(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0])

@@ -153,18 +153,19 @@ def with_a_small_head(vgg: Any) -> nn.Module:
     return network
 
 
+def small_vision_transformer() -> nn.Module:
+    """The class of vit_b_16 with two narrow layers, and a head that is not zero as its initial one."""
+    network: nn.Module = models().vision_transformer.VisionTransformer(32, 8, 2, 4, 32, 64, num_classes=10)
+    nn.init.normal_(network.get_parameter("heads.head.weight"))
+    return network
+
+
 STRANGERS: dict[str, tuple[Callable[[], nn.Module], str, int]] = {
     "resnet18": (lambda: models().resnet18(num_classes=10), "onednn", 20),
     "vgg11_bn": (lambda: with_a_small_head(models().vgg11_bn()), "onednn", 8),
     "densenet121": (lambda: models().densenet121(num_classes=10), "onednn", 59),
     "mobilenet_v3_small": (lambda: models().mobilenet_v3_small(num_classes=10), "onednn", 34),
-    "vit_b_16": (
-        lambda: models().vision_transformer.VisionTransformer(
-            32, 8, 2, 4, 32, 64, num_classes=10
-        ),  # vit_b_16's class, in small
-        "onednn",
-        0,
-    ),
+    "vit_b_16": (small_vision_transformer, "onednn", 0),
     "group norm": (lambda: normed(lambda: nn.GroupNorm(2, 8)), "onednn", 0),
     "layer norm": (lambda: normed(lambda: nn.LayerNorm((8, 32, 32))), "onednn", 0),
     "data-dependent": (Moody, "plain", 0),
