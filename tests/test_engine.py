@@ -2,7 +2,10 @@
 
 import copy
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -415,6 +418,25 @@ def test_a_graph_of_all_batches_gives_the_same_bits(as_on_a_gpu: list[str], monk
     assert (made.kernels, as_on_a_gpu) == ("cuda graph", ["train", "test"])
     monkeypatch.undo()
     assert found == losses(Engine(network, theta, pair, splits), points)
+
+
+def some_losses(points: Points) -> list[str]:
+    """To the bit, of a network and images that are the same wherever they are made."""
+    torch.manual_seed(5)
+    network, data = a_resnet(), split(torch.randn(70, 3, 32, 32), 10)
+    return [
+        measured.loss.hex()
+        for measured in losses(Engine(network, weights_of(network), pair_for(network), {"train": data}), points)
+    ]
+
+
+def test_another_process_with_other_points_before_finds_the_same_bits() -> None:
+    points = [(-0.3, 0.2), (0.5, 0.5), (0.1, -0.9)]
+    code = "import sys, test_engine; sys.stdout.write(' '.join(test_engine.some_losses(%r)))"
+    command = [sys.executable, "-c", code % [points[2], points[0]]]
+    said = subprocess.run(command, cwd=Path(__file__).parent, check=True, capture_output=True, text=True).stdout
+    ours = some_losses(points)
+    assert said.split() == [ours[2], ours[0]]
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on(
