@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import directions, engine, fusing, networks
+from landscape import device, directions, engine, fusing, networks
 from landscape.data import Split
 from landscape.directions import Directions
 from landscape.engine import Engine, Measured
 from landscape.errors import InputError
+from landscape.moving import Moving
 from landscape.vision import with_torchvision
 from landscape.weights import Weights, displace
 
@@ -308,17 +309,17 @@ def test_standard_errors_are_those_of_the_losses_of_each_image() -> None:
 def test_standard_errors_of_one_image_and_of_overflow_are_nan() -> None:
     network = a_resnet()
     one = Engine(network, weights_of(network), {}, {"train": split(torch.randn(1, 3, 32, 32), 10)})
-    assert math.isnan(one.centre(weights_of(network))["train"].error)
+    assert math.isnan(one.centre()["train"].error)
     some = Engine(network, weights_of(network), pair_for(network), {"train": split(torch.randn(4, 3, 32, 32), 10)})
     far, _ = next(some.measure([(1e30, 0.0)]))
     assert not math.isfinite(far["train"].loss) and math.isnan(far["train"].paired_error)
 
 
 @pytest.mark.parametrize("shortcut", [True, False])
-@pytest.mark.parametrize("step", [1e10, 1e15, 1e20, 1e30, 1e37])
+@pytest.mark.parametrize("step", [1e3, 1e10, 1e15, 1e20, 1e30, 1e37])
 def test_overflow_is_where_it_is_in_the_plain_network(step: float, shortcut: bool) -> None:
     """A kernel that made 0 of NaN would end with a finite loss."""
-    args = {"depth": 20, "width": 4, "shortcut": shortcut}
+    args = {"depth": 8, "width": 4, "shortcut": shortcut}
     network = settled(networks.build("resnet", args, seed=0, images=(3, 32, 32), classes=10))
     data = split(torch.randn(4, 3, 32, 32), 10)
     theta, pair = weights_of(network), pair_for(network)
@@ -326,8 +327,19 @@ def test_overflow_is_where_it_is_in_the_plain_network(step: float, shortcut: boo
     network.load_state_dict(displace(theta, pair["alpha"], step, pair["beta"], step))
     with torch.no_grad():
         logits = network(data.images).double()
-    assert not logits.isfinite().all()
-    assert not math.isfinite(ours)
+    assert bool(logits.isfinite().all()) == math.isfinite(ours)
+
+
+def test_a_channel_that_is_off_stays_off_however_far() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.Conv2d(2, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    theta = weights_of(network)
+    step = {name: torch.zeros_like(tensor) for name, tensor in theta.items()}
+    step["0.weight"][1] = -1.0
+    data = split(torch.rand(4, 1, 32, 32), 3)
+    made = Engine(network, theta, {"alpha": step}, {"train": data})
+    assert made.kernels == "onednn"
+    near, far = (found["train"].loss for found, _ in made.measure([(1e3, 0.0), (1e37, 0.0)]))
+    assert near == far
 
 
 @pytest.mark.parametrize("kind", ["folded", "plain"])
@@ -369,8 +381,8 @@ def test_networks_as_they_come_run_in_bf16(name: str) -> None:
     network = settled(STRANGERS[name][0]())
     data = split(torch.randn(8, 3, 32, 32), 10)
     theta = weights_of(network)
-    exact = Engine(network, theta, {}, {"train": data}).centre(theta)["train"].loss
-    rough = Engine(network, theta, {}, {"train": data}, precision="bf16").centre(theta)["train"].loss
+    exact = Engine(network, theta, {}, {"train": data}).centre()["train"].loss
+    rough = Engine(network, theta, {}, {"train": data}, precision="bf16").centre()["train"].loss
     assert rough == pytest.approx(exact, rel=0.1)
 
 
@@ -386,7 +398,7 @@ def test_a_network_that_does_not_run_in_bf16_is_named() -> None:
 
     network, data = Stubborn(), split(torch.randn(4, 3, 2, 2), 3)
     with pytest.raises(InputError, match=r"does not run in bf16 .*use precision: fp32"):
-        Engine(network, weights_of(network), {}, {"train": data}, precision="bf16").centre(weights_of(network))
+        Engine(network, weights_of(network), {}, {"train": data}, precision="bf16").centre()
 
 
 @pytest.fixture
@@ -442,29 +454,185 @@ def test_another_process_with_other_points_before_finds_the_same_bits() -> None:
 def test_out_of_memory_halves_the_batch_and_goes_on(
     as_on_a_gpu: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Large(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear = nn.Linear(12, 3)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    data = split(torch.randn(300, 3, 2, 2), 3)
+    theta, pair, points = weights_of(network), pair_for(network), [(0.0, 0.0), (0.5, 1.0), (1.0, 0.5)]
+    made = Engine(network, theta, pair, {"train": data})
+    record, forward = engine.record, made._logits
+    seen: list[int] = []
 
-        def forward(self, x: Tensor) -> Tensor:
-            if len(x) > 50:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            out: Tensor = self.linear(x.flatten(1))
-            return out
+    def without_room(work: Callable[[], None]) -> Callable[[], None]:
+        if made.batch > 128:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return record(work)
+
+    def one_time_less(images: Tensor, classes: int) -> Tensor:
+        """Another process takes memory after the second point was measured."""
+        seen.append(len(images))
+        if len(images) > 64 and seen.count(128) > 6:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(images, classes)
 
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-    network, data = Large(), split(torch.randn(300, 3, 2, 2), 3)
-    theta, pair = weights_of(network), pair_for(network)
+    monkeypatch.setattr(engine, "record", without_room)
+    monkeypatch.setattr(made, "_logits", one_time_less)
     with caplog.at_level("INFO"):
-        made = Engine(network, theta, pair, {"train": data})
-        found = losses(made, [(0.0, 0.0), (0.5, 1.0)])
-    assert (made.planned_batch, made.batch) == (512, 32)
-    assert "out of memory; going on with 32 images in a batch" in caplog.text
-    for measured, at in zip(found, [(0.0, 0.0), (0.5, 1.0)], strict=True):
-        moved = displace(theta, pair["alpha"], at[0], pair["beta"], at[1])
-        logits = functional.linear(data.images.flatten(1), moved["linear.weight"], moved["linear.bias"]).double()
+        found = losses(made, points)
+    assert (made.planned_batch, made.batch) == (512, 64)
+    assert seen[0] == 300 and {128, 64} < set(seen)
+    assert as_on_a_gpu == ["train", "train"], "the graph of a larger batch is not used again"
+    for images in (256, 128, 64):
+        assert f"out of memory; going on with {images} images in a batch" in caplog.text
+    for measured, at in zip(found, points, strict=True):
+        logits = plain(network, theta, pair, at, data.images)
         assert measured.loss == pytest.approx(functional.cross_entropy(logits, data.labels).item(), rel=1e-6)
+
+
+def test_a_network_that_no_graph_can_hold_runs_without_on_every_split(
+    as_on_a_gpu: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def refused(work: Callable[[], None]) -> Callable[[], None]:
+        tried.append(work)
+        if len(tried) == 2:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return work
+
+    monkeypatch.setattr(engine, "record", refused)
+    network = a_resnet()
+    splits = {name: split(torch.randn(9, 3, 32, 32), 10) for name in ("train", "test")}
+    made = Engine(network, weights_of(network), pair_for(network), splits)
+    found = losses(made, [(0.0, 0.0), (0.1, 0.1)])
+    assert (made.kernels, len(tried), len(found)) == ("plain", 2, 4)
+
+
+def test_tensor_floats_are_on_where_asked_for_and_off_else() -> None:
+    def now() -> list[bool]:
+        return [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32]
+
+    before = now()
+    with device.tensor_floats(True):
+        assert now() == [True, True]
+        with device.tensor_floats(False):
+            assert now() == [False, False]
+        assert now() == [True, True]
+    assert now() == before
+
+
+def test_tf32_is_asked_for_while_a_gpu_computes(as_on_a_gpu: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    network, data = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), split(torch.randn(9, 3, 2, 2), 3)
+    for precision, expected in (("fp32", False), ("tf32", True)):
+        made = Engine(network, weights_of(network), {}, {"train": data}, precision=precision)  # type: ignore[arg-type]
+        forward = made._logits
+        seen: list[bool] = []
+
+        def looking(images: Tensor, classes: int, forward: Any = forward, seen: Any = seen) -> Tensor:
+            seen.append(torch.backends.cuda.matmul.allow_tf32)
+            logits: Tensor = forward(images, classes)
+            return logits
+
+        monkeypatch.setattr(made, "_logits", looking)
+        losses(made, [(0.0, 0.0)])
+        assert set(seen) == {expected} and made.precision == precision
+
+
+def test_in_bf16_points_are_set_and_batch_norm_stays_in_fp32() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.Flatten())
+    theta = weights_of(settled(network))
+    step = {name: torch.full_like(tensor, 1e-4) for name, tensor in theta.items() if tensor.is_floating_point()}
+    moving = Moving(network, theta, {"alpha": step}, torch.channels_last, torch.bfloat16)
+    moving.move(1.0, 0.0)
+    now = network.state_dict()
+    assert {name: tensor.dtype for name, tensor in now.items() if tensor.ndim} == {
+        **dict.fromkeys(("0.weight", "0.bias", "0.running_mean", "0.running_var"), torch.float32),
+        **dict.fromkeys(("1.weight", "1.bias"), torch.bfloat16),
+    }
+    for name, tensor in now.items():
+        if tensor.ndim:
+            assert torch.equal(tensor, (theta[name] + step[name]).to(tensor.dtype)), name
+
+
+class Odd(nn.Module):
+    """What a trace, a fold or a fused kernel could get wrong, by name."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind = kind
+        self.register_buffer(
+            "mean", torch.tensor([0.5, -0.2, 0.9]), persistent=kind != "a buffer that is not persistent"
+        )
+        self.scale = torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)
+        self.conv, self.norm = nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6)
+        if kind == "spectral norm":
+            self.conv = nn.utils.spectral_norm(self.conv)
+        elif kind == "weight norm":
+            self.conv = nn.utils.parametrizations.weight_norm(self.conv)
+        elif kind == "a hook on a convolution":
+            self.conv.register_forward_hook(lambda module, inputs, output: output.clamp(-1, 1))
+        elif kind == "a hook on a norm":
+            self.norm.register_forward_hook(lambda module, inputs, output: output.clamp(-1, 1))
+        elif kind == "some float64":
+            self.register_buffer("factor", torch.tensor(2.0, dtype=torch.float64))
+        self.other, self.head = nn.Conv2d(3, 6, 3, padding=1), nn.Linear(6, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind in ("a buffer seen through a view", "a buffer that is not persistent"):
+            x = x - self.get_buffer("mean").view(1, 3, 1, 1)
+        elif self.kind == "a tensor that is no buffer":
+            x = x * self.scale
+        elif self.kind == "a literal":
+            x = x * torch.tensor([1.0, -2.0, 3.0]).view(1, 3, 1, 1)
+        y = self.norm(self.conv(x))
+        z = self.other(x)
+        if self.kind == "a summand clamped after the sum":
+            s = y + z
+            z.clamp_(-0.2, 0.2)
+            y = s.relu() - z
+        elif self.kind == "an input clamped through a view":
+            x.flatten(1).clamp_(-0.3, 0.3)
+            y = (y + self.conv(x)).relu() + z
+        elif self.kind == "a sum with a factor":
+            y = torch.add(y, z, alpha=2).relu()
+        else:
+            y = (y + z).relu()
+        pooled = y.mean((2, 3))
+        logits: Tensor = self.head(
+            pooled * self.get_buffer("factor").float() if self.kind == "some float64" else pooled
+        )
+        return logits
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a buffer seen through a view",
+        "a buffer that is not persistent",
+        "a tensor that is no buffer",
+        "a literal",
+        "spectral norm",
+        "weight norm",
+        "a hook on a convolution",
+        "a hook on a norm",
+        "a summand clamped after the sum",
+        "an input clamped through a view",
+        "a sum with a factor",
+        "some float64",
+    ],
+)
+def test_odd_networks_have_the_answer_of_the_plain_loop(kind: str) -> None:
+    torch.manual_seed(6)
+    network = settled(Odd(kind))
+    data = split(torch.randn(6, 3, 32, 32), 10)
+    axes = {name: 0 if parameter.ndim > 1 else None for name, parameter in network.named_parameters()}
+    pair = directions.random_pair(weights_of(network), axes, 1, "filter", line=False)
+    theta, points = weights_of(network), [(0.0, 0.0), (0.5, -0.4), (6.0, -9.0)]
+    for at, (found, _) in zip(points, Engine(network, theta, pair, {"train": data}).measure(points), strict=True):
+        moved = copy.deepcopy(network)
+        moved.load_state_dict(displace(theta, pair["alpha"], at[0], pair["beta"], at[1]))
+        with torch.no_grad():
+            loss = functional.cross_entropy(moved(data.images.clone()).double(), data.labels).item()
+        assert found["train"].loss == pytest.approx(loss, rel=1e-4), at
 
 
 def test_the_batch_follows_the_largest_activation() -> None:

@@ -76,7 +76,7 @@ def merged(plane: Plane, tiles: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
 
 
 def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
-    return surface.Recorder()(network, data)
+    return surface.recorded(network, data)
 
 
 def resnet(seed: int = 0, **args: Any) -> nn.Module:

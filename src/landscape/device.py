@@ -20,31 +20,33 @@ def settle(threads: int = 1) -> torch.device:
         InputError: if LANDSCAPE_DEVICE is not there.
     """
     torch.set_num_threads(threads)
-    _allow_tensor_floats(False)
+    _allow_tensor_floats(False, False)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     gpus = [f"cuda:{k}" for k in range(torch.cuda.device_count())]
     wanted = os.environ.get("LANDSCAPE_DEVICE") or ("cuda" if gpus else "cpu")
     if wanted not in ("cpu", *gpus) and not (wanted == "cuda" and gpus):
         raise InputError(f"LANDSCAPE_DEVICE is {wanted!r}; here there are {', '.join(['cpu', *gpus])}")
-    return torch.device(wanted)
+    device = torch.device(wanted)
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # streams and graphs belong to the current one
+    return device
 
 
 @contextlib.contextmanager
 def tensor_floats(on: bool) -> Iterator[None]:
-    """Let CUDA round the factors of products to TF32 meanwhile, if `on`; a CUDA graph recorded here keeps that."""
-    if on:
-        _allow_tensor_floats(True)
+    """Let CUDA round the factors of products to TF32 meanwhile, or not; a CUDA graph recorded here keeps that."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    _allow_tensor_floats(on, on)
     try:
         yield
     finally:
-        if on:
-            _allow_tensor_floats(False)
+        _allow_tensor_floats(*before)
 
 
-def _allow_tensor_floats(on: bool) -> None:
-    torch.backends.cuda.matmul.allow_tf32 = on
-    torch.backends.cudnn.allow_tf32 = on
+def _allow_tensor_floats(products: bool, convolutions: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = products
+    torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def kind(device: torch.device) -> str:

@@ -7,6 +7,7 @@ is left out where it cannot be done, by a rule that depends on the network and t
 """
 
 import copy
+import dataclasses
 import functools
 import itertools
 import logging
@@ -24,9 +25,9 @@ from landscape.config.schema import Precision
 from landscape.data import Split, memory_format
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.folding import fold
+from landscape.folding import Folded, fold
 from landscape.fusing import fuse
-from landscape.moving import Point
+from landscape.moving import Moving, Point
 from landscape.weights import Weights
 
 _log = logging.getLogger(__name__)
@@ -86,31 +87,34 @@ class Engine:
         images = next(iter(splits.values())).images
         self._is_gpu = on_gpu(images)
         self.precision = "fp32" if precision == "tf32" and not self._is_gpu else precision
-        dtype = torch.bfloat16 if precision == "bf16" else images.dtype
-        layout = memory_format((images.shape[1], images.shape[2], images.shape[3]))
+        dtype = torch.bfloat16 if precision == "bf16" else None
+        example = images[:EXAMPLES].clone(memory_format=torch.contiguous_format)
+        before = example.clone()
         whole = copy.deepcopy(network).eval().requires_grad_(False)
         whole.load_state_dict(theta, strict=True)
-        example = images[:EXAMPLES].clone(memory_format=layout)
-        before = example.clone()
-        folded = fold(whole, example)
-        fused = fuse(folded.network, example) if folded else None
-        self._network: nn.Module = fused or (folded.network if folded else whole)
-        self.kernels = "onednn" if fused else "plain"
-        self.folded = len(folded.pairs) if folded else 0
         self.batch = self.planned_batch = _batch(whole, example)
         self._overwrites = not torch.equal(example, before)  # a network that writes into its images
+        example = before
+        form = _fastest(whole, theta, directions, example)
+        self._network, self.kernels = form.network, form.kernels
+        self.folded = len(form.folded.pairs) if form.folded else 0
         if recalibration is not None:
-            recalibration = recalibration.to(images.dtype if folded else dtype).contiguous(memory_format=layout)
-        self._point = Point(whole, self._network, folded, theta, directions, layout, dtype, recalibration)
-        self._images = {name: s.images.to(dtype).contiguous(memory_format=layout) for name, s in splits.items()}
+            kind = dtype if form.folded is None else None
+            recalibration = recalibration.to(kind or recalibration.dtype).contiguous(memory_format=form.layout)
+        self._point = form.on(whole, theta, directions, dtype, recalibration)
+        self._images = {
+            name: split.images.to(dtype or split.images.dtype).contiguous(memory_format=form.layout)
+            for name, split in splits.items()
+        }
         self._labels = {name: split.labels for name, split in splits.items()}
+        self._classes = {name: int(split.labels.max()) + 1 for name, split in splits.items()}
         self._sums = {name: torch.zeros(5, dtype=torch.float64, device=images.device) for name in splits}
         self._centre = {name: torch.zeros(len(split.labels)).to(self._sums[name]) for name, split in splits.items()}
         self._recorded: dict[str, Callable[[], None]] = {}
+        self._records = self._is_gpu
 
-    def centre(self, theta: Weights) -> dict[str, Measured]:
-        """Measure other weights, with the bits that a plane around them has at (0, 0)."""
-        self._point.load(theta)
+    def centre(self) -> dict[str, Measured]:
+        """Measure the centre alone: on the CPU with the bits that a plane has at (0, 0)."""
         self._to_centre()
         return next(self._read([self._row()]))[0]
 
@@ -131,7 +135,15 @@ class Engine:
     def _to_centre(self) -> None:
         self._point.move(0.0, 0.0)
         for name in self._images:
-            self._with_room(functools.partial(self._pass, name, remember=True))
+            try:
+                self._with_room(functools.partial(self._pass, name, remember=True))
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                if self.precision != "bf16":
+                    raise
+                reason = str(error).splitlines()[0]
+                raise InputError(f"the network does not run in bf16 here ({reason}); use precision: fp32") from None
 
     @torch.inference_mode()
     def _at(self, alpha: float, beta: float) -> Tensor:
@@ -142,44 +154,41 @@ class Engine:
 
     def _row(self) -> Tensor:
         """What was added up where the network stands, float64 (5 for each split, and 1)."""
-        return torch.cat([*self._sums.values(), self._point.negative_variances().double().view(1)])
+        sums = list(self._sums.values())
+        return torch.cat([*sums, self._point.negative_variances().to(sums[0]).view(1)])
 
     def _pass(self, name: str, remember: bool = False) -> None:
         """Add up a split where the network stands; with `remember`, note each image's loss as the centre's."""
         with devices.tensor_floats(self.precision == "tf32"):
-            self._add_up(name, remember)
-
-    def _add_up(self, name: str, remember: bool) -> None:
-        sums = self._sums[name].zero_()
-        parts = (tensor[name].split(self.batch) for tensor in (self._images, self._labels, self._centre))
-        for images, labels, centre in zip(*parts, strict=True):
-            logits = self._logits(images).double()
-            loss = functional.cross_entropy(logits, labels, reduction="none")
-            if remember:
-                centre.copy_(loss)
-            correct = (logits.argmax(1) == labels) & ~logits.isnan().any(1)
-            rise = loss - centre
-            sums += torch.stack([loss.sum(), correct.sum(), loss.square().sum(), rise.sum(), rise.square().sum()])
+            sums = self._sums[name].zero_()
+            parts = (tensor[name].split(self.batch) for tensor in (self._images, self._labels, self._centre))
+            for images, labels, centre in zip(*parts, strict=True):
+                logits = self._logits(images, self._classes[name]).double()
+                loss = functional.cross_entropy(logits, labels, reduction="none")
+                if remember:
+                    centre.copy_(loss)
+                correct = (logits.argmax(1) == labels) & ~logits.isnan().any(1)
+                rise = loss - centre
+                sums += torch.stack([loss.sum(), correct.sum(), loss.square().sum(), rise.sum(), rise.square().sum()])
 
     def _run(self, name: str) -> None:
         """`_pass`; on a GPU as one graph of all batches, recorded once."""
-        if name not in self._recorded:
-            self._recorded[name] = self._record(name) if self._is_gpu else functools.partial(self._pass, name)
-        self._recorded[name]()
-
-    def _record(self, name: str) -> Callable[[], None]:
-        try:
-            replay = record(functools.partial(self._pass, name))
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:  # of a network that looks at its own numbers on the way
-            _log.info("no CUDA graph of this network: %s", str(error).splitlines()[0])
-            return functools.partial(self._pass, name)
-        self.kernels = "cuda graph"
-        return replay
+        work = functools.partial(self._pass, name)
+        if self._records and name not in self._recorded:
+            try:
+                self._recorded[name] = record(work)
+                self.kernels = "cuda graph"
+            except RuntimeError as error:
+                if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
+                    raise torch.OutOfMemoryError(str(error)) from None
+                # A network that looks at its own numbers on the way. It is run as it is, on every split alike.
+                _log.info("no CUDA graph of this network: %s", str(error).splitlines()[0])
+                self._records, self.kernels = False, "plain"
+                self._recorded.clear()
+        self._recorded.get(name, work)()
 
     def _with_room(self, work: Callable[[], None]) -> None:
-        """Do it; where memory does not suffice, with half as many images in a batch, and so on."""
+        """Do it; where a GPU's memory does not suffice, with half as many images in a batch, and so on."""
         while True:
             try:
                 return work()
@@ -200,23 +209,89 @@ class Engine:
             }
             yield measured, int(next(values))
 
-    def _logits(self, images: Tensor) -> Tensor:
-        try:
-            logits = self._network(images.clone() if self._overwrites else images)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            if images.dtype is not torch.bfloat16:
-                raise
-            raise InputError(
-                f"the network does not run in bf16 here ({str(error).splitlines()[0]}); use precision: fp32"
-            ) from None
+    def _logits(self, images: Tensor, classes: int) -> Tensor:
+        logits = self._network(images.clone() if self._overwrites else images)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise InputError(
                 f"the network returned {found} for {len(images)} images; it must return one row of logits for each"
             )
+        if logits.shape[1] < classes:
+            raise InputError(
+                f"the network returned {logits.shape[1]} logits for each image, and there are {classes} classes"
+            )
         return logits
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A network as it may be computed: folded, or (with folded None) whole."""
+
+    network: nn.Module
+    kernels: str
+    folded: Folded | None
+    layout: torch.memory_format
+
+    def on(
+        self,
+        whole: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        dtype: torch.dtype | None = None,
+        recalibration: Tensor | None = None,
+    ) -> Point:
+        return Point(whole, self.network, self.folded, theta, directions, self.layout, dtype, recalibration)
+
+
+def _fastest(whole: nn.Module, theta: Weights, directions: Directions, example: Tensor) -> _Form:
+    """The fastest form that says what the network says; in the end the network itself, in the plain layout."""
+    plain = _Form(whole, "plain", None, torch.contiguous_format)
+    for form in _forms(whole, example):
+        if _says_the_same(form, whole, theta, directions, example):
+            return form
+        _log.debug("%s kernels, %s: not used", form.kernels, "folded" if form.folded else "whole")
+    return plain
+
+
+def _forms(whole: nn.Module, example: Tensor) -> Iterator[_Form]:
+    layout = memory_format((example.shape[1], example.shape[2], example.shape[3]))
+    folded = fold(whole, example.clone())  # either may write into what it is given
+    if folded is not None:
+        fused = fuse(folded.network, example.clone())
+        if fused is not None:
+            yield _Form(fused, "onednn", folded, layout)
+        yield _Form(folded.network, "plain", folded, layout)
+    yield _Form(whole, "plain", None, layout)
+
+
+_ELSEWHERE = ((0.5, -0.4), (-6.0, 9.0))
+_TOLERANCE = 1e-3
+"""Of the largest logit: rounding is far below it, and away from the centre what a form gets wrong is far above."""
+
+
+def _says_the_same(form: _Form, whole: nn.Module, theta: Weights, directions: Directions, example: Tensor) -> bool:
+    """Whether a form gives the network's logits at the centre and at two other points, where those are finite.
+
+    The points are the same for all tiles of a plane, and so is the answer.
+    """
+    plain = Moving(copy.deepcopy(whole), theta, directions, torch.contiguous_format, None)
+    if form.folded is None:
+        other: Moving | Point = Moving(copy.deepcopy(whole), theta, directions, form.layout, None)
+    else:
+        other = dataclasses.replace(form, network=copy.deepcopy(form.network)).on(
+            copy.deepcopy(whole), theta, directions
+        )
+    with torch.inference_mode():
+        for alpha, beta in ((0.0, 0.0), *(_ELSEWHERE if directions else ())):
+            plain.move(alpha, beta)
+            other.move(alpha, beta)
+            expected = plain.network(example.clone())
+            found = other.network(example.clone(memory_format=form.layout))
+            if not bool(expected.isfinite().all()):
+                continue
+            if not bool((found - expected).abs().max() <= _TOLERANCE * expected.abs().max()):
+                return False
+    return True
 
 
 def on_gpu(tensor: Tensor) -> bool:
@@ -231,7 +306,7 @@ def record(work: Callable[[], None]) -> Callable[[], None]:
         work()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):  # the outer one outlasts a failure
         work()
     return graph.replay
 

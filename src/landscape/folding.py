@@ -85,7 +85,7 @@ def fold(network: nn.Module, example: Tensor) -> Folded | None:
         return None
     network = copy.deepcopy(network).eval().requires_grad_(False)
     try:
-        traced = fx.symbolic_trace(network)
+        traced = fx.GraphModule(network, _Tracer().trace(network))
     except Exception:  # tracing runs the network's own code, with whatever that raises
         return None
     with torch.inference_mode():
@@ -104,6 +104,18 @@ def fold(network: nn.Module, example: Tensor) -> Folded | None:
     return folded if bool(error < 1e-4) else None
 
 
+class _Tracer(fx.Tracer):
+    """Reads buffers as the network does, each time: what is computed from one is not taken for a constant."""
+
+    proxy_buffer_attributes = True
+
+
+def is_plain(layer: nn.Module) -> bool:
+    """Whether a layer does what its class does with its own tensors: no hooks, no weight computed from others."""
+    hooked = layer._forward_hooks or layer._forward_pre_hooks
+    return not hooked and all(name in layer._parameters for name in ("weight", "bias"))
+
+
 def _fold(traced: fx.GraphModule) -> list[Pair]:
     """Take the batch norms that fold out of a traced network, give their layers a bias, and name the pairs."""
     modules = dict(traced.named_modules())
@@ -111,7 +123,7 @@ def _fold(traced: fx.GraphModule) -> list[Pair]:
     read = {node.target for node in traced.graph.nodes if node.op == "get_attr"}
     pairs = []
     for node in list(traced.graph.nodes):
-        if node.op != "call_module" or not isinstance(modules[node.target], NORMS) or len(node.args) != 1:
+        if node.op != "call_module" or type(modules[node.target]) not in NORMS or len(node.args) != 1:
             continue
         before = node.args[0]
         if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) != 1:
@@ -120,7 +132,12 @@ def _fold(traced: fx.GraphModule) -> list[Pair]:
         names = {f"{before.target}.weight", f"{before.target}.bias"}
         alone = calls.count(before.target) == calls.count(node.target) == 1 and not names & read
         if not (
-            type(layer) in _LAYERS and alone and norm.running_var is not None and _width(layer) == norm.num_features
+            type(layer) in _LAYERS
+            and is_plain(layer)
+            and is_plain(norm)
+            and alone
+            and norm.running_var is not None
+            and _width(layer) == norm.num_features
         ):
             continue
         pairs.append(Pair(str(before.target), str(node.target), norm.eps))

@@ -1,6 +1,7 @@
-"""A convolution and the ReLU or the addition after it as one oneDNN kernel, in a traced network on the CPU (torch.fx).
+"""A convolution and the addition after it as one oneDNN kernel, in a traced network on the CPU (torch.fx).
 
-The operators are torch's own, those that its compiler generates calls to, but private: where they are missing, or say
+The ReLU stays outside, in place: oneDNN's own makes 0 of NaN, so that a network which overflows would end with finite
+logits. The operators are torch's own, those that its compiler generates calls to, but private: where they are missing, or say
 something else than the plain network, nothing is fused.
 """
 
@@ -13,14 +14,13 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 from torch.nn import functional
 
-from landscape.folding import NORMS
+from landscape.folding import NORMS, is_plain
 
 _RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
-_ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
-_SLOPE = 2.0**-64
-"""Of the ReLU inside a kernel below zero. oneDNN's plain ReLU makes 0 of NaN, so that a network which overflows ends with
-finite logits; the leaky one keeps NaN, and so small a slope is lost in rounding. Behind an addition it is not to be had."""
-
+_SUMS = (operator.add, torch.add)  # of a trace; `x += y` is recorded as a sum, too
+_AUGMENTED = tuple(
+    getattr(operator, name) for name in dir(operator) if name.startswith("i") and hasattr(operator, name[1:])
+)
 _TOLERANCE = 1e-4  # of the largest logit; rounding is a thousandth of it, and a wrong operand is far above
 
 
@@ -63,7 +63,12 @@ def _is_plain_convolution(network: fx.GraphModule, node: fx.Node) -> bool:
     if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
         return False
     layer = network.get_submodule(str(node.target))
-    if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+    if (
+        type(layer) is not nn.Conv2d
+        or not is_plain(layer)
+        or layer.padding_mode != "zeros"
+        or isinstance(layer.padding, str)
+    ):
         return False
     calls = [other for other in network.graph.nodes if other.op == "call_module" and other.target == node.target]
     return len(calls) == 1
@@ -72,14 +77,11 @@ def _is_plain_convolution(network: fx.GraphModule, node: fx.Node) -> bool:
 def _replace(network: fx.GraphModule, node: fx.Node) -> None:
     """Put the fused operator where the last operation that it takes over was."""
     layer = network.get_submodule(str(node.target))
-    taken, other, relu = [node], None, False
-    if not any(_in_place(network, user) for user in node.all_input_nodes[0].users):
-        other = _added(network, node)
-        if other is not None:
-            taken.append(next(iter(node.users)))
-        relu = _feeds_alone(network, taken[-1], _RELU, nn.ReLU)
-        if relu:
-            taken.append(next(iter(taken[-1].users)))
+    taken, other = [node], _added(network, node)
+    if other is not None:
+        taken.append(next(iter(node.users)))
+    if not _can_wait(network, node, taken[-1]):
+        taken, other = [node], None
     last = taken[-1]
     with network.graph.inserting_before(last):
         weight = network.graph.get_attr(f"{node.target}.weight")
@@ -87,13 +89,11 @@ def _replace(network: fx.GraphModule, node: fx.Node) -> None:
         convolution: tuple[Any, ...] = (weight, bias, layer.padding, layer.stride, layer.dilation, layer.groups)
         operators = torch.ops.mkldnn._convolution_pointwise
         if other is None:
-            unary = ("leaky_relu", [_SLOPE], "") if relu else ("none", [], "")
-            fused = network.graph.call_function(operators.default, (node.args[0], *convolution, *unary))
+            alone = (node.args[0], *convolution, "none", [], "")
+            fused = network.graph.call_function(operators.default, alone)
         else:
             added = (node.args[0], other, *convolution, "add", 1.0, None, [], None)
             fused = network.graph.call_function(operators.binary, added)
-            if relu:
-                fused = network.graph.call_function(torch.relu_, (fused,))
     fused.meta = dict(last.meta)
     last.replace_all_uses_with(fused)
     for done in reversed(taken):
@@ -101,11 +101,12 @@ def _replace(network: fx.GraphModule, node: fx.Node) -> None:
 
 
 def _spare_a_copy(network: fx.GraphModule, node: fx.Node) -> None:
-    """Let a ReLU that alone reads a batch norm's output, or a sum, write into it."""
-    makes_anew = node.op == "call_function" and node.target in (operator.add, torch.add)
+    """Let a ReLU that alone reads a fresh tensor (of a convolution, a batch norm, a sum) write into it."""
+    operators = torch.ops.mkldnn._convolution_pointwise
+    fresh = node.op == "call_function" and node.target in (*_SUMS, operators.default, operators.binary)
     if node.op == "call_module":
-        makes_anew = isinstance(network.get_submodule(str(node.target)), NORMS)
-    if makes_anew and _feeds_alone(network, node, _RELU, nn.ReLU):
+        fresh = isinstance(network.get_submodule(str(node.target)), NORMS)
+    if fresh and _feeds_alone(network, node, _RELU, nn.ReLU):
         relu = next(iter(node.users))
         with network.graph.inserting_before(relu):
             spared = network.graph.call_function(torch.relu_, (node,))
@@ -113,9 +114,21 @@ def _spare_a_copy(network: fx.GraphModule, node: fx.Node) -> None:
         network.graph.erase_node(relu)
 
 
+def _can_wait(network: fx.GraphModule, node: fx.Node, last: fx.Node) -> bool:
+    """Whether nothing between a convolution and the operation it would be computed with writes into what is there."""
+    if node is last:
+        return True
+    following = node.next
+    while following is not last:
+        if _may_write(network, following):
+            return False
+        following = following.next
+    return not _may_write(network, last)
+
+
 def _added(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     """What alone is added to a node's output, if it is of the same shape and nothing else loses by it."""
-    if not _feeds_alone(network, node, _ADD) or len(node.users) != 1:
+    if not _feeds_alone(network, node, (*_SUMS, "add")) or len(node.users) != 1:
         return None
     addition = next(iter(node.users))
     if len(addition.args) != 2 or addition.kwargs or addition.args[0] is addition.args[1]:
@@ -123,8 +136,7 @@ def _added(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     other = addition.args[1] if addition.args[0] is node else addition.args[0]
     if not isinstance(other, fx.Node) or _shape(other) is None or _shape(other) != _shape(node):
         return None
-    overwritten = _in_place(network, addition) and addition.args[0] is other and len(other.users) > 1
-    return None if overwritten else other
+    return other
 
 
 def _feeds_alone(
@@ -139,15 +151,16 @@ def _feeds_alone(
     return user.op in ("call_function", "call_method") and user.target in functions
 
 
-def _in_place(network: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether an operation may write into what it reads."""
+def _may_write(network: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether an operation may write into what it reads. Of modules and functions that we do not know: yes."""
     if node.op == "call_module":
-        return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
+        module = network.get_submodule(str(node.target))
+        return bool(getattr(module, "inplace", False)) or not type(module).__module__.startswith("torch.nn.modules")
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    inplace = bool(node.kwargs.get("inplace")) or (node.target is functional.relu and True in node.args[1:])
-    return node.op in ("call_function", "call_method") and (
-        inplace or name.endswith("_") or node.target is operator.iadd
-    )
+    if node.op not in ("call_function", "call_method") or name == "getattr":
+        return False
+    written = bool(node.kwargs.get("inplace")) or node.kwargs.get("out") is not None or True in node.args[1:]
+    return written or name.endswith("_") or name in ("setitem", "setattr") or node.target in _AUGMENTED
 
 
 def _shape(node: fx.Node) -> tuple[int, ...] | None:

@@ -153,7 +153,7 @@ def evaluate(
 
     fast = engine(plane.precision)
     index = np.asarray(indices, np.int64)
-    tile = _measured(whole, index, fast)
+    tile = _tile(whole, index, fast)
     tile.attrs |= {
         "precision": fast.precision,
         "kernels": fast.kernels,
@@ -162,14 +162,17 @@ def evaluate(
     }
     if fast.batch < fast.planned_batch:
         tile.attrs["batch_planned"] = fast.planned_batch
+    if statistics is not None:
+        tile.attrs["recalibration_images"] = len(statistics)
     if fast.precision != "fp32":
-        again = np.intersect1d(index, _sample(whole))
-        exact = _measured(whole, again, engine("fp32"))
-        tile.attrs |= {"precision_points": again.size, "precision_deviation": _deviation(tile, exact)}
+        del fast  # and with it its images
+        sampled = np.intersect1d(index, _sample(whole))
+        deviations = _deviations(tile, _tile(whole, sampled, engine("fp32"))) if sampled.size else np.array([])
+        tile.attrs |= {"precision_points": deviations.size, "precision_deviation": float(deviations.max(initial=0.0))}
     return tile
 
 
-def _measured(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
+def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
     """The points of a plane with these row-major indices, as a tile."""
     alpha, beta = (grid.ravel()[index] for grid in np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij"))
     columns: dict[str, np.ndarray] = {name: np.full(index.size, np.nan) for name in whole if name in _MEASURED}
@@ -205,17 +208,15 @@ def _sample(whole: xr.Dataset) -> np.ndarray:
     return np.unique(np.linspace(0, points - 1, SAMPLE).round().astype(np.int64))
 
 
-def _deviation(tile: xr.Dataset, exact: xr.Dataset) -> float:
-    """The largest relative deviation of a loss from what fp32 gives, where that is finite."""
+def _deviations(tile: xr.Dataset, exact: xr.Dataset) -> np.ndarray:
+    """Of each point that is finite in fp32, the larger relative deviation of its losses from fp32; inf of a loss of 0."""
     found = tile.isel(point=np.searchsorted(tile["index"].values, exact["index"].values))
-    largest = 0.0
-    for name in _LOSSES:
-        if name in exact:
-            true, other = exact[name].values, found[name].values
-            known = np.isfinite(true) & (true > 0)
-            deviations = np.abs(other[known] - true[known]) / true[known]
-            largest = max([largest, *np.where(np.isnan(deviations), np.inf, deviations).tolist()])
-    return largest
+    names = [name for name in _LOSSES if name in exact]
+    true, other = (np.stack([each[name].values for name in names]) for each in (exact, found))
+    known = np.isfinite(true).all(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviations = np.where(other == true, 0.0, np.abs(other - true) / true)
+    return np.asarray(np.where(np.isnan(deviations), np.inf, deviations).max(0)[known])
 
 
 def merge(whole: xr.Dataset, tiles: Iterable[tuple[str, xr.Dataset]]) -> xr.Dataset:
@@ -255,28 +256,21 @@ def merge(whole: xr.Dataset, tiles: Iterable[tuple[str, xr.Dataset]]) -> xr.Data
     return merged
 
 
-class Recorder:
-    """What measures a network as it is, in eval mode, for its history: exactly what a plane holds at (0, 0).
+def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
+    """What a history says of a network as it is, in eval mode: on the CPU to the bit what a plane holds at (0, 0).
 
-    Called with a network and its data it returns `train_loss`, `train_accuracy`, and, with a test split, `test_loss` and
-    `test_accuracy`. For the same network with other weights it is ready at once.
+    Returns:
+        `train_loss`, `train_accuracy`, and, with a test split, `test_loss` and `test_accuracy`.
     """
-
-    def __init__(self) -> None:
-        self._ready: tuple[nn.Module, DataSet, Engine] | None = None
-
-    def __call__(self, network: nn.Module, data: DataSet) -> dict[str, float]:
-        theta = {name: tensor.detach() for name, tensor in network.state_dict().items()}
-        splits = {"train": data.train} | ({"test": data.test} if data.test else {})
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
-        try:
-            if self._ready is None or self._ready[0] is not network or self._ready[1] is not data:
-                self._ready = network, data, Engine(network, theta, {}, splits)
-            found = self._ready[2].centre(theta)
-        finally:
-            torch.set_num_threads(threads)
-        return {f"{name}_{of}": getattr(found[name], of) for name in splits for of in ("loss", "accuracy")}
+    theta = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+    splits = {"train": data.train} | ({"test": data.test} if data.test else {})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
+    try:
+        found = Engine(network, theta, {}, splits).centre()
+    finally:
+        torch.set_num_threads(threads)
+    return {f"{name}_{of}": getattr(found[name], of) for name in splits for of in ("loss", "accuracy")}
 
 
 def shared_attributes(tiles: Sequence[xr.Dataset]) -> dict[str, Any]:
@@ -285,12 +279,12 @@ def shared_attributes(tiles: Sequence[xr.Dataset]) -> dict[str, Any]:
     Tiles may come from several devices or versions, with other kernels or batches; then all of them are named.
     """
     attrs = {key: value for key, value in tiles[0].attrs.items() if key != "tile"}
-    for key in ("device", "versions", "kernels", "batch"):
+    for key in ("device", "versions", "kernels", "batch", "batch_norms_folded"):
         found = list(dict.fromkeys(tile.attrs.get(key) for tile in tiles))
         attrs[key] = found[0] if len(found) == 1 else "; ".join(map(str, found))
     if "precision_points" in attrs:
-        attrs["precision_points"] = sum(tile.attrs["precision_points"] for tile in tiles)
-        attrs["precision_deviation"] = max(tile.attrs["precision_deviation"] for tile in tiles)
+        attrs["precision_points"] = sum(tile.attrs.get("precision_points", 0) for tile in tiles)
+        attrs["precision_deviation"] = max(tile.attrs.get("precision_deviation", 0.0) for tile in tiles)
     return attrs
 
 

@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> None:
         if finished.put_back(work / f"finished-{identity[:16]}", [weights, history, epochs]):
             _log.info("this training had finished before; its files are put back")
             return
-        trained = train.train(run, network, dataset, work, identity, surface.Recorder(), options.name)
+        trained = train.train(run, network, dataset, work, identity, surface.recorded, options.name)
         attributes = _attributes({"title": f"training of {options.name}", **header})
         files.write_dataset(trained.history.assign_attrs(attributes), history)
         checkpoint.write_epochs(epochs, trained.epochs, header)
@@ -74,7 +74,7 @@ def adopt(options: argparse.Namespace) -> None:
     weights, history, epochs = (Path(path) for path in options.output)
     inputs = {"data_hash": _hash(options.data), "weights_hash": _hash(options.weights)}
     header = _header(options.name, run, text, "adopt", **_facts(network, dataset), **inputs)
-    row = train.history_of(network, dataset, surface.Recorder())
+    row = train.history_of(network, dataset, surface.recorded)
     files.write_dataset(row.assign_attrs(_attributes({"title": f"{options.name}, adopted", **header})), history)
     checkpoint.write_epochs(epochs, {}, header)
     checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)

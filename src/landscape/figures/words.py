@@ -93,7 +93,7 @@ def _statistics(surface: xr.Dataset) -> str:
     return {
         "stored": "as stored with the weights",
         "interpolated": "interpolated with the weights",
-        "recalibrated": f"recalibrated at every point on {seen.recalibration_images:,} training images",
+        "recalibrated": f"recalibrated at every point on {surface.attrs.get('recalibration_images', 0):,} training images",
     }[seen.statistics]
 
 
