@@ -53,13 +53,40 @@ def _surfaces(options: argparse.Namespace) -> str:
         ]
         for row in rows
     ]
-    return f"### Surfaces, fp32 unless said otherwise, {options.rounds} interleaved rounds\n\n{_table(header, body)}"
+    alone = f"### Surfaces, fp32 unless said otherwise, {options.rounds} interleaved rounds\n\n{_table(header, body)}"
+    return f"{alone}\n{_whole_machine(options)}"
+
+
+def _whole_machine(options: argparse.Namespace) -> str:
+    rows = surfaces.machine(options.rounds, options.networks)
+    header = [
+        "network",
+        "the authors' loop, images/s",
+        "ours, images/s",
+        "ratio",
+        "least to most",
+        "of the matmul peak",
+    ]
+    body = [
+        [
+            row["network"],
+            f"{row['theirs']:,.0f}",
+            f"{row['ours']:,.0f}",
+            f"{row['ratio']:.2f}",
+            f"{row['least']:.2f} to {row['most']:.2f}",
+            f"{100 * row['peak']:.0f} %",
+        ]
+        for row in rows
+    ]
+    cores = rows[0]["cores"]
+    title = f"### The whole machine: their one process of {cores} threads, our {cores} processes of one thread"
+    return f"{title}\n\n{_table(header, body)}"
 
 
 def _jobs(options: argparse.Namespace) -> str:
     start = jobs.start(options.rounds)
     peak = jobs.memory(options.memory_images)
-    cost = jobs.scaling(3)
+    cost = jobs.scaling(min(3, options.rounds))
     lines = [
         "### A tile job",
         "",

@@ -1,11 +1,15 @@
 """Images per second on a surface: ours against the authors' loop and against others, interleaved in one process."""
 
+import contextlib
+import multiprocessing
+import os
 import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +72,79 @@ def table(rounds: int, names: list[str], without: set[str]) -> list[dict[str, An
                 }
             )
     return rows
+
+
+def machine(rounds: int, names: list[str]) -> list[dict[str, Any]]:
+    """The whole machine, as each would be used: the authors' loop in one process with a thread for every core, ours as the
+    workflow runs it, a process with one thread for every core, each at a point of its own.
+
+    `ratio`, `least`, `most` as in `table`, of images a second; `peak` of a matrix product with all cores.
+    """
+    cores = len(os.sched_getaffinity(0))
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    rows = []
+    try:
+        for name in names:
+            case = Case(name)
+            theirs = contenders.authors(case)
+            theirs()
+            with contextlib.ExitStack() as stack:
+                workers = [stack.enter_context(_worker(name)) for _ in range(cores)]
+                rates: dict[str, list[float]] = {"theirs": [], "ours": [], "product": []}
+                for _ in range(rounds):
+                    rates["product"].append(_product(2048))
+                    start = time.perf_counter()
+                    theirs()
+                    rates["theirs"].append(case.count / (time.perf_counter() - start))
+                    start = time.perf_counter()
+                    for worker in workers:
+                        worker.send(None)
+                    for worker in workers:
+                        worker.recv()
+                    rates["ours"].append(cores * case.count / (time.perf_counter() - start))
+            ratios = [ours / theirs for ours, theirs in zip(rates["ours"], rates["theirs"], strict=True)]
+            share = statistics.median(rates["ours"]) * flops(case) / statistics.median(rates["product"])
+            rows.append(
+                {
+                    "network": name,
+                    "theirs": statistics.median(rates["theirs"]),
+                    "ours": statistics.median(rates["ours"]),
+                    "ratio": statistics.median(ratios),
+                    "least": min(ratios),
+                    "most": max(ratios),
+                    "peak": share,
+                    "cores": cores,
+                }
+            )
+    finally:
+        torch.set_num_threads(before)
+    return rows
+
+
+@contextlib.contextmanager
+def _worker(name: str) -> Iterator[Connection]:
+    """A process that measures a point each time something is sent to it, and answers when it has."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_points, args=(name, there), daemon=True)
+    process.start()
+    try:
+        here.recv()
+        yield here
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _points(name: str, connection: Connection) -> None:
+    torch.set_num_threads(1)
+    point = contenders.ours(Case(name))
+    point()
+    while True:
+        connection.send(None)
+        connection.recv()
+        point()
 
 
 def memory(network: str, contender: str) -> float:

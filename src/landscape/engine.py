@@ -7,7 +7,6 @@ is left out where it cannot be done, by a rule that depends on the network and t
 """
 
 import copy
-import dataclasses
 import functools
 import itertools
 import logging
@@ -244,13 +243,34 @@ class _Form:
 
 
 def _fastest(whole: nn.Module, theta: Weights, directions: Directions, example: Tensor) -> _Form:
-    """The fastest form that says what the network says; in the end the network itself, in the plain layout."""
-    plain = _Form(whole, "plain", None, torch.contiguous_format)
+    """The fastest form that says what the network says at the centre and, on a plane, at two other points.
+
+    In the end that is the network itself, in the plain layout. The points are the same for all tiles of a plane, and so is
+    the answer. `whole` may be moved meanwhile.
+    """
+    points = [(0.0, 0.0), *(_ELSEWHERE if directions else ())]
+    plain = Moving(copy.deepcopy(whole), theta, directions, torch.contiguous_format, None)
+    expected = [_logits_at(plain, point, example) for point in points]
     for form in _forms(whole, example):
-        if _says_the_same(form, whole, theta, directions, example):
+        network, images = form.on(whole, theta, directions), example.clone(memory_format=form.layout)
+        if all(_the_same(_logits_at(network, point, images), e) for point, e in zip(points, expected, strict=True)):
             return form
         _log.debug("%s kernels, %s: not used", form.kernels, "folded" if form.folded else "whole")
-    return plain
+    return _Form(whole, "plain", None, torch.contiguous_format)
+
+
+@torch.inference_mode()
+def _logits_at(network: Moving | Point, point: tuple[float, float], images: Tensor) -> Tensor:
+    network.move(*point)
+    logits: Tensor = network.network(images.clone())
+    return logits
+
+
+def _the_same(found: Tensor, expected: Tensor) -> bool:
+    """To rounding; where the network overflows anything is."""
+    if not bool(expected.isfinite().all()):
+        return True
+    return bool((found - expected).abs().max() <= _TOLERANCE * expected.abs().max())
 
 
 def _forms(whole: nn.Module, example: Tensor) -> Iterator[_Form]:
@@ -267,31 +287,6 @@ def _forms(whole: nn.Module, example: Tensor) -> Iterator[_Form]:
 _ELSEWHERE = ((0.5, -0.4), (-6.0, 9.0))
 _TOLERANCE = 1e-3
 """Of the largest logit: rounding is far below it, and away from the centre what a form gets wrong is far above."""
-
-
-def _says_the_same(form: _Form, whole: nn.Module, theta: Weights, directions: Directions, example: Tensor) -> bool:
-    """Whether a form gives the network's logits at the centre and at two other points, where those are finite.
-
-    The points are the same for all tiles of a plane, and so is the answer.
-    """
-    plain = Moving(copy.deepcopy(whole), theta, directions, torch.contiguous_format, None)
-    if form.folded is None:
-        other: Moving | Point = Moving(copy.deepcopy(whole), theta, directions, form.layout, None)
-    else:
-        other = dataclasses.replace(form, network=copy.deepcopy(form.network)).on(
-            copy.deepcopy(whole), theta, directions
-        )
-    with torch.inference_mode():
-        for alpha, beta in ((0.0, 0.0), *(_ELSEWHERE if directions else ())):
-            plain.move(alpha, beta)
-            other.move(alpha, beta)
-            expected = plain.network(example.clone())
-            found = other.network(example.clone(memory_format=form.layout))
-            if not bool(expected.isfinite().all()):
-                continue
-            if not bool((found - expected).abs().max() <= _TOLERANCE * expected.abs().max()):
-                return False
-    return True
 
 
 def on_gpu(tensor: Tensor) -> bool:
