@@ -1,9 +1,9 @@
 """A network moved over a plane and measured: as fast as the device allows, with the answer of the plain loop.
 
 What is done, and what it gives (ratios in benchmarks/README.md): the images stay on the device in the layout that its
-kernels like; batch norm is folded (`folding`); on the CPU convolutions are fused with what follows them (`fusing`), on a
-GPU all batches of a split are one CUDA graph; a point is set by two additions into one flat buffer. Every one of these
-is left out where it cannot be done, by a rule that depends on the network and the device alone.
+kernels like; batch norm is folded (`folding`); on the CPU convolutions are fused with the addition after them (`fusing`),
+on a GPU all batches of a split are one CUDA graph; a point is set by two additions into a flat buffer (`moving`). Every
+one of these is left out where it cannot be done, by a rule that depends on the network, the plane and the device alone.
 """
 
 import copy
