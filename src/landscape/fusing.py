@@ -128,7 +128,7 @@ def _can_wait(network: fx.GraphModule, node: fx.Node, last: fx.Node) -> bool:
 
 def _added(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     """What alone is added to a node's output, if it is of the same shape and nothing else loses by it."""
-    if not _feeds_alone(network, node, (*_SUMS, "add")) or len(node.users) != 1:
+    if not _feeds_alone(network, node, (*_SUMS, "add")):
         return None
     addition = next(iter(node.users))
     if len(addition.args) != 2 or addition.kwargs or addition.args[0] is addition.args[1]:
@@ -159,7 +159,8 @@ def _may_write(network: fx.GraphModule, node: fx.Node) -> bool:
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
     if node.op not in ("call_function", "call_method") or name == "getattr":
         return False
-    written = bool(node.kwargs.get("inplace")) or node.kwargs.get("out") is not None or True in node.args[1:]
+    written = bool(node.kwargs.get("inplace")) or node.kwargs.get("out") is not None
+    written = written or any(argument is True for argument in node.args[1:])  # relu(x, True); an axis 1 is not meant
     return written or name.endswith("_") or name in ("setitem", "setattr") or node.target in _AUGMENTED
 
 
