@@ -75,7 +75,7 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ({"learning_rate": -1}, "runs.wrong.learning_rate is -1: input should be greater than 0"),
         ({"learning_rate": float("nan")}, "runs.wrong.learning_rate is nan: input should be a finite number"),
         ({"optimiser": "sgd"}, "runs.wrong.optimiser is no key; allowed are network, args, data"),
-        ({"optimizer": "sdg"}, "runs.wrong.optimizer is 'sdg': input should be 'sgd' or 'adam'"),
+        ({"optimizer": "sdg"}, "runs.wrong.optimizer is 'sdg': input should be 'sgd', 'adam', 'adamw' or 'adagrad'"),
         ({"data": "digts"}, "runs.wrong.data is 'digts'; the data sets are digits"),
         (
             {"network": "resnett"},
@@ -119,8 +119,9 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ({"epochs": 4, "milestones": [2, 4]}, "runs.wrong: milestones must be below epochs, and 4 is not below 4"),
         ({"optimizer": "adam", "momentum": 0.5}, "runs.wrong: optimizer: adam takes no momentum"),
         ({"schedule": "onecycle", "milestones": [2]}, "runs.wrong: schedule: onecycle takes no milestones"),
-        ({"schedule": "constant", "warmup": 0.5}, "runs.wrong: schedule: constant takes no warmup"),
-        ({"warmup": 0.5}, "runs.wrong: schedule: step takes no warmup"),
+        ({"warmup": 1}, "runs.wrong.warmup is 1: input should be less than 1"),
+        ({"epochs": 4, "swa": 4}, "runs.wrong: swa must be below epochs, and 4 is not below 4"),
+        ({"sam": 0}, "runs.wrong.sam is 0: input should be greater than 0"),
     ],
 )
 def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
@@ -190,7 +191,7 @@ def test_a_wrong_plane(wrong: dict[str, Any], message: str) -> None:
             "figures.wrong.plane is 'contour', a grid of 5 x 5; draw: lines needs a line of 2 points or more",
         ),
         ({"levels": [1, 0.5]}, "figures.wrong.levels is [1, 0.5]: must be log, paper, or a list of increasing"),
-        ({"colour": "red"}, "figures.wrong.colour is no key; allowed are runs, title"),
+        ({"colour": "red"}, "figures.wrong.colour is no key; allowed are title, about, group, runs"),
     ],
 )
 def test_a_wrong_figure(wrong: dict[str, Any], message: str) -> None:
@@ -242,6 +243,81 @@ def test_the_last_epoch_is_the_end() -> None:
     config.resolve(experiment(planes=planes, figures=figures))
 
 
+def test_planes_of_every_kind_need_what_they_are_made_from() -> None:
+    def plane(**keys: Any) -> str:
+        planes = {"p": {"alpha": [-1, 1, 3], "beta": [-1, 1, 3], **keys}}
+        figures = {"f": {"draw": "contours", "runs": ["net"], "plane": "p"}}
+        recipe = {"network": "resnet", "args": {"depth": 8}, "data": "digits", "epochs": 4}
+        runs = {"net": {**recipe, "keep": keep}, "b": {**recipe, "seed": 1}, "c": {**recipe, "seed": 2}}
+        try:
+            config.resolve(experiment(runs=runs, planes=planes, figures=figures))
+        except InputError as error:
+            return "; ".join(error.problems)
+        return "fine"
+
+    keep: Any = 2
+    assert plane(directions="through", runs=["b", "c"]) == "fine"
+    assert plane(directions="through", runs=["b"], seed=3) == "fine"
+    assert plane(directions="start", seed=3) == "fine"
+    assert plane(directions="pca", centred=False) == "fine"
+    assert plane(directions="through", runs=["b", "b"]).endswith(
+        "plane p leads to b and b from net, and two of these are one"
+    )
+    assert plane(directions="through", runs=["b", "nobody"]).startswith("planes.p.runs[1] is 'nobody': there is no run")
+    assert "directions: through needs the key runs" in plane(directions="through")
+    assert "directions: through takes no seed" in plane(directions="through", runs=["b", "c"], seed=3).replace(
+        ", without a random axis,", ""
+    )
+    assert "directions: random takes no centred" in plane(centred=False)
+    assert "directions: pca takes no batchnorm: interpolated" in plane(directions="pca", batchnorm="interpolated")
+    keep = "none"
+    assert "leads to the start of the training, which net does not keep" in plane(directions="start")
+    assert (
+        "needs the path of the training, of which net keeps 0 of the 3 epochs needed (keep: none of 4 epochs); set "
+        in (plane(directions="pca"))
+    )
+
+
+def test_a_plane_of_a_path_has_a_grid_of_its_own() -> None:
+    planes = {"p": {"directions": "pca"}, "q": {"directions": "pca", "alpha": [-0.4, 1.2, 41], "beta": [-1, 1, 51]}}
+    whole = config.resolve(experiment(planes=planes, figures={}))
+    assert whole.planes["p"] == whole.planes["q"]
+    assert (whole.planes["p"].shape, whole.planes["p"].is_line) == ((41, 51), False)
+
+
+def test_figures_say_what_they_are_drawn_from() -> None:
+    recipe = {"network": "resnet", "args": {"depth": 8}, "data": "digits", "epochs": 4, "keep": 1}
+    grid = {"alpha": [-1, 1, 3], "beta": [-1, 1, 3]}
+    whole = config.resolve(
+        experiment(
+            runs={"a": recipe, "b": {**recipe, "seed": 1}},
+            planes={
+                "c-s{seed}": {**grid, "sweep": {"seed": [1, 2]}},
+                "l-s{seed}": {"alpha": [-1, 1, 3], "sweep": {"seed": [1, 2]}},
+                "to": {"directions": "to", "run": "b", "alpha": [0, 1, 3]},
+                "path": {"directions": "pca"},
+            },
+            figures={
+                "lines": {"draw": "lines", "runs": ["a"], "plane": "l-*"},
+                "marks": {"draw": "contours", "runs": ["a"], "plane": "c-s1", "marks": ["*"]},
+                "between": {"draw": "interpolation", "rows": [{"run": "a", "to": "b", "plane": "to"}]},
+                "paths": {"draw": "trajectories", "runs": ["*"], "planes": "path", "contours": False},
+                "bundles": {"draw": "bundles", "runs": ["a"], "rows": ["l-s1", ["l-s2", "l-s1"]]},
+            },
+        )
+    )
+    root = "results/surfaces/a"
+    assert jobs.surfaces_of_figure(whole, "lines") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
+    assert jobs.marks_of_figure(whole, "marks") == ["results/marks/a/c-s1/a.nc", "results/marks/a/c-s1/b.nc"]
+    assert jobs.histories_of_figure(whole, "between") == ["results/runs/a/history.nc", "results/runs/b/history.nc"]
+    assert jobs.weighed_in_figure(whole, "between") == [f"results/runs/{r}/weights.safetensors" for r in "ab"]
+    assert jobs.surfaces_of_figure(whole, "paths") == []
+    assert jobs.trajectories_of_figure(whole, "paths") == [f"results/trajectories/{r}/path.nc" for r in "ab"]
+    assert jobs.surfaces_of_figure(whole, "bundles") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
+    assert jobs.others(whole, "a", "path") == ["results/runs/a/epochs.safetensors"]
+    assert config.resolve(experiment(**{k: v for k, v in preflight._in_full(whole).items() if k != "results"})) == whole
+
+
 def test_what_data_sets_supply_is_part_of_an_architecture() -> None:
     run = {"network": "resnet", "args": {"depth": 8}}
     sections: dict[str, Any] = {
@@ -285,8 +361,8 @@ def test_what_files_supply_is_compared_by_looking_into_them(tmp_path: Path) -> N
         "which needs two and five to be of one architecture, and 2 tensors differ: linear.weight has the shape (2, 16)"
     )
     assert [problem.partition(" in two and ")[0] for problem in check.problems(whole)] == [
-        f"figures.a.runs has two on plane towards, {reason}",
-        f"figures.b.runs has two on plane towards, {reason}",
+        f"figures.a has two on plane towards, {reason}",
+        f"figures.b has two on plane towards, {reason}",
     ]
 
 
@@ -363,7 +439,7 @@ def test_a_sweep_sets_arguments_beside_those_stated() -> None:
 
 def test_figures_take_patterns_and_states() -> None:
     figures = {"f": {"draw": "contours", "runs": ["small@002", "*"], "plane": "contour"}}
-    assert config.resolve(experiment(figures=figures)).figures["f"].runs == ("small@002", "small", "other")
+    assert config.resolve(experiment(figures=figures)).figures["f"].states == ("small@002", "small", "other")
 
 
 def test_stating_a_default_changes_no_specification() -> None:

@@ -405,14 +405,19 @@ def test_an_adopted_run_has_one_row() -> None:
 
 def test_members_are_put_together_in_order() -> None:
     made = [member("net"), member("other@002")]
-    again = figures.members([m.state for m in made], [m.seen for m in made], [m.history for m in made])
-    assert [(m.label, float(m.row.epoch)) for m in again] == [("net", 10), ("other, epoch 2", 2)]
-    without = figures.members(["net"], [], [made[0].history])
-    assert without[0].surface is None
-    with pytest.raises(InputError, match=r"1 histories for 2 states"):
-        figures.members(["net", "other"], [], [made[0].history])
-    with pytest.raises(InputError, match=r"state 1 is net, and the file in its place is of other"):
-        figures.members(["net"], [made[1].seen], [made[0].history])
+    contours_of = spec(Contours, runs=("net", "other@002"), plane="contour")
+    histories = [m.history for m in made]
+    again = figures.members(contours_of, [m.seen for m in made], histories)
+    assert [(m.label, float(m.row.epoch), m.plane) for m in again] == [
+        ("net", 10, "contour"),
+        ("other, epoch 2", 2, "contour"),
+    ]
+    without = figures.members(spec(Training, runs=("net",)), [], histories[:1])
+    assert (without[0].surface, without[0].plane) == (None, None)
+    with pytest.raises(InputError, match=r"there are 1 histories, and the figure shows 2"):
+        figures.members(contours_of, [m.seen for m in made], histories[:1])
+    with pytest.raises(InputError, match=r"surfaces: number 1 is to be of net, and the file is of other"):
+        figures.members(spec(Contours, runs=("net",), plane="contour"), [made[1].seen], histories[:1])
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "src/landscape"
 LAYERS = [
     {"cli", "__main__"},
     {"verbs"},
-    {"check", "launch", "summary"},
-    {"figures"},
+    {"check", "launch", "summary", "tables", "claims"},
+    {"figures", "pages"},
     {"geometry"},
     {"surface", "train"},
     {"engine"},

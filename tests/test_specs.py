@@ -5,23 +5,39 @@ import json
 from landscape.config import code, schema, specs
 
 DEFAULTS = {
-    "dataset": '{"mean": null, "std": null}',
-    "runs": '{"args": {}, "augment": [], "batch_size": 128, "clip": null, "code": [], "epochs": 300, "keep": "none", '
-    '"learning_rate": null, "milestones": null, "momentum": 0.9, "optimizer": "sgd", "schedule": "step", "seed": 0, '
-    '"threads": 1, "warmup": 0.25, "weight_decay": 0.0005, "weights": null}',
-    "planes": '{"alpha": [-1.0, 1.0, 51], "batchnorm": null, "beta": null, "directions": "random", "images": null, '
-    '"normalize": "filter", "plane": null, "precision": "fp32", "recalibration_images": 1024, "run": null, "seed": 0, '
-    '"tiles": null}',
-    "directions": '{"batchnorm": null, "directions": "random", "line": false, "normalize": "filter", "plane": null, '
-    '"run": null, "seed": 0}',
-    "contours": '{"about": null, "columns": null, "group": null, "levels": "log", "title": null, "variable": "train_loss"}',
+    "dataset": '{"args": {}, "code": [], "image_size": null, "images": null, "label_noise": 0.0, "mean": null, "seed": 0, "std": null}',
+    "runs": '{"args": {}, "augment": [], "batch_size": 128, "clip": null, "code": [], "epochs": 300, "keep": "none", "learning_rate": null, "milestones": null, "momentum": 0.9, "optimizer": "sgd", "precision": "fp32", "sam": null, "schedule": "step", "seed": 0, "swa": null, "threads": 1, "warmup": null, "weight_decay": 0.0005, "weights": null}',
+    "planes": '{"alpha": [-1.0, 1.0, 51], "batchnorm": null, "beta": null, "centred": true, "directions": "random", "images": null, "normalize": "filter", "plane": null, "precision": "fp32", "recalibration_images": 1024, "run": null, "runs": null, "seed": 0, "tiles": null}',
+    "directions": '{"batchnorm": null, "centred": true, "directions": "random", "line": false, "normalize": "filter", "plane": null, "run": null, "runs": null, "seed": 0}',
+    "claims": '{"interpolations": null, "lines": null, "paths": null, "planes": null, "share": 0.4, "tolerance": 0.5}',
+    "published": '{"source": "Li et al. 2018", "verified": true}',
+    "table": '{"title": null}',
+    "contours": '{"about": null, "columns": null, "group": null, "levels": "log", "marks": [], "title": null, "variable": "train_loss"}',
     "surfaces": '{"about": null, "group": null, "title": null, "variable": "train_loss"}',
-    "lines": '{"about": null, "columns": null, "group": null, "title": null}',
-    "training": '{"about": null, "group": null, "title": null}',
+    "lines": '{"about": null, "columns": null, "group": null, "over": null, "title": null}',
+    "training": '{"about": null, "group": null, "over": null, "title": null}',
+    "interpolation": '{"about": null, "group": null, "title": null}',
+    "profiles": '{"about": null, "group": null, "levels": "log", "title": null}',
+    "trajectories": '{"about": null, "contours": true, "group": null, "losses": true, "scales": ["equal"], "title": null}',
+    "bundles": '{"about": null, "group": null, "title": null}',
+    "rings": '{"about": null, "group": null, "over": null, "rises": [0.5], "title": null}',
+    "sharpness": '{"about": null, "group": null, "number": "area_rise_0.5", "title": null}',
 }
 """All defaults as they were when STAGES below was right. To change one: change it here, and raise the stages it alters."""
 
-STAGES = {"dataset": 1, "train": 2, "adopt": 2, "directions": 1, "surface": 2, "figure": 1, "summary": 1}
+STAGES = {
+    "dataset": 1,
+    "train": 3,
+    "adopt": 3,
+    "directions": 1,
+    "surface": 2,
+    "trajectory": 1,
+    "mark": 1,
+    "figure": 2,
+    "table": 1,
+    "summary": 2,
+    "claims": 1,
+}
 
 
 def test_a_changed_default_raises_the_version_of_its_stage() -> None:
@@ -30,10 +46,19 @@ def test_a_changed_default_raises_the_version_of_its_stage() -> None:
         "runs": schema.Run,
         "planes": schema.Plane,
         "directions": schema.Directions,
+        "claims": schema.Claims,
+        "published": schema.Published,
+        "table": schema.Table,
         "contours": schema.Contours,
         "surfaces": schema.Surfaces,
         "lines": schema.Lines,
         "training": schema.Training,
+        "interpolation": schema.Interpolation,
+        "profiles": schema.Profiles,
+        "trajectories": schema.Trajectories,
+        "bundles": schema.Bundles,
+        "rings": schema.Rings,
+        "sharpness": schema.Sharpness,
     }
     found = {
         name: json.dumps({k: f.default for k, f in model.model_fields.items() if not f.is_required()}, sort_keys=True)
@@ -41,7 +66,7 @@ def test_a_changed_default_raises_the_version_of_its_stage() -> None:
     }
     assert found == DEFAULTS
     assert specs.STAGES == STAGES
-    assert schema.LEARNING_RATES == {"sgd": 0.1, "adam": 0.001}
+    assert schema.LEARNING_RATES == {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "adagrad": 0.01}
 
 
 def test_a_changed_default_of_a_network_raises_the_version_of_training() -> None:

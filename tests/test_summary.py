@@ -50,10 +50,11 @@ def test_an_adopted_run_and_one_without_a_test_split() -> None:
     assert np.isnan(rows["test error (%)"][1])
 
 
-def test_it_is_written_three_ways(tmp_path: Path) -> None:
+def test_it_is_written_four_ways(tmp_path: Path) -> None:
     rows = summary.table([history("a", 0.9), history("b", 0.955)], [surface("b")])
-    paths = [tmp_path / f"summary.{kind}" for kind in ("csv", "md", "html")]
+    paths = [tmp_path / f"summary.{kind}" for kind in ("csv", "md", "tex", "html")]
     summary.write(rows, paths)
     assert list(pd.read_csv(paths[0])["run"]) == ["a", "b"]
     assert "| a " in paths[1].read_text() and "10.0 (6.6 to 14.9)" in paths[1].read_text()
-    assert "<td>a</td>" in paths[2].read_text() and "nan" not in paths[2].read_text().lower()
+    assert r"a & 1,234 & 2 &" in paths[2].read_text() and r"test error (\%)" in paths[2].read_text()
+    assert "<td>a</td>" in paths[3].read_text() and "nan" not in paths[3].read_text().lower()

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "checkpoint",
+    "claims",
     "cli",
     "config",
     "data",
@@ -26,9 +27,11 @@ _MODULES = (
     "geometry",
     "moving",
     "networks",
+    "pages",
     "progress",
     "summary",
     "surface",
+    "tables",
     "train",
     "verbs",
     "weights",

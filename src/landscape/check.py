@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from landscape import checkpoint, data, networks
-from landscape.config import Data, Experiment, Run, Training, impossible, state
+from landscape.config import Data, Experiment, Run, impossible, state
 from landscape.errors import InputError
 
 
@@ -38,8 +38,7 @@ def problems(experiment: Experiment) -> list[str]:
 def _seen(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
     """Every state that is seen on a plane: what asks for it, the state, the plane."""
     for name, figure in experiment.figures.items():
-        if not isinstance(figure, Training):
-            yield from ((f"figures.{name}.runs", at, figure.plane) for at in figure.runs)
+        yield from ((f"figures.{name}", at, plane) for at, plane in dict.fromkeys([*figure.seen, *figure.paths]))
     if (plane := experiment.summary.plane) is not None:
         yield from (("summary.plane", at, plane) for at in experiment.runs if not impossible(experiment, at, plane))
 
@@ -50,20 +49,19 @@ def _mismatches(experiment: Experiment, of_run: Mapping[str, Any], at: str, plan
     The configuration alone does not tell this of two data sets of different size.
     """
     seen = experiment.planes[plane]
-    if seen.run is None:
-        return
-    if seen.plane is not None:
+    if seen.run is not None and seen.plane is not None:
         yield from _mismatches(experiment, of_run, seen.run, seen.plane)
-    here, there = (of_run.get(state(experiment, text).run) for text in (at, seen.run))
-    if here is None or there is None:
-        return  # the network cannot be built, which is reported above
-    ours, theirs = _shapes(here), _shapes(there)
-    if differing := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
-        name = differing[0]
-        yield (
-            f"has {at} on plane {plane}, which needs {at} and {seen.run} to be of one architecture, and {len(differing)} "
-            f"tensors differ: {name} has the shape {ours.get(name)} in {at} and {theirs.get(name)} in {seen.run}"
-        )
+    for other in seen.others:
+        here, there = (of_run.get(state(experiment, text).run) for text in (at, other))
+        if here is None or there is None:
+            continue  # the network cannot be built, which is reported above
+        ours, theirs = _shapes(here), _shapes(there)
+        if differing := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
+            name = differing[0]
+            yield (
+                f"has {at} on plane {plane}, which needs {at} and {other} to be of one architecture, and {len(differing)} "
+                f"tensors differ: {name} has the shape {ours.get(name)} in {at} and {theirs.get(name)} in {other}"
+            )
 
 
 def _shapes(network: Any) -> dict[str, tuple[int, ...]]:

@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     three = ("--output", {"required": True, "nargs": 3, "metavar": ("WEIGHTS", "HISTORY", "EPOCHS")})
     surfaces = ("--surface", {"nargs": "*", "help": "surfaces, one per state"})
     histories = ("--history", {"nargs": "+", "required": True, "help": "histories, one per state"})
+    trajectories = ("--trajectory", {"nargs": "*", "help": "paths of trainings"})
+    drawn = ("--directions", {"required": True})
+    pages = ("--output", {"required": True, "nargs": 4, "metavar": ("CSV", "MARKDOWN", "LATEX", "HTML")})
     table: dict[str, tuple[Any, str, list[tuple[str, dict[str, Any]]]]] = {
         "dataset": (verbs.dataset, "fetch or read a data set", [spec, name, output]),
         "train": (verbs.train, "train a network, or go on where it was interrupted", [spec, name, data, three]),
@@ -77,7 +80,14 @@ def _parser() -> argparse.ArgumentParser:
                 spec,
                 name,
                 weights,
-                ("--other", {"nargs": "*", "help": "the other state's weights, or the other plane's directions"}),
+                (
+                    "--other",
+                    {
+                        "nargs": "*",
+                        "help": "what the directions are made from beside the centre: other states' weights, another plane's "
+                        "directions, or the epochs of the run",
+                    },
+                ),
                 output,
             ],
         ),
@@ -88,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
                 spec,
                 name,
                 weights,
-                ("--directions", {"required": True}),
+                drawn,
                 data,
                 ("--tile", {"type": int, "default": 1, "help": "which tile, counted from 1"}),
                 ("--of", {"type": int, "default": 1, "help": "number of tiles"}),
@@ -96,14 +106,41 @@ def _parser() -> argparse.ArgumentParser:
             ],
         ),
         "merge": (verbs.merge, "put tiles together", [spec, ("--tiles", {"nargs": "+", "required": True}), output]),
-        "figure": (verbs.figure, "draw a figure", [spec, name, surfaces, histories, output]),
-        "summary": (
-            verbs.summary,
-            "the table over all runs",
+        "trajectory": (
+            verbs.trajectory,
+            "project the kept epochs of a run on a plane, with the losses on the way",
+            [spec, name, weights, ("--epochs", {"required": True, "help": "the run's epochs"}), drawn, data, output],
+        ),
+        "mark": (
+            verbs.mark,
+            "where on a plane another state lies, and how far from it",
+            [spec, name, weights, ("--marked", {"required": True, "help": "the other state's weights"}), drawn, output],
+        ),
+        "figure": (
+            verbs.figure,
+            "draw a figure",
             [
+                spec,
+                name,
                 surfaces,
                 histories,
-                ("--output", {"required": True, "nargs": 3, "metavar": ("CSV", "MARKDOWN", "HTML")}),
+                trajectories,
+                ("--mark", {"nargs": "*", "help": "states marked on a plane"}),
+                ("--weights", {"nargs": "*", "help": "weights files, or FILE@EPOCH of an epochs file"}),
+                output,
+            ],
+        ),
+        "table": (verbs.table, "a table of test errors, the published ones beside", [spec, name, histories, pages]),
+        "summary": (verbs.summary, "the table over all runs", [surfaces, histories, pages]),
+        "claims": (
+            verbs.claims,
+            "what the paper claims, and whether these runs show it",
+            [
+                spec,
+                surfaces,
+                histories,
+                trajectories,
+                ("--output", {"required": True, "nargs": 2, "metavar": ("MARKDOWN", "HTML")}),
             ],
         ),
     }

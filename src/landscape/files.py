@@ -5,13 +5,16 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import netCDF4
+import numpy as np
 import xarray as xr
+from safetensors import SafetensorError, safe_open
 
 import landscape
 from landscape.errors import InputError
@@ -79,6 +82,25 @@ def read_dataset(path: str | Path) -> xr.Dataset:
     if dataset.attrs.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
         raise InputError(f"{path} has format version {dataset.attrs['format_version']}; this is up to {FORMAT_VERSION}")
     return dataset
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file as arrays, without torch; of `FILE@003`, those of epoch 3 in a file of epochs.
+
+    Raises:
+        InputError: if it is not a whole safetensors file, or holds no such epoch.
+    """
+    place, at, epoch = str(path).rpartition("@") if re.search(r"@\d{3}$", str(path)) else (str(path), "", "")
+    prefix = f"{epoch}/" if at else ""
+    try:
+        with safe_open(place, "numpy") as file:
+            keys = [key for key in list(file.keys()) if key.startswith(prefix)]
+            arrays = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{place} is not a whole safetensors file: {error}") from None
+    if not arrays:
+        raise InputError(f"{place} holds no epoch {epoch}" if at else f"{place} holds nothing")
+    return arrays
 
 
 def versions() -> dict[str, str]:

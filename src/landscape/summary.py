@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from landscape import files, geometry
+from landscape import geometry, pages
 
 
 def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
@@ -22,12 +22,8 @@ def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd
 
 
 def write(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
-    """Write the table to a CSV, a Markdown and an HTML file."""
-    csv, markdown, html = paths
-    files.write_text(csv, rows.to_csv(index=False, lineterminator="\n"))
-    shown = _condensed(rows).map(_shown)
-    files.write_text(markdown, f"{shown.to_markdown(index=False, disable_numparse=True)}\n\n{_NOTE}\n")
-    files.write_text(html, _PAGE.format(table=shown.to_html(index=False, border=0), note=_NOTE))
+    """Write the table to a CSV, a Markdown, a LaTeX and an HTML file."""
+    pages.write(rows, _condensed(rows).map(_shown), "Summary", _NOTE, paths)
 
 
 def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
@@ -95,16 +91,3 @@ _NOTE = (
     "findings are of the surface on the plane that the configuration names under `summary`, over the images the plane "
     "declares. More columns are in summary.csv."
 )
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Summary</title><style>
-body {{ font: 14px sans-serif; margin: 1em; }}
-table {{ border-collapse: collapse; }}
-th, td {{ padding: 0.3em 0.7em; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }}
-th {{ border-bottom: 2px solid #444; }}
-td {{ font-variant-numeric: tabular-nums; }}
-</style></head><body>
-{table}
-<p>{note}</p>
-</body></html>
-"""

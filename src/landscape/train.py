@@ -147,7 +147,7 @@ def learning_rate(run: Run, step: int, steps_per_epoch: int) -> float:
         return rate / 10.0 ** sum(step >= drop * steps_per_epoch for drop in run.drops)
     if run.schedule == "onecycle":
         last = run.epochs * steps_per_epoch - 1
-        peak = max(run.warmup * (last + 1) - 1, 0)
+        peak = max(run.rising * (last + 1) - 1, 0)
         if step < peak:
             return _cosine(rate / 25, rate, step / peak)
         return _cosine(rate, rate / 250_000, (step - peak) / ((last - peak) or 1))

@@ -28,6 +28,8 @@ wildcard_constraints:
     state=jobs.STATE,
     plane=jobs.NAME,
     figure=jobs.NAME,
+    table=jobs.NAME,
+    marked=jobs.STATE,
 
 
 def ask(question, *wildcards):

@@ -3,6 +3,9 @@ rule figure:
     input:
         surfaces=ask(jobs.surfaces_of_figure, "figure"),
         histories=ask(jobs.histories_of_figure, "figure"),
+        trajectories=ask(jobs.trajectories_of_figure, "figure"),
+        marks=ask(jobs.marks_of_figure, "figure"),
+        weights=ask(jobs.weights_of_figure, "figure"),
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(
@@ -19,19 +22,46 @@ rule figure:
     localrule: True
     params:
         spec=ask(specs.of_figure, "figure"),
+        weights=ask(jobs.weighed_in_figure, "figure"),
     shell:
         "landscape figure --spec {params.spec:q} --name {wildcards.figure:q} --surface {input.surfaces:q}"
-        " --history {input.histories:q} --output {output.pdf:q} > {log:q} 2>&1"
+        " --history {input.histories:q} --trajectory {input.trajectories:q} --mark {input.marks:q}"
+        " --weights {params.weights:q} --output {output.pdf:q} > {log:q} 2>&1"
+
+
+rule table:
+    """Test errors, the published ones beside."""
+    input:
+        histories=ask(jobs.histories_of_table, "table"),
+    output:
+        csv=f"{RESULTS}/tables/{{table}}.csv",
+        markdown=f"{RESULTS}/tables/{{table}}.md",
+        tex=f"{RESULTS}/tables/{{table}}.tex",
+        html=report(
+            f"{RESULTS}/tables/{{table}}.html",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+    log:
+        f"{RESULTS}/logs/table/{{table}}.log",
+    localrule: True
+    params:
+        spec=ask(specs.of_table, "table"),
+    shell:
+        "landscape table --spec {params.spec:q} --name {wildcards.table:q} --history {input.histories:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule summary:
     """The table over all runs."""
     input:
         surfaces=jobs.surfaces_of_summary(EXPERIMENT),
-        histories=[jobs.history_file(EXPERIMENT, run) for run in EXPERIMENT.runs],
+        histories=jobs.histories(EXPERIMENT),
     output:
         csv=f"{RESULTS}/summary.csv",
         markdown=f"{RESULTS}/summary.md",
+        tex=f"{RESULTS}/summary.tex",
         html=report(
             f"{RESULTS}/summary.html",
             caption="../report/summary.rst",
@@ -44,6 +74,29 @@ rule summary:
         spec=specs.of_summary(EXPERIMENT),
     shell:
         "landscape summary --surface {input.surfaces:q} --history {input.histories:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule claims:
+    """What the paper claims, and whether these runs show it."""
+    input:
+        surfaces=jobs.surfaces_of_claims(EXPERIMENT),
+        histories=jobs.histories(EXPERIMENT),
+        trajectories=jobs.trajectories_of_claims(EXPERIMENT),
+    output:
+        markdown=f"{RESULTS}/claims.md",
+        html=report(
+            f"{RESULTS}/claims.html",
+            caption="../report/claims.rst",
+            category="Claims",
+        ),
+    log:
+        f"{RESULTS}/logs/claims.log",
+    localrule: True
+    params:
+        spec=specs.of_claims(EXPERIMENT),
+    shell:
+        "landscape claims --spec {params.spec:q} --history {input.histories:q} --surface {input.surfaces:q}"
+        " --trajectory {input.trajectories:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule configuration:

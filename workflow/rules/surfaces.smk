@@ -2,7 +2,7 @@ rule directions:
     """Draw the directions of a plane around a state."""
     input:
         weights=ask(jobs.weights_file, "state"),
-        other=ask(jobs.other_file, "plane"),
+        other=ask(jobs.other_files, "state", "plane"),
     output:
         f"{RESULTS}/directions/{{state}}/{{plane}}.safetensors",
     log:
@@ -13,7 +13,7 @@ rule directions:
     params:
         spec=ask(specs.of_directions, "state", "plane"),
         weights=ask(jobs.weights, "state"),
-        other=ask(jobs.other, "plane"),
+        other=ask(jobs.others, "state", "plane"),
     shell:
         "landscape directions --spec {params.spec:q} --name {wildcards.plane:q}"
         " --weights {params.weights:q} --other {params.other:q} --output {output:q} > {log:q} 2>&1"
@@ -60,3 +60,48 @@ rule merge:
         spec=ask(specs.of_surface, "state", "plane"),
     shell:
         "landscape merge --spec {params.spec:q} --tiles {input:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule trajectory:
+    """Project the kept epochs of a run on a plane around its end, with the losses on the way."""
+    input:
+        code=ask(jobs.code_files, "run"),
+        weights=ask(jobs.weights_file, "run"),
+        epochs=ask(jobs.epochs_file, "run"),
+        directions=f"{RESULTS}/directions/{{run}}/{{plane}}.safetensors",
+        data=ask(jobs.data_file, "run"),
+    output:
+        f"{RESULTS}/trajectories/{{run}}/{{plane}}.nc",
+    log:
+        f"{RESULTS}/logs/trajectory/{{run}}/{{plane}}.log",
+    resources:
+        mem_mb=grown(jobs.memory, "run"),
+        slot=1,
+    params:
+        spec=ask(specs.of_trajectory, "run", "plane"),
+    shell:
+        "landscape trajectory --spec {params.spec:q} --name {wildcards.plane:q} --weights {input.weights:q}"
+        " --epochs {input.epochs:q} --directions {input.directions:q} --data {input.data:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule mark:
+    """Where on a plane another state lies, and how far from it."""
+    input:
+        weights=ask(jobs.weights_file, "state"),
+        marked=ask(jobs.weights_file, "marked"),
+        directions=f"{RESULTS}/directions/{{state}}/{{plane}}.safetensors",
+    output:
+        f"{RESULTS}/marks/{{state}}/{{plane}}/{{marked}}.nc",
+    log:
+        f"{RESULTS}/logs/mark/{{state}}/{{plane}}/{{marked}}.log",
+    resources:
+        mem_mb=grown(jobs.memory, "state"),
+        slot=1,
+    params:
+        spec=ask(specs.of_mark, "state", "plane", "marked"),
+        weights=ask(jobs.weights, "state"),
+        marked=ask(jobs.weights, "marked"),
+    shell:
+        "landscape mark --spec {params.spec:q} --name {wildcards.plane:q} --weights {params.weights:q}"
+        " --marked {params.marked:q} --directions {input.directions:q} --output {output:q} > {log:q} 2>&1"

@@ -2,33 +2,17 @@
 
 from landscape.config.lookup import State, impossible, plane, state
 from landscape.config.read import read, resolve
-from landscape.config.schema import (
-    Contours,
-    Data,
-    Directions,
-    Experiment,
-    Figure,
-    Lines,
-    Plane,
-    Run,
-    Summary,
-    Surfaces,
-    Training,
-)
+from landscape.config.schema import Data, Directions, Experiment, Figure, Plane, Run, Summary
 
 __all__ = [
-    "Contours",
     "Data",
     "Directions",
     "Experiment",
     "Figure",
-    "Lines",
     "Plane",
     "Run",
     "State",
     "Summary",
-    "Surfaces",
-    "Training",
     "impossible",
     "plane",
     "read",

@@ -3,10 +3,10 @@
 import fnmatch
 import itertools
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from landscape.errors import InputError, one_of
 
@@ -111,6 +111,43 @@ def select(patterns: Iterable[str], runs: Iterable[str]) -> tuple[list[str], lis
             unmatched.append(pattern)
         chosen.update(dict.fromkeys(run + at + epoch for run in matches))
     return list(chosen), unmatched
+
+
+RUNS = ("run", "to", "runs", "marks")
+PLANES = ("plane", "planes", "line", "lines", "recalibrated", "interpolations", "paths")
+_LISTS_OF_PLANES = ("rows",)  # of figures: rows of planes, or rows that are entries with keys of their own
+
+_Entry = TypeVar("_Entry", bound=BaseModel)
+
+
+def patterns(entry: BaseModel, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Where an entry names something under `keys` (RUNS or PLANES), and the names, which may hold * and ?."""
+    for key in type(entry).model_fields:
+        value = getattr(entry, key)
+        if key in keys and isinstance(value, str):
+            yield key, value
+        elif key in keys and isinstance(value, tuple):
+            yield from ((f"{key}[{i}]" if len(value) > 1 or key in RUNS else key, name) for i, name in enumerate(value))
+        elif key in _LISTS_OF_PLANES:
+            for i, row in enumerate(value):
+                if isinstance(row, BaseModel):
+                    yield from ((f"{key}[{i}].{inner}", name) for inner, name in patterns(row, keys))
+                elif keys is PLANES:
+                    yield from ((f"{key}[{i}]", name) for name in row)
+
+
+def expanded(entry: _Entry, runs: Iterable[str], planes: Iterable[str]) -> _Entry:
+    """An entry with the names that its patterns stand for; a pattern that stands for none is left out."""
+    names = {RUNS: list(runs), PLANES: list(planes)}
+    update: dict[str, Any] = {}
+    for key in type(entry).model_fields:
+        value = getattr(entry, key)
+        for keys, known in names.items():
+            if key in keys and isinstance(value, tuple):
+                update[key] = tuple(select(value, known)[0])
+        if key in _LISTS_OF_PLANES and not isinstance(value[0], BaseModel):
+            update[key] = tuple(tuple(select(row, names[PLANES])[0]) for row in value)
+    return entry.model_copy(update=update)
 
 
 def _validated(value: Any, annotation: Any) -> Any:

@@ -5,12 +5,13 @@ Paths are relative to the `results` folder's prefix, which every function puts i
 
 import math
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from landscape.config import code
 from landscape.config.known import FETCHED, Known
-from landscape.config.lookup import figure, impossible, plane, run, state
-from landscape.config.schema import Experiment, Training
+from landscape.config.lookup import differing, figure, impossible, no_path, plane, run, state
+from landscape.config.schema import Experiment
 from landscape.errors import InputError, one_of
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
@@ -25,8 +26,14 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
     """The files a data set is read from; none for one that is fetched."""
     if name not in experiment.data:
         raise InputError(f"there is no data set {name!r}; the data sets are {one_of(experiment.data)}")
-    source = experiment.data[name].source
-    return [source] if source.endswith(".npz") else []
+    data = experiment.data[name]
+    match data.kind:
+        case "function":
+            own = code.source_file(data.source)
+            return [*([str(own)] if own else []), *data.code]
+        case "npz" | "folder":
+            return [data.source]
+    return []
 
 
 def code_files(experiment: Experiment, name: str) -> list[str]:
@@ -64,22 +71,23 @@ def weights(experiment: Experiment, at: str) -> str:
     return weights_file(experiment, at) + ("" if found.epoch is None else f"@{found.epoch:03d}")
 
 
-def other_file(experiment: Experiment, plane_name: str) -> list[str]:
-    """The file beside the centre's weights that directions are made from: another state's, another plane's, or none."""
-    seen = plane(experiment, plane_name)
-    if seen.run is None:
-        return []
-    if seen.directions == "of":
-        return [f"{experiment.results}/directions/{seen.run}/{seen.plane}.safetensors"]
-    return [weights_file(experiment, seen.run)]
+def epochs_file(experiment: Experiment, at: str) -> str:
+    """The file of the epochs that a state's run keeps."""
+    return f"{experiment.results}/runs/{state(experiment, at).run}/epochs.safetensors"
 
 
-def other(experiment: Experiment, plane_name: str) -> list[str]:
-    """`other_file` as the verb takes it: of a state at a kept epoch with `@EPOCH` behind."""
-    seen = plane(experiment, plane_name)
-    if seen.directions == "to":
-        return [weights(experiment, str(seen.run))]
-    return other_file(experiment, plane_name)
+def directions_file(experiment: Experiment, at: str, plane_name: str) -> str:
+    return f"{experiment.results}/directions/{at}/{plane_name}.safetensors"
+
+
+def other_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
+    """The files beside the centre's weights that directions are made from."""
+    return list(dict.fromkeys(name.partition("@")[0] for name in _others(experiment, at, plane_name)))
+
+
+def others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
+    """`other_files` as the verb takes them: of a state at a kept epoch with `@EPOCH` behind."""
+    return _others(experiment, at, plane_name)
 
 
 def history_file(experiment: Experiment, at: str) -> str:
@@ -105,10 +113,10 @@ def memory(experiment: Experiment, at: str) -> int:
 
     The network is not counted, nor are the epochs a training keeps: how many parameters there are is known to torch only.
     """
-    source = experiment.data[experiment.runs[state(experiment, at).run].data].source
-    size = _unpacked(Path(source)) if source.endswith(".npz") else 0
+    data = experiment.data[experiment.runs[state(experiment, at).run].data]
+    size = _unpacked(Path(data.source)) if data.kind == "npz" else 0
     if not size:
-        known = FETCHED.get(source, _UNKNOWN)
+        known = FETCHED.get(data.source, _UNKNOWN)
         size = known.images * math.prod(known.shape)
     return 1500 + 6 * size // 2**20
 
@@ -122,15 +130,34 @@ def _unpacked(npz: Path) -> int:
         return 0
 
 
+def surface_files(experiment: Experiment, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{experiment.results}/surfaces/{at}/{plane_name}.nc" for at, plane_name in pairs]
+
+
 def surfaces_of_figure(experiment: Experiment, name: str) -> list[str]:
-    drawn = figure(experiment, name)
-    if isinstance(drawn, Training):
-        return []
-    return [f"{experiment.results}/surfaces/{at}/{drawn.plane}.nc" for at in drawn.runs]
+    return surface_files(experiment, figure(experiment, name).seen)
 
 
 def histories_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [history_file(experiment, at) for at in figure(experiment, name).runs]
+    return [history_file(experiment, at) for at in figure(experiment, name).states]
+
+
+def trajectories_of_figure(experiment: Experiment, name: str) -> list[str]:
+    return [f"{experiment.results}/trajectories/{r}/{p}.nc" for r, p in figure(experiment, name).paths]
+
+
+def marks_of_figure(experiment: Experiment, name: str) -> list[str]:
+    return [f"{experiment.results}/marks/{at}/{p}/{mark}.nc" for at, p, mark in figure(experiment, name).marked]
+
+
+def weights_of_figure(experiment: Experiment, name: str) -> list[str]:
+    """The files of the weights that a figure shows."""
+    return list(dict.fromkeys(weights_file(experiment, at) for at in figure(experiment, name).weighed))
+
+
+def weighed_in_figure(experiment: Experiment, name: str) -> list[str]:
+    """The same, one for each state, as the verb takes them."""
+    return [weights(experiment, at) for at in figure(experiment, name).weighed]
 
 
 def group_of_figure(experiment: Experiment, name: str) -> str:
@@ -141,17 +168,69 @@ def group_of_figure(experiment: Experiment, name: str) -> str:
 
 def surfaces_of_summary(experiment: Experiment) -> list[str]:
     """The surfaces the summary reads: those of its plane around every run that can be seen there."""
-    name = experiment.summary.plane
-    if name is None:
+    return surface_files(
+        experiment, _possible(experiment, [experiment.summary.plane] if experiment.summary.plane else [])
+    )
+
+
+def histories(experiment: Experiment, names: Iterable[str] | None = None) -> list[str]:
+    """The histories of some runs, by default of all."""
+    return [history_file(experiment, name) for name in (experiment.runs if names is None else names)]
+
+
+def runs_of_table(experiment: Experiment, name: str) -> tuple[str, ...]:
+    if name not in experiment.tables:
+        raise InputError(f"there is no table {name!r}; the tables are {one_of(experiment.tables)}")
+    return experiment.tables[name].runs
+
+
+def histories_of_table(experiment: Experiment, name: str) -> list[str]:
+    return histories(experiment, runs_of_table(experiment, name))
+
+
+def surfaces_of_claims(experiment: Experiment) -> list[str]:
+    """Every run on every plane and line the claims name, and every line from a run to one that differs in batch size."""
+    claims = experiment.claims
+    if claims is None:
         return []
-    return [
-        f"{experiment.results}/surfaces/{r}/{name}.nc" for r in experiment.runs if not impossible(experiment, r, name)
-    ]
+    pairs = _possible(experiment, (*(claims.planes or ()), *(claims.lines or ())))
+    for name in claims.interpolations or ():
+        end = plane(experiment, name).run
+        pairs += [
+            (start, name)
+            for start, _ in _possible(experiment, [name])
+            if end in experiment.runs and differing(experiment.runs[start], experiment.runs[end]) == {"batch_size"}
+        ]
+    return surface_files(experiment, dict.fromkeys(pairs))
+
+
+def trajectories_of_claims(experiment: Experiment) -> list[str]:
+    claims = experiment.claims
+    if claims is None:
+        return []
+    pairs = [(r, p) for r, p in _possible(experiment, claims.paths or ()) if not no_path(experiment, r)]
+    return [f"{experiment.results}/trajectories/{r}/{p}.nc" for r, p in pairs]
 
 
 def surfaces(experiment: Experiment) -> list[str]:
     """Every surface a figure uses, once."""
     return list(dict.fromkeys(path for name in experiment.figures for path in surfaces_of_figure(experiment, name)))
+
+
+def _possible(experiment: Experiment, planes: Iterable[str]) -> list[tuple[str, str]]:
+    return [(r, name) for name in planes for r in experiment.runs if not impossible(experiment, r, name)]
+
+
+def _others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
+    seen = plane(experiment, plane_name)
+    match seen.directions:
+        case "of":
+            return [directions_file(experiment, str(seen.run), str(seen.plane))]
+        case "start":
+            return [f"{epochs_file(experiment, at)}@000"]
+        case "pca":
+            return [epochs_file(experiment, at)]
+    return [weights(experiment, other) for other in seen.others]
 
 
 def _images(experiment: Experiment, at: str, subset: int | None) -> int:

@@ -13,6 +13,9 @@ from landscape.config.known import FETCHED
 from landscape.config.schema import Experiment, Figure, Plane, Run
 from landscape.errors import InputError, one_of
 
+PATH_EPOCHS = 3
+"""Epochs kept, the start and the end among them, that make a path."""
+
 _STATE = re.compile(r"(?P<run>[^@]+)(@(?P<epoch>\d{3}))?")
 
 
@@ -75,21 +78,71 @@ def impossible(experiment: Experiment, at: str, plane_name: str) -> str | None:
     """
     centre = state(experiment, at)
     seen = plane(experiment, plane_name)
-    if seen.run is None:
-        return None
-    other = state(experiment, seen.run)
-    if seen.directions == "to" and _normal(experiment, other) == _normal(experiment, centre):
-        return f"plane {plane_name} leads to {seen.run}, and a line from {centre} to itself has no direction"
-    if seen.directions == "of" and (reason := impossible(experiment, str(other), str(seen.plane))):
+    own = experiment.runs[centre.run]
+    match seen.directions:
+        case "start" if _normal(experiment, centre) == State(centre.run, 0):
+            return f"plane {plane_name} leads to the start of the training, and {centre} is the start itself"
+        case "start" if not own.keeps(0):
+            return (
+                f"plane {plane_name} leads to the start of the training, which {centre.run} does not keep{_keep(own)}"
+            )
+        case "pca" if len(own.kept) < PATH_EPOCHS:
+            return f"plane {plane_name} needs the path of the training{_keep(own, centre.run)}"
+    others = [state(experiment, other) for other in seen.others]
+    if seen.directions in ("to", "through"):
+        ends = [_normal(experiment, found) for found in (centre, *others)]
+        if len(set(ends)) < len(ends):
+            leads = f"plane {plane_name} leads to {' and '.join(seen.others)}"
+            if seen.directions == "to" or seen.is_line:
+                return f"{leads}, and a line from {centre} to itself has no direction"
+            return f"{leads} from {centre}, and two of these are one"
+    if seen.directions == "of" and (reason := impossible(experiment, str(others[0]), str(seen.plane))):
         return f"plane {plane_name} uses the directions of {seen.plane} around {seen.run}: {reason}"
-    here, there = experiment.runs[centre.run], experiment.runs[other.run]
+    for other in others:
+        if reason := unlike(experiment, str(centre), str(other)):
+            return f"plane {plane_name} needs {reason}"
+    return None
+
+
+def unlike(experiment: Experiment, one: str, another: str) -> str | None:
+    """Why two states cannot be compared weight by weight, or None if they can: `two states of one ..., and ...`."""
+    first, second = state(experiment, one), state(experiment, another)
+    here, there = experiment.runs[first.run], experiment.runs[second.run]
     ours, theirs = _args(experiment, here, there), _args(experiment, there, here)
     if code.split(here.network) != code.split(there.network) or ours != theirs:
         return (
-            f"plane {plane_name} needs two states of one architecture, and {centre} is {_architecture(here, ours, theirs)} "
-            f"while {other} is {_architecture(there, theirs, ours)}"
+            f"two states of one architecture, and {first} is {_architecture(here, ours, theirs)} "
+            f"while {second} is {_architecture(there, theirs, ours)}"
         )
     return None
+
+
+def differing(one: Run, another: Run) -> set[str]:
+    """The keys in which two runs differ, arguments of their networks as `args.NAME`."""
+    ours, theirs = ({**run.in_full(), **{f"args.{k}": v for k, v in _told(run).items()}} for run in (one, another))
+    keys = {key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)}
+    return keys - {"args"}
+
+
+def no_path(experiment: Experiment, at: str) -> str | None:
+    """Why there is no trajectory of what is named, or None if there is one."""
+    found = state(experiment, at)
+    if found.epoch is not None:
+        return f"a trajectory is of a whole training: write {found.run} instead of {found}"
+    own = experiment.runs[found.run]
+    return f"there is no path to show{_keep(own, found.run)}" if len(own.kept) < PATH_EPOCHS else None
+
+
+def _keep(own: Run, name: str = "") -> str:
+    """What a run keeps of its training, and what would keep more, to follow a statement."""
+    if own.adopted:
+        return f": {name or 'it'} is adopted, so it has no epochs"
+    kept = f", of which {name} keeps {len(own.kept)} of the {PATH_EPOCHS} epochs needed" if name else ""
+    return f"{kept} (keep: {own.keep} of {own.epochs} epochs); set keep: all, or a number"
+
+
+def _told(run: Run) -> dict[str, Any]:
+    return code.telling(run.network, run.args)
 
 
 def _normal(experiment: Experiment, at: State) -> State:

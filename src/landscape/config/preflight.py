@@ -47,7 +47,9 @@ def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment
 
 def _in_full(experiment: Experiment) -> dict[str, Any]:
     """The configuration with sweeps expanded and defaults stated: a configuration again."""
-    content = experiment.model_dump(mode="json", exclude_none=True, include={"results", "container", "summary"})
+    content = experiment.model_dump(
+        mode="json", exclude_none=True, include={"results", "container", "summary", "claims"}
+    )
     for section in SECTIONS:
         content[section] = {
             name: {key: value for key, value in entry.in_full().items() if value is not None}

@@ -8,8 +8,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from landscape.config import references
-from landscape.config.expand import numbers, select, sweep
-from landscape.config.schema import DRAWN, NAME, SECTIONS, Experiment, Figure, Run
+from landscape.config.expand import expanded, numbers, sweep
+from landscape.config.schema import DRAWN, NAME, SECTIONS, Experiment
 from landscape.errors import InputError, one_of
 
 _FIELDS = {
@@ -63,8 +63,14 @@ def resolve(content: Any) -> Experiment:
     problems += references.problems(whole, broken)
     if problems:
         raise InputError(dict.fromkeys(problems))
-    figures = {name: _with_states(figure, whole.runs) for name, figure in whole.figures.items()}
-    return whole.model_copy(update={"figures": figures})
+    names = (whole.runs, whole.planes)
+    update: dict[str, Any] = {
+        section: {name: expanded(entry, *names) for name, entry in getattr(whole, section).items()}
+        for section in ("figures", "tables")
+    }
+    if whole.claims is not None:
+        update["claims"] = expanded(whole.claims, *names)
+    return whole.model_copy(update=update)
 
 
 def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tuple[dict[str, Any], set[str]]:
@@ -88,12 +94,12 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
         if "args" in entry:
             entry["args"] = numbers(entry["args"])
         try:
-            expanded = sweep(template, entry, _FIELDS[section]) if section in _FIELDS else {template: entry}
+            swept = sweep(template, entry, _FIELDS[section]) if section in _FIELDS else {template: entry}
         except InputError as error:
             problems += [path + problem for problem in error.problems]
             broken.add(template)
             continue
-        for name, one in expanded.items():
+        for name, one in swept.items():
             path = f"{section}.{name}"
             if not NAME.fullmatch(name):
                 problems.append(
@@ -110,11 +116,6 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
                 problems += _messages(path, error, model)
                 broken.add(name)
     return entries, broken
-
-
-def _with_states(figure: Figure, runs: Mapping[str, Run]) -> Figure:
-    states, _ = select(figure.runs, runs)
-    return figure.model_copy(update={"runs": tuple(states)})
 
 
 def _messages(path: str, error: ValidationError, model: Any) -> Iterator[str]:

@@ -2,24 +2,38 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from landscape.config import code
-from landscape.config.expand import select
+from landscape.config.expand import PLANES, RUNS, expanded, patterns, select
 from landscape.config.known import FETCHED
-from landscape.config.lookup import impossible, state
-from landscape.config.schema import Contours, Experiment, Figure, Lines, Plane, Run, Surfaces
+from landscape.config.lookup import impossible, no_path, state, unlike
+from landscape.config.schema import (
+    Bundles,
+    Data,
+    Experiment,
+    Figure,
+    Interpolation,
+    InterpolationRow,
+    Lines,
+    Plane,
+    Profiles,
+    Run,
+)
 from landscape.errors import InputError, one_of
 
 Broken = Mapping[str, set[str]]
 """Per section the names of entries that are wrong by themselves: what refers to them is not wrong for that."""
 
 _PLURAL = {"data": "data sets"}
+_ALONG_LINES = {(Lines, "plane"), (Profiles, "line"), (Bundles, "rows")}
+"""Where a figure names lines; everywhere else it names planes with two axes."""
 
 
 def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
     """Every reference to what is not there, every circle, every impossible pair; each with its path and what is allowed."""
     for name, data in whole.data.items():
-        yield from _source(f"data.{name}.source", data.source)
+        yield from _data(f"data.{name}", data)
     for name, run in whole.runs.items():
         yield from _run(f"runs.{name}", run, whole, broken)
     for name, plane in whole.planes.items():
@@ -27,37 +41,58 @@ def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
     circular = any(_cycle(name, whole.planes) for name in whole.planes)
     for name, figure in whole.figures.items():
         yield from _figure(f"figures.{name}", figure, whole, broken, circular)
+    for name, table in whole.tables.items():
+        yield from _patterns(f"tables.{name}", table, whole, broken)
+    for name in whole.published:
+        yield from _unknown("published", name, "runs", whole, broken)
     if whole.summary.plane is not None:
         yield from _unknown("summary.plane", whole.summary.plane, "planes", whole, broken)
+    if whole.claims is not None:
+        yield from _patterns("claims", whole.claims, whole, broken)
 
 
-def _source(path: str, source: str) -> Iterator[str]:
-    if source.endswith(".npz"):
-        if not Path(source).is_file():
-            yield f"{path} is {source!r}, and there is no such file"
-    elif source not in FETCHED:
-        yield f"{path} is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz"
+def _data(path: str, data: Data) -> Iterator[str]:
+    source = data.source
+    match data.kind:
+        case "function":
+            yield from _function(f"{path}.source", path, source, data.args)
+        case "npz" if not Path(source).is_file():
+            yield f"{path}.source is {source!r}, and there is no such file"
+        case "folder" if not Path(source).is_dir():
+            yield (
+                f"{path}.source is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz, a folder of images, "
+                "package.module:function, path/file.py:function"
+            )
+    yield from _missing_files(path, "code", data.code)
 
 
 def _run(path: str, run: Run, whole: Experiment, broken: Broken) -> Iterator[str]:
     yield from _unknown(f"{path}.data", run.data, "data", whole, broken)
+    yield from _function(f"{path}.network", path, run.network, run.args)
+    yield from _missing_files(path, "weights", [run.weights] if run.weights else [])
+    yield from _missing_files(path, "code", run.code)
+
+
+def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:
     try:
-        parameters = code.parameters(run.network)
+        parameters = code.parameters(function)
     except InputError as error:
-        yield f"{path}.network {error}"
+        yield f"{key} {error}"
     else:
         if parameters:
-            yield from (f"{path}.args {problem}" for problem in parameters.problems(run.network, run.args))
-    for key, files in (("weights", [run.weights] if run.weights else []), ("code", run.code)):
-        yield from (
-            f"{path}.{key} is {file!r}, and there is no such file" for file in files if not Path(file).is_file()
-        )
+            yield from (f"{path}.args {problem}" for problem in parameters.problems(function, args))
+
+
+def _missing_files(path: str, key: str, files: tuple[str, ...] | list[str]) -> Iterator[str]:
+    yield from (f"{path}.{key} is {file!r}, and there is no such file" for file in files if not Path(file).is_file())
 
 
 def _plane(name: str, plane: Plane, whole: Experiment, broken: Broken) -> Iterator[str]:
     path = f"planes.{name}"
     if plane.run is not None:
         yield from _no_state(f"{path}.run", plane.run, whole, broken)
+    for i, other in enumerate(plane.runs or ()):
+        yield from _no_state(f"{path}.runs[{i}]", other, whole, broken)
     if plane.plane is not None:
         if cycle := _cycle(name, whole.planes):
             yield f"{path}.plane is {plane.plane!r}, so the plane refers to itself: {' -> '.join(cycle)}"
@@ -75,26 +110,69 @@ def _borrowed(path: str, plane: Plane, other: Plane) -> Iterator[str]:
 
 
 def _figure(path: str, figure: Figure, whole: Experiment, broken: Broken, circular: bool) -> Iterator[str]:
-    drawn_on = figure.plane if isinstance(figure, Contours | Surfaces | Lines) else None
-    for i, pattern in enumerate(figure.runs):
+    wrong = list(_patterns(path, figure, whole, broken))
+    yield from wrong
+    for key, pattern in patterns(figure, PLANES):
+        for name in select([pattern], whole.planes)[0]:
+            along_lines = isinstance(figure, Interpolation) or (type(figure), key.partition("[")[0]) in _ALONG_LINES
+            if problem := _grid(whole.planes[name], name, line=along_lines):
+                yield f"{path}.{key} is {pattern!r}{problem.format(draw=figure.draw)}"
+    if isinstance(figure, Interpolation):
+        for i, row in enumerate(figure.rows):
+            yield from _interpolation(f"{path}.rows[{i}]", row, whole)
+    if circular:
+        return
+    asked: dict[str, str] = {}  # which words of the configuration ask for a state
+    for key, pattern in patterns(figure, RUNS):
+        for text in select([pattern], whole.runs)[0]:
+            if not any(_no_state("", text, whole, broken)):
+                asked.setdefault(text, f"{path}.{key} is {pattern!r}")
+    full = expanded(figure, whole.runs, whole.planes)
+    told = set()
+    for at, plane in full.seen:
+        if at in asked and plane in whole.planes and (reason := _reason(whole, at, plane)):
+            told.add((at, plane))
+            yield f"{asked[at]}: {reason}"
+    for at, plane in full.paths:
+        known = at in asked and plane in whole.planes and (at, plane) not in told
+        if known and (reason := no_path(whole, at) or _reason(whole, at, plane)):
+            yield f"{asked[at]}: {reason}"
+    for at, _, mark in full.marked:
+        if at in asked and mark in asked and (reason := unlike(whole, at, mark)):
+            yield f"{asked[mark]}: marking a state needs {reason}"
+
+
+def _patterns(path: str, entry: Any, whole: Experiment, broken: Broken) -> Iterator[str]:
+    """Names in an entry that stand for no run, no state, or no plane."""
+    for key, pattern in patterns(entry, RUNS):
         states, unmatched = select([pattern], [*whole.runs, *broken["runs"]])
         if unmatched:
-            yield f"{path}.runs[{i}] is {pattern!r}; the runs are {one_of(whole.runs)}"
+            yield f"{path}.{key} is {pattern!r}; the runs are {one_of(whole.runs)}"
         for text in states:
-            wrong = list(_no_state(f"{path}.runs[{i}]", text, whole, broken))
-            yield from wrong
-            seen = drawn_on in whole.planes and text.partition("@")[0] in whole.runs and not wrong and not circular
-            if seen and (reason := _reason(whole, text, str(drawn_on))):
-                yield f"{path}.runs[{i}] is {pattern!r}: {reason}"
-    if drawn_on is None:
-        return
-    yield from _unknown(f"{path}.plane", drawn_on, "planes", whole, broken)
-    if drawn_on in whole.planes:
-        alphas, betas = whole.planes[drawn_on].shape
-        if isinstance(figure, Lines) and (alphas < 2 or betas > 1):
-            yield f"{path}.plane is {drawn_on!r}, a grid of {alphas} x {betas}; draw: lines needs a line of 2 points or more"
-        if not isinstance(figure, Lines) and min(alphas, betas) < 2:
-            yield f"{path}.plane is {drawn_on!r}, a grid of {alphas} x {betas}; draw: {figure.draw} needs at least 2 x 2"
+            yield from _no_state(f"{path}.{key}", text, whole, broken)
+    for key, pattern in patterns(entry, PLANES):
+        if select([pattern], [*whole.planes, *broken["planes"]])[1]:
+            yield f"{path}.{key} is {pattern!r}; the planes are {one_of(whole.planes)}"
+
+
+def _grid(plane: Plane, name: str, *, line: bool) -> str:
+    """Why a figure cannot show this grid, to follow the name it stands under; empty if it can."""
+    alphas, betas = plane.shape
+    if (alphas >= 2 and betas == 1) if line else min(alphas, betas) >= 2:
+        return ""
+    needed = "a line of 2 points or more" if line else "at least 2 x 2"
+    return f", a grid of {alphas} x {betas}; draw: {{draw}} needs {needed}"
+
+
+def _interpolation(path: str, row: InterpolationRow, whole: Experiment) -> Iterator[str]:
+    for key, name in (("plane", row.plane), ("recalibrated", row.recalibrated)):
+        plane = whole.planes.get(name or "")
+        if plane is None:
+            continue
+        if (plane.directions, plane.run) != ("to", row.to):
+            yield f"{path}.{key} is {name!r}, which must be a plane with directions: to and run: {row.to}"
+        elif key == "recalibrated" and plane.statistics != "recalibrated":
+            yield f"{path}.{key} is {name!r}, which has batchnorm: {plane.statistics}"
 
 
 def _unknown(path: str, name: str, section: str, whole: Experiment, broken: Broken) -> Iterator[str]:

@@ -8,17 +8,42 @@ version of every stage it alters.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from landscape.config import code
-from landscape.config.lookup import figure, impossible, plane, run
+from landscape.config.jobs import runs_of_table
+from landscape.config.lookup import figure, impossible, no_path, plane, run, unlike
 from landscape.config.read import read
-from landscape.config.schema import SECTIONS, Directions, Experiment, Plane, Run, Section
+from landscape.config.schema import (
+    SECTIONS,
+    Claims,
+    Data,
+    Directions,
+    Experiment,
+    Plane,
+    Published,
+    Run,
+    Section,
+    Table,
+)
 from landscape.errors import InputError, one_of
 
-STAGES = {"dataset": 1, "train": 2, "adopt": 2, "directions": 1, "surface": 2, "figure": 1, "summary": 1}
+STAGES = {
+    "dataset": 1,
+    "train": 3,
+    "adopt": 3,
+    "directions": 1,
+    "surface": 2,
+    "trajectory": 1,
+    "mark": 1,
+    "figure": 2,
+    "table": 1,
+    "summary": 2,
+    "claims": 1,
+}
 """Version of what each stage computes. Raise it when the stage's code or a default it uses alters results."""
 
 _SECTION = {
@@ -27,8 +52,12 @@ _SECTION = {
     "adopt": "runs",
     "directions": "planes",
     "surface": "planes",
+    "trajectory": "planes",
+    "mark": "planes",
     "figure": "figures",
+    "table": "tables",
 }
+_OF_DIRECTIONS = {"directions", "mark"}  # stages that look at a plane's directions alone
 _HOW_IT_IS_CUT = {"tiles"}  # which leaves a surface's numbers as they are
 
 
@@ -55,8 +84,29 @@ def of_surface(experiment: Experiment, at: str, plane_name: str) -> str:
     return of("surface", _seen(experiment, at, plane_name))
 
 
+def of_trajectory(experiment: Experiment, name: str, plane_name: str) -> str:
+    """Raises: InputError with the reason if the run has no path, or cannot be seen on the plane."""
+    if reason := no_path(experiment, name):
+        raise InputError(f"{name} has no trajectory: {reason}")
+    return of("trajectory", _seen(experiment, name, plane_name))
+
+
+def of_mark(experiment: Experiment, at: str, plane_name: str, marked: str) -> str:
+    """Raises: InputError with the reason if the one state has no place on the plane around the other."""
+    if reason := unlike(experiment, at, marked):
+        raise InputError(f"{marked} has no place on {plane_name} around {at}, which needs {reason}")
+    return of("mark", _seen(experiment, at, plane_name))
+
+
 def of_figure(experiment: Experiment, name: str) -> str:
     return of("figure", figure(experiment, name))
+
+
+def of_table(experiment: Experiment, name: str) -> str:
+    """The table, and what is published of its runs."""
+    runs = runs_of_table(experiment, name)
+    content = experiment.tables[name].model_dump(mode="json", exclude_defaults=True)
+    return _dumps("table", {**content, "published": _published(experiment, runs)})
 
 
 def of_summary(experiment: Experiment) -> str:
@@ -64,13 +114,20 @@ def of_summary(experiment: Experiment) -> str:
     return _dumps("summary", {**content, "runs": list(experiment.runs)})
 
 
+def of_claims(experiment: Experiment) -> str:
+    """What the claims are judged by, and what is published of every run."""
+    content = experiment.claims.model_dump(mode="json", exclude_defaults=True) if experiment.claims else {}
+    return _dumps("claims", {**content, "runs": list(experiment.runs), "published": _published(experiment)})
+
+
 def of(stage: str, entry: Section) -> str:
     """What of an entry the results of a stage depend on, where it differs from the defaults."""
-    if stage == "directions" and isinstance(entry, Plane):
+    if stage in _OF_DIRECTIONS and isinstance(entry, Plane):
         entry = entry.drawn()
-    exclude = _HOW_IT_IS_CUT if stage == "surface" else None
+    exclude = _HOW_IT_IS_CUT if isinstance(entry, Plane) else None
     content = entry.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
-    if isinstance(entry, Run) and (args := content.pop("args", {})) and (args := code.telling(entry.network, args)):
+    function = entry.network if isinstance(entry, Run) else entry.source if isinstance(entry, Data) else ""
+    if (args := content.pop("args", {})) and (args := code.telling(function, args)):
         content["args"] = args
     return _dumps(stage, content)
 
@@ -90,25 +147,54 @@ def load(text: str, stage: str) -> tuple[Any, str]:
         InputError: if it is neither, or not a valid entry, or JSON for another version of the stage.
     """
     entry = _from_json(text, stage) if text.lstrip().startswith("{") else _from_file(text, _SECTION[stage])
-    if stage == "directions" and isinstance(entry, Plane):
+    if stage in _OF_DIRECTIONS and isinstance(entry, Plane):
         entry = entry.drawn()
     return entry, of(stage, entry)
 
 
+def load_published(text: str, stage: str) -> tuple[Any, dict[str, Published]]:
+    """A table or the claims that a verb's `--spec` gives, with what is published of each run.
+
+    Args:
+        text: JSON as the workflow writes it, or `CONFIG.yaml#tables.table1`, `CONFIG.yaml#claims`.
+
+    Raises:
+        InputError: as `load`.
+    """
+    if not text.lstrip().startswith("{"):
+        whole = read(text.partition("#")[0])
+        entry = (whole.claims or Claims()) if stage == "claims" else _from_file(text, _SECTION[stage])
+        return entry, whole.published
+    content = _parsed(text, stage)
+    published = content.pop("published", {})
+    content.pop("runs", None) if stage == "claims" else None
+    model = Claims if stage == "claims" else Table
+    found = _validated(TypeAdapter(dict[str, Published]), published, "published")
+    return _validated(TypeAdapter(model), content, stage), found
+
+
 def _from_json(text: str, stage: str) -> Any:
+    model = Directions if stage in _OF_DIRECTIONS else SECTIONS[_SECTION[stage]]
+    return _validated(TypeAdapter(model), _parsed(text, stage), _SECTION[stage])
+
+
+def _parsed(text: str, stage: str) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        content: dict[str, Any] = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"--spec is not valid JSON: {error}") from None
     version = content.pop("stage", STAGES[stage])
     if version != STAGES[stage]:
         raise InputError(f"--spec is for version {version} of {stage}, and this is version {STAGES[stage]}")
+    return content
+
+
+def _validated(adapter: TypeAdapter[Any], content: Any, section: str) -> Any:
     try:
-        model = Directions if stage == "directions" else SECTIONS[_SECTION[stage]]
-        return TypeAdapter(model).validate_python(content)
+        return adapter.validate_python(content)
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InputError(f"--spec is no entry of the section {_SECTION[stage]}: {details}") from None
+        raise InputError(f"--spec is no entry of the section {section}: {details}") from None
 
 
 def _from_file(text: str, section: str) -> Any:
@@ -126,6 +212,15 @@ def _seen(experiment: Experiment, at: str, plane_name: str) -> Plane:
     if reason := impossible(experiment, at, plane_name):
         raise InputError(f"{at} cannot be seen on {plane_name}: {reason}")
     return plane(experiment, plane_name)
+
+
+def _published(experiment: Experiment, runs: Iterable[str] | None = None) -> dict[str, Any]:
+    wanted = set(experiment.runs if runs is None else runs)
+    return {
+        name: entry.model_dump(mode="json", exclude_defaults=True)
+        for name, entry in experiment.published.items()
+        if name in wanted
+    }
 
 
 def _dumps(stage: str, content: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 
 def _axis(value: Any) -> tuple[float, float, int]:
@@ -88,6 +88,10 @@ def _not_json(path: str, value: Any) -> Iterator[str]:
         yield f"{path} is {value!r}; allowed are numbers, text, true, false, null, lists and mappings"
 
 
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 Keep = Annotated[Literal["none", "all"] | int, BeforeValidator(_keep)]
 """Which epochs are kept: none, all, or every Nth."""
 
@@ -99,3 +103,6 @@ Folder = Annotated[str, AfterValidator(_safe_path)]
 
 Arguments = Annotated[dict[str, Any], BeforeValidator(_args)]
 """Arguments of a function, of values that JSON holds unaltered."""
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
+"""Names in another section, where one may stand without brackets."""

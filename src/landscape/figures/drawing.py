@@ -1,10 +1,12 @@
 """What goes into a figure and what comes out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,23 +14,33 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from landscape import files
+from landscape.config.schema import Drawn
 from landscape.errors import InputError
 from landscape.figures import style
+
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Member:
-    """One state in a figure.
+    """One state in a figure, on one plane if the figure shows any.
 
     Attributes:
         state: `RUN`, the end of training, or `RUN@EPOCH`.
-        surface: the state on the figure's plane, if the figure shows one.
+        surface: the state on the plane, if the figure shows one.
         history: of the run, one row per epoch; of an adopted run one row.
+        trajectory: the run's path on the plane, if the figure shows one.
+        marks: other states' places on the plane.
+        weights: parameters and buffers by name, if the figure shows them.
     """
 
     state: str
     surface: xr.Dataset | None
     history: xr.Dataset
+    plane: str | None = None
+    trajectory: xr.Dataset | None = None
+    marks: tuple[xr.Dataset, ...] = ()
+    weights: Arrays | None = None
 
     @cached_property
     def epoch(self) -> int | None:
@@ -61,24 +73,62 @@ class Drawing:
     caption: str
 
 
-def members(states: Sequence[str], surfaces: Sequence[xr.Dataset], histories: Sequence[xr.Dataset]) -> list[Member]:
-    """Put together what was read from files, all in the same order.
+def members(
+    spec: Drawn,
+    surfaces: Sequence[xr.Dataset],
+    histories: Sequence[xr.Dataset],
+    trajectories: Sequence[xr.Dataset] = (),
+    marks: Sequence[xr.Dataset] = (),
+    weights: Sequence[Arrays] = (),
+) -> list[Member]:
+    """Put together what was read from files: one member for each state and plane that the figure shows.
+
+    They stand in the order of `spec.seen`; then those of which there is a path alone; then the states without a plane.
 
     Args:
-        surfaces: one per state, or none at all.
+        surfaces: in the order of `spec.seen`; likewise the others, of `spec.states`, `spec.paths`, `spec.marked` and
+            `spec.weighed`.
 
     Raises:
         InputError: if the numbers differ, or a file is of another run than its place says.
     """
-    for what, found in (("histories", histories), ("surfaces", surfaces)):
-        if len(found) != len(states) and not (what == "surfaces" and not found):
-            raise InputError(f"there are {len(found)} {what} for {len(states)} states: {', '.join(states)}")
-    for k, state in enumerate(states):
-        run = state.partition("@")[0]
-        there = [histories[k].attrs["name"], *([surfaces[k].attrs["run"]] if surfaces else [])]
-        if other := [name for name in there if name != run]:
-            raise InputError(f"state {k + 1} is {state}, and the file in its place is of {other[0]}")
-    return [Member(state, surfaces[k] if surfaces else None, histories[k]) for k, state in enumerate(states)]
+    seen = _paired("surfaces", spec.seen, surfaces, lambda of: of[0], "run")
+    history = _paired("histories", spec.states, histories, lambda of: of, "name")
+    path = _paired("trajectories", spec.paths, trajectories, lambda of: of[0], "run")
+    mark = _paired("marks", spec.marked, marks, lambda of: of[0], "run")
+    _check_count("weights", len(spec.weighed), len(weights))
+    arrays = dict(zip(spec.weighed, weights, strict=True))
+    places: dict[tuple[str, str | None], None] = dict.fromkeys([*spec.seen, *spec.paths])
+    shown = {state for state, _ in places}
+    places |= dict.fromkeys((state, None) for state in spec.states if state not in shown)
+    return [
+        Member(
+            state,
+            seen.get((state, plane)),
+            history[state],
+            plane,
+            path.get((state, plane)),
+            tuple(found for (centre, on, _), found in mark.items() if (centre, on) == (state, plane)),
+            arrays.get(state),
+        )
+        for state, plane in places
+    ]
+
+
+def _paired(
+    what: str, wanted: Sequence[Any], found: Sequence[xr.Dataset], state: Callable[[Any], str], key: str
+) -> dict[Any, xr.Dataset]:
+    """Each file under what it is of, which its attribute `key` confirms."""
+    _check_count(what, len(wanted), len(found))
+    for k, (of, file) in enumerate(zip(wanted, found, strict=True)):
+        if file.attrs[key] != state(of).partition("@")[0]:
+            raise InputError(f"{what}: number {k + 1} is to be of {state(of)}, and the file is of {file.attrs[key]}")
+    return dict(zip(wanted, found, strict=True))
+
+
+def _check_count(what: str, wanted: int, found: int) -> None:
+    if wanted != found:
+        raise InputError(f"there are {found} {what}, and the figure shows {wanted}")
 
 
 def save(drawing: Drawing, pdf: Path) -> None:

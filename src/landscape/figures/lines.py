@@ -139,7 +139,7 @@ def _caption(spec: Lines, members: Sequence[Member], top: float) -> str:
     above = sum(int((member.seen[name] > top).sum()) for member in members for name in _losses(member.seen))
     cut = f" {above:,} values lie above the loss axis, which ends at {top:.2g}." if above else ""
     seen = (
-        f"Loss (blue, left axis) and accuracy (vermilion, right axis) along the line {words.escape(spec.plane)}, of the "
+        f"Loss (blue, left axis) and accuracy (vermilion, right axis) along the line {words.escape(', '.join(spec.plane))}, of the "
         f"training images solid and of the test images dashed; the axes are the same in all panels.{cut} Spans where a loss "
         "is not finite are hatched."
     )

@@ -1,0 +1,34 @@
+"""What every entry of a configuration is."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+MAX_EPOCHS = 999  # a state is written RUN@EPOCH with three digits
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _no_idle_keys(self) -> Self:
+        """Refuse keys that would do nothing: whoever states one expects something of it."""
+        for reason, keys in self._useless():
+            if extra := sorted(self.model_fields_set & keys):
+                raise ValueError(f"{reason} takes no {', '.join(extra)}")
+        return self
+
+    def in_full(self) -> dict[str, Any]:
+        """Every key that means something for this entry, defaults included; a valid entry again."""
+        return self.model_dump(mode="json", exclude=set().union(*(keys for _, keys in self._useless())))
+
+    def _useless(self) -> Iterator[tuple[str, set[str]]]:
+        """Keys that change nothing of this entry, with what makes them so."""
+        yield from ()
+
+    def _settle(self, key: str, value: Any) -> None:
+        """Make a stated default equal to an unstated one; for use while the entry is validated."""
+        object.__setattr__(self, key, value)

@@ -1,0 +1,38 @@
+"""What is known of the networks from elsewhere, and what is claimed of all of them."""
+
+from pydantic import Field
+
+from landscape.config.sections.base import Section
+from landscape.config.values import Names
+
+
+class Published(Section):
+    """What others report of a run."""
+
+    test_error: float = Field(ge=0, le=100, description="in percent")
+    source: str = Field("Li et al. 2018", description="where it stands")
+    verified: bool = Field(True, description="false if the number was not read at its source")
+
+
+class Table(Section):
+    """Test errors of runs, the published ones beside (Li et al. 2018, Tables 1 and 2)."""
+
+    runs: tuple[str, ...] = Field(min_length=1, description="runs, in order; * and ? stand for several")
+    title: str | None = Field(None, description="a line above the table")
+
+
+class Claims(Section):
+    """What the claims are judged by. A verdict needs what is named here; without it, it is: not tested."""
+
+    planes: Names | None = Field(None, description="random planes, of which every network's numbers are the mean")
+    lines: Names | None = Field(None, description="random lines of several normalisations, for claim 7")
+    interpolations: Names | None = Field(
+        None, description="lines between a small-batch and a large-batch run, for claim 2"
+    )
+    paths: Names | None = Field(None, description="planes of trajectories, for claims 6 and 13")
+    tolerance: float = Field(
+        0.5, gt=0, description="percentage points by which a test error may differ from the published one"
+    )
+    share: float = Field(
+        0.4, gt=0, lt=1, description="share of a path's variation that two axes must hold to be called low-dimensional"
+    )

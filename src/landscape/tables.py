@@ -1,0 +1,95 @@
+"""Tables of test errors with the published ones beside (Li et al. 2018, Tables 1 and 2)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from landscape import geometry, pages
+from landscape.config.schema import Published, Table
+
+
+def table(spec: Table, published: Mapping[str, Published], histories: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """One row per run, in the order of `spec.runs`.
+
+    Errors are in percent, with the 95 % interval of Wilson; `train loss` is the mean cross-entropy in eval mode.
+
+    Args:
+        histories: one per run, in the same order.
+    """
+    return pd.DataFrame([_row(history, published.get(history.attrs["name"])) for history in histories])
+
+
+def write(spec: Table, rows: pd.DataFrame, paths: Sequence[Path]) -> None:
+    """Write the table as CSV, Markdown, LaTeX and HTML."""
+    pages.write(rows, _shown(rows), spec.title or "Test errors", _NOTE, paths)
+
+
+def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
+    last = history.isel(epoch=-1)
+    spec = json.loads(history.attrs["spec"])
+    row: dict[str, object] = {
+        "run": history.attrs["name"],
+        "published error (%)": float("nan") if known is None else known.test_error,
+        "published in": "" if known is None else known.source + ("" if known.verified else " (unverified)"),
+        "epochs": spec.get("epochs", "adopted"),
+        "schedule": schedule(spec),
+        "train loss": float(last.train_loss),
+        "train images": int(history.attrs["train_images"]),
+    }
+    if "test_accuracy" in last:
+        images = int(history.attrs["test_images"])
+        wrong = round((1 - float(last.test_accuracy)) * images)
+        low, high = geometry.wilson(wrong, images)
+        row |= {
+            "test error (%)": 100 * wrong / images,
+            "low (%)": 100 * low,
+            "high (%)": 100 * high,
+            "test images": images,
+        }
+    return row
+
+
+def schedule(spec: Mapping[str, object]) -> str:
+    """How a run was trained, in a few words: `sgd, batch 128, decay 0.0005, step`."""
+    if "epochs" not in spec:
+        return "adopted"
+    words = [
+        str(spec["optimizer"]),
+        f"batch {spec['batch_size']}",
+        f"decay {spec['weight_decay']:g}",
+        str(spec["schedule"]),
+    ]
+    return ", ".join(words)
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """What fits on a page."""
+    shown = pd.DataFrame({"run": rows["run"], "published (%)": rows["published error (%)"].map(_number)})
+    shown["published (%)"] = [
+        f"{number}{'' if not source.endswith('(unverified)') else ' (unverified)'}"
+        for number, source in zip(shown["published (%)"], rows["published in"], strict=True)
+    ]
+    if "test error (%)" in rows:
+        measured = zip(rows["test error (%)"], rows["low (%)"], rows["high (%)"], strict=True)
+        shown["measured (%)"] = [
+            "" if pd.isna(e) else f"{e:.2f} ({low:.2f} to {high:.2f})" for e, low, high in measured
+        ]
+        shown["test images"] = rows["test images"].map(lambda n: "" if pd.isna(n) else f"{int(n):,}")
+    shown["train loss"] = rows["train loss"].map("{:.3g}".format)
+    shown["epochs"] = rows["epochs"].astype(str)
+    shown["schedule"] = rows["schedule"]
+    return shown
+
+
+def _number(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.2f}"
+
+
+_NOTE = (
+    "Measured: test error after the last epoch, in brackets its 95 % Wilson interval over the test images. Published: by Li et "
+    "al. 2018 unless the CSV says otherwise; unverified ones were not read at their source. Train loss: mean cross-entropy "
+    "(natural logarithm) in eval mode over the un-augmented training images."
+)

@@ -1,0 +1,26 @@
+"""The verbs: each reads files, calls one module, and writes files. One for each rule of the workflow, and a few by hand.
+
+What a verb needs is imported when it runs: whoever asks for help, or checks a configuration, does not wait for torch.
+"""
+
+from landscape.verbs.making import adopt, dataset, train
+from landscape.verbs.seeing import directions, mark, merge, tile, trajectory
+from landscape.verbs.showing import check, claims, configuration, figure, schema, summary, table
+
+__all__ = [
+    "adopt",
+    "check",
+    "claims",
+    "configuration",
+    "dataset",
+    "directions",
+    "figure",
+    "mark",
+    "merge",
+    "schema",
+    "summary",
+    "table",
+    "tile",
+    "train",
+    "trajectory",
+]

@@ -1,0 +1,68 @@
+"""Data sets and runs."""
+
+import argparse
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import landscape
+from landscape.errors import InputError
+from landscape.verbs.common import attributes, code_of, facts_of, hash_of, header_of, network_of
+
+_log = logging.getLogger(__name__)
+
+
+def dataset(options: argparse.Namespace) -> None:
+    from landscape import data
+    from landscape.config import specs
+
+    spec, text = specs.load(options.spec, "dataset")
+    data.make(spec, Path(options.output), header_of(options.name, spec, text, "dataset"))
+
+
+def train(options: argparse.Namespace) -> None:
+    from landscape import checkpoint, data, device, files, finished, surface, train
+    from landscape.config import specs
+
+    run, text = specs.load(options.spec, "train")
+    where = device.settle(run.threads)
+    dataset = data.read(options.data, device=where)
+    network = network_of(run, dataset, where)
+    weights, history, epochs = (Path(path) for path in options.output)
+    inputs = {"data_hash": hash_of(options.data), "code_hash": [hash_of(path) for path in code_of(run)]}
+    header = header_of(options.name, run, text, "train", **facts_of(network, dataset), seed=run.seed, **inputs)
+    made_with = [landscape.__version__, files.versions()["torch"], device.kind(where)]
+    identity = hashlib.sha256(json.dumps([text, inputs, made_with]).encode()).hexdigest()
+    work = weights.parent / ".work"
+    with finished.alone(weights.parent / ".lock", f"{options.name} is being trained"):
+        if finished.put_back(work / f"finished-{identity[:16]}", [weights, history, epochs]):
+            _log.info("this training had finished before; its files are put back")
+            return
+        trained = train.train(run, network, dataset, work, identity, surface.recorded, options.name)
+        facts = attributes({"title": f"training of {options.name}", **header})
+        files.write_dataset(trained.history.assign_attrs(facts), history)
+        checkpoint.write_epochs(epochs, trained.epochs, header)
+        checkpoint.write(weights, trained.weights, {**header, "epoch": run.epochs})
+        finished.set_by(work / f"finished-{identity[:16]}", [weights, history, epochs])
+
+
+def adopt(options: argparse.Namespace) -> None:
+    from landscape import checkpoint, data, device, files, surface, train
+    from landscape.config import specs
+
+    run, text = specs.load(options.spec, "adopt")
+    where = device.settle()
+    dataset = data.read(options.data, device=where)
+    network = network_of(run, dataset, where)
+    theta = checkpoint.adopt(options.weights)
+    if misfits := checkpoint.misfits(theta, network):
+        raise InputError(f"{options.weights} does not fit {run.network}: {misfit}" for misfit in misfits)
+    network.load_state_dict(theta, strict=False)
+    weights, history, epochs = (Path(path) for path in options.output)
+    inputs = {"data_hash": hash_of(options.data), "weights_hash": hash_of(options.weights)}
+    header = header_of(options.name, run, text, "adopt", **facts_of(network, dataset), **inputs)
+    row = train.history_of(network, dataset, surface.recorded)
+    files.write_dataset(row.assign_attrs(attributes({"title": f"{options.name}, adopted", **header})), history)
+    checkpoint.write_epochs(epochs, {}, header)
+    checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)
