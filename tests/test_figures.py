@@ -1,9 +1,8 @@
 """What is drawn, by its structure: levels, limits, labels, places; never by its pixels."""
 
 import io
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,82 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from landscape import figures
-from landscape.config.schema import Contours, Lines, Plane, Surfaces, Training
+from landscape.config.schema import Contours, Lines, Surfaces, Training
 from landscape.errors import InputError
 from landscape.figures import contours, lines, panels, style, surfaces, training, words
 
-Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def bowl(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return 0.002 + 3 * a**2 + 4 * b**2
-
-
-def lopsided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Lowest at (0.5, -0.2)."""
-    return 0.002 + 3 * (a - 0.5) ** 2 + 4 * (b + 0.2) ** 2
-
-
-def broken(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.where(a > 0.85, np.inf, np.where(b < -0.95, np.nan, bowl(a, b)))
-
-
-def member(
-    state: str,
-    loss: Loss = bowl,
-    alpha: tuple[float, float, int] = (-1, 1, 21),
-    beta: tuple[float, float, int] | None = (-1, 1, 31),
-    test: bool = True,
-    final: tuple[float, float] = (0.002, 0.999),
-    **plane: Any,
-) -> figures.Member:
-    of_plane = Plane.model_validate({"alpha": alpha, "beta": beta, **plane})
-    a, b = np.linspace(*alpha), np.linspace(*beta) if beta else np.zeros(1)
-    values = loss(*np.meshgrid(a, b, indexing="ij"))
-    accuracy = np.where(np.isfinite(values), np.exp(-np.nan_to_num(values, posinf=0)), 0.1)
-    columns = {"train_loss": values, "train_accuracy": accuracy}
-    if test:
-        columns |= {"test_loss": values + 0.3, "test_accuracy": 0.9 * accuracy}
-    run = state.partition("@")[0]
-    attrs = {"state": state, "run": run, "plane": "contour", "classes": 10, "precision": "fp32", "train_images": 1500}
-    attrs |= {"spec": json.dumps(of_plane.in_full()), "seed": 1, "test_images": 297}
-    surface = xr.Dataset({name: (("alpha", "beta"), v) for name, v in columns.items()}, {"alpha": a, "beta": b}, attrs)
-    return figures.Member(state, surface, history(run, test, final))
-
-
-def history(run: str, test: bool = True, final: tuple[float, float] = (0.002, 0.999), epochs: int = 10) -> xr.Dataset:
-    epoch = np.arange(epochs + 1)
-    columns = {
-        "train_loss": np.geomspace(2.3, final[0], epochs + 1),
-        "train_accuracy": np.linspace(0.1, final[1], epochs + 1),
-        "learning_rate": np.where(epoch == 0, np.nan, np.where(epoch <= 5, 0.1, 0.01)),
-    }
-    columns["train_loss"][-1] = final[0]
-    if test:
-        columns |= {"test_loss": columns["train_loss"] + 0.1, "test_accuracy": columns["train_accuracy"] * 0.95}
-    attrs = {"name": run, "seed": 3, "test_images": 297}
-    return xr.Dataset({name: ("epoch", v) for name, v in columns.items()}, {"epoch": epoch}, attrs)
-
-
-def spec(kind: type[Contours] | type[Surfaces] | type[Lines] | type[Training], **keys: Any) -> Any:
-    return kind.model_validate({"draw": kind.__name__.lower(), **keys})
-
-
-def drawn(of_kind: Any, members: Sequence[figures.Member]) -> Any:
-    """The figure, of any kind of axes."""
-    return figures.draw(of_kind, members).figure
+from members import bowl, broken, drawn, history, lopsided, member, spec, texts
 
 
 def contour_spec(members: Sequence[figures.Member], **more: Any) -> Any:
     return spec(Contours, plane="contour", runs=tuple(m.state for m in members), **more)
-
-
-def texts(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in figure.texts)
 
 
 def every_kind() -> list[tuple[Any, list[figures.Member]]]:

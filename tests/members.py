@@ -1,0 +1,94 @@
+"""Synthetic members of figures: a surface with the loss of a formula, and a training history."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from landscape import figures
+from landscape.config.schema import Plane, Run
+from landscape.config.sections.figure import Drawn
+
+Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def bowl(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return 0.002 + 3 * a**2 + 4 * b**2
+
+
+def lopsided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Lowest at (0.5, -0.2)."""
+    return 0.002 + 3 * (a - 0.5) ** 2 + 4 * (b + 0.2) ** 2
+
+
+def broken(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(a > 0.85, np.inf, np.where(b < -0.95, np.nan, bowl(a, b)))
+
+
+def member(
+    state: str,
+    loss: Loss = bowl,
+    alpha: tuple[float, float, int] = (-1, 1, 21),
+    beta: tuple[float, float, int] | None = (-1, 1, 31),
+    test: bool = True,
+    final: tuple[float, float] = (0.002, 0.999),
+    named: str = "contour",
+    recipe: dict[str, Any] | None = None,
+    **plane: Any,
+) -> figures.Member:
+    """A state on a plane with this loss.
+
+    Args:
+        final: train loss and accuracy at the end of the run.
+        named: the plane.
+        recipe: what the run's specification states, as of `history`.
+        plane: what the plane's specification states.
+    """
+    of_plane = Plane.model_validate({"alpha": alpha, "beta": beta, **plane})
+    a, b = np.linspace(*alpha), np.linspace(*beta) if beta else np.zeros(1)
+    values = loss(*np.meshgrid(a, b, indexing="ij"))
+    accuracy = np.where(np.isfinite(values), np.exp(-np.nan_to_num(values, posinf=0)), 0.1)
+    columns = {"train_loss": values, "train_accuracy": accuracy}
+    if test:
+        columns |= {"test_loss": values + 0.3, "test_accuracy": 0.9 * accuracy}
+    run = state.partition("@")[0]
+    attrs = {"state": state, "run": run, "plane": named, "classes": 10, "precision": "fp32", "train_images": 1500}
+    attrs |= {"spec": json.dumps(of_plane.in_full()), "seed": 1, "test_images": 297}
+    surface = xr.Dataset({name: (("alpha", "beta"), v) for name, v in columns.items()}, {"alpha": a, "beta": b}, attrs)
+    return figures.Member(state, surface, history(run, test, final, **(recipe or {})), named)
+
+
+def history(run: str, test: bool = True, final: tuple[float, float] = (0.002, 0.999), **recipe: Any) -> xr.Dataset:
+    """Of a training with this recipe, by default 10 epochs with seed 3; the norm of its weights grows."""
+    of_run = Run.model_validate({"network": "resnet20", "data": "digits", "epochs": 10, "seed": 3, **recipe})
+    epoch = np.arange(of_run.epochs + 1)
+    columns = {
+        "train_loss": np.geomspace(2.3, final[0], epoch.size),
+        "train_accuracy": np.linspace(0.1, final[1], epoch.size),
+        "learning_rate": np.where(epoch == 0, np.nan, np.where(epoch <= of_run.epochs / 2, 0.1, 0.01)),
+        "weight_norm": 10 + np.sqrt(epoch),
+    }
+    columns["train_loss"][-1] = final[0]
+    if test:
+        columns |= {"test_loss": columns["train_loss"] + 0.1, "test_accuracy": columns["train_accuracy"] * 0.95}
+    attrs = {"name": run, "seed": of_run.seed, "spec": json.dumps(of_run.in_full())}
+    attrs |= {"train_images": 1500, "test_images": 297}
+    return xr.Dataset({name: ("epoch", v) for name, v in columns.items()}, {"epoch": epoch}, attrs)
+
+
+def spec(kind: type[Drawn], **keys: Any) -> Any:
+    """A figure of the configuration."""
+    return kind.model_validate({"draw": kind.__name__.lower(), **keys})
+
+
+def drawn(of_kind: Any, members: Sequence[figures.Member]) -> Any:
+    """The figure, of any kind of axes."""
+    return figures.draw(of_kind, members).figure
+
+
+def texts(figure: Figure) -> str:
+    """All that is written beside the axes."""
+    return "\n".join(text.get_text() for text in figure.texts)
