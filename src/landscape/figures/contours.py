@@ -49,7 +49,7 @@ def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
         up = "beta (same unit)"
     panels = lay_out(
         [member.label for member in members],
-        [_notes(member, spec.variable) for member in members],
+        [notes(member, spec.variable) for member in members],
         columns=columns,
         width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
         panel=side,
@@ -60,7 +60,7 @@ def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
     )
     for ax, member in zip(panels.axes, members, strict=True):
         contour(ax, member.seen, variable=spec.variable, levels=levels)
-    _colour_bar(panels, levels, words.NAMES[spec.variable], [member.seen for member in members])
+    colour_bar(panels, levels, words.NAMES[spec.variable], [member.seen for member in members])
     return Drawing(panels.figure, numbers(members, [spec.variable]), _caption(spec, members, levels))
 
 
@@ -119,7 +119,7 @@ def numbers(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame
     return pd.concat(frames, ignore_index=True)
 
 
-def _notes(member: Member, variable: str) -> list[str]:
+def notes(member: Member, variable: str) -> list[str]:
     """Those of every panel, and where there is no first ring, that this is so."""
     said = words.notes(member, [variable])
     here = geometry.centre(member.seen, variable)
@@ -178,7 +178,7 @@ def labelled(levels: Iterable[float]) -> list[float]:
     return usual if len(usual) > 1 else sorted({levels[0], *usual, levels[-1]})
 
 
-def _colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Sequence[xr.Dataset]) -> None:
+def colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Sequence[xr.Dataset]) -> None:
     """Below the panels: the pale fill, the level lines in it, and the loss of guessing dashed."""
     width = min(3.0, panels.right - panels.left)
     middle = (panels.left + panels.right) / 2
