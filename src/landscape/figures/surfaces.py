@@ -39,7 +39,7 @@ def draw(spec: Surfaces, members: Sequence[Member]) -> Drawing:
     first = members[0].seen
     columns = min(len(members), 2)
     width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-    unit = wrap(f"alpha, beta: {words.unit(first)}", 0.95 * width, LABEL)
+    unit = wrap(words.units(first), 0.95 * width, LABEL)
     panels = lay_out(
         [member.label for member in members],
         [words.notes(member, [spec.variable]) for member in members],

@@ -14,27 +14,45 @@ from landscape.config.schema import Plane
 from landscape.figures.drawing import Member
 
 _HOLD = "\N{NO-BREAK SPACE}"
+_NORMALIZED = {
+    "filter": "every filter scaled to the norm of the network's own (filter normalisation)",
+    "layer": "every layer scaled to the norm of the network's own (layer normalisation)",
+    "model": "scaled as a whole to the norm of the network's weights",
+    "none": "not normalised",
+}
 NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
 
 
 def axis(surface: xr.Dataset, name: str) -> str:
     """The label of an axis of a plane, with its unit."""
-    return f"{name} ({unit(surface)})"
+    return f"{name} ({unit(surface, name)})"
 
 
-def unit(surface: xr.Dataset) -> str:
+def unit(surface: xr.Dataset, name: str = "alpha") -> str:
     """What a step of 1 along an axis is."""
     spec = plane(surface)
     if spec["directions"] == "to":
         return f"0 = the run, 1 = {spec['run']}"
     if spec["directions"] == "of":
         return f"in the directions of {spec['plane']} around {spec['run']}"
+    if spec["directions"] == "through":
+        return f"1 = the distance to {spec['runs'][0]}"
+    if spec["directions"] == "pca":
+        return "1 = the path's largest coordinate"
+    if spec["directions"] == "start" and name == "alpha":
+        return "0 = the run, 1 = its initial weights"
     return {
         "filter": "1 = 100 % of each filter's norm",
         "layer": "1 = 100 % of each layer's norm",
         "model": "1 = 100 % of the network's norm",
         "none": "1 = a step N(0, 1) of each weight",
     }[spec["normalize"]]
+
+
+def units(surface: xr.Dataset) -> str:
+    """What a step of 1 is along both axes."""
+    alpha, beta = unit(surface), unit(surface, "beta")
+    return f"alpha, beta: {alpha}" if alpha == beta else f"alpha: {alpha}; beta: {beta}"
 
 
 def plane(surface: xr.Dataset) -> dict[str, Any]:
@@ -175,19 +193,35 @@ def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
 
 def _directions(surface: xr.Dataset, seeds: Sequence[int]) -> str:
     spec = plane(surface)
+    one = surface.sizes["beta"] == 1
+    seed = f" (seed {each(seeds)})" if seeds else ""
     if spec["directions"] == "to":
         return f"The direction is the difference of the weights of {escape(spec['run'])} to those of the run."
     if spec["directions"] == "of":
         return f"The directions are those of the plane {escape(spec['plane'])} around {escape(spec['run'])}."
-    one = surface.sizes["beta"] == 1
-    normalized = {
-        "filter": "every filter scaled to the norm of the network's own (filter normalisation)",
-        "layer": "every layer scaled to the norm of the network's own (layer normalisation)",
-        "model": "scaled as a whole to the norm of the network's weights",
-        "none": "not normalised",
-    }[spec["normalize"]]
-    seed = f" (seed {each(seeds)})" if seeds else ""
-    return f"{'One random Gaussian direction' if one else 'Two random Gaussian directions'}{seed}, {normalized}."
+    if spec["directions"] == "through":
+        return _through([escape(run) for run in spec["runs"]], seed, one)
+    if spec["directions"] == "pca":
+        centred = "centred" if spec["centred"] else "not centred"
+        return (
+            "The directions are the first two principal components of the run's kept epochs, taken as differences to its "
+            f"end and {centred}."
+        )
+    if spec["directions"] == "start":
+        start = "The direction alpha leads to the run's own initial weights"
+        return (
+            f"{start}." if one else f"{start}, beta is a random Gaussian one{seed}, {_NORMALIZED[spec['normalize']]}."
+        )
+    random = "One random Gaussian direction" if one else "Two random Gaussian directions"
+    return f"{random}{seed}, {_NORMALIZED[spec['normalize']]}."
+
+
+def _through(runs: Sequence[str], seed: str, one: bool) -> str:
+    if one:
+        return f"The line goes through the run and {runs[0]}, which lies at 1."
+    names = f"the run, {runs[0]} and {runs[1]}" if len(runs) == 2 else f"the run and {runs[0]}"
+    beta = f"; beta is random{seed}" if len(runs) == 1 else ""
+    return f"The plane goes through {names}; its axes are orthogonal and of one length, {runs[0]} lies at (1, 0){beta}."
 
 
 def _grid(surface: xr.Dataset) -> str:
