@@ -17,3 +17,6 @@ FETCHED = {
     "cifar10": Known((3, 32, 32), 10, 60_000),
     "cifar100": Known((3, 32, 32), 100, 60_000),
 }
+
+TRAIN_IMAGES = {"digits": 1_500, "cifar10": 50_000, "cifar100": 50_000}
+"""Of these images, those for training."""
