@@ -20,7 +20,7 @@ LAYERS = [
     {"directions", "folding"},
     {"networks", "data"},
     {"checkpoint", "weights"},
-    {"finished"},
+    {"finished", "loading"},
     {"files", "progress", "vision", "device"},
     {"config"},
     {"errors"},

@@ -25,6 +25,7 @@ _MODULES = (
     "folding",
     "fusing",
     "geometry",
+    "loading",
     "moving",
     "networks",
     "pages",

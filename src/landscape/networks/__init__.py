@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from landscape.errors import InputError
-from landscape.networks.loading import function_named
+from landscape.loading import function_named
 
 
 def build(

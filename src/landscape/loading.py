@@ -1,4 +1,4 @@
-"""The function that a network's name stands for, imported."""
+"""The function that a name in the configuration stands for, imported."""
 
 import contextlib
 import hashlib
@@ -16,26 +16,30 @@ from landscape.vision import with_torchvision
 
 
 @contextlib.contextmanager
-def function_named(network: str) -> Iterator[Callable[..., Any]]:
-    """The function called `network`; inside the block, the folder of its file can be imported from.
+def function_named(name: str, prefix: str | None = None) -> Iterator[Callable[..., Any]]:
+    """The function called `name`, built in or `module:function`; inside the block, its file's folder can be imported from.
+
+    Args:
+        prefix: what the text of an error begins with; by default the name.
 
     Raises:
         InputError: if it cannot be found, or importing it fails.
     """
+    prefix = f"{name}: " if prefix is None else prefix
     try:
-        module_name, name = code.split(network)
+        module_name, attribute = code.split(name)
     except InputError as error:
-        raise InputError(f"the network {error}") from None
-    path = code.source_file(network)
+        raise InputError(f"the name {error}") from None
+    path = code.source_file(name)
     with _folder_of(path) if path else contextlib.nullcontext():
         try:
             module = with_torchvision(lambda: _executed(path) if path else importlib.import_module(module_name))
         except (Exception, SystemExit) as error:
-            raise InputError(f"{network}: importing {module_name} failed: {type(error).__name__}: {error}") from error
-        function = getattr(module, name, None)
+            raise InputError(f"{prefix}importing {module_name} failed: {type(error).__name__}: {error}") from error
+        function = getattr(module, attribute, None)
         if not callable(function):
             callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-            raise InputError(f"{network}: {module_name} has no function {name}; it has {one_of(callables)}")
+            raise InputError(f"{prefix}{module_name} has no function {attribute}; it has {one_of(callables)}")
         yield function
 
 
@@ -43,7 +47,7 @@ def function_named(network: str) -> Iterator[Callable[..., Any]]:
 def _folder_of(path: Path) -> Iterator[None]:
     """Put the file's folder first among those imported from; what came from there is forgotten at the end.
 
-    So equally named files in the folders of two networks do not get in each other's way.
+    So equally named files in the folders of two functions do not get in each other's way.
     """
     folder = path.resolve().parent
     before = {*sys.modules, _name(path)}
