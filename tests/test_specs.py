@@ -78,7 +78,7 @@ def test_a_changed_default_of_a_network_raises_the_version_of_training() -> None
         defaults[name] = {key: value for key, value in parameters.defaults.items() if key not in code.SUPPLIED}
     assert defaults == {
         "densenet121": {},
-        "resnet": {"shortcut": True, "width": 16, "linear_std": 1e-3},
-        "vgg": {},
-        "vgg9": {},
+        "resnet": {"shortcut": True, "width": 16, "linear_std": 1e-3, "norm": "batch"},
+        "vgg": {"norm": "batch"},
+        "vgg9": {"norm": "batch"},
     }

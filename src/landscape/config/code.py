@@ -1,10 +1,11 @@
-"""Names of code in a configuration (`resnet`, `file.py:function`, `package.module:function`), checked without running it."""
+"""Names of code in a configuration (`resnet56`, `file.py:function`, `package.module:function`), checked without running it."""
 
 import ast
 import functools
 import importlib.util
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ BUILTIN = {
     "vgg": "landscape.networks.vgg:vgg",
     "vgg9": "landscape.networks.vgg:vgg9",
 }
+
+_RESNETS = {
+    "resnet{depth}[-noshort]": re.compile(r"resnet(?P<depth>[1-9]\d*)(?P<noshort>-noshort)?"),
+    "wrn{depth}-{k}[-noshort]": re.compile(r"wrn(?P<depth>[1-9]\d*)-(?P<k>[1-9]\d*)(?P<noshort>-noshort)?"),
+}
+"""Names that stand for `resnet` with arguments: `wrn56-4-noshort` is depth 56, width 4 * 16, no shortcuts (Li et al. 2018)."""
 
 SUPPLIED = {"in_channels", "image_size", "num_classes"}
 """Parameters that a network's function gets from its data set where the configuration does not state them."""
@@ -30,12 +37,30 @@ class Parameters:
     any_keyword: bool
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Those written as literals."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Those that the name itself sets, as `resnet56` sets the depth."""
 
     def problems(self, function: str, args: Mapping[str, Any]) -> list[str]:
         unknown = [] if self.any_keyword else [name for name in args if name not in self.names]
-        found = [f"has {name!r}, and {function} takes {one_of(self.names)}" for name in unknown]
-        missing = [name for name in self.required if name not in args and name not in SUPPLIED]
+        free = [name for name in self.names if name not in self.fixed]
+        found = [f"has {name!r}, and {function} takes {one_of(free)}" for name in unknown]
+        found += [f"has {name!r}, which {function} sets to {self.fixed[name]!r}" for name in args if name in self.fixed]
+        missing = [name for name in self.required if name not in {*args, *self.fixed, *SUPPLIED}]
         return found + [f"lacks {name!r}, which {function} needs" for name in missing]
+
+
+def expanded(name: str) -> tuple[str, dict[str, Any]]:
+    """A network's name without the arguments in it, and these: `("resnet", {"depth": 56})` of `resnet56`."""
+    for pattern in _RESNETS.values():
+        if match := pattern.fullmatch(name):
+            said = match.groupdict()
+            fixed: dict[str, Any] = {"depth": int(said["depth"])}
+            if "k" in said:
+                fixed["width"] = 16 * int(said["k"])
+            if said["noshort"]:
+                fixed["shortcut"] = False
+            return "resnet", fixed
+    return name, {}
 
 
 def split(name: str) -> tuple[str, str]:
@@ -44,12 +69,11 @@ def split(name: str) -> tuple[str, str]:
     Raises:
         InputError: for a name that is neither built in nor `module:function`.
     """
-    name = BUILTIN.get(name, name)
-    module, colon, function = name.rpartition(":")
+    base, _ = expanded(name)
+    module, colon, function = BUILTIN.get(base, base).rpartition(":")
     if not colon:
-        raise InputError(
-            f"is {name!r}, which is not built in; allowed are {one_of(BUILTIN)}, package.module:function, path/file.py:function"
-        )
+        allowed = [*BUILTIN, *_RESNETS, "package.module:function", "path/file.py:function"]
+        raise InputError(f"is {name!r}, which is not built in; allowed are {', '.join(allowed)}")
     if not function.isidentifier() or not module or not (module.endswith(".py") or _dotted(module)):
         raise InputError(f"is {name!r}; code is named as package.module:function or path/file.py:function")
     return module, function
@@ -96,7 +120,7 @@ def parameters(name: str) -> Parameters | None:
     found_names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
-            return _of_arguments(node.args, skip=0)
+            return replace(_of_arguments(node.args, skip=0), fixed=expanded(name)[1])
         if isinstance(node, ast.ClassDef) and node.name == function:
             inits = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
             return _of_arguments(inits[0].args, skip=1) if inits else None
@@ -106,16 +130,24 @@ def parameters(name: str) -> Parameters | None:
 
 
 def telling(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that make a difference: those that do not restate a default of the function named `name`.
+    """The arguments that make a difference, those in the name among them: what restates a default does not.
 
     What its data set would supply always makes one, and so does a number of another type: 1 is not true, 16.0 not 16.
     """
-    defaults = _known_parameters(name).defaults
+    known = _known_parameters(name)
+    defaults = known.defaults
     return {
         key: value
-        for key, value in args.items()
+        for key, value in {**known.fixed, **args}.items()
         if key in SUPPLIED or key not in defaults or repr(value) != repr(defaults[key])
     }
+
+
+def plain(name: str, args: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A network's name and arguments with all that is implied: those in the name, and the defaults."""
+    known = _known_parameters(name)
+    defaults = {key: value for key, value in known.defaults.items() if key not in SUPPLIED}
+    return expanded(name)[0], {**defaults, **known.fixed, **args}
 
 
 def supplied(name: str, args: Mapping[str, Any]) -> set[str]:

@@ -119,7 +119,7 @@ def unlike(experiment: Experiment, one: str, another: str) -> str | None:
 
 def differing(one: Run, another: Run) -> set[str]:
     """The keys in which two runs differ, arguments of their networks as `args.NAME`."""
-    ours, theirs = ({**run.in_full(), **{f"args.{k}": v for k, v in _told(run).items()}} for run in (one, another))
+    ours, theirs = ({**run.in_full(), **_told(run)} for run in (one, another))
     keys = {key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)}
     return keys - {"args"}
 
@@ -142,7 +142,8 @@ def _keep(own: Run, name: str = "") -> str:
 
 
 def _told(run: Run) -> dict[str, Any]:
-    return code.telling(run.network, run.args)
+    network, _ = code.expanded(run.network)
+    return {"network": network, **{f"args.{k}": v for k, v in code.telling(run.network, run.args).items()}}
 
 
 def _normal(experiment: Experiment, at: State) -> State:
@@ -166,4 +167,4 @@ def _args(experiment: Experiment, run: Run, beside: Run) -> dict[str, Any]:
 def _architecture(run: Run, args: Mapping[str, Any], beside: Mapping[str, Any]) -> str:
     """`resnet(depth=8)`: the arguments that are stated or differ."""
     shown = [f"{key}={value}" for key, value in args.items() if key in run.args or beside.get(key) != value]
-    return f"{run.network}({', '.join(shown)})"
+    return f"{code.expanded(run.network)[0]}({', '.join(shown)})"

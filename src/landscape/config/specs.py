@@ -126,8 +126,13 @@ def of(stage: str, entry: Section) -> str:
         entry = entry.drawn()
     exclude = _HOW_IT_IS_CUT if isinstance(entry, Plane) else None
     content = entry.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
-    function = entry.network if isinstance(entry, Run) else entry.source if isinstance(entry, Data) else ""
-    if (args := content.pop("args", {})) and (args := code.telling(function, args)):
+    args = content.pop("args", {})
+    if isinstance(entry, Run):
+        content["network"], _ = code.expanded(entry.network)
+        args = code.telling(entry.network, args)
+    elif isinstance(entry, Data):
+        args = code.telling(entry.source, args)
+    if args:
         content["args"] = args
     return _dumps(stage, content)
 

@@ -1,4 +1,4 @@
-"""Networks by name: the built-in ones (`BUILTIN` of `landscape.config.code` is their table) and the user's own."""
+"""Networks by name: the built-in ones (`landscape.config.code` has their table) and the user's own."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from landscape.config import code
 from landscape.errors import InputError
 from landscape.loading import function_named
 
@@ -26,8 +27,9 @@ def build(
 
     Args:
         network: a built-in name, `package.module:function` or `path/file.py:function`.
-        args: arguments of the function. If it names `in_channels`, `image_size` or `num_classes` among its parameters and
-            `args` does not, they come from the data set.
+        args: arguments of the function, without those that its name sets (`resnet56` the depth). If the function names
+            `in_channels`, `image_size` or `num_classes` among its parameters and `args` does not, they come from the
+            data set.
         images: (channels, height, width) of one image.
         device: on `meta` it takes no memory and has no weights.
 
@@ -35,6 +37,11 @@ def build(
         InputError: if it cannot be found or built with these arguments, or is no torch.nn.Module.
     """
     target = torch.device(device or "cpu")
+    name = network
+    network, fixed = code.expanded(name)
+    if twice := [key for key in args if key in fixed]:
+        raise InputError(f"{name} sets {twice[0]} to {fixed[twice[0]]!r}, and args has it too")
+    args = {**fixed, **args}
     with torch.random.fork_rng(devices=[]), function_named(network) as function:
         given = _arguments(network, function, args, images, classes)
         if target.type == "meta":

@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from landscape.errors import InputError
-from landscape.networks import initialize
+from landscape.networks import initialize, norms
+from landscape.networks.norms import Norm, norm_2d
 
 
 def resnet(
@@ -12,6 +13,7 @@ def resnet(
     shortcut: bool = True,
     width: int = 16,
     linear_std: float = 1e-3,
+    norm: Norm = "batch",
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> nn.Module:
@@ -21,8 +23,14 @@ def resnet(
     `width=16 * k`, in the stem too. Any image size. `linear_std` is that of the last layer's initial weights: the paper's
     0.001 lets almost no gradient through at first, which a schedule of few epochs without shortcuts does not survive.
 
+    `norm="group"` has group norm in the place of batch norm (`landscape.networks.norms`). With `norm="none"` there is
+    none, every convolution has a bias instead, and the second convolution of every block with a shortcut starts at zero,
+    weights and bias: every block begins as its shortcut and ReLU, which keeps the activations of a deep network finite
+    (one part of Fixup, Zhang et al. 2019; the first convolution is not scaled down, and no scalars are added). Without
+    shortcuts a zero would let no gradient through, so there nothing but the bias is changed.
+
     Raises:
-        InputError: if depth is not 6 n + 2.
+        InputError: if depth is not 6 n + 2, or another argument is not what it should be.
     """
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
         raise InputError(f"resnet's depth is {depth!r}; it must be 6 n + 2: 8, 14, 20, 26, 32, ..., 56, ..., 110, ...")
@@ -32,21 +40,26 @@ def resnet(
         raise InputError(f"resnet's linear_std is {linear_std!r}; it must be a number of at least 0 and below 100")
     if not isinstance(shortcut, bool):
         raise InputError(f"resnet's shortcut is {shortcut!r}; it must be true or false")
-    network = ResNet((depth - 2) // 6, shortcut, width, in_channels, num_classes)
+    norms.check(norm, "resnet")
+    network = ResNet((depth - 2) // 6, shortcut, width, norm, in_channels, num_classes)
     initialize(network, linear_std)
+    if norm == "none":
+        for block in network.modules():
+            if isinstance(block, BasicBlock):
+                block.begin_as_shortcut()
     return network
 
 
 class ResNet(nn.Module):
     """Named as in the authors' code, so that their weights fit."""
 
-    def __init__(self, blocks: int, shortcut: bool, width: int, in_channels: int, num_classes: int):
+    def __init__(self, blocks: int, shortcut: bool, width: int, norm: Norm, in_channels: int, num_classes: int):
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.layer1 = _stage(blocks, width, width, 1, shortcut)
-        self.layer2 = _stage(blocks, width, 2 * width, 2, shortcut)
-        self.layer3 = _stage(blocks, 2 * width, 4 * width, 2, shortcut)
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=norm == "none")
+        self.bn1 = norm_2d(norm, width)
+        self.layer1 = _stage(blocks, width, width, 1, shortcut, norm)
+        self.layer2 = _stage(blocks, width, 2 * width, 2, shortcut, norm)
+        self.layer3 = _stage(blocks, 2 * width, 4 * width, 2, shortcut, norm)
         self.linear = nn.Linear(4 * width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,14 +70,14 @@ class ResNet(nn.Module):
 
 
 class PlainBlock(nn.Module):
-    """Two convolutions, each with batch norm and ReLU."""
+    """Two convolutions, each with its norm and ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int):
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: Norm):
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=norm == "none")
+        self.bn1 = norm_2d(norm, outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=norm == "none")
+        self.bn2 = norm_2d(norm, outputs)
 
     def residual(self, x: Tensor) -> Tensor:
         x = functional.relu(self.bn1(self.conv1(x)))
@@ -76,18 +89,24 @@ class PlainBlock(nn.Module):
 
 
 class BasicBlock(PlainBlock):
-    """The same with a shortcut past both; 1x1 convolution and batch norm where the shape changes (option B)."""
+    """The same with a shortcut past both; 1x1 convolution and norm where the shape changes (option B)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__(inputs, outputs, stride)
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: Norm):
+        super().__init__(inputs, outputs, stride, norm)
         self.shortcut = nn.Sequential()
         if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            convolution = nn.Conv2d(inputs, outputs, 1, stride, bias=norm == "none")
+            self.shortcut = nn.Sequential(convolution, norm_2d(norm, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.residual(x) + self.shortcut(x))
 
+    def begin_as_shortcut(self) -> None:
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
-def _stage(blocks: int, inputs: int, outputs: int, stride: int, shortcut: bool) -> nn.Sequential:
+
+def _stage(blocks: int, inputs: int, outputs: int, stride: int, shortcut: bool, norm: Norm) -> nn.Sequential:
     block = BasicBlock if shortcut else PlainBlock
-    return nn.Sequential(block(inputs, outputs, stride), *(block(outputs, outputs, 1) for _ in range(blocks - 1)))
+    rest = (block(outputs, outputs, 1, norm) for _ in range(blocks - 1))
+    return nn.Sequential(block(inputs, outputs, stride, norm), *rest)

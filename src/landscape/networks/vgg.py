@@ -1,24 +1,33 @@
-"""VGG networks for small images, with batch norm (Li et al. 2018)."""
+"""VGG networks for small images, with batch norm (Li et al. 2018), group norm, or none."""
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.networks import initialize
+from landscape.networks import initialize, norms
+from landscape.networks.norms import Norm, norm_1d, norm_2d
 
 VGG9 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M")
 
 
-def vgg9(in_channels: int = 3, image_size: int = 32, num_classes: int = 10) -> nn.Module:
+def vgg9(norm: Norm = "batch", in_channels: int = 3, image_size: int = 32, num_classes: int = 10) -> nn.Module:
     """Seven convolutions and two linear layers, 256 hidden units."""
-    return vgg(VGG9, 256, in_channels, image_size, num_classes)
+    return vgg(VGG9, 256, norm, in_channels, image_size, num_classes)
 
 
 def vgg(
-    features: Sequence[int | str], hidden: int, in_channels: int = 3, image_size: int = 32, num_classes: int = 10
+    features: Sequence[int | str],
+    hidden: int,
+    norm: Norm = "batch",
+    in_channels: int = 3,
+    image_size: int = 32,
+    num_classes: int = 10,
 ) -> nn.Module:
     """A chain of 3x3 convolutions, one hidden linear layer, each with bias, batch norm and ReLU, and a linear layer.
+
+    `norm="group"` has group norm in the place of batch norm (`landscape.networks.norms`). `norm="none"` has none, and the
+    hidden layer's weights are then Kaiming normal too, since nothing scales up what the paper's N(0, 1e-3) lets through.
 
     Args:
         features: the number of channels of each convolution, in order, and "M" for a 2x2 max pooling.
@@ -26,7 +35,7 @@ def vgg(
         image_size: height and width of the images.
 
     Raises:
-        InputError: if `features` holds something else, or more poolings than the images bear.
+        InputError: if `features` holds something else, or more poolings than the images bear, or there is no such norm.
     """
     convolutions = [feature for feature in features if feature != "M"]
     if not convolutions or not all(map(_counts, convolutions)):
@@ -36,15 +45,26 @@ def vgg(
     poolings = list(features).count("M")
     if image_size >> poolings < 1:
         raise InputError(f"vgg's features halve images of size {image_size} {poolings} times, to nothing; use fewer M")
-    network = VGG(features, hidden, in_channels, image_size >> poolings, num_classes)
+    norms.check(norm, "vgg")
+    network = VGG(features, hidden, norm, in_channels, image_size >> poolings, num_classes)
     initialize(network)
+    if norm == "none":
+        nn.init.kaiming_normal_(network.get_parameter("fc.0.weight"))
     return network
 
 
 class VGG(nn.Module):
     """Named as in the authors' code, so that their weights fit."""
 
-    def __init__(self, features: Sequence[int | str], hidden: int, in_channels: int, final_size: int, num_classes: int):
+    def __init__(
+        self,
+        features: Sequence[int | str],
+        hidden: int,
+        norm: Norm,
+        in_channels: int,
+        final_size: int,
+        num_classes: int,
+    ):
         super().__init__()
         layers: list[nn.Module] = []
         channels = in_channels
@@ -52,10 +72,10 @@ class VGG(nn.Module):
             if isinstance(feature, str):
                 layers.append(nn.MaxPool2d(2))
             else:
-                layers += [nn.Conv2d(channels, feature, 3, padding=1), nn.BatchNorm2d(feature), nn.ReLU()]
+                layers += [nn.Conv2d(channels, feature, 3, padding=1), norm_2d(norm, feature), nn.ReLU()]
                 channels = feature
         self.features = nn.Sequential(*layers)
-        self.fc = nn.Sequential(nn.Linear(channels * final_size**2, hidden), nn.BatchNorm1d(hidden), nn.ReLU())
+        self.fc = nn.Sequential(nn.Linear(channels * final_size**2, hidden), norm_1d(norm, hidden), nn.ReLU())
         self.classifier = nn.Linear(hidden, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
