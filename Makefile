@@ -1,12 +1,15 @@
 # `make` sets up .venv with the pinned versions and runs the embedded experiment; `make test` runs the tests.
-# `make bench` measures the engine and keeps what it finds in benchmarks/README.md.
+# `make miniature` draws every figure of the paper in small. `make bench` measures the engine and keeps what it finds in benchmarks/README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test bench clean
+.PHONY: run miniature test bench clean
 
 run: .venv/ready
 	$(BIN)/landscape run config/default.yaml
+
+miniature: .venv/ready
+	$(BIN)/landscape run config/miniature.yaml
 
 test: .venv/ready
 	$(BIN)/python -m pytest

@@ -68,6 +68,7 @@ def resolve(content: Any) -> Experiment:
         section: {name: expanded(entry, *names) for name, entry in getattr(whole, section).items()}
         for section in ("figures", "tables")
     }
+    update["summary"] = expanded(whole.summary, *names)
     if whole.claims is not None:
         update["claims"] = expanded(whole.claims, *names)
     return whole.model_copy(update=update)

@@ -45,8 +45,7 @@ def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
         yield from _patterns(f"tables.{name}", table, whole, broken)
     for name in whole.published:
         yield from _unknown("published", name, "runs", whole, broken)
-    if whole.summary.plane is not None:
-        yield from _unknown("summary.plane", whole.summary.plane, "planes", whole, broken)
+    yield from _patterns("summary", whole.summary, whole, broken)
     if whole.claims is not None:
         yield from _patterns("claims", whole.claims, whole, broken)
 

@@ -30,7 +30,7 @@ from landscape.config.sections.figure import (
 )
 from landscape.config.sections.plane import Directions, Plane, Statistics
 from landscape.config.sections.run import LEARNING_RATES, Precision, Run
-from landscape.config.values import Folder
+from landscape.config.values import Folder, Names
 
 __all__ = [
     "DRAWN",
@@ -71,6 +71,7 @@ class Summary(Section):
     """The table over all runs."""
 
     plane: str | None = Field(None, description="the plane whose numbers stand beside each run")
+    runs: Names | None = Field(None, description="the runs beside which they stand; default all that can be seen there")
 
 
 class Experiment(Section):
@@ -84,7 +85,7 @@ class Experiment(Section):
     figures: dict[str, Figure] = {}
     tables: dict[str, Table] = {}
     published: dict[str, Published] = Field({}, description="what others report of a run, by its name")
-    summary: Summary = Summary(plane=None)
+    summary: Summary = Summary(plane=None, runs=None)
     claims: Claims | None = Field(None, description="what is claimed in the paper, held against these runs")
 
 

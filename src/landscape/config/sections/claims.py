@@ -24,6 +24,7 @@ class Table(Section):
 class Claims(Section):
     """What the claims are judged by. A verdict needs what is named here; without it, it is: not tested."""
 
+    runs: Names | None = Field(None, description="runs whose surfaces are made for the claims; default all")
     planes: Names | None = Field(None, description="random planes, of which every network's numbers are the mean")
     lines: Names | None = Field(None, description="random lines of several normalisations, for claim 7")
     interpolations: Names | None = Field(
@@ -32,6 +33,9 @@ class Claims(Section):
     paths: Names | None = Field(None, description="planes of trajectories, for claims 6 and 13")
     tolerance: float = Field(
         0.5, gt=0, description="percentage points by which a test error may differ from the published one"
+    )
+    similar: float = Field(
+        0.25, gt=0, description="relative difference up to which a number is said to hardly change, 0.25 for 25 %"
     )
     share: float = Field(
         0.4, gt=0, lt=1, description="share of a path's variation that two axes must hold to be called low-dimensional"
