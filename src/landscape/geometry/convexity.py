@@ -1,0 +1,122 @@
+"""How far a surface is convex: where its curvature is nowhere negative, and up to which level its contours are."""
+
+import math
+
+import numpy as np
+import xarray as xr
+
+from landscape.geometry.grid import (
+    CELLS,
+    LINE,
+    NO_CENTRE,
+    NOT_FINITE,
+    NOT_RESOLVED,
+    Number,
+    centre_index,
+    coarser_step,
+    guessing,
+    is_line,
+    step_of,
+    undefined,
+    values_of,
+    without_component,
+)
+from landscape.geometry.levels import Component, LevelSets, basin
+
+SOLIDITY = 0.97
+"""Solidity that the eye takes for convex."""
+
+_NEGLIGIBLE = 1e-3  # share of the median absolute eigenvalue by which one may lie below zero
+_LOWEST_RISE = 0.01  # over the centre: the lowest level that is tried
+_PER_DECADE = 20
+_HALVINGS = 10
+
+
+def convex_share(surface: xr.Dataset, variable: str = "train_loss") -> Number:
+    """Share of the points around the centre at which the surface is convex.
+
+    Of the grid points below ln(classes) that are connected with the centre (`levels.basin`) and have eight finite
+    neighbours, those whose Hessian of second differences
+
+        [[L_aa, L_ab], [L_ab, L_bb]],  L_ab = (L(+,+) - L(+,-) - L(-,+) + L(-,-)) / (4 h_a h_b),
+
+    has no eigenvalue below -1e-3 times the median absolute eigenvalue of all of them. NaN, with a reason, for a line,
+    where the centre is missing or lies above ln(classes), and where those points lie in fewer than `CELLS` rows or
+    columns of the grid.
+    """
+    step = coarser_step(surface)
+    if is_line(surface):
+        return undefined(step, LINE)
+    level = guessing(surface)
+    if reason := without_component(surface, level, variable):
+        return undefined(step, reason)
+    hessians = _hessians(surface, variable)
+    counted = basin(surface, level, variable)[1:-1, 1:-1] & np.isfinite(hessians).all((-2, -1))
+    if min(counted.any(0).sum(), counted.any(1).sum()) < CELLS:
+        return undefined(step, NOT_RESOLVED)
+    eigenvalues = np.linalg.eigvalsh(hessians[counted])
+    negligible = _NEGLIGIBLE * np.median(np.abs(eigenvalues))
+    return Number(float((eigenvalues.min(1) >= -negligible).mean()), step)
+
+
+def convex_height(surface: xr.Dataset, variable: str = "train_loss") -> tuple[Number, Number]:
+    """The highest level up to which every level line around the centre looks convex, and whether it touches the border.
+
+    Looks convex: the part of {L <= level} that holds the centre has a solidity of at least 0.97. Levels are tried from
+    a rise of 0.01 over the centre, 20 per decade, and the first step at which one falls below is halved ten times. A
+    part that fewer than `CELLS` cells span is not judged: if the first that is judged fails, its level is the answer, an
+    upper bound. What lies outside the grid is not seen: where the part at the answer touches the border (1; otherwise
+    0), this is about what is seen of it, and where none fails, the answer is the highest finite loss of the grid.
+
+    NaN, with a reason, for a line, without a finite centre, and if no level is resolved.
+    """
+    step = coarser_step(surface)
+    at = centre_index(surface)
+    values = values_of(surface, variable)
+    reason = LINE if is_line(surface) else NO_CENTRE if at is None else "" if np.isfinite(values[at]) else NOT_FINITE
+    if reason or at is None:
+        return undefined(step, reason), undefined(step, reason)
+    sets = LevelSets.of(surface, variable, at)
+    last = None
+    for level in _ladder(float(values[at]), float(values[np.isfinite(values)].max())):
+        found = sets.component(level)
+        if found is None or not found.resolved:
+            continue
+        if found.solidity < SOLIDITY:
+            last = _last_convex(sets, last[0], level, last[1]) if last else (level, found)
+            break
+        last = level, found
+    if last is None:
+        return undefined(step, NOT_RESOLVED), undefined(step, NOT_RESOLVED)
+    return Number(last[0], step), Number(float(last[1].touches_border), step)
+
+
+def _hessians(surface: xr.Dataset, variable: str) -> np.ndarray:
+    """Second differences at the inner points of the grid, shape (alpha - 2, beta - 2, 2, 2)."""
+    values = values_of(surface, variable)
+    a, b = step_of(surface.alpha.values), step_of(surface.beta.values)
+    with np.errstate(invalid="ignore", over="ignore"):
+        aa = (values[2:] - 2 * values[1:-1] + values[:-2])[:, 1:-1] / a**2
+        bb = (values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2])[1:-1] / b**2
+        ab = (values[2:, 2:] - values[2:, :-2] - values[:-2, 2:] + values[:-2, :-2]) / (4 * a * b)
+    return np.stack([np.stack([aa, ab], -1), np.stack([ab, bb], -1)], -2)
+
+
+def _ladder(centre: float, highest: float) -> list[float]:
+    """Levels from a little above the centre to the highest of the grid, with equal ratios of their rises."""
+    if highest <= centre + _LOWEST_RISE:
+        return [highest]
+    rungs = max(2, math.ceil(_PER_DECADE * math.log10((highest - centre) / _LOWEST_RISE)))
+    return [*(centre + np.geomspace(_LOWEST_RISE, highest - centre, rungs))[:-1].tolist(), highest]
+
+
+def _last_convex(sets: LevelSets, convex: float, failing: float, seen: Component) -> tuple[float, Component]:
+    """The highest level found between one that looks convex and one that does not, and the component there."""
+    for _ in range(_HALVINGS):
+        middle = (convex + failing) / 2
+        found = sets.component(middle)
+        if found is None or found.solidity < SOLIDITY:
+            failing = middle
+        else:
+            convex, seen = middle, found
+    return convex, seen

@@ -1,0 +1,167 @@
+"""What to beware of in a surface, each in a few words and with a sentence of advice."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from landscape.geometry.grid import CELLS, centre, guessing, specification, values_of
+from landscape.geometry.levels import basin, cells_across
+
+FIRST_LEVEL = 0.1
+"""The lowest level line, whose ring around the centre the eye takes for the size of the minimum."""
+
+UNTRAINED = 0.25
+"""Share of ln(classes), the loss of guessing, above which a run counts as not trained.
+
+At a quarter of it the right class has a probability of classes**-0.25 in the geometric mean, 0.56 for ten classes:
+the network still misses many training images, so its weights are no minimiser and the surface no picture of one.
+"""
+
+_LOWER = 0.01  # share of ln(classes) by which a point must lie below the centre to be reported: less is no shape
+_HIGH = 100.0  # the top of the colour scale
+_HIGH_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know before believing a surface.
+
+    Attributes:
+        label: a few words, for under the panel.
+        advice: a sentence: what it means, and what to do.
+    """
+
+    label: str
+    advice: str
+
+
+def findings(surface: xr.Dataset, history_row: xr.Dataset) -> list[Finding]:
+    """What to know before believing a surface, worst first (of its train loss).
+
+    Args:
+        history_row: `train_loss` and `train_accuracy` in eval mode of the state at the centre.
+    """
+    return list(_findings(surface, history_row))
+
+
+def _findings(surface: xr.Dataset, row: xr.Dataset) -> Iterator[Finding]:
+    trained = float(row.train_loss) <= UNTRAINED * guessing(surface)
+    on_the_way = "@" in surface.attrs["state"]
+    if not trained:
+        yield _untrained(row, on_the_way)
+    if specification(surface)["directions"] not in ("to", "through"):  # those hold other minima, which may be lower
+        yield from _lower_point(surface, on_the_way)
+    if trained:
+        yield from _small_ring(surface)
+        yield from _open_basin(surface)
+    yield from _mostly_high(surface)
+    yield from _negative_variance(surface)
+    yield from _imprecise(surface)
+    yield from _few_images(surface)
+
+
+def _untrained(row: xr.Dataset, on_the_way: bool) -> Finding:
+    accuracy, loss = f"{100 * float(row.train_accuracy):.0f} %", f"{float(row.train_loss):.2g}"
+    if on_the_way:
+        return Finding(
+            f"before the end of training: train accuracy {accuracy}",
+            f"This state lies before the end of training (train loss {loss}), so its surroundings are not those of a "
+            "minimiser.",
+        )
+    return Finding(
+        f"did not train: train accuracy {accuracy}: not a picture of a minimiser",
+        f"The run ended at a train loss of {loss}, above a quarter of the loss of guessing, so this is not a picture of "
+        "a minimiser; train longer or at a lower learning rate before comparing it.",
+    )
+
+
+def _lower_point(surface: xr.Dataset, on_the_way: bool) -> Iterator[Finding]:
+    here = centre(surface, "train_loss")
+    losses = surface.train_loss.where(np.isfinite(surface.train_loss))
+    drop = here - float(losses.min())
+    if not drop > _LOWER * guessing(surface):
+        return
+    lowest = losses.isel(losses.argmin(...))
+    place = (
+        f"({float(lowest.alpha):.2g}, {float(lowest.beta):.2g})"
+        if surface.sizes["beta"] > 1
+        else f"{float(lowest.alpha):.2g}"
+    )
+    label = f"lowest at {place}: {drop:.2g} below the centre"
+    if on_the_way:
+        yield Finding(label, f"The lowest point lies at {place}, as it may for a state before the end of training.")
+    else:
+        yield Finding(
+            label,
+            f"The loss at {place} is {drop:.2g} below the centre's {here:.2g}, so the centre is no minimum of this plane: "
+            "train longer, and do not read the width of its rings as that of a minimum.",
+        )
+
+
+def _small_ring(surface: xr.Dataset) -> Iterator[Finding]:
+    cells = cells_across(surface, FIRST_LEVEL)
+    if cells < CELLS:
+        yield Finding(
+            f"0.1 ring {cells:.1f} cells across",
+            f"The 0.1 ring spans {cells:.1f} cells of the grid, fewer than {CELLS}: its shape is not resolved; take more "
+            "points or a narrower range.",
+        )
+
+
+def _open_basin(surface: xr.Dataset) -> Iterator[Finding]:
+    inside = basin(surface, guessing(surface))
+    at_border = inside[[0, -1]].any() or (surface.sizes["beta"] > 1 and inside[:, [0, -1]].any())
+    if at_border:
+        yield Finding(
+            "basin reaches the border",
+            "The region around the centre below ln(classes) reaches the border of the plane, so its extent is not seen: "
+            "take a wider range.",
+        )
+
+
+def _mostly_high(surface: xr.Dataset) -> Iterator[Finding]:
+    share = float((~(surface.train_loss <= _HIGH)).mean())
+    if share > _HIGH_SHARE:
+        yield Finding(
+            f"{100 * share:.0f} % above 100 or not finite",
+            f"{100 * share:.0f} % of the points have a loss above 100 or not finite: most of the plane is far outside what "
+            "the network can do; take a narrower range.",
+        )
+
+
+def _negative_variance(surface: xr.Dataset) -> Iterator[Finding]:
+    points = surface.attrs.get("points_negative_variance", 0)
+    if points:
+        yield Finding(
+            f"{points:,} points: variance < 0",
+            f"At {points:,} of {surface.train_loss.size:,} points an interpolated batch-norm variance is negative and there "
+            "is no loss: stay between the runs, or take batchnorm: recalibrated.",
+        )
+
+
+def _imprecise(surface: xr.Dataset) -> Iterator[Finding]:
+    deviation = surface.attrs.get("precision_deviation", 0.0)  # relative: at a loss of 0.1, times 0.1
+    if deviation > 1:
+        precision = surface.attrs["precision"]
+        much = f"up to {100 * deviation:.0f} %" if math.isfinite(deviation) else "without bound"
+        yield Finding(
+            f"{precision} error above 0.1",
+            f"At the points compared the loss in {precision} deviates from that in fp32 {much}; at the first level line, "
+            "0.1, that would be more than the level itself: take precision: fp32.",
+        )
+
+
+def _few_images(surface: xr.Dataset) -> Iterator[Finding]:
+    if "train_loss_paired_standard_error" not in surface:
+        return
+    near = basin(surface, centre(surface, "train_loss") + FIRST_LEVEL)
+    error = np.max(values_of(surface, "train_loss_paired_standard_error")[near], initial=0.0)
+    if error > FIRST_LEVEL:
+        yield Finding(
+            f"sampling error {error:.2g}",
+            f"On so few images the rise over the centre has a standard error of up to {error:.2g} where it is below 0.1, so "
+            "the first level line may be noise: take more images.",
+        )

@@ -1,0 +1,218 @@
+"""The part of {L <= level} that holds the centre: its size and its shape."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import contourpy
+import numpy as np
+import xarray as xr
+from matplotlib.path import Path
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+
+from landscape.geometry.grid import (
+    CELLS,
+    LINE,
+    NOT_RESOLVED,
+    ROUNDING,
+    Number,
+    centre_index,
+    coarser_step,
+    is_line,
+    step_of,
+    undefined,
+    values_of,
+    without_component,
+)
+from landscape.geometry.lines import interval
+
+QUANTITIES = ("width", "area", "eccentricity", "solidity", "touches_border")
+
+_ABOVE_ALL = 1e300  # stands for a value that is not finite; four of them can still be added
+
+
+@dataclass(frozen=True)
+class Component:
+    """The connected part of {L <= level} that holds the centre, as a polygon with holes.
+
+    Coordinates are multiples of the directions. What lies outside the grid is not part of it.
+
+    Attributes:
+        rings: closed polygons of shape (points, 2), the first and last point equal: the outer one counterclockwise,
+            then the holes clockwise.
+        cells: cells of the grid that it spans, along the axis along which they are fewer.
+        touches_border: whether it reaches the border of the grid, so that it may go on outside.
+    """
+
+    rings: tuple[np.ndarray, ...]
+    cells: float
+    touches_border: bool
+
+    @property
+    def resolved(self) -> bool:
+        """Whether it spans enough cells, and is no mere thread of points between others that are not finite."""
+        return self.cells >= CELLS - ROUNDING and self.area > 0
+
+    @property
+    def area(self) -> float:
+        """Area without the holes (shoelace formula)."""
+        return self._moments[0]
+
+    @property
+    def width(self) -> float:
+        """Diameter of the circle of equal area."""
+        return 2 * math.sqrt(self.area / math.pi)
+
+    @property
+    def eccentricity(self) -> float:
+        """Eccentricity of the ellipse with the same second moments: 0 of a circle, towards 1 of a long valley."""
+        smaller, larger = np.linalg.eigvalsh(self._moments[1])
+        return math.sqrt(max(0.0, 1 - smaller / larger))
+
+    @property
+    def solidity(self) -> float:
+        """Area over the area of the convex hull: 1 of a convex part without holes."""
+        return min(1.0, self.area / float(ConvexHull(self.rings[0]).volume))  # the volume in 2D is the area
+
+    @cached_property
+    def _moments(self) -> tuple[float, np.ndarray]:
+        """Area, and the covariance of a point drawn evenly from it, of shape (2, 2).
+
+        Sums over the triangles between a point and the edges of all rings, of which those of the holes, which run the
+        other way round, are negative.
+        """
+        origin = self.rings[0].mean(0)
+        start = np.concatenate([ring[:-1] for ring in self.rings]) - origin
+        end = np.concatenate([ring[1:] for ring in self.rings]) - origin
+        areas = (start[:, 0] * end[:, 1] - end[:, 0] * start[:, 1]) / 2
+        area = float(areas.sum())
+        if not area > 0:
+            return 0.0, np.zeros((2, 2))
+        mean = areas @ (start + end) / (3 * area)
+        squares = sum((areas * v.T) @ v for v in (start, end, start + end)) / (12 * area)
+        return area, squares - np.outer(mean, mean)
+
+
+@dataclass(frozen=True)
+class LevelSets:
+    """The components that hold the centre of a surface of two axes, at any level.
+
+    Level lines run straight through the cells of the grid, as marching squares draws them: a cell's edge is crossed
+    where the values interpolated linearly along it reach the level, and the saddle of a cell takes the mean of its
+    corners. A point that is not finite counts as above every level, so that a line next to it passes through its
+    finite neighbours.
+    """
+
+    alpha: np.ndarray
+    beta: np.ndarray
+    at: tuple[int, int]
+    contours: contourpy.ContourGenerator
+
+    @classmethod
+    def of(cls, surface: xr.Dataset, variable: str, at: tuple[int, int]) -> Self:
+        alpha, beta, values = surface.alpha.values, surface.beta.values, values_of(surface, variable)
+        values = np.where(np.isfinite(values), np.minimum(values, _ABOVE_ALL), _ABOVE_ALL)
+        contours = contourpy.contour_generator(
+            alpha, beta, values.T, name="serial", fill_type=contourpy.FillType.OuterOffset
+        )
+        return cls(alpha, beta, at, contours)
+
+    def component(self, level: float) -> Component | None:
+        """The part of {L <= level} that holds the centre; None if the centre lies above the level."""
+        here = np.array([self.alpha[self.at[0]], self.beta[self.at[1]]])
+        for points, offsets in zip(*self.contours.filled(-math.inf, level), strict=True):
+            rings = tuple(np.split(points, offsets[1:-1]))
+            if _holds(rings, here):
+                return self._measured(rings)
+        return None
+
+    def _measured(self, rings: tuple[np.ndarray, ...]) -> Component:
+        low, high = rings[0].min(0), rings[0].max(0)
+        step = np.array([step_of(self.alpha), step_of(self.beta)])
+        before = (low - [self.alpha[0], self.beta[0]]) / step
+        behind = ([self.alpha[-1], self.beta[-1]] - high) / step
+        touches = min(before.min(), behind.min()) < ROUNDING
+        return Component(rings, float(((high - low) / step).min()), bool(touches))
+
+
+def shape(surface: xr.Dataset, level: float, variable: str = "train_loss") -> dict[str, Number]:
+    """The `QUANTITIES` of the part of {L <= level} that holds the centre.
+
+    Of a plane: width (diameter of the circle of equal area), area (without holes), eccentricity (of the ellipse with
+    the same second moments) and solidity (area over that of the convex hull), in multiples of the directions. Of a
+    line: width, the length of the interval. `touches_border` is 1 where the part reaches the border of the grid, which
+    makes width and area lower bounds; otherwise 0.
+
+    NaN, with a reason, where the grid has no centre, the centre lies above the level, or fewer than `CELLS` cells of
+    the grid span the part along one of the axes. A valley that is narrow along neither axis but across both counts by
+    the cells along the axes.
+    """
+    step = coarser_step(surface)
+    if reason := without_component(surface, level, variable):
+        return {name: undefined(step, reason) for name in QUANTITIES}
+    if is_line(surface):
+        return _of_line(surface, level, variable, step)
+    at = centre_index(surface)
+    found = LevelSets.of(surface, variable, at).component(level) if at else None
+    if found is None or not found.resolved:
+        return {name: undefined(step, NOT_RESOLVED) for name in QUANTITIES}
+    return {name: Number(float(getattr(found, name)), step) for name in QUANTITIES}
+
+
+def cells_across(surface: xr.Dataset, level: float, variable: str = "train_loss") -> float:
+    """Cells of the grid that span the part of {L <= level} with the centre, along the axis along which they are fewer.
+
+    NaN if there is no such part.
+    """
+    at = centre_index(surface)
+    if at is None or without_component(surface, level, variable):
+        return math.nan
+    if is_line(surface):
+        x, values, start = along(surface, variable, at)
+        low, high = interval(x, values, level, start)
+        return (high - low) / step_of(x)
+    found = LevelSets.of(surface, variable, at).component(level)
+    return 0.0 if found is None else found.cells
+
+
+def basin(surface: xr.Dataset, level: float, variable: str = "train_loss") -> np.ndarray:
+    """Grid points (alpha, beta), True in the connected part of {L <= level} that holds the centre.
+
+    Neighbours share an edge. All False if there is no centre, or it lies above the level.
+    """
+    at = centre_index(surface)
+    values = values_of(surface, variable)
+    if at is None or not values[at] <= level:
+        return np.zeros(values.shape, bool)
+    parts, _ = ndimage.label(values <= level)
+    return np.asarray(parts == parts[at])
+
+
+def along(surface: xr.Dataset, variable: str, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Of a line: its coordinates, the values along it, and the place of the centre among them."""
+    axis = 0 if surface.sizes["beta"] == 1 else 1
+    x = surface["alpha" if axis == 0 else "beta"].values
+    return x, values_of(surface, variable).reshape(-1), at[axis]
+
+
+def _of_line(surface: xr.Dataset, level: float, variable: str, step: float) -> dict[str, Number]:
+    at = centre_index(surface)
+    assert at is not None  # or there would be no component
+    x, values, start = along(surface, variable, at)
+    low, high = interval(x, values, level, start)
+    numbers = {name: undefined(step, LINE) for name in QUANTITIES}
+    touches = float(low <= x[0] or high >= x[-1])
+    resolved = high - low >= (CELLS - ROUNDING) * step
+    for name, value in (("width", high - low), ("touches_border", touches)):
+        numbers[name] = Number(value, step) if resolved else undefined(step, NOT_RESOLVED)
+    return numbers
+
+
+def _holds(rings: tuple[np.ndarray, ...], point: np.ndarray) -> bool:
+    """Whether a polygon with holes holds a point of the grid, which may be one of its corners."""
+    if any((ring == point).all(1).any() for ring in rings):
+        return True
+    outer, *holes = (bool(Path(ring).contains_points(point[None])[0]) for ring in rings)
+    return outer and not any(holes)

@@ -1,0 +1,95 @@
+"""The minima of a surface, told from noise by their persistence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from landscape.geometry.grid import values_of
+
+PERSISTENCE = 0.1
+"""Least height of the pass that separates a minimum from a lower one."""
+
+_ERRORS = 3.0
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """A minimum of a surface.
+
+    Attributes:
+        alpha, beta: its place, a point of the grid.
+        value: the loss there.
+        persistence: how far one must climb from it to get to a lower minimum; from the lowest, how far one can.
+    """
+
+    alpha: float
+    beta: float
+    value: float
+    persistence: float
+
+
+def minima(surface: xr.Dataset, variable: str = "train_loss") -> list[Minimum]:
+    """The minima inside the grid of a persistence of at least max(0.1, 3 standard errors), the lowest first.
+
+    Points are taken in ascending order and joined with those of their eight neighbours (on a line, two) that are there
+    already, by union-find. Where two parts meet, the one with the higher minimum ends, and the height of that point
+    above its minimum is the persistence. Parts that never meet, as the last one, end at their highest point. Points that
+    are not finite are left out. Minima on the border are not counted: the surface may go on falling outside.
+
+    The standard error is that of the paired difference to the centre, at the minimum or at the pass, whichever is
+    larger; without one in the surface only 0.1 counts.
+    """
+    values = values_of(surface, variable)
+    name = f"{variable}_paired_standard_error"
+    errors = values_of(surface, name) if name in surface else np.zeros(values.shape)
+    inner = np.ones(values.shape, bool)
+    for axis, size in enumerate(values.shape):
+        if size > 1:
+            inner[(slice(None),) * axis + ([0, -1],)] = False
+    alpha, beta = surface.alpha.values, surface.beta.values
+    found = []
+    for bottom, end in _lives(values):
+        persistence = float(values.flat[end] - values.flat[bottom])
+        least = max(PERSISTENCE, _ERRORS * float(np.nan_to_num(errors.flat[[bottom, end]]).max()))
+        i, j = np.unravel_index(bottom, values.shape)
+        if inner[i, j] and persistence >= least:
+            found.append(Minimum(float(alpha[i]), float(beta[j]), float(values[i, j]), persistence))
+    return sorted(found, key=lambda minimum: minimum.value)
+
+
+def _lives(values: np.ndarray) -> list[tuple[int, int]]:
+    """For every minimum the row-major places of its bottom and of the point at which its part ends."""
+    finite = np.isfinite(values.ravel())
+    order = np.argsort(values, axis=None, kind="stable")
+    rank = np.argsort(order)
+    parent = np.full(values.size, -1)  # -1: not there yet; a root is the bottom of its part
+    highest: dict[int, int] = {}
+    lives = []
+    for point in order[finite[order]].tolist():
+        near = [other for other in _neighbours(point, values.shape) if parent[other] >= 0]
+        lowest, *ending = sorted({_root(parent, other) for other in near}, key=rank.item) or [point]
+        parent[[point, *ending]] = lowest
+        highest[lowest] = point
+        for root in ending:
+            del highest[root]
+            lives.append((root, point))
+    return lives + list(highest.items())
+
+
+def _neighbours(point: int, shape: tuple[int, ...]) -> list[int]:
+    i, j = divmod(point, shape[1])
+    return [
+        k * shape[1] + m
+        for k in range(max(i - 1, 0), min(i + 2, shape[0]))
+        for m in range(max(j - 1, 0), min(j + 2, shape[1]))
+        if (k, m) != (i, j)
+    ]
+
+
+def _root(parent: np.ndarray, point: int) -> int:
+    """The root of a point's part; the points on the way are hung nearer to it."""
+    while parent[point] != point:
+        parent[point] = parent[parent[point]]
+        point = int(parent[point])
+    return point

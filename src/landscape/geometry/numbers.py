@@ -1,0 +1,76 @@
+"""All numbers about a surface, by name."""
+
+import xarray as xr
+
+from landscape.geometry.convexity import convex_height, convex_share
+from landscape.geometry.grid import CELLS, NOT_RESOLVED, Number, centre, coarser_step, guessing, step_of, undefined
+from landscape.geometry.levels import QUANTITIES, shape
+from landscape.geometry.minima import minima
+from landscape.geometry.slices import slice_rise
+
+RISES = (0.1, 0.5, 1.0)
+"""Over the loss at the centre: what claims are judged on."""
+
+LEVELS = (0.1, 1.0)
+"""Absolute levels, beside ln(classes): they mix how well a network fits with how sharp its minimum is."""
+
+RADII = (0.1, 0.25, 0.5)
+
+_WORDS = {f"level_{level:g}": f"below {level:g}" for level in LEVELS}
+_WORDS |= {"level_guessing": "below ln(classes)"}
+_WORDS |= {f"rise_{rise:g}": f"within {rise:g} of the centre" for rise in RISES}
+
+NAMES: dict[str, str] = {
+    **{
+        f"{quantity}_{at}": f"{quantity.replace('_', ' ')} {word}"
+        for at, word in _WORDS.items()
+        for quantity in QUANTITIES
+    },
+    "convex_share": "share of the points below ln(classes) with convex curvature",
+    "convex_height": "level up to which the level lines are convex",
+    "touches_border_convex_height": "touches border at the convex height",
+    "minima": "minima inside the grid",
+    **{f"slice_rise_{of}_{r:g}": f"{of} rise at distance {r:g}" for r in RADII for of in ("mean", "max")},
+    "step_alpha": "grid step along alpha",
+    "step_beta": "grid step along beta",
+}
+"""The names of the numbers of `numbers`, and what they are in words."""
+
+
+def numbers(surface: xr.Dataset, variable: str = "train_loss") -> dict[str, float]:
+    """The numbers of a surface, by the `NAMES`; NaN where undefined (`reasons` says why).
+
+    Lengths are multiples of the directions, areas their products. `width_rise_0.5` is the width of the part of the
+    plane that holds the centre and lies at most 0.5 above it (`levels.shape`); `level_` stands for an absolute level,
+    of which `level_guessing` is ln(classes). `touches_border_` is 1 or 0. For the others see `convexity`, `minima` (their
+    number) and `slices`. `step_alpha` and `step_beta` are the steps of the grid that all were measured on.
+    """
+    return {name: number.value for name, number in _measured(surface, variable).items()}
+
+
+def reasons(surface: xr.Dataset, variable: str = "train_loss") -> dict[str, str]:
+    """Why numbers of a surface are undefined, by the names of those that are."""
+    return {name: number.reason for name, number in _measured(surface, variable).items() if number.reason}
+
+
+def _measured(surface: xr.Dataset, variable: str) -> dict[str, Number]:
+    here, step = centre(surface, variable), coarser_step(surface)
+    levels = {f"level_{level:g}": level for level in LEVELS} | {"level_guessing": guessing(surface)}
+    levels |= {f"rise_{rise:g}": here + rise for rise in RISES}
+    found = {f"{name}_{at}": n for at, level in levels.items() for name, n in shape(surface, level, variable).items()}
+    found["convex_share"] = convex_share(surface, variable)
+    found["convex_height"], found["touches_border_convex_height"] = convex_height(surface, variable)
+    found["minima"] = _count(surface, variable, step)
+    for r in RADII:
+        found[f"slice_rise_mean_{r:g}"], found[f"slice_rise_max_{r:g}"] = slice_rise(surface, r, variable)
+    for axis in ("alpha", "beta"):
+        own = step_of(surface[axis].values)
+        found[f"step_{axis}"] = Number(own, own, "" if surface.sizes[axis] > 1 else "a single point")
+    return found
+
+
+def _count(surface: xr.Dataset, variable: str, step: float) -> Number:
+    """The number of minima; of a grid with too few cells for a single feature, not resolved."""
+    if any(1 < surface.sizes[axis] <= CELLS for axis in ("alpha", "beta")) or max(surface.sizes.values()) == 1:
+        return undefined(step, NOT_RESOLVED)
+    return Number(float(len(minima(surface, variable))), step)

@@ -1,0 +1,58 @@
+"""The rise of a surface on a circle around its centre."""
+
+import numpy as np
+import xarray as xr
+from scipy.interpolate import RegularGridInterpolator
+
+from landscape.geometry.grid import (
+    CELLS,
+    NO_CENTRE,
+    NOT_FINITE,
+    NOT_RESOLVED,
+    ROUNDING,
+    Number,
+    centre_index,
+    coarser_step,
+    undefined,
+    values_of,
+)
+
+_ANGLES = 720
+
+
+def slice_rise(surface: xr.Dataset, r: float, variable: str = "train_loss") -> tuple[Number, Number]:
+    """Mean and maximum of L - L(0, 0) on |(alpha, beta)| = r, at 720 points of the circle, interpolated bilinearly.
+
+    On a line, of the two points alpha = -r and r. NaN, with a reason, where the grid has no finite centre, the circle
+    leaves the grid, its diameter has fewer than `CELLS` steps (so the step must be at most r / 3), or a point next to
+    the circle is not finite.
+
+    This is no epsilon-sharpness: the maximum is over two directions, not over all.
+    """
+    step = coarser_step(surface)
+    at = centre_index(surface)
+    if at is None:
+        return undefined(step, NO_CENTRE), undefined(step, NO_CENTRE)
+    values = values_of(surface, variable)
+    axes = [axis for axis in ("alpha", "beta") if surface.sizes[axis] > 1]
+    ends = [(surface[axis].values[0], surface[axis].values[-1]) for axis in axes]
+    if not np.isfinite(values[at]):
+        reason = NOT_FINITE
+    elif not step * CELLS <= 2 * r * (1 + ROUNDING):
+        reason = NOT_RESOLVED
+    elif any(first > -r * (1 - ROUNDING) or last < r * (1 - ROUNDING) for first, last in ends):
+        reason = "circle leaves the grid"
+    else:
+        rises = _interpolated(surface, axes, values.squeeze(), r) - values[at]
+        if np.isfinite(rises).all():
+            return Number(float(rises.mean()), step), Number(float(rises.max()), step)
+        reason = "not finite on the circle"
+    return undefined(step, reason), undefined(step, reason)
+
+
+def _interpolated(surface: xr.Dataset, axes: list[str], values: np.ndarray, r: float) -> np.ndarray:
+    coordinates = [surface[axis].values for axis in axes]
+    angles = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
+    circle = r * np.stack([np.cos(angles), np.sin(angles)], 1) if len(axes) == 2 else np.array([[-r], [r]])
+    inside = np.clip(circle, [x[0] for x in coordinates], [x[-1] for x in coordinates])  # but for rounding it is
+    return np.asarray(RegularGridInterpolator(coordinates, values, method="linear")(inside))
