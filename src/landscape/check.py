@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from landscape import checkpoint, data, networks
-from landscape.config import Data, Experiment, Run, impossible, state
+from landscape.config import Experiment, Run, impossible, state
 from landscape.errors import InputError
 
 
@@ -12,15 +12,21 @@ def problems(experiment: Experiment) -> list[str]:
     """Every mistake in the files and networks an experiment names, each with its path in the configuration.
 
     Networks are built on the meta device, so that this costs no memory, each distinct one once. Of a data set only the
-    headers are read.
+    headers are read; one that a function returns is made.
     """
-    found = [f"data.{name}.source {problem}" for name, spec in experiment.data.items() for problem in data.check(spec)]
+    found: list[str] = []
+    described: dict[str, tuple[tuple[int, int, int], int]] = {}
+    for name, spec in experiment.data.items():
+        try:
+            described[name] = data.describe(spec)
+        except InputError as error:
+            found += [f"data.{name}.source {problem}" for problem in error.problems]
     built: dict[str, Any] = {}
     of_run: dict[str, Any] = {}
     for name, run in experiment.runs.items():
-        known = _described(experiment.data[run.data])
-        if known is None:
+        if run.data not in described:
             continue  # its data set is wrong, which is reported above
+        known = described[run.data]
         key = repr((run.network, run.args, known))
         if key not in built:
             built[key] = _build(run, *known)
@@ -66,13 +72,6 @@ def _mismatches(experiment: Experiment, of_run: Mapping[str, Any], at: str, plan
 
 def _shapes(network: Any) -> dict[str, tuple[int, ...]]:
     return {name: tuple(parameter.shape) for name, parameter in network.named_parameters()}
-
-
-def _described(spec: Data) -> tuple[tuple[int, int, int], int] | None:
-    try:
-        return data.describe(spec)
-    except InputError:
-        return None
 
 
 def _build(run: Run, shape: tuple[int, int, int], classes: int) -> Any:

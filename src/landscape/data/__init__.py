@@ -1,6 +1,8 @@
 """Data sets: a training and a test split, each two tensors on the device, normalised once."""
 
-from collections.abc import Mapping
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from torch import Tensor
 
 from landscape import checkpoint
 from landscape.config import Data
-from landscape.data import fetched, npz
+from landscape.data import fetched, folder, function, npz
+from landscape.data.arrays import Source
 from landscape.errors import InputError
 
 _PADDING = 4
@@ -49,21 +52,36 @@ def memory_format(shape: tuple[int, int, int]) -> torch.memory_format:
 
 
 def make(spec: Data, path: Path, header: Mapping[str, Any]) -> None:
-    """Fetch or read a data set and write it as it came, uint8 or float32, with its normalisation in the header.
+    """Fetch or read a data set and write what of it is used, uint8 or float32, with its normalisation in the header.
+
+    Of the training split that is a subset of `images` images if so stated, some of whose labels are replaced as
+    `label_noise` says; the test split stays as it is. A mean and standard deviation that are not stated are those of the
+    training images used.
 
     Raises:
         InputError: if the source is not what it should be.
     """
-    if problems := check(spec):
-        raise InputError(f"the source {problem}" for problem in problems)
-    _, classes = describe(spec)
-    arrays = (
-        fetched.load(spec.source, path.parent / "downloads")
-        if spec.source in fetched.KNOWN
-        else npz.load(Path(spec.source))
-    )
-    mean, std = (spec.mean, spec.std) if spec.mean is not None else moments(arrays["train_images"])
-    facts = {"mean": mean, "std": std, "classes": classes, "counts": {name: len(t) for name, t in arrays.items()}}
+    with _told_of(f"the source is {spec.source!r}"):
+        source = _find(spec)
+        arrays = source.read(path.parent / "downloads")
+        images, labels = arrays["train_images"], arrays["train_labels"]
+        if spec.images is not None:
+            if spec.images > len(labels):
+                raise InputError(f"which has {len(labels)} training images; images asks for {spec.images}")
+            index = _stratified(labels, spec.images, spec.seed)
+            images, labels = images[index], labels[index]
+    facts: dict[str, Any] = {}
+    if spec.label_noise:
+        labels, relabelled = mislabelled(labels, source.classes, spec.label_noise, spec.seed)
+        facts = {"label_noise": spec.label_noise, "relabelled": relabelled, "seed": spec.seed}
+    arrays |= {"train_images": images, "train_labels": labels}
+    mean, std = (spec.mean, spec.std) if spec.mean is not None else moments(images)
+    facts |= {
+        "mean": mean,
+        "std": std,
+        "classes": source.classes,
+        "counts": {name: len(t) for name, t in arrays.items()},
+    }
     checkpoint.write(path, arrays, {**header, **facts})
 
 
@@ -102,22 +120,39 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def describe(spec: Data) -> tuple[tuple[int, int, int], int]:
-    """((channels, height, width), classes) of a data set, without reading its images.
+    """((channels, height, width), classes) of a data set, without reading the images of a file or folder.
 
     Raises:
-        InputError: if a file is not what it should be.
+        InputError: if the source is not what it should be, as far as that is seen without; to be read after its key.
     """
-    return fetched.KNOWN[spec.source] if spec.source in fetched.KNOWN else npz.describe(Path(spec.source))
+    with _told_of(f"is {spec.source!r}"):
+        source = _find(spec)
+    return source.shape, source.classes
 
 
-def check(spec: Data) -> list[str]:
-    """What is wrong with a data set, as far as its file's headers and labels tell; nothing of its images is read."""
-    if spec.source not in fetched.KNOWN and (problems := npz.problems(Path(spec.source))):
-        return [f"is {spec.source!r}, {problem}" for problem in problems]
-    (channels, _, _), _ = describe(spec)
+def _find(spec: Data) -> Source:
+    match spec.kind:
+        case "fetched":
+            source = fetched.find(spec.source)
+        case "npz":
+            source = npz.find(Path(spec.source))
+        case "folder":
+            source = folder.find(Path(spec.source), spec.image_size)
+        case "function":
+            source = function.find(spec.source, spec.args)
+    channels = source.shape[0]
     if spec.mean is not None and len(spec.mean) != channels:
-        return [f"is {spec.source!r}, whose images have {channels} channels; mean and std have {len(spec.mean)}"]
-    return []
+        raise InputError(f"whose images have {channels} channels; mean and std have {len(spec.mean)}")
+    return source
+
+
+@contextlib.contextmanager
+def _told_of(source: str) -> Iterator[None]:
+    """Put `source` before what is wrong with it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{source}, {problem}" for problem in error.problems) from error
 
 
 def moments(images: Tensor) -> tuple[list[float], list[float]]:
@@ -142,9 +177,14 @@ def subset(split: Split, images: int | None, seed: int = 0) -> Split:
     n = len(split.labels)
     if images is None or images >= n:
         return split
-    labels = split.labels.cpu()
+    index = _stratified(split.labels.cpu(), images, seed).to(split.images.device)
+    return Split(split.images[index], split.labels[index])
+
+
+def _stratified(labels: Tensor, images: int, seed: int) -> Tensor:
+    """Which images `subset` takes, in ascending order."""
     values, counts = labels.unique(return_counts=True)
-    quotas = counts.double() * images / n
+    quotas = counts.double() * images / len(labels)
     shares = quotas.floor().long()
     order = torch.argsort(quotas - shares, descending=True, stable=True)
     shares[order[: images - int(shares.sum())]] += 1
@@ -153,8 +193,20 @@ def subset(split: Split, images: int | None, seed: int = 0) -> Split:
     for value, share in zip(values, shares, strict=True):
         members = torch.nonzero(labels == value).flatten()
         chosen.append(members[torch.randperm(len(members), generator=generator)[: int(share)]])
-    index = torch.cat(chosen).sort().values.to(split.images.device)
-    return Split(split.images[index], split.labels[index])
+    return torch.cat(chosen).sort().values
+
+
+def mislabelled(labels: Tensor, classes: int, share: float, seed: int) -> tuple[Tensor, int]:
+    """The labels with noise, and the number of those replaced: round(share * n), drawn from `seed`.
+
+    Each is replaced by one of the other classes, all equally likely.
+    """
+    count = round(share * len(labels))
+    key = hashlib.sha256(f"{seed}/label_noise".encode()).digest()  # so that the draws are others than those of a subset
+    generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
+    chosen = torch.randperm(len(labels), generator=generator)[:count]
+    steps = torch.randint(1, classes, (count,), generator=generator)
+    return labels.index_copy(0, chosen, (labels[chosen] + steps) % classes), count
 
 
 def augment(images: Tensor, black: Tensor, generator: torch.Generator, *, crop: bool, flip: bool) -> Tensor:

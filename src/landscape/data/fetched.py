@@ -8,22 +8,25 @@ import torch
 from torch import Tensor
 
 from landscape.config.known import FETCHED
+from landscape.data.arrays import Source
 from landscape.errors import InputError
 from landscape.vision import with_torchvision
-
-KNOWN = {name: (known.shape, known.classes) for name, known in FETCHED.items()}
-"""((channels, height, width), classes) by name."""
 
 DIGITS_TRAIN = 1500
 
 
-def load(source: str, downloads: Path) -> dict[str, Tensor]:
-    """Images, uint8 (n, channels, height, width), and labels, int64 (n,), of both splits.
+def find(name: str) -> Source:
+    """The data set called `digits`, `cifar10` or `cifar100`.
 
     Raises:
-        InputError: if it cannot be fetched.
+        InputError: when it is read, if it cannot be fetched.
     """
-    return _digits() if source == "digits" else _cifar(source, downloads)
+    known = FETCHED[name]
+
+    def read(downloads: Path) -> dict[str, Tensor]:
+        return _digits() if name == "digits" else _cifar(name, downloads)
+
+    return Source(known.shape, known.classes, read)
 
 
 def _digits() -> dict[str, Tensor]:
@@ -42,19 +45,19 @@ def _digits() -> dict[str, Tensor]:
     }
 
 
-def _cifar(source: str, downloads: Path) -> dict[str, Tensor]:
+def _cifar(name: str, downloads: Path) -> dict[str, Tensor]:
     """torchvision's download, which it checks by its MD5 sum; one process at a time."""
-    kind = getattr(with_torchvision(lambda: importlib.import_module("torchvision.datasets")), source.upper())
+    kind = getattr(with_torchvision(lambda: importlib.import_module("torchvision.datasets")), name.upper())
     arrays = {}
     downloads.mkdir(parents=True, exist_ok=True)
-    with open(downloads / f".{source}.lock", "w") as lock:
+    with open(downloads / f".{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for split in ("train", "test"):
             try:
                 found = kind(downloads, train=split == "train", download=True)
             except (OSError, RuntimeError) as error:
                 raise InputError(
-                    f"{source} could not be fetched: {error}; on a machine without a network, put {kind.url} into {downloads}"
+                    f"which could not be fetched: {error}; on a machine without a network, put {kind.url} into {downloads}"
                 ) from None
             arrays[f"{split}_images"] = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
             arrays[f"{split}_labels"] = torch.tensor(found.targets, dtype=torch.int64)

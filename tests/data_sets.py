@@ -1,0 +1,54 @@
+"""Small data sets for tests, written and read as the workflow does."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from landscape import data
+from landscape.config import Data
+from landscape.data import Split
+from landscape.errors import InputError
+
+Arrays = dict[str, np.ndarray]
+
+
+def arrays(*, train: int = 12, test: int = 5, shape: tuple[int, ...] = (6, 5, 3), seed: int = 0) -> Arrays:
+    """The arrays of an .npz: uint8 images of `shape`, labels 0 to 3."""
+    rng = np.random.default_rng(seed)
+    return {
+        "train_images": rng.integers(0, 256, (train, *shape), dtype=np.uint8),
+        "train_labels": np.arange(train) % 4,
+        "test_images": rng.integers(0, 256, (test, *shape), dtype=np.uint8),
+        "test_labels": np.arange(test) % 4,
+    }
+
+
+def saved(folder: Path, content: Arrays, name: str = "ours.npz", **spec: Any) -> Data:
+    np.savez(folder / name, **content)  # type: ignore[arg-type]  # numpy's stubs take the names for options
+    return Data(source=str(folder / name), **spec)
+
+
+def problems(spec: Data) -> list[str]:
+    """What is said to be wrong with a data set."""
+    try:
+        data.describe(spec)
+    except InputError as error:
+        return error.problems
+    return []
+
+
+def made(spec: Data, folder: Path, device: str = "cpu") -> data.DataSet:
+    data.make(spec, folder / "made.safetensors", {"name": "ours"})
+    return data.read(folder / "made.safetensors", device)
+
+
+def assert_normalised(split: Split | None, pixels: np.ndarray, labels: np.ndarray, mean: Any, std: Any) -> None:
+    """`pixels` (n, channels, height, width), in [0, 1] or in the units of a float source."""
+    assert split is not None
+    assert split.images.dtype == torch.float32 and split.images.is_contiguous()
+    assert split.labels.dtype == torch.int64
+    expected = (pixels.astype(np.float64) - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
+    np.testing.assert_allclose(split.images.numpy(), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(split.labels.numpy(), labels)
