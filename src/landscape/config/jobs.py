@@ -3,6 +3,7 @@
 Paths are relative to the `results` folder's prefix, which every function puts in front.
 """
 
+import functools
 import math
 import zipfile
 from collections.abc import Iterable
@@ -31,8 +32,11 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
         case "function":
             own = code.source_file(data.source)
             return [*([str(own)] if own else []), *data.code]
-        case "npz" | "folder":
+        case "npz":
             return [data.source]
+        case "folder":  # a folder's time is that of the last file put in or taken out, not of what folders in it hold
+            root = Path(data.source)
+            return [str(path) for path in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/")))]
     return []
 
 
@@ -114,7 +118,11 @@ def memory(experiment: Experiment, at: str) -> int:
     The network is not counted, nor are the epochs a training keeps: how many parameters there are is known to torch only.
     """
     data = experiment.data[experiment.runs[state(experiment, at).run].data]
-    size = _unpacked(Path(data.source)) if data.kind == "npz" else 0
+    size = 0
+    if data.kind == "npz":
+        size = _unpacked(Path(data.source))
+    elif data.kind == "folder":
+        size = _of_images(Path(data.source), data.image_size)
     if not size:
         known = FETCHED.get(data.source, _UNKNOWN)
         size = known.images * math.prod(known.shape)
@@ -128,6 +136,22 @@ def _unpacked(npz: Path) -> int:
             return sum(member.file_size for member in archive.infolist())
     except (OSError, zipfile.BadZipFile):
         return 0
+
+
+@functools.cache  # every job that holds the images asks, and there can be very many files
+def _of_images(folder: Path, size: int | None) -> int:
+    """Bytes of a folder's images in colour, each as large as the first or `size` x `size`; 0 if that cannot be read."""
+    from PIL import Image
+
+    suffixes = Image.registered_extensions()
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes]
+    try:
+        if size is None:
+            with Image.open(min(found)) as image:
+                return len(found) * 3 * image.width * image.height
+    except (OSError, ValueError):
+        return 0
+    return len(found) * 3 * size**2
 
 
 def surface_files(experiment: Experiment, pairs: Iterable[tuple[str, str]]) -> list[str]:
