@@ -10,96 +10,147 @@ from matplotlib.patches import Patch
 
 from landscape import geometry
 from landscape.config.schema import Lines
-from landscape.errors import InputError
 from landscape.figures import style, words
-from landscape.figures.contours import HATCH, numbers
+from landscape.figures.bands import band, require_lines, stack, table
+from landscape.figures.contours import HATCH
 from landscape.figures.drawing import Drawing, Member
+from landscape.figures.groups import Group, counted, group, items, loss_names, not_finite, notes
 from landscape.figures.panels import default_columns, few_ticks, lay_out, plain_ticks
 
-_LOSSES = ("train_loss", "test_loss")
-_VARIABLES = (*_LOSSES, "train_accuracy", "test_accuracy")
+_SHADE = {"train_loss": 0.22, "test_loss": 0.12, "train_accuracy": 0.14, "test_accuracy": 0.08}  # of the bands
+VARIABLES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
 def draw(spec: Lines, members: Sequence[Member]) -> Drawing:
-    """One panel per member, losses on the left axis, accuracies on the right one.
+    """One panel per run, or with `over: seed` per recipe; losses on the left axis, accuracies on the right one.
 
     Raises:
-        InputError: if the plane is not a line.
+        InputError: if a plane is not a line, or lines of one panel differ in more than their seed.
     """
-    for member in members:
-        _require_line(member.seen)
-    first = members[0].seen
-    columns = spec.columns or default_columns(len(members), most=3)
+    groups = group(members, spec.over)
+    require_lines(groups, spec.draw)
+    columns = spec.columns or default_columns(len(groups), most=3)
     width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
     panel = (width - 0.94 - 0.28 * (columns - 1)) / columns
     panels = lay_out(
-        [member.label for member in members],
-        [_notes(member) for member in members],
+        [together.label for together in groups],
+        [_notes(together) for together in groups],
         columns=columns,
         width=width,
         panel=(panel, min(1.6, 0.8 * panel)),
         margins=(0.45, 0.49),
         foot=0.27,
-        labels=(words.axis(first, "alpha"), ""),
+        labels=(words.axis(members[0].seen, "alpha"), ""),
         heading=spec.title,
     )
-    top = loss_limit([member.seen for member in members])
-    for k, (ax, member) in enumerate(zip(panels.axes, members, strict=True)):
-        twin = line(ax, member.seen, top=top)
+    surfaces = [member.seen for member in members]
+    top = loss_limit(surfaces)
+    for k, (ax, together) in enumerate(zip(panels.axes, groups, strict=True)):
+        frame(ax, together.surfaces, top=top)
+        losses(ax, together.surfaces)
+        ax.tick_params(axis="y", labelcolor=style.LOSS)
+        twin = accuracy_axis(ax)
+        accuracies(twin, together.surfaces)
         if panels.is_first(k):
             ax.set_ylabel("loss", color=style.LOSS)
         if panels.is_last(k):
             twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
         else:
             twin.tick_params(labelright=False)
-    handles: list[Line2D | Patch] = [
-        Line2D([], [], color=style.GREY, linestyle=style.SPLITS[split], label=split)
-        for split in style.SPLITS
-        if any(f"{split}_loss" in member.seen for member in members)
-    ]
-    if any(geometry.non_finite(member.seen, variable) for member in members for variable in _losses(member.seen)):
-        handles.append(Patch(facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, label="not finite"))
     height = panels.figure.get_size_inches()[1]
-    panels.figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.02 / height), ncols=3, borderpad=0)
-    return Drawing(panels.figure, numbers(members, _VARIABLES), _caption(spec, members, top))
+    at = (0.5, 0.02 / height)
+    panels.figure.legend(handles=split_keys(surfaces), loc="lower center", bbox_to_anchor=at, ncols=3, borderpad=0)
+    return Drawing(panels.figure, table(members, VARIABLES), _caption(spec, groups, top))
 
 
-def line(ax: Axes, surface: xr.Dataset, *, top: float) -> Axes:
-    """Losses on `ax`, up to `top`, and accuracies in percent on its twin, which is returned.
+def frame(ax: Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
+    """Limits and ticks of the loss along a line, up to `top`.
 
-    Spans where a loss is not finite are hatched; of a line between two runs, what lies beyond them is grey.
+    Spans where a loss of any of the surfaces is not finite are hatched; of a line between two runs, what lies beyond them
+    is grey.
     """
-    here = surface.isel(beta=0)
-    alpha = here.alpha.values
-    if words.plane(surface)["directions"] == "to":
+    alpha = surfaces[0].alpha.values
+    if words.plane(surfaces[0])["directions"] == "to":
         for beyond in ((alpha[0], min(0.0, alpha[-1])), (max(1.0, alpha[0]), alpha[-1])):
             if beyond[0] < beyond[1]:
                 ax.axvspan(*beyond, facecolor="0.95", linewidth=0, zorder=0)
-    twin = ax.twinx()
-    for split, dashes in style.SPLITS.items():
-        if f"{split}_loss" in here:
-            ax.plot(alpha, here[f"{split}_loss"].where(np.isfinite), dashes, color=style.LOSS)
-            twin.plot(alpha, 100 * here[f"{split}_accuracy"], dashes, color=style.ACCURACY)
-    finite = np.all([np.isfinite(here[name].values) for name in _losses(here)], axis=0)
+    finite = np.all([np.isfinite(stack(surfaces, name)).all(axis=0) for name in loss_names(surfaces)], axis=0)
     for left, right in _spans(alpha, ~finite):
         ax.axvspan(left, right, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0.5)
     ax.set(xlim=alpha[[0, -1]], ylim=(0, top))
     ax.xaxis.set_major_locator(few_ticks())
     ax.xaxis.set_major_formatter(plain_ticks())
     ax.yaxis.set_major_locator(few_ticks())
-    ax.tick_params(axis="y", labelcolor=style.LOSS)
+
+
+def losses(ax: Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
+    """Of several surfaces the median, and a band between the extremes."""
+    for name in loss_names(surfaces):
+        _curve(ax, surfaces, name, stack(surfaces, name), style.LOSS, linewidth)
+
+
+def accuracy_axis(ax: Axes) -> Axes:
+    """A twin of `ax` for accuracies in percent."""
+    twin = ax.twinx()
     twin.set(ylim=(0, 100))
     twin.spines["right"].set_visible(True)
     twin.tick_params(axis="y", labelcolor=style.ACCURACY)
     return twin
 
 
+def accuracies(ax: Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
+    """In percent; of several surfaces the median, and a band between the extremes."""
+    for loss in loss_names(surfaces):
+        name = loss.replace("loss", "accuracy")
+        _curve(ax, surfaces, name, 100 * stack(surfaces, name), style.ACCURACY, linewidth)
+
+
 def loss_limit(surfaces: Sequence[xr.Dataset]) -> float:
-    """The common top of the loss axes: the highest loss, at most 5 (Li et al. 2018), or twice ln(classes) if more."""
-    cap = max(5.0, *(2 * geometry.guessing(surface) for surface in surfaces))
-    values = np.concatenate([surface[name].values.ravel() for surface in surfaces for name in _losses(surface)])
+    """The common top of the loss axes: the highest loss, but no more than `highest`."""
+    values = np.concatenate([surface[name].values.ravel() for surface in surfaces for name in loss_names([surface])])
     finite = values[np.isfinite(values)]
+    cap = highest(surfaces)
     return min(cap, 1.05 * float(finite.max())) if finite.size and finite.max() > 0 else cap
+
+
+def highest(surfaces: Sequence[xr.Dataset]) -> float:
+    """A loss of 5 (Li et al. 2018), or twice that of guessing if this is more."""
+    return max(5.0, *(2 * geometry.guessing(surface) for surface in surfaces))
+
+
+def split_keys(surfaces: Sequence[xr.Dataset]) -> list[Line2D | Patch]:
+    """What a legend says of solid and dashed lines, and of hatching if there is some."""
+    keys: list[Line2D | Patch] = [
+        Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
+        for split, dashes in style.SPLITS.items()
+        if any(f"{split}_loss" in surface for surface in surfaces)
+    ]
+    if not_finite(surfaces):
+        keys.append(Patch(facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, label="not finite"))
+    return keys
+
+
+def above(surfaces: Sequence[xr.Dataset], top: float) -> str:
+    """A sentence on the losses that the axis does not reach, if there are any."""
+    count = sum(int((surface[name] > top).sum()) for surface in surfaces for name in loss_names([surface]))
+    return f" {count:,} values lie above the loss axis, which ends at {top:.2g}." if count else ""
+
+
+def error_at(surface: xr.Dataset, alpha: float) -> str | None:
+    """The test error at a point of a line with its Wilson interval, if it was measured there."""
+    line = surface.isel(beta=0)
+    if "test_accuracy" not in line or alpha not in line.alpha:
+        return None
+    accuracy = float(line.test_accuracy.sel(alpha=alpha))
+    return words.error_of(accuracy, int(surface.attrs["test_images"])) if np.isfinite(accuracy) else None
+
+
+def _curve(
+    ax: Axes, surfaces: Sequence[xr.Dataset], name: str, curves: np.ndarray, color: str, linewidth: float
+) -> None:
+    split = name.partition("_")[0]
+    x = surfaces[0].alpha.values
+    band(ax, x, curves, style.SPLITS[split], color=color, shade=_SHADE[name], linewidth=linewidth)
 
 
 def _spans(x: np.ndarray, where: np.ndarray) -> list[tuple[float, float]]:
@@ -109,43 +160,25 @@ def _spans(x: np.ndarray, where: np.ndarray) -> list[tuple[float, float]]:
     return [(float(between[a]), float(between[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _losses(surface: xr.Dataset) -> list[str]:
-    return [name for name in _LOSSES if name in surface]
-
-
-def _notes(member: Member) -> list[str]:
-    """Those of every panel; of a line between two runs also the error at the other one."""
-    said = words.notes(member, _losses(member.seen))
-    surface = member.seen.isel(beta=0)
-    other = words.plane(member.seen)["run"]
-    if words.plane(member.seen)["directions"] == "to" and "test_accuracy" in surface and 1.0 in surface.alpha:
-        accuracy = float(surface.test_accuracy.sel(alpha=1.0))
-        if np.isfinite(accuracy):
-            said.insert(2, f"test error at {other} {words.error_of(accuracy, int(surface.attrs['test_images']))}")
+def _notes(together: Group) -> list[str]:
+    """Of one line those of every panel, and of one between two runs the error at the other; of several a summary."""
+    if len(together.members) > 1:
+        return notes(together)
+    said = words.notes(together.first, loss_names(together.surfaces))
+    surface = together.first.seen
+    spec = words.plane(surface)
+    if spec["directions"] == "to" and (error := error_at(surface, 1.0)):
+        said.insert(2, f"test error at {spec['run']} {error}")
     return said
 
 
-def _require_line(surface: xr.Dataset) -> None:
-    shape = surface.sizes["alpha"], surface.sizes["beta"]
-    if shape[1] > 1 or shape[0] < 2:
-        name = surface.attrs["plane"]
-        raise InputError(
-            f"the plane {name!r} has {shape[0]} x {shape[1]} points, and draw: lines needs a line: at least 2 points of alpha "
-            "and no beta"
-        )
-
-
-def _caption(spec: Lines, members: Sequence[Member], top: float) -> str:
-    above = sum(int((member.seen[name] > top).sum()) for member in members for name in _losses(member.seen))
-    cut = f" {above:,} values lie above the loss axis, which ends at {top:.2g}." if above else ""
+def _caption(spec: Lines, groups: Sequence[Group], top: float) -> str:
+    members = [member for together in groups for member in together.members]
     seen = (
-        f"Loss (blue, left axis) and accuracy (vermilion, right axis) along the line {words.escape(', '.join(spec.plane))}, of the "
-        f"training images solid and of the test images dashed; the axes are the same in all panels.{cut} Spans where a loss "
-        "is not finite are hatched."
+        "Loss (blue, left axis) and accuracy (vermilion, right axis) along "
+        f"{'the line' if len(spec.plane) == 1 else 'the lines'} {words.escape(', '.join(spec.plane))}, of the training "
+        "images solid and of the test images dashed; the axes are the same in all panels."
+        f"{above([member.seen for member in members], top)} Spans where a loss is not finite are hatched."
+        f"{counted(groups)}"
     )
-    return words.caption(
-        spec.about,
-        seen,
-        words.surface_made(members),
-        [words.member_item(member, _losses(member.seen)) for member in members],
-    )
+    return words.caption(spec.about, seen, words.surface_made(members), items(groups))

@@ -59,6 +59,7 @@ def lay_out(
     panel: tuple[float, float],
     margins: tuple[float, float],
     foot: float,
+    label_room: float = 0.0,
     labels: tuple[str, str] = ("", ""),
     heading: str | None = None,
     projection: str | None = None,
@@ -70,6 +71,7 @@ def lay_out(
         panel: width and height.
         margins: left and right of the panels; what is left over goes between them.
         foot: height kept free below everything.
+        label_room: height kept free between the ticks of a panel and its notes, for an axis label of its own.
         labels: of the x and of the y axis, once for all panels.
     """
     w, h = panel
@@ -88,7 +90,8 @@ def lay_out(
     for row in rows:
         depth += max(len(above[k]) for k in row) * _LINE[LABEL] + 0.03
         tops.append(depth)
-        depth += h + (_TICKS if projection is None else 0) + (len(x_label) * _LINE[LABEL] if row is rows[-1] else 0)
+        depth += h + label_room + (_TICKS if projection is None else 0)
+        depth += len(x_label) * _LINE[LABEL] if row is rows[-1] else 0
         note_tops.append(depth + 0.04)
         depth += max(len(below[k]) for k in row) * _LINE[NOTE] + 0.1
     height = depth + foot
@@ -126,20 +129,20 @@ def wrap(text: str, width: float, size: float) -> list[str]:
     lines = [""]
     for word in text.replace(" %", "\N{NO-BREAK SPACE}%").split(" "):
         joined = f"{lines[-1]} {word}".lstrip()
-        if _width(joined, size) <= width:
+        if text_width(joined, size) <= width:
             lines[-1] = joined
             continue
         if lines[-1]:
             lines.append("")
         for piece in _pieces(word):
-            if lines[-1] and _width(lines[-1] + piece, size) > width:
+            if lines[-1] and text_width(lines[-1] + piece, size) > width:
                 lines.append("")
             lines[-1] += piece
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines if line]
 
 
 def fits(text: str, width: float, size: float = LABEL) -> bool:
-    return _width(text, size) <= width
+    return text_width(text, size) <= width
 
 
 def few_ticks(prune: Literal["both"] | None = None) -> MaxNLocator:
@@ -160,7 +163,8 @@ def _pieces(word: str) -> list[str]:
     return pieces
 
 
-def _width(text: str, size: float) -> float:
+def text_width(text: str, size: float) -> float:
+    """In inches, of one line in points of `size`."""
     points, _, _ = TextToPath().get_text_width_height_descent(
         text, FontProperties(family="DejaVu Sans", size=size), False
     )

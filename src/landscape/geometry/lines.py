@@ -70,12 +70,7 @@ def other_end(line: xr.Dataset) -> str:
 
 
 def well(line: xr.Dataset, x: float, variable: str = "train_loss", rise: float = WELL) -> Well:
-    """The interval around alpha = x, 0 or 1, of a line between two runs with L < L(x) + `rise` (claim 2's w).
-
-    Raises:
-        InputError: if the surface is no line between two runs.
-    """
-    other_end(line)
+    """The interval around alpha = x of a line with L < L(x) + `rise` (between two runs at 0 and 1, claim 2's w)."""
     alpha, values = line.alpha.values, line[variable].values.reshape(-1)
     step = step_of(alpha)
     at = index_of(alpha, x)
@@ -89,7 +84,12 @@ def well(line: xr.Dataset, x: float, variable: str = "train_loss", rise: float =
 
 
 def end_widths(line: xr.Dataset, variable: str = "train_loss") -> tuple[float, float]:
-    """Widths of the wells at alpha = 0 and alpha = 1 of a line between two runs; NaN as in `Well.width`."""
+    """Widths of the wells at alpha = 0 and alpha = 1 of a line between two runs; NaN as in `Well.width`.
+
+    Raises:
+        InputError: if the surface is no line between two runs.
+    """
+    other_end(line)
     return well(line, 0, variable).width.value, well(line, 1, variable).width.value
 
 
