@@ -17,8 +17,9 @@ from matplotlib.patheffects import withStroke
 from landscape import geometry
 from landscape.config.schema import Contours
 from landscape.errors import InputError
-from landscape.figures import style, words
+from landscape.figures import marks, style, words
 from landscape.figures.drawing import Drawing, Member
+from landscape.figures.labels import SMALL, scale_of
 from landscape.figures.panels import NOTE, Panels, default_columns, few_ticks, fits, lay_out, plain_ticks
 
 LEVELS = {
@@ -46,10 +47,10 @@ def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
     side = _size(first, columns)
     up = words.axis(first, "beta")
     if not fits(up, side[1] * -(-len(members) // columns) + 0.2):
-        up = "beta (same unit)"
+        up = "beta (same unit)" if words.unit(first) == words.unit(first, "beta") else "beta"
     panels = lay_out(
         [member.label for member in members],
-        [notes(member, spec.variable) for member in members],
+        [[*notes(member, spec.variable), *marks.note(member)] for member in members],
         columns=columns,
         width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
         panel=side,
@@ -59,13 +60,27 @@ def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
         heading=spec.title,
     )
     for ax, member in zip(panels.axes, members, strict=True):
-        contour(ax, member.seen, variable=spec.variable, levels=levels)
+        contour(ax, member.seen, variable=spec.variable, levels=levels, others=member.marks)
     colour_bar(panels, levels, words.NAMES[spec.variable], [member.seen for member in members])
-    return Drawing(panels.figure, numbers(members, [spec.variable]), _caption(spec, members, levels))
+    drawn = pd.concat([numbers(members, [spec.variable]), marks.numbers(members)], ignore_index=True)
+    return Drawing(panels.figure, drawn, _caption(spec, members, levels))
 
 
-def contour(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float]) -> QuadContourSet:
-    """Level lines of `variable` on a pale fill, its centre marked; where it is not finite, white with grey hatching."""
+def contour(
+    ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], others: Sequence[xr.Dataset] = ()
+) -> QuadContourSet:
+    """Level lines of `variable` over the whole grid, its centre and the places of other states marked."""
+    lines = level_lines(ax, surface, variable=variable, levels=levels)
+    ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
+    frame(ax)
+    _mark_centre(ax)
+    label_levels(ax, lines, avoid=np.concatenate([np.zeros((1, 2)), marks.places(others)]))
+    marks.draw_marks(ax, others)
+    return lines
+
+
+def level_lines(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float]) -> QuadContourSet:
+    """Level lines of `variable` on a pale fill; where it is not finite, white with grey hatching."""
     z = surface[variable].transpose("beta", "alpha")  # matplotlib wants (y, x)
     alpha, beta = z.alpha.values, z.beta.values
     loss = drawable(z.values)
@@ -82,14 +97,15 @@ def contour(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[fl
         ax.contour(
             alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, zorder=3
         )
-    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
+    return lines
+
+
+def frame(ax: Axes) -> None:
+    """A line all around, and few ticks on both axes."""
     for ticks in (ax.xaxis, ax.yaxis):
         ticks.set_major_locator(few_ticks())
         ticks.set_major_formatter(plain_ticks())
     ax.spines[:].set_visible(True)
-    _mark_centre(ax)
-    _label_levels(ax, lines)
-    return lines
 
 
 def drawable(loss: np.ndarray) -> Any:
@@ -146,12 +162,15 @@ def _mark_centre(ax: Axes) -> None:
     ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
 
 
-def _label_levels(ax: Axes, lines: QuadContourSet) -> None:
-    """Write some levels on their longest line, far from each other and from the centre; none where there is no room."""
+def label_levels(ax: Axes, lines: QuadContourSet, *, avoid: np.ndarray) -> None:
+    """Write some levels on their longest line, far from each other and from `avoid`; none where there is no room.
+
+    Args:
+        avoid: shape (n, 2), in data.
+    """
     box = np.asarray(ax.get_window_extent().size) / ax.figure.dpi
-    corner = np.array([ax.get_xlim()[0], ax.get_ylim()[0]])
-    scale = box / (np.array([ax.get_xlim()[1], ax.get_ylim()[1]]) - corner)
-    taken = [-corner * scale]  # inches from the lower left
+    corner, scale = scale_of(ax)
+    taken = list((avoid - corner) * scale)  # inches from the lower left
     margin = np.array([0.16, 0.1])
     wide = np.array([1.8, 1.0])  # a label is wider than high, so its neighbours may be nearer above than beside it
     for level, segments in zip(lines.levels, lines.allsegs, strict=True):
@@ -168,7 +187,7 @@ def _label_levels(ax: Axes, lines: QuadContourSet) -> None:
         taken.append(inside[best])
         x, y = inside[best] / scale + corner
         halo = [withStroke(linewidth=1.8, foreground="white")]
-        ax.text(x, y, f"{level:g}", ha="center", va="center", fontsize=6, path_effects=halo, zorder=6)
+        ax.text(x, y, f"{level:g}", ha="center", va="center", fontsize=SMALL, path_effects=halo, zorder=6)
 
 
 def labelled(levels: Iterable[float]) -> list[float]:
@@ -210,8 +229,8 @@ def _caption(spec: Contours, members: Sequence[Member], levels: Sequence[float])
     return words.caption(
         spec.about,
         seen,
-        words.surface_made(members),
-        [words.member_item(member, [spec.variable]) for member in members],
+        [*words.surface_made(members), *marks.explained(members)],
+        [words.member_item(member, [spec.variable]) + marks.item(member) for member in members],
     )
 
 

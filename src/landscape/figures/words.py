@@ -90,17 +90,21 @@ def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable
 
 
 def surface_made(members: Sequence[Member]) -> list[str]:
-    """How the surfaces of a figure were made, in sentences."""
+    """How the surfaces of a figure were made, all on one plane, in sentences."""
     surfaces = [member.seen for member in members]
-    first = surfaces[0]
+    seeds = [surface.attrs["seed"] for surface in surfaces if "seed" in surface.attrs]
+    return [directions_made(surfaces[0], seeds), f"Grid: {grid(surfaces[0])}.", *losses_made(members)]
+
+
+def losses_made(members: Sequence[Member]) -> list[str]:
+    """What the losses of a figure's surfaces are, and its test errors, in sentences."""
+    surfaces = [member.seen for member in members]
     splits = [f"{each(s.attrs['train_images'] for s in surfaces)} training"]
     if any("test_loss" in s for s in surfaces):
         splits.append(f"{each(s.attrs['test_images'] for s in surfaces if 'test_loss' in s)} test")
     return [
-        _directions(first, [s.attrs["seed"] for s in surfaces if "seed" in s.attrs]),
-        f"Grid: {_grid(first)}.",
         "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
-        f"{' and '.join(splits)} images, not augmented; batch-norm statistics {_statistics(first)}; "
+        f"{' and '.join(splits)} images, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
         f"precision {each(_precision(s) for s in surfaces)}.",
         *errors_made(members),
     ]
@@ -191,9 +195,10 @@ def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
     return f"{missing:,} of {surface[variables[0]].size:,} points not finite{why}"
 
 
-def _directions(surface: xr.Dataset, seeds: Sequence[int]) -> str:
-    spec = plane(surface)
-    one = surface.sizes["beta"] == 1
+def directions_made(of: xr.Dataset, seeds: Sequence[int]) -> str:
+    """How the directions of a surface's or a trajectory's plane were made, in a sentence."""
+    spec = plane(of)
+    one = of.sizes.get("beta") == 1
     seed = f" (seed {each(seeds)})" if seeds else ""
     if spec["directions"] == "to":
         return f"The direction is the difference of the weights of {escape(spec['run'])} to those of the run."
@@ -224,7 +229,8 @@ def _through(runs: Sequence[str], seed: str, one: bool) -> str:
     return f"The plane goes through {names}; its axes are orthogonal and of one length, {runs[0]} lies at (1, 0){beta}."
 
 
-def _grid(surface: xr.Dataset) -> str:
+def grid(surface: xr.Dataset) -> str:
+    """`51 x 41 points, alpha in [-1, 1], beta in [-0.8, 0.8]`."""
     axes = [name for name in ("alpha", "beta") if surface.sizes[name] > 1]
     ranges = [f"{name} in [{float(surface[name][0]):g}, {float(surface[name][-1]):g}]" for name in axes]
     return f"{' x '.join(str(surface.sizes[name]) for name in axes)} points, {', '.join(ranges)}"
