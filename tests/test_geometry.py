@@ -1,8 +1,7 @@
-"""Numbers about a surface, against surfaces whose numbers are known."""
+"""Single values of a surface, and what is found in it, against surfaces whose numbers are known."""
 
 import json
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,21 +12,7 @@ from hypothesis import strategies as st
 from landscape import geometry
 from landscape.config.schema import Plane
 
-
-def surface(
-    loss: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    alpha: tuple[float, float, int] = (-1, 1, 21),
-    beta: tuple[float, float, int] | None = (-1, 1, 31),
-    state: str = "net",
-    classes: int = 10,
-) -> xr.Dataset:
-    plane = Plane.model_validate({"alpha": alpha, "beta": beta})
-    a, b = np.linspace(*alpha), np.linspace(*beta) if beta else np.zeros(1)
-    return xr.Dataset(
-        {"train_loss": (("alpha", "beta"), loss(*np.meshgrid(a, b, indexing="ij")))},
-        {"alpha": a, "beta": b},
-        {"state": state, "classes": classes, "spec": json.dumps(plane.model_dump(mode="json"))},
-    )
+from known_surfaces import bowl, surface
 
 
 def row(loss: float = 0.001, accuracy: float = 1.0) -> xr.Dataset:
@@ -36,10 +21,6 @@ def row(loss: float = 0.001, accuracy: float = 1.0) -> xr.Dataset:
 
 def labels(seen: xr.Dataset, at: xr.Dataset) -> list[str]:
     return [finding.label for finding in geometry.findings(seen, at)]
-
-
-def bowl(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return 3 * a**2 + 4 * b**2
 
 
 @given(n=st.integers(1, 60000), share=st.floats(0, 1))
@@ -161,3 +142,37 @@ def test_points_too_high_are_counted_with_those_not_finite() -> None:
     seen = surface(lambda a, b: np.where(a > 0.55, np.inf, np.where(a < -0.85, 101.0, bowl(a, b))))
     assert "33 % above 100 or not finite" in labels(seen, row())  # 5 and 2 of 21
     assert not any("above" in label for label in labels(surface(lambda a, b: np.where(a > 0.85, np.nan, 1.0)), row()))
+
+
+def test_a_plane_through_other_minima_may_be_lower_there() -> None:
+    seen = surface(lambda a, b: 3 * (a - 1) ** 2 + 3 * b**2, alpha=(-0.5, 1.5, 41))
+    assert any("lowest" in label for label in labels(seen, row()))
+    seen.attrs["spec"] = json.dumps(Plane.model_validate({"directions": "through", "runs": ["other"]}).model_dump())
+    assert not any("lowest" in label for label in labels(seen, row()))
+
+
+def test_a_ring_that_turns_away_from_the_axes_is_measured_whole() -> None:
+    def crescent(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return 40 * (np.hypot(a + 0.4, b) - 0.4) ** 2  # 0.1 between radii 0.35 and 0.45
+
+    assert not any("ring" in label for label in labels(surface(crescent, (-1, 1, 81), (-1, 1, 81)), row()))
+
+
+def test_points_of_negative_variance_are_counted() -> None:
+    seen = surface(bowl).assign_attrs(points_negative_variance=1234)
+    assert "1,234 points: variance < 0" in labels(seen, row())
+    assert not any("variance" in label for label in labels(seen.assign_attrs(points_negative_variance=0), row()))
+
+
+def test_precision_that_moves_the_first_level_line() -> None:
+    for deviation, found in ((0.9, False), (1.1, True), (math.inf, True)):
+        seen = surface(bowl).assign_attrs(precision="bf16", precision_deviation=deviation)
+        assert ("bf16 error above 0.1" in labels(seen, row())) is found
+
+
+def test_a_sampling_error_counts_where_the_first_level_line_is() -> None:
+    seen = surface(bowl, alpha=(-1, 1, 51), beta=(-1, 1, 51))
+    near = bowl(*np.meshgrid(seen.alpha, seen.beta, indexing="ij")) <= 0.1
+    for inside, outside, found in ((0.09, 5.0, False), (0.11, 0.0, True)):
+        seen["train_loss_paired_standard_error"] = ("alpha", "beta"), np.where(near, inside, outside)
+        assert ("sampling error 0.11" in labels(seen, row())) is found

@@ -13,6 +13,7 @@ LAYERS = [
     {"verbs"},
     {"check", "launch", "summary", "tables", "claims"},
     {"figures", "pages"},
+    {"comparisons"},
     {"geometry"},
     {"surface", "train"},
     {"engine"},

@@ -13,6 +13,7 @@ _MODULES = (
     "checkpoint",
     "claims",
     "cli",
+    "comparisons",
     "config",
     "data",
     "device",

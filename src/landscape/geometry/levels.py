@@ -52,8 +52,8 @@ class Component:
 
     @property
     def resolved(self) -> bool:
-        """Whether it spans enough cells, and is no mere thread of points between others that are not finite."""
-        return self.cells >= CELLS - ROUNDING and self.area > 0
+        """Whether it spans enough cells to be measured."""
+        return self.cells >= CELLS - ROUNDING
 
     @property
     def area(self) -> float:
@@ -88,8 +88,6 @@ class Component:
         end = np.concatenate([ring[1:] for ring in self.rings]) - origin
         areas = (start[:, 0] * end[:, 1] - end[:, 0] * start[:, 1]) / 2
         area = float(areas.sum())
-        if not area > 0:
-            return 0.0, np.zeros((2, 2))
         mean = areas @ (start + end) / (3 * area)
         squares = sum((areas * v.T) @ v for v in (start, end, start + end)) / (12 * area)
         return area, squares - np.outer(mean, mean)

@@ -1,0 +1,246 @@
+"""Do networks come in the same order by a number of their surfaces as by their test errors?
+
+A network is what differs in nothing but its training seed and the directions it is seen along; it has one value, the
+mean over directions, then over training seeds.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from landscape.geometry import wilson
+
+FEW = 5
+"""Networks below which there is no rank correlation, only pairs."""
+
+MANY = 10
+"""Networks from which on a rank correlation has an interval."""
+
+TEST_IMAGES = 1000
+"""Test images below which networks are not compared by their test errors: one of digits' 297 is a third of a percent."""
+
+ENUMERATED = 8
+"""Values of which, if some are equal, every order is tried (8! = 40,320); of more, `SAMPLED` random ones."""
+
+SAMPLED = 20_000
+_BLOCK = 5_000  # orders tried at a time
+
+
+@dataclass(frozen=True)
+class Kendall:
+    """Kendall's tau-b of two series, and how often chance gives one as far from 0.
+
+    Attributes:
+        tau: NaN if one of the series is constant.
+        p: share of all orders of the second series whose tau is at least as far from 0 (two-sided).
+        exact: whether all orders were counted; otherwise p is from `SAMPLED` random ones.
+    """
+
+    tau: float
+    p: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far a number orders networks as their test errors do.
+
+    Attributes:
+        networks: how many have both.
+        agree, pairs: of `pairs` pairs of networks whose test errors' intervals do not overlap, `agree` have the larger
+            number where the larger error is.
+        kendall: None below `FEW` networks.
+        interval: 95 % interval of tau by hierarchical bootstrap; None below `MANY` networks.
+        untested: why there is no comparison; empty if there is one.
+    """
+
+    networks: int
+    agree: int = 0
+    pairs: int = 0
+    kendall: Kendall | None = None
+    interval: tuple[float, float] | None = None
+    untested: str = ""
+
+    def __str__(self) -> str:
+        if self.untested:
+            return f"not tested: {self.untested}"
+        agreement = f"order agrees in {self.agree} of {self.pairs} pairs"
+        if self.kendall is None:
+            return agreement
+        between = "" if self.interval is None else f" ({self.interval[0]:.2f} to {self.interval[1]:.2f})"
+        p = f"p {'=' if self.kendall.exact else 'about'} {self.kendall.p:.2g}"
+        return f"tau {self.kendall.tau:.2f}{between}, {p}, {self.networks} networks; {agreement}"
+
+
+def compare(numbers: pd.DataFrame, errors: pd.DataFrame, *, resamples: int = 1000, seed: int = 0) -> Comparison:
+    """The order of networks by a number, and by their test errors.
+
+    A number that is to fall with the error, as a width, is given negated. Tau is over all pairs of networks; those whose
+    errors' intervals overlap are left out of the counted ones alone.
+
+    Args:
+        numbers: a row per surface, columns `network`, `run` (one training, of one seed), `direction`, `value`; rows whose
+            value is NaN are left out.
+        errors: a row per run, columns `network`, `run`, `wrong` and `images` (of the test split); runs without a number
+            are left out.
+    """
+    known = numbers[np.isfinite(numbers["value"])].merge(errors, on=["network", "run"], validate="many_to_one")
+    found = _per_network(known)
+    if not len(found):
+        return Comparison(0, untested="no network has both a number and a test error")
+    if (fewest := int(found["images"].min())) < TEST_IMAGES:
+        return Comparison(len(found), untested=f"{fewest:,} test images are too few to order networks by")
+    if len(found) < 2:
+        return Comparison(1, untested="there is only one network")
+    apart = separated(*np.transpose([_interval(row.error, row.images) for row in found.itertuples()]))
+    x, y = found["value"].to_numpy(), found["error"].to_numpy()
+    agree, pairs = agreement(x, y, apart)
+    enough = len(found) >= FEW
+    return Comparison(
+        len(found),
+        agree,
+        pairs,
+        kendall(x, y) if enough else None,
+        bootstrap(known, resamples, seed) if len(found) >= MANY else None,
+    )
+
+
+def kendall(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> Kendall:
+    """Kendall's tau-b with its permutation p.
+
+    Exact without equal values (scipy's recursion), and with them up to `ENUMERATED` values.
+
+    Raises:
+        ValueError: if the two differ in length or a value is not finite.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if x.shape != y.shape or x.ndim != 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("a rank correlation needs two series of finite values of the same length")
+    tau = tau_b(x, y)
+    if math.isnan(tau):
+        return Kendall(math.nan, math.nan, True)
+    if len(np.unique(x)) == len(np.unique(y)) == x.size:
+        return Kendall(tau, float(stats.kendalltau(x, y, method="exact").pvalue), True)
+    exact = x.size <= ENUMERATED
+    if exact:
+        orders = np.array(list(itertools.permutations(range(x.size))))
+    else:
+        generator = np.random.default_rng(0)
+        orders = np.stack([np.arange(x.size), *(generator.permutation(x.size) for _ in range(SAMPLED))])
+    return Kendall(tau, _as_far(x, y, orders), exact)
+
+
+def tau_b(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's tau-b: sum of sign(x_i - x_j) sign(y_i - y_j), over the root of the same of x with x and y with y."""
+    a, b = _signs(x), _signs(y)
+    scale = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    return float((a * b).sum()) / scale if scale else math.nan
+
+
+def agreement(x: np.ndarray, y: np.ndarray, counted: np.ndarray | None = None) -> tuple[int, int]:
+    """Of how many pairs x has the same order as y, and how many pairs there are.
+
+    Pairs equal in y are not counted; pairs equal in x alone are, as not agreeing.
+
+    Args:
+        counted: symmetric, shape (n, n): the pairs that may be counted (`separated`); default all.
+    """
+    upper = np.triu(np.ones((len(x), len(x)), bool), 1) & (_signs(y) != 0)
+    if counted is not None:
+        upper &= counted
+    return int((_signs(x) == _signs(y))[upper].sum()), int(upper.sum())
+
+
+def separated(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Which pairs of intervals do not overlap, shape (n, n); intervals that touch overlap."""
+    below = high[:, None] < low[None]
+    return np.asarray(below | below.T)
+
+
+def single_factor_pairs(factors: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """Pairs of rows that differ in exactly one column: their places, and the column.
+
+    Missing values are equal to each other.
+    """
+    columns = {name: pd.factorize(factors[name], use_na_sentinel=True)[0] for name in factors}
+    found = []
+    for i, j in itertools.combinations(range(len(factors)), 2):
+        differing = [name for name, codes in columns.items() if codes[i] != codes[j]]
+        if len(differing) == 1:
+            found.append((i, j, str(differing[0])))
+    return found
+
+
+def granulated(
+    factors: pd.DataFrame, x: np.ndarray, y: np.ndarray, counted: np.ndarray | None = None
+) -> dict[str, tuple[int, int]]:
+    """By factor, of how many pairs of networks that differ in it alone x has the same order as y, and of how many in all.
+
+    Args:
+        factors: a row per network.
+        counted: as in `agreement`.
+    """
+    pairs = single_factor_pairs(factors)
+    found = {}
+    for factor in factors.columns:
+        alone = np.zeros((len(factors), len(factors)), bool)
+        for i, j in (pair[:2] for pair in pairs if pair[2] == factor):
+            alone[i, j] = alone[j, i] = True
+        found[str(factor)] = agreement(x, y, alone if counted is None else alone & counted)
+    return {factor: result for factor, result in found.items() if result[1]}
+
+
+def bootstrap(known: pd.DataFrame, resamples: int, seed: int) -> tuple[float, float]:
+    """The 95 % interval of tau by hierarchical bootstrap: networks, of each its runs, of each its directions.
+
+    Args:
+        known: as `compare` puts it together: columns `network`, `run`, `value`, `wrong`, `images`.
+    """
+    generator = np.random.default_rng(seed)
+    networks = [
+        [(run["value"].to_numpy(), float(run["wrong"].iloc[0] / run["images"].iloc[0])) for _, run in of.groupby("run")]
+        for _, of in known.groupby("network")
+    ]
+    taus = []
+    for _ in range(resamples):
+        drawn = [_redrawn(networks[k], generator) for k in generator.integers(len(networks), size=len(networks))]
+        taus.append(tau_b(*np.array(drawn).T))
+    low, high = np.nanquantile(taus, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _redrawn(runs: list[tuple[np.ndarray, float]], generator: np.random.Generator) -> tuple[float, float]:
+    """A network's number and error, of runs drawn from its runs and directions drawn from each one's."""
+    drawn = [runs[k] for k in generator.integers(len(runs), size=len(runs))]
+    values = [generator.choice(values, values.size).mean() for values, _ in drawn]
+    return float(np.mean(values)), float(np.mean([error for _, error in drawn]))
+
+
+def _per_network(known: pd.DataFrame) -> pd.DataFrame:
+    """A row per network: `value`, `error` and `images`, means over directions, then over runs."""
+    runs = known.assign(error=known["wrong"] / known["images"]).groupby(["network", "run"], sort=False)
+    return runs[["value", "error", "images"]].mean().groupby("network", sort=False).mean()
+
+
+def _interval(error: float, images: float) -> tuple[float, float]:
+    """Wilson's interval of a mean error over runs: as of one run, since all have the same test images."""
+    return wilson(round(error * images), round(images))
+
+
+def _as_far(x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> float:
+    """Share of the orders of y in which the sum behind tau is at least as far from 0 as in the first one."""
+    i, j = np.triu_indices(x.size, 1)
+    a, b = _signs(x)[i, j], _signs(y)
+    blocks = range(0, len(orders), _BLOCK)
+    sums = np.abs(np.concatenate([b[orders[k : k + _BLOCK, i], orders[k : k + _BLOCK, j]] @ a for k in blocks]))
+    return float((sums >= sums[0]).mean())
+
+
+def _signs(x: np.ndarray) -> np.ndarray:
+    """sign(x_i - x_j), shape (n, n)."""
+    return np.sign(x[:, None] - x[None]).astype(np.int64)
