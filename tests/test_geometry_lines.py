@@ -96,6 +96,13 @@ def test_a_well_that_is_cut_by_the_end_of_the_line_or_by_a_gap() -> None:
     assert geometry.well(seen, 0).width.value == pytest.approx(0.5 + 1.2)
 
 
+def test_a_well_on_any_line_but_on_no_plane() -> None:
+    found = geometry.well(surface(lambda a, b: 2 * a**2, (-1, 1, 201), None), 0)
+    assert (found.low, found.high) == pytest.approx((-0.5, 0.5))
+    with pytest.raises(InputError, match="plane 'contour' has 31 points along beta; a line has one"):
+        geometry.well(surface(bowl).assign_attrs(plane="contour"), 0)
+
+
 def test_where_a_well_is_undefined() -> None:
     seen = line(lambda a: np.where(a > 0.9, np.inf, 100 * a**2), (-0.5, 1.5, 41))
     assert geometry.well(seen, 1).width.reason == "not finite at alpha = 1"

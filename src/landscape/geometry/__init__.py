@@ -8,7 +8,7 @@ from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, finding
 from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite
 from landscape.geometry.intervals import wilson
 from landscape.geometry.levels import Component, LevelSets, basin, shape
-from landscape.geometry.lines import Well, barrier, end_widths, interval, other_end, well
+from landscape.geometry.lines import WELL, Well, barrier, end_widths, interval, other_end, well
 from landscape.geometry.minima import Minimum, minima
 from landscape.geometry.numbers import NAMES, numbers, reasons
 from landscape.geometry.slices import slice_rise
@@ -18,6 +18,7 @@ __all__ = [
     "FIRST_LEVEL",
     "NAMES",
     "UNTRAINED",
+    "WELL",
     "Component",
     "Finding",
     "LevelSets",

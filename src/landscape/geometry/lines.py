@@ -19,7 +19,7 @@ from landscape.geometry.grid import (
 )
 
 WELL = 0.5
-"""Rise over the loss at an end of a line up to which its well is measured (claim 2)."""
+"""Rise over the loss at a point of a line up to which the well around it is measured (claim 2)."""
 
 _NEGATIVE_VARIANCE = 4  # in the variable `status` (`surface.Status`)
 
@@ -70,7 +70,15 @@ def other_end(line: xr.Dataset) -> str:
 
 
 def well(line: xr.Dataset, x: float, variable: str = "train_loss", rise: float = WELL) -> Well:
-    """The interval around alpha = x of a line with L < L(x) + `rise` (between two runs at 0 and 1, claim 2's w)."""
+    """The interval around alpha = x of a line with L < L(x) + `rise` (between two runs at 0 and 1, claim 2's w).
+
+    Raises:
+        InputError: if the surface is a plane.
+    """
+    if line.sizes["beta"] > 1:
+        raise InputError(
+            f"plane {line.attrs.get('plane', '')!r} has {line.sizes['beta']} points along beta; a line has one"
+        )
     alpha, values = line.alpha.values, line[variable].values.reshape(-1)
     step = step_of(alpha)
     at = index_of(alpha, x)
