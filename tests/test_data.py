@@ -5,7 +5,9 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -125,6 +127,73 @@ def test_whole_subsets_are_the_split_and_seeds_differ() -> None:
     assert torch.equal(torch.get_rng_state(), state), "the global generator is left alone"
     assert all(x != y for x, y in itertools.combinations(drawn, 2))
     assert drawn[0] == data.subset(split, 20).images.flatten().tolist()
+
+
+# Label noise
+
+
+@given(n=st.integers(1, 40), classes=st.integers(2, 5), share=st.floats(0, 1), seed=st.integers(0, 3))
+def test_noise_is_in_as_many_labels_as_stated(n: int, classes: int, share: float, seed: int) -> None:
+    labels = torch.arange(n) % classes
+    before, state = labels.clone(), torch.get_rng_state()
+    found, count = data.mislabelled(labels, classes, share, seed)
+    assert int((found != labels).sum()) == count == round(share * n)
+    assert found.dtype == torch.int64 and 0 <= int(found.min()) <= int(found.max()) < classes
+    assert torch.equal(labels, before) and torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(found, data.mislabelled(labels, classes, share, seed)[0])
+
+
+def test_noise_is_drawn_evenly_over_images_and_other_classes() -> None:
+    n = 40_000
+    labels = torch.arange(n) % 4
+    found, _ = data.mislabelled(labels, 4, 0.6, seed=3)
+    pairs = torch.stack([labels, found]).unique(dim=1, return_counts=True)
+    for (old, new), count in zip(pairs[0].T.tolist(), pairs[1].tolist(), strict=True):
+        expected = 0.4 * n / 4 if old == new else 0.6 * n / 4 / 3
+        assert abs(count - expected) < 5 * expected**0.5
+    changed = (found != labels).view(100, -1).sum(1)
+    assert ((changed - 0.6 * n / 100).abs() < 5 * (0.6 * n / 100) ** 0.5).all(), "anywhere in the split"
+    assert not torch.equal(found, data.mislabelled(labels, 4, 0.6, seed=4)[0])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("images", [None, 20, 60])
+def test_the_file_holds_the_subset_and_the_noise(tmp_path: Path, images: int | None, share: float) -> None:
+    """As what is drawn from the whole set: images and labels before noise, and statistics of what is used."""
+    content = arrays(train=60, test=8)
+    drawn: dict[str, Any] = {"seed": 5} if images or share else {}
+    spec = saved(tmp_path, content, images=images, label_noise=share, **drawn)
+    made(saved(tmp_path, content), tmp_path)
+    whole, _ = checkpoint.read(tmp_path / "made.safetensors")
+    found = made(spec, tmp_path)
+    stored, header = checkpoint.read(tmp_path / "made.safetensors")
+    part = data.subset(Split(whole["train_images"], whole["train_labels"]), images, seed=5)
+    assert torch.equal(stored["train_images"], part.images)
+    expected, count = data.mislabelled(part.labels, 4, share, seed=5)
+    assert torch.equal(stored["train_labels"], expected) and count == round(share * (images or 60))
+    assert torch.equal(found.train.labels, expected)
+    assert all(torch.equal(stored[f"test_{kind}"], whole[f"test_{kind}"]) for kind in ("images", "labels"))
+    pixels = part.images.numpy() / 255
+    np.testing.assert_allclose(header["mean"], pixels.mean((0, 2, 3)), rtol=1e-9)
+    np.testing.assert_allclose(header["std"], pixels.std((0, 2, 3)), rtol=1e-9)
+    assert header["counts"]["train_images"] == header["counts"]["train_labels"] == (images or 60)
+    assert header["counts"]["test_images"] == 8
+    told = {key: header[key] for key in ("label_noise", "relabelled", "seed") if key in header}
+    assert told == ({"label_noise": share, "relabelled": count, "seed": 5} if share else {})
+
+
+def test_classes_stay_when_a_subset_lacks_some(tmp_path: Path) -> None:
+    content = arrays(train=40)
+    content["train_labels"] = np.array([0] * 19 + [1] * 19 + [2, 3])
+    spec = saved(tmp_path, content, images=2)
+    found = made(spec, tmp_path)
+    assert found.train.labels.tolist() == [0, 1] and found.classes == 4 == data.describe(spec)[1]
+
+
+def test_a_subset_of_more_images_than_there_are(tmp_path: Path) -> None:
+    spec = saved(tmp_path, arrays(), images=13)
+    with pytest.raises(InputError, match="ours.npz', which has 12 training images; images asks for 13"):
+        made(spec, tmp_path)
 
 
 # Augmentation

@@ -24,7 +24,7 @@ Samples = list[tuple[Path, int]]
 _TEST = ("test", "val", "valid")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = {"1", "L", "LA"}
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises of a damaged image."""
 
 

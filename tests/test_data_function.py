@@ -1,0 +1,162 @@
+"""Data sets that a function of the user's own returns."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from landscape import check, config, data
+from landscape.config import Data
+from landscape.errors import InputError
+
+from data_sets import arrays, assert_normalised, made, saved
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text("import numpy as np\nimport torch\n" + textwrap.dedent(text))
+    return path
+
+
+DRAWN = """
+    def load(n=6, kind="numpy", test=True, count=None):
+        if count:
+            with open(count, "a") as file:
+                file.write("called ")
+        rng = np.random.default_rng(n)
+        found = {}
+        for split in ("train", "test") if test else ("train",):
+            images = rng.integers(0, 256, (n, 6, 5, 3), dtype=np.uint8)
+            labels = np.arange(n) % 3
+            if kind == "tensors":
+                images, labels = torch.from_numpy(images), torch.from_numpy(labels)
+            if kind == "lists":
+                images, labels = list(images), labels.tolist()
+            found |= {f"{split}_images": images, f"{split}_labels": labels}
+        return found | {"names": ["a", "b", "c"], 3: None}
+    """
+
+
+@pytest.mark.parametrize("kind", ["numpy", "tensors", "lists"])
+@pytest.mark.parametrize("test", [True, False])
+def test_a_function_of_a_file(tmp_path: Path, kind: str, test: bool) -> None:
+    path = written(tmp_path / "mine.py", DRAWN)
+    spec = Data(source=f"{path}:load", args={"n": 9, "kind": kind, "test": test})
+    found = made(spec, tmp_path)
+    rng = np.random.default_rng(9)
+    pixels = [rng.integers(0, 256, (9, 6, 5, 3), dtype=np.uint8).transpose(0, 3, 1, 2) / 255 for _ in range(1 + test)]
+    mean, std = pixels[0].mean((0, 2, 3)), pixels[0].std((0, 2, 3))
+    assert_normalised(found.train, pixels[0], np.arange(9) % 3, mean, std)
+    if test:
+        assert_normalised(found.test, pixels[1], np.arange(9) % 3, mean, std)
+    assert (found.test is not None) == test
+    assert data.describe(spec) == ((3, 6, 5), 3) == (found.shape, found.classes)
+
+
+def test_it_gives_what_an_npz_of_the_same_arrays_gives(tmp_path: Path) -> None:
+    source = saved(tmp_path, arrays()).source
+    path = written(tmp_path / "mine.py", "def load(source):\n    return np.load(source)")
+    for spec in (Data(source=source), Data(source=f"{path}:load", args={"source": source})):
+        made(spec, tmp_path)
+        (tmp_path / "made.safetensors").rename(tmp_path / f"{spec.kind}.safetensors")
+    assert (tmp_path / "npz.safetensors").read_bytes() == (tmp_path / "function.safetensors").read_bytes()
+
+
+def test_float_tensors_keep_their_units(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "mine.py",
+        """
+        def load():
+            images = torch.linspace(-5, 30, 4 * 2 * 3 * 3).view(4, 2, 3, 3)
+            return {"train_images": images, "train_labels": torch.tensor([0, 1, 1, 0])}
+        """,
+    )
+    found = made(Data(source=f"{path}:load"), tmp_path)
+    pixels = np.linspace(-5, 30, 72, dtype=np.float32).reshape(4, 2, 3, 3)
+    assert_normalised(found.train, pixels, np.array([0, 1, 1, 0]), pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)))
+
+
+def test_it_is_called_once_and_its_folder_can_be_imported_from(tmp_path: Path) -> None:
+    written(tmp_path / "drawn.py", DRAWN)
+    path = written(tmp_path / "mine.py", "def load(count):\n    import drawn\n    return drawn.load(count=count)")
+    count = tmp_path / "count.txt"
+    made(Data(source=f"{path}:load", args={"count": str(count)}), tmp_path)
+    assert count.read_text() == "called "
+
+
+def test_a_function_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some_package").mkdir()
+    (tmp_path / "some_package/__init__.py").touch()
+    written(tmp_path / "some_package/sets.py", DRAWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert made(Data(source="some_package.sets:load"), tmp_path).classes == 3
+
+
+WRONG = {
+    "raises": ("def load():\n    raise KeyError('x')", "which failed: KeyError: 'x'"),
+    "exits": ("def load():\n    raise SystemExit(3)", "which failed: SystemExit: 3"),
+    "other arguments": ("def load(n):\n    return {}", r"which failed: TypeError: load\(\) missing 1 required"),
+    "a pair": ("def load():\n    return (1, 2), (3, 4)", "which returned tuple; it must return a mapping with train_images, "),
+    "nothing": ("def load():\n    pass", "which returned NoneType; it must return a mapping"),
+    "an empty mapping": ("def load():\n    return {}", "which lacks train_images, train_labels; it holds nothing"),
+    "no labels": (
+        "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'x': 1}",
+        "which lacks train_labels; it holds train_images, x",
+    ),
+    "labels from 1": (
+        "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'train_labels': [1, 2]}",
+        "whose labels are counted from 1 to 2; subtract 1",
+    ),
+    "float labels": (
+        "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'train_labels': torch.zeros(2)}",
+        r"whose train_labels are float32 \(2,\); they must be whole numbers",
+    ),
+    "ragged lists": ("def load():\n    return {'train_images': [[1], [2, 3]]}", "which returned 'train_images' that is no array"),
+    "a tensor with a gradient": (
+        "def load():\n    return {'train_images': torch.zeros(2, requires_grad=True)}",
+        "which returned 'train_images' that is no array: Can't call numpy",
+    ),
+    "an error at the top": ("import no_such_module", "which cannot be called: importing .* failed: ModuleNotFoundError"),
+    "another name": ("def read():\n    pass", "which cannot be called: .*mine.py has no function load; it has read"),
+    "no function": ("load = 3", "which cannot be called: .*mine.py has no function load"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_function_that_is_wrong(tmp_path: Path, name: str) -> None:
+    text, message = WRONG[name]
+    spec = Data(source=f"{written(tmp_path / 'mine.py', text)}:load")
+    with pytest.raises(InputError, match=f"^is {spec.source!r}, {message}"):
+        data.describe(spec)
+    with pytest.raises(InputError, match=f"^the source is {spec.source!r}, {message}"):
+        made(spec, tmp_path)
+
+
+def test_values_that_are_not_finite(tmp_path: Path) -> None:
+    text = """
+        def load():
+            return {"train_images": torch.full((2, 1, 3, 3), torch.inf), "train_labels": [0, 1]}
+        """
+    spec = Data(source=f"{written(tmp_path / 'mine.py', text)}:load")
+    with pytest.raises(InputError, match="mine.py:load', whose train_images hold 18 values that are not finite"):
+        made(spec, tmp_path)
+
+
+def test_a_configuration_is_checked_with_one_call(tmp_path: Path) -> None:
+    """However many runs use the data set; what is wrong with another is told beside."""
+    path = written(tmp_path / "mine.py", DRAWN)
+    broken = written(tmp_path / "broken.py", "def load():\n    raise ValueError('no disk')")
+    count = tmp_path / "count.txt"
+    run: dict[str, Any] = {"network": "torch.nn:Flatten"}
+    experiment = config.resolve(
+        {
+            "data": {
+                "mine": {"source": f"{path}:load", "args": {"count": str(count)}},
+                "broken": {"source": f"{broken}:load"},
+            },
+            "runs": {"a": {**run, "data": "mine"}, "b": {**run, "data": "mine"}, "c": {**run, "data": "broken"}},
+        }
+    )
+    assert check.problems(experiment) == [f"data.broken.source is '{broken}:load', which failed: ValueError: no disk"]
+    assert count.read_text() == "called "
