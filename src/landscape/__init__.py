@@ -30,6 +30,7 @@ _MODULES = (
     "moving",
     "networks",
     "pages",
+    "plan",
     "progress",
     "summary",
     "surface",

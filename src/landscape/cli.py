@@ -156,6 +156,13 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check a configuration, networks and files included")
     check.set_defaults(function=verbs.check)
     check.add_argument("config")
+    plan = commands.add_parser("plan", help="what the figures will take: jobs, operations, GPU hours, disk")
+    plan.set_defaults(function=verbs.plan)
+    plan.add_argument("config")
+    tflops = "operations a second that a GPU keeps up, in units of 1e12; default 20, an assumption"
+    plan.add_argument("--tflops", type=float, help=tflops)
+    plan.add_argument("--gpu-hours", type=float, metavar="B", help="choose the figures that can be made in B GPU hours")
+    plan.add_argument("--json", action="store_true", help="print everything as JSON")
     schema = commands.add_parser("schema", help="print the JSON schema of configurations, for editors")
     schema.set_defaults(function=verbs.schema)
     run = commands.add_parser(

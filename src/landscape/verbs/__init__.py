@@ -5,7 +5,7 @@ What a verb needs is imported when it runs: whoever asks for help, or checks a c
 
 from landscape.verbs.making import adopt, dataset, train
 from landscape.verbs.seeing import directions, mark, merge, tile, trajectory
-from landscape.verbs.showing import check, claims, configuration, figure, schema, summary, table
+from landscape.verbs.showing import check, claims, configuration, figure, plan, schema, summary, table
 
 __all__ = [
     "adopt",
@@ -17,6 +17,7 @@ __all__ = [
     "figure",
     "mark",
     "merge",
+    "plan",
     "schema",
     "summary",
     "table",

@@ -3,6 +3,7 @@
 import argparse
 import html
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -77,3 +78,15 @@ def schema(options: argparse.Namespace) -> None:
     from landscape.config.schema import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")
+
+
+def plan(options: argparse.Namespace) -> None:
+    from landscape import config, plan
+
+    tflops, budget = options.tflops, options.gpu_hours
+    if tflops is not None and not 0 < tflops < math.inf:
+        raise InputError(f"--tflops is {tflops:g}; it must be a positive number")
+    if budget is not None and not 0 <= budget < math.inf:
+        raise InputError(f"--gpu-hours is {budget:g}; it must be a number of at least 0")
+    found = plan.values(config.read(options.config), options.config, tflops=tflops, budget=budget)
+    sys.stdout.write(json.dumps(found, indent=1) + "\n" if options.json else plan.text(found))

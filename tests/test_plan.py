@@ -1,0 +1,342 @@
+"""What a plan says before anything is run, held against what is then asked for, counted and written."""
+
+import itertools
+import json
+import math
+import random
+import re
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from landscape import checkpoint, cli, config, data, files, networks, plan, surface
+from landscape.config import specs
+from landscape.errors import InputError
+from landscape.plan import sizes
+from landscape.plan.budget import choose
+from landscape.plan.cost import Costs, of_run, of_tile, of_trajectory
+from landscape.plan.estimate import Estimate
+from landscape.plan.graph import Task
+from landscape.plan.sizes import Images, Network
+
+from running import SMOKE, landscape, snakemake, written
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*PuLP 4.0:DeprecationWarning")
+
+RGB = (3, 32, 32)
+IMAGES = Images(train=1000, test=200, disk=0)
+TEN = Network(flops=10, parameters=400, moving=440, state=448)
+
+
+def run(**keys: Any) -> config.Run:
+    return config.Run.model_validate({"network": "resnet", "args": {"depth": 8, "width": 4}, "data": "digits", **keys})
+
+
+def plane(**keys: Any) -> config.Plane:
+    return config.Plane.model_validate({"alpha": [-1, 1, 5], "beta": [-1, 1, 3], **keys})
+
+
+def every_rule() -> dict[str, Any]:
+    """The smoke experiment with a figure of every kind of file, an adopted run, a table and claims."""
+    content: dict[str, Any] = yaml.safe_load(SMOKE.read_text())
+    content["planes"] |= {
+        "path": {"directions": "pca", "alpha": [-1, 1, 5], "beta": [-1, 1, 5], "images": 50},
+        "through": {"directions": "through", "runs": ["other", "small@001"], "alpha": [0, 1, 3], "beta": [0, 1, 3]},
+    }
+    content["figures"] |= {
+        "marks": {"draw": "contours", "runs": ["small"], "plane": "contour", "marks": ["other", "small@000"]},
+        "path": {"draw": "trajectories", "runs": ["small"], "planes": "path"},
+        "through": {"draw": "contours", "runs": ["small"], "plane": "through"},
+        "weights": {"draw": "interpolation", "rows": [{"run": "small", "to": "other", "plane": "towards"}]},
+    }
+    content["tables"] = {"errors": {"runs": ["*"]}}
+    content["claims"] = {"planes": ["contour", "layer"], "lines": ["line"]}
+    return content
+
+
+def job_stats(said: str) -> dict[str, int]:
+    """Jobs by rule of a dry run, but for `all`, which does nothing."""
+    table = re.search(r"^job +count\n-+ +-+\n((?:\w+ +\d+\n)+)total", said, flags=re.M)
+    assert table, said
+    return {rule: int(number) for rule, number in map(str.split, table[1].splitlines()) if rule != "all"}
+
+
+def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
+    path = written(every_rule(), tmp_path)
+    everything = plan.values(config.read(path), path.name)["figures_together"]["gpu_hours"]
+    found = plan.values(config.read(path), path.name, budget=everything / 2)
+    assert found["in_all"]["jobs_by_rule"] == job_stats(snakemake(path, "-n", folder=tmp_path))
+    chosen = found["budget"]
+    assert 0 < len(chosen["figures"]) < len(found["figures"])
+    said = landscape(*shlex.split(chosen["command"])[1:], "--dry-run", folder=tmp_path)
+    assert chosen["needs"]["jobs_by_rule"] == job_stats(said)
+
+
+def layer_by_layer(network: nn.Module, image: torch.Tensor) -> int:
+    """Operations of convolutions and linear layers: each weight is used once for every output pixel."""
+    found = 0
+
+    def count(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        nonlocal found
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            found += 2 * module.weight.numel() * math.prod(output.shape[2:])
+
+    for module in network.modules():
+        module.register_forward_hook(count)
+    network.eval()(image)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "giga"),
+    [("resnet", {"depth": 20}, 0.0816), ("vgg9", {}, 0.383), ("densenet121", {}, 1.777)],
+)
+def test_operations_of_a_forward_pass(name: str, args: dict[str, Any], giga: float) -> None:
+    counted = sizes.network(run(network=name, args=args), RGB, 10).flops
+    network = networks.build(name, args, seed=0, images=RGB, classes=10)
+    assert counted == layer_by_layer(network, torch.zeros(1, *RGB))
+    assert counted / 1e9 == pytest.approx(giga, rel=1e-3)
+
+
+def test_a_network_that_looks_at_numbers_is_counted_too(tmp_path: Path) -> None:
+    file = tmp_path / "nets.py"
+    file.write_text(
+        "from torch import nn\n"
+        "class Looking(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.convolution, self.linear = nn.Conv2d(3, 4, 3, bias=False), nn.Linear(4, 10)\n"
+        "    def forward(self, x):\n"
+        "        x = self.convolution(x if float(x.sum()) >= 0 else -x).mean((2, 3))\n"
+        "        return self.linear(x)\n"
+    )
+    counted = sizes.network(run(network=f"{file}:Looking", args={}), RGB, 10)
+    weights = 3 * 4 * 9, 4 * 10, 10
+    assert counted.flops == 2 * weights[0] * 30 * 30 + 2 * weights[1]
+    assert counted.parameters == counted.moving == counted.state == 4 * sum(weights)
+
+
+def test_operations_of_runs() -> None:
+    evaluations = 4 * (1000 + 200)
+    assert of_run(run(epochs=3), IMAGES, TEN).flops == 10 * (3 * 3 * 1000 + evaluations)
+    assert of_run(run(epochs=3, sam=0.1), IMAGES, TEN).flops == 10 * (2 * 3 * 3 * 1000 + evaluations)
+    assert of_run(run(epochs=3, swa=1), IMAGES, TEN).flops == 10 * (3 * 3 * 1000 + 1000 + evaluations)
+    assert of_run(run(weights="w.pt"), IMAGES, TEN).flops == 10 * 1200
+
+
+def test_operations_of_tiles() -> None:
+    def tiles(n: int, **keys: Any) -> int:
+        return sum(of_tile(plane(**keys), i, n, IMAGES, TEN).flops for i in range(1, n + 1))
+
+    assert tiles(1) == 10 * 16 * 1200
+    assert tiles(4) == 10 * 19 * 1200  # every tile measures the centre too
+    assert tiles(4, images=500) == 10 * 19 * 700
+    assert tiles(4, batchnorm="recalibrated", recalibration_images=300) == 10 * 19 * 1500
+    assert tiles(4, batchnorm="recalibrated", recalibration_images=3000) == 10 * 19 * 2200
+    assert tiles(4, precision="bf16") == 10 * (19 + 15 + 4) * 1200  # all 15 points are tried in fp32, by each tile
+
+
+def test_operations_of_trajectories() -> None:
+    assert of_trajectory(run(epochs=4, keep=2), plane(), IMAGES, TEN).flops == 10 * 10 * 1000
+    assert of_trajectory(run(epochs=4, keep="all"), plane(images=600), IMAGES, TEN).flops == 10 * 16 * 600
+    recalibrated = plane(batchnorm="recalibrated", recalibration_images=300)
+    assert of_trajectory(run(epochs=4, keep=2), recalibrated, IMAGES, TEN).flops == 10 * (10 * 1000 + 4 * 300)
+
+
+def test_what_figures_share_is_counted_once() -> None:
+    estimate = Estimate(config.resolve(every_rule()))
+    names = list(estimate.figures)
+    assert sum(estimate.shared.values()) == estimate.whole.cost.flops
+    assert estimate.together.cost.flops < sum(figure.whole.cost.flops for figure in estimate.figures.values())
+    for name, figure in estimate.figures.items():
+        rest = estimate.of([other for other in names if other != name])
+        assert figure.alone.jobs == estimate.together.jobs - rest.jobs
+        assert figure.alone.cost.flops == estimate.together.cost.flops - rest.cost.flops
+        assert figure.alone.cost.disk == estimate.together.cost.disk - rest.cost.disk
+        apart = {other: estimate.figures[other].whole.cost.flops + figure.whole.cost.flops for other in names}
+        sharing = {o for o in names if o != name and estimate.of([o, name]).cost.flops < apart[o]}
+        assert set(figure.shares_with) == sharing
+
+
+def selections(names: list[str]) -> Any:
+    return itertools.chain.from_iterable(itertools.combinations(names, k) for k in range(len(names) + 1))
+
+
+def spent(cost: dict[frozenset[str], int], chosen: Any) -> int:
+    return sum(share for members, share in cost.items() if members & set(chosen))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_selection_is_larger_or_as_large_and_cheaper(seed: int) -> None:
+    draw = random.Random(seed)
+    names = [f"figure{k}" for k in range(6)]
+    cost: Counter[frozenset[str]] = Counter()
+    for _ in range(10):
+        cost[frozenset(draw.sample(names, draw.randint(0, 4)))] += draw.randint(0, 30)
+    budget = draw.randint(1, 90)
+    best = min((-len(s), spent(cost, s)) for s in selections(names) if spent(cost, s) <= budget)
+    chosen = choose(cost, names, budget)
+    assert (-len(chosen), spent(cost, chosen)) == best
+    assert chosen == [name for name in names if name in chosen]
+
+
+def test_a_selection_shares_its_runs() -> None:
+    """Three figures of one run fit where two of their own do not."""
+    cost = {frozenset("abc"): 80.0, frozenset("a"): 5.0, frozenset("b"): 5.0, frozenset("c"): 5.0, frozenset("d"): 60.0}
+    assert choose(cost, list("abcd"), 100.0) == ["a", "b", "c"]
+    assert choose(cost, list("abcd"), 70.0) == ["d"]
+
+
+def test_the_ends_of_budgets() -> None:
+    cost = {frozenset("ab"): 3.0, frozenset("b"): 2.0, frozenset("c"): 0.0, frozenset(): 7.0}
+    assert choose(cost, list("abc"), 0.0) == ["c"]
+    assert choose(cost, list("abc"), 1e9) == ["a", "b", "c"]
+    assert choose(cost, list("abc"), 5.0) == ["a", "b", "c"]
+    assert choose({}, [], 1.0) == []
+
+
+def test_without_a_solver_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulp.PULP_CBC_CMD.available", lambda solver: False)
+    with pytest.raises(InputError, match="CBC"):
+        choose({frozenset("a"): 1.0}, ["a"], 1.0)
+
+
+def test_tiles_that_are_too_long_too_short_or_good() -> None:
+    experiment = config.read(SMOKE)  # its plane `contour` has 9 x 7 points in 3 tiles, on 100 images of each split
+    network = sizes.network(experiment.runs["small"], (1, 8, 8), 10)
+
+    def longest(n: int) -> int:
+        tiles = (of_tile(experiment.planes["contour"], i, n, Images(1500, 297, 0), network) for i in range(1, n + 1))
+        return max(tile.flops for tile in tiles)
+
+    def planned(minutes: float) -> dict[str, Any]:
+        found = plan.values(experiment, "c.yaml", tflops=longest(3) / (60 * minutes) / 1e12)["planes"]["contour"]
+        assert (found["tiles"], found["longest_tile_minutes"]) == (3, pytest.approx(minutes))
+        return dict(found)
+
+    long = planned(60)
+    fitting = next(n for n in range(1, 64) if longest(n) <= longest(3) / 3)
+    assert long["tiles_that_fit"] == fitting
+    assert long["minutes_then"][1] == pytest.approx(60 * longest(fitting) / longest(3))
+    assert planned(10)["tiles_that_fit"] == 3
+    assert planned(2)["tiles_that_fit"] == 1
+    assert planned(1e6)["tiles_that_fit"] == 63
+
+
+def test_disk_is_that_of_the_files(tmp_path: Path) -> None:
+    experiment = config.read(SMOKE)
+    small = experiment.runs["small"]
+    digits = sizes.images(experiment.data["digits"], (1, 8, 8), "")
+    assert digits is not None
+    theta = networks.build(small.network, small.args, seed=0, images=(1, 8, 8), classes=10).state_dict()
+    parameters = {name: t for name, t in theta.items() if "running" not in name and "tracked" not in name}
+    seen = experiment.planes["contour"]
+
+    data.make(experiment.data["digits"], tmp_path / "digits", {})
+    counts = checkpoint.read_header(tmp_path / "digits")["counts"]
+    assert (digits.train, digits.test) == (counts["train_images"], counts["test_images"])
+    checkpoint.write(tmp_path / "weights", theta, {})
+    checkpoint.write_epochs(tmp_path / "epochs", {epoch: theta for epoch in range(4)}, {})
+    pair = {f"{axis}/{name}": t for axis in ("alpha", "beta") for name, t in parameters.items()}
+    checkpoint.write(tmp_path / "directions", pair, {})
+    files.write_dataset(surface.template(seen, test=True, attrs={}), tmp_path / "surface")
+
+    costs = Costs(experiment)
+    for task, names in {
+        Task("dataset", ("digits",)): ["digits"],
+        Task("train", ("small",)): ["weights", "epochs"],
+        Task("directions", ("small", "contour")): ["directions"],
+        Task("merge", ("small", "contour")): ["surface"],
+    }.items():
+        written = sum((tmp_path / name).stat().st_size for name in names)
+        assert 0 <= written - costs.of(task).disk < 25_000, task  # headers
+
+
+def test_images_of_a_file_are_counted_by_its_labels(tmp_path: Path) -> None:
+    path, shape = tmp_path / "ours.npz", (3, 8, 8)
+    labels: dict[str, Any] = {"train_labels": np.arange(20) % 4, "test_labels": np.arange(6) % 4}
+    for kind, size in (("uint8", 1), ("float32", 4), ("float64", 4)):
+        layout = (8, 8, 3) if kind == "uint8" else shape
+        images: dict[str, Any] = {
+            f"{split}_images": np.zeros((n, *layout), kind) for split, n in (("train", 20), ("test", 6))
+        }
+        np.savez_compressed(path, **labels, **images)
+        assert sizes.images(config.Data(source=str(path)), shape, "") == Images(20, 6, 26 * (192 * size + 8))
+        used = sizes.images(config.Data(source=str(path), images=12), shape, "")
+        assert used == Images(12, 6, 18 * (192 * size + 8))
+    np.savez(path, train_images=np.zeros((20, 8, 8, 3), "uint8"), train_labels=labels["train_labels"])
+    assert sizes.images(config.Data(source=str(path)), shape, "") == Images(20, None, 20 * 200)
+
+
+def of_own_function(folder: Path) -> dict[str, Any]:
+    """A run on images that a function returns."""
+    (folder / "ours.py").write_text(
+        "import numpy as np\n"
+        "def images(n):\n"
+        "    labels = np.arange(n) % 10\n"
+        "    return dict(train_images=np.zeros((n, 8, 8), 'uint8'), train_labels=labels)\n"
+    )
+    content: dict[str, Any] = yaml.safe_load(SMOKE.read_text())
+    content["data"]["ours"] = {"source": "ours.py:images", "args": {"n": 40}}
+    content["runs"]["own"] = {**content["runs"]["small"], "data": "ours"}
+    content["figures"]["own"] = {"draw": "training", "runs": ["own"]}
+    return content
+
+
+def test_what_is_not_known_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = config.resolve(of_own_function(tmp_path))
+    found = plan.values(experiment, "c.yaml", budget=1e9)
+    assert "data.ours" in found["unknown"][0]
+    assert [name for name, figure in found["figures"].items() if not figure["complete"]] == ["training", "own"]
+    assert set(found["figures"]) - set(found["budget"]["figures"]) == {"training", "own"}
+    row = next(line for line in plan.text(found).splitlines() if line.startswith("own "))
+    assert row.split()[1:4] == ["3", ">=0", "FLOP"]
+
+    spec = experiment.data["ours"]
+    made = Path(experiment.results, "data/ours.safetensors")
+    data.make(spec, made, {"spec_hash": specs.digest(specs.of("dataset", spec))})
+    found = plan.values(experiment, "c.yaml")
+    network = sizes.network(experiment.runs["own"], (1, 8, 8), 10)
+    assert found["unknown"] == []
+    assert found["figures"]["own"]["flops"] == of_run(experiment.runs["own"], Images(40, None, 0), network).flops
+
+
+def test_a_network_that_does_not_run_is_not_guessed_at(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\nclass Broken(nn.Linear):\n    def __init__(self):\n        super().__init__(3, 10)\n"
+    )
+    content = yaml.safe_load(SMOKE.read_text())
+    content["runs"]["broken"] = {**content["runs"]["small"], "network": f"{tmp_path}/nets.py:Broken", "args": {}}
+    found = plan.values(config.resolve(content), "c.yaml")
+    assert len(found["unknown"]) == 1 and "nets.py:Broken" in found["unknown"][0]
+    assert not found["figures"]["training"]["complete"] and found["figures"]["figure5"]["complete"]
+
+
+def test_it_prints_a_table_or_json_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", str(SMOKE), "--gpu-hours", "1e-7"]
+    assert cli.main(words) == 0
+    said = capfd.readouterr().out
+    assert "20 TFLOP/s kept up, an assumption, not a measurement" in said
+    experiment = config.read(SMOKE)
+    assert [line.split()[0] for line in said.splitlines()[2 : 2 + len(experiment.figures)]] == list(experiment.figures)
+    assert cli.main([*words, "--json", "--tflops", "0.1"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert (found["tflops"], found["tflops_stated"]) == (0.1, True)
+    assert found["in_all"]["gpu_hours"] == pytest.approx(found["in_all"]["flops"] / 0.1e12 / 3600)
+    assert found["budget"]["needs"]["gpu_hours"] <= found["budget"]["gpu_hours"] == 1e-7
+
+
+@pytest.mark.parametrize(
+    "words", [["--tflops", "0"], ["--tflops", "nan"], ["--gpu-hours", "-1"], ["--gpu-hours", "inf"]]
+)
+def test_impossible_amounts_are_refused(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", str(SMOKE), *words]) == 2
+    assert f"error: {words[0]} is" in capfd.readouterr().err
