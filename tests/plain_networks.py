@@ -19,8 +19,8 @@ def build(
     return networks.build(network, args, seed=seed, images=images, classes=10, device=device)
 
 
-CHANNELS_A_GROUP = {4: 2, 5: 5, 6: 2, 7: 7, 8: 2, 10: 2, 16: 2, 20: 2, 32: 2, 64: 2, 128: 4, 256: 8}
-"""Of group norms of so many channels."""
+CHANNELS_A_GROUP = {4: 2, 5: 5, 6: 2, 8: 2, 10: 2, 16: 2, 20: 2, 32: 2, 64: 2, 128: 4, 256: 8}
+"""Of group norms of images with so many channels."""
 
 
 class Plain:
@@ -45,7 +45,7 @@ class Plain:
         weight, bias = self.theta[f"{name}.weight"], self.theta[f"{name}.bias"]
         shape = (1, -1) + (1,) * (x.ndim - 2)
         shares = []
-        for group in x.split(CHANNELS_A_GROUP[len(weight)], dim=1):
+        for group in x.split(CHANNELS_A_GROUP[len(weight)] if x.ndim == 4 else len(weight), dim=1):
             flat = group.flatten(1)
             variance, mean = torch.var_mean(flat, dim=1, correction=0, keepdim=True)
             shares.append(((flat - mean) / (variance + 1e-5).sqrt()).view(group.shape))

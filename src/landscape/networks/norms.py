@@ -20,7 +20,7 @@ def check(norm: object, network: str) -> None:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group norm of the most groups, up to 32, that divide the channels into equal shares of at least two.
+    """Group norm with the most groups, 32 or fewer, that divide the channels into equal shares of at least two.
 
     A channel of its own (instance norm) would lose its mean, and on an image of one pixel everything. 16 channels are in
     8 groups, 64 and more, powers of two, in 32; a prime number of channels is one group.
@@ -42,5 +42,11 @@ def norm_2d(norm: Norm, channels: int) -> nn.Module:
 
 
 def norm_1d(norm: Norm, units: int) -> nn.Module:
-    """Of a hidden layer's output: batch norm of one dimension, else as `norm_2d`."""
-    return nn.BatchNorm1d(units) if norm == "batch" else norm_2d(norm, units)
+    """Of a hidden layer's output. `group` is one group: of two units, normalised, nothing would be left but which is more."""
+    match norm:
+        case "batch":
+            return nn.BatchNorm1d(units)
+        case "group":
+            return nn.GroupNorm(1, units)
+        case "none":
+            return nn.Identity()
