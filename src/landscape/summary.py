@@ -1,7 +1,7 @@
 """The table over all runs: as CSV, as Markdown, and as a page for the report."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd
     """One row per run, in the order of `histories`.
 
     Losses are mean cross-entropies in eval mode (natural logarithm), errors and accuracies in percent. The columns
-    behind `plane` are of the surface in `surfaces` whose run it is; a run without one has them empty.
+    behind `plane` are of the surface in `surfaces` whose run it is, among them all numbers of `geometry.NAMES`, of its
+    train loss; `undefined` says why some are missing. A run without a surface has them empty.
     """
     by_run = {surface.attrs["run"]: surface for surface in surfaces}
     return pd.DataFrame([_row(history, by_run.get(history.attrs["name"])) for history in histories])
@@ -55,27 +56,42 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
             "lowest loss": float(finite.min()),
             "highest loss": float(finite.max()),
             "points not finite": geometry.non_finite(surface),
+            **geometry.numbers(surface),
+            "undefined": _undefined(geometry.reasons(surface)),
             "findings": "; ".join(finding.label for finding in geometry.findings(surface, last)),
         }
     return row
 
 
+def _undefined(reasons: Mapping[str, str]) -> str:
+    """`not resolved: width_rise_0.1, area_rise_0.1; a line: ...`."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    return "; ".join(f"{reason}: {', '.join(names)}" for reason, names in by_reason.items())
+
+
+_HEADINGS = {
+    "width_rise_0.5": "width at rise 0.5",
+    "convex_share": "convex share",
+    "convex_height": "convex height",
+}
+"""Numbers of a surface that are shown on the page, with their headings there."""
+
+
 def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
-    """What fits on a page: the errors with their intervals, and of the surface its ends and findings."""
-    kept = (
-        "run",
-        "parameters",
-        "epochs",
-        "train loss",
-        "test error (%)",
-        "loss at the centre",
-        "highest loss",
-        "findings",
-    )
+    """What fits on a page: the errors with their intervals, and of the surface its main numbers and findings."""
     shown = rows.copy()
     if "test error (%)" in shown:
         errors = zip(shown["test error (%)"], shown["95 % interval"], strict=True)
         shown["test error (%)"] = ["" if pd.isna(e) else f"{e:.1f} ({interval})" for e, interval in errors]
+    for name in _HEADINGS.keys() & shown.keys():
+        touches = shown.get(f"touches_border_{name}", pd.Series(0.0, shown.index))
+        shown[name] = [
+            f"> {_shown(value)}" if touch == 1 else value for value, touch in zip(shown[name], touches, strict=True)
+        ]
+    shown = shown.rename(columns=_HEADINGS)
+    kept = ("run", "parameters", "epochs", "train loss", "test error (%)", *_HEADINGS.values(), "minima", "findings")
     return shown[[column for column in kept if column in shown]]
 
 
@@ -87,7 +103,12 @@ def _shown(value: object) -> str:
 
 _NOTE = (
     "Train loss: mean cross-entropy (natural logarithm) over the training split, un-augmented, in eval mode, of the weights "
-    "after the last epoch. In brackets behind a test error its 95 % Wilson interval. Loss at the centre, highest loss and "
-    "findings are of the surface on the plane that the configuration names under `summary`, over the images the plane "
-    "declares. More columns are in summary.csv."
+    "after the last epoch. In brackets behind a test error its 95 % Wilson interval. The columns behind are of the train loss "
+    "on the plane that the configuration names under `summary`, over the images the plane declares. Width at rise 0.5: of "
+    "the connected part around the centre that lies at most 0.5 above it, the diameter of the circle of equal area, or on a "
+    "line its length, in multiples of the directions. Convex share: share of the points around the centre below ln(classes) "
+    "where the curvature is nowhere negative. Convex height: the highest loss up to which all level lines around the centre "
+    "look convex (solidity of at least 0.97). Minima: those inside the plane that stand out by at least 0.1 and three "
+    "standard errors. > marks what reaches the border of the plane, and so may be larger; empty is what is undefined, for a "
+    "reason that summary.csv states beside all other numbers."
 )
