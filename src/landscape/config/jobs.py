@@ -192,9 +192,8 @@ def group_of_figure(experiment: Experiment, name: str) -> str:
 
 def surfaces_of_summary(experiment: Experiment) -> list[str]:
     """The surfaces the summary reads: those of its plane around every run that can be seen there."""
-    return surface_files(
-        experiment, _possible(experiment, [experiment.summary.plane] if experiment.summary.plane else [])
-    )
+    wanted = experiment.summary
+    return surface_files(experiment, _possible(experiment, [wanted.plane] if wanted.plane else [], wanted.runs))
 
 
 def histories(experiment: Experiment, names: Iterable[str] | None = None) -> list[str]:
@@ -217,12 +216,12 @@ def surfaces_of_claims(experiment: Experiment) -> list[str]:
     claims = experiment.claims
     if claims is None:
         return []
-    pairs = _possible(experiment, (*(claims.planes or ()), *(claims.lines or ())))
+    pairs = _possible(experiment, (*(claims.planes or ()), *(claims.lines or ())), claims.runs)
     for name in claims.interpolations or ():
         end = plane(experiment, name).run
         pairs += [
             (start, name)
-            for start, _ in _possible(experiment, [name])
+            for start, _ in _possible(experiment, [name], claims.runs)
             if end in experiment.runs and differing(experiment.runs[start], experiment.runs[end]) == {"batch_size"}
         ]
     return surface_files(experiment, dict.fromkeys(pairs))
@@ -232,7 +231,7 @@ def trajectories_of_claims(experiment: Experiment) -> list[str]:
     claims = experiment.claims
     if claims is None:
         return []
-    pairs = [(r, p) for r, p in _possible(experiment, claims.paths or ()) if not no_path(experiment, r)]
+    pairs = [(r, p) for r, p in _possible(experiment, claims.paths or (), claims.runs) if not no_path(experiment, r)]
     return [f"{experiment.results}/trajectories/{r}/{p}.nc" for r, p in pairs]
 
 
@@ -241,8 +240,10 @@ def surfaces(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys(path for name in experiment.figures for path in surfaces_of_figure(experiment, name)))
 
 
-def _possible(experiment: Experiment, planes: Iterable[str]) -> list[tuple[str, str]]:
-    return [(r, name) for name in planes for r in experiment.runs if not impossible(experiment, r, name)]
+def _possible(experiment: Experiment, planes: Iterable[str], runs: Iterable[str] | None) -> list[tuple[str, str]]:
+    """Every one of the runs (None: of all) on every plane where it can be seen."""
+    chosen = list(experiment.runs if runs is None else runs)
+    return [(r, name) for name in planes for r in chosen if not impossible(experiment, r, name)]
 
 
 def _others(experiment: Experiment, at: str, plane_name: str) -> list[str]:

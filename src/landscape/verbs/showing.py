@@ -50,9 +50,8 @@ def claims(options: argparse.Namespace) -> None:
         [files.read_dataset(path) for path in paths or []]
         for paths in (options.history, options.surface, options.trajectory)
     )
-    claims.write(
-        claims.judge(spec, published, histories, surfaces, trajectories), [Path(path) for path in options.output]
-    )
+    judged = claims.judge(spec, published, histories, surfaces, trajectories)
+    claims.write(judged, histories, [Path(path) for path in options.output])
 
 
 def configuration(options: argparse.Namespace) -> None:
