@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from landscape import checkpoint, cli, config, data, files, networks, plan, surface
 from landscape.config import specs
@@ -141,6 +142,64 @@ def test_operations_of_tiles() -> None:
     assert tiles(4, batchnorm="recalibrated", recalibration_images=300) == 10 * 19 * 1500
     assert tiles(4, batchnorm="recalibrated", recalibration_images=3000) == 10 * 19 * 2200
     assert tiles(4, precision="bf16") == 10 * (19 + 15 + 4) * 1200  # all 15 points are tried in fp32, by each tile
+
+
+class Counting(nn.Module):
+    """Counts the images it sees; because it looks at numbers it can be neither traced nor folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.linear, self.seen = nn.BatchNorm2d(1), nn.Linear(4, 2), Counter[str]()
+
+    def __deepcopy__(self, memo: Any) -> "Counting":
+        copied = Counting()
+        copied.load_state_dict(self.state_dict())
+        copied.seen = self.seen
+        return copied
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen["images"] += len(x)
+        return torch.as_tensor(self.linear(self.norm(x if float(x.sum()) else x + 0).flatten(1)))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"images": 30},
+        {"batchnorm": "recalibrated", "recalibration_images": 50},
+        {"precision": "bf16", "images": 30},
+    ],
+    ids=str,
+)
+def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
+    seen, network = plane(**keys), Counting()
+    generator = torch.Generator().manual_seed(0)
+    train, test = (data.Split(torch.randn(n, 1, 2, 2, generator=generator), torch.arange(n) % 2) for n in (80, 40))
+    steps = {axis: {name: p.detach().clone() for name, p in network.named_parameters()} for axis in ("alpha", "beta")}
+    surface.evaluate(
+        surface.template(seen, test=True, attrs={}),
+        surface.tile_of(seen.shape, 1, 2),
+        seen,
+        network,
+        {name: tensor.clone() for name, tensor in network.state_dict().items()},
+        steps,
+        data.DataSet(train, test, 2, torch.zeros(1), {}),
+    )
+    planned = of_tile(seen, 1, 2, Images(80, 40, 0), Network(1, 0, 0, 0)).flops
+    assert planned <= network.seen["images"] <= planned + 40  # a few on which forms of the network are tried
+
+
+def test_a_step_of_training_takes_three_forward_passes() -> None:
+    """But for the first layer, which has no gradient to hand on."""
+    small = run()
+    network = networks.build(small.network, small.args, seed=0, images=(1, 8, 8), classes=10)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(4, 1, 8, 8)).sum().backward()
+    first = 2 * next(network.parameters()).numel() * 8 * 8
+    planned = of_run(small, Images(4, None, 0), sizes.network(small, (1, 8, 8), 10))
+    evaluations = of_run(run(weights="w.pt"), Images(4, None, 0), sizes.network(small, (1, 8, 8), 10)).flops * 301
+    assert counter.get_total_flops() == (planned.flops - evaluations) / 300 - 4 * first
 
 
 def test_operations_of_trajectories() -> None:
