@@ -45,17 +45,17 @@ def plane(**keys: Any) -> config.Plane:
 
 
 def every_rule() -> dict[str, Any]:
-    """The smoke experiment with a figure of every kind of file, an adopted run, a table and claims."""
+    """The smoke experiment with figures of every kind of file, a table and claims."""
     content: dict[str, Any] = yaml.safe_load(SMOKE.read_text())
     content["planes"] |= {
-        "path": {"directions": "pca", "alpha": [-1, 1, 5], "beta": [-1, 1, 5], "images": 50},
-        "through": {"directions": "through", "runs": ["other", "small@001"], "alpha": [0, 1, 3], "beta": [0, 1, 3]},
+        "plan-path": {"directions": "pca", "alpha": [-1, 1, 5], "beta": [-1, 1, 5], "images": 50},
+        "plan-three": {"directions": "through", "runs": ["other", "small@001"], "alpha": [0, 1, 3], "beta": [0, 1, 3]},
     }
     content["figures"] |= {
-        "marks": {"draw": "contours", "runs": ["small"], "plane": "contour", "marks": ["other", "small@000"]},
-        "path": {"draw": "trajectories", "runs": ["small"], "planes": "path"},
-        "through": {"draw": "contours", "runs": ["small"], "plane": "through"},
-        "weights": {"draw": "interpolation", "rows": [{"run": "small", "to": "other", "plane": "towards"}]},
+        "plan-marks": {"draw": "contours", "runs": ["small"], "plane": "contour", "marks": ["other", "small@000"]},
+        "plan-path": {"draw": "trajectories", "runs": ["small"], "planes": "plan-path"},
+        "plan-three": {"draw": "contours", "runs": ["small"], "plane": "plan-three"},
+        "plan-weights": {"draw": "interpolation", "rows": [{"run": "small", "to": "other", "plane": "towards"}]},
     }
     content["tables"] = {"errors": {"runs": ["*"]}}
     content["claims"] = {"planes": ["contour", "layer"], "lines": ["line"]}
@@ -70,9 +70,17 @@ def job_stats(said: str) -> dict[str, int]:
 
 
 def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
-    path = written(every_rule(), tmp_path)
+    content = every_rule()
+    small = content["runs"]["small"]
+    network = networks.build(small["network"], small["args"], seed=0, images=(1, 8, 8), classes=10)
+    torch.save(network.state_dict(), tmp_path / "mine.pt")
+    content["runs"]["mine"] = {key: small[key] for key in ("network", "args", "data")} | {
+        "weights": str(tmp_path / "mine.pt")
+    }
+    path = written(content, tmp_path)
     everything = plan.values(config.read(path), path.name)["figures_together"]["gpu_hours"]
     found = plan.values(config.read(path), path.name, budget=everything / 2)
+    assert set(found["in_all"]["jobs_by_rule"]) >= {"train", "adopt", "tile", "trajectory", "mark", "table", "claims"}
     assert found["in_all"]["jobs_by_rule"] == job_stats(snakemake(path, "-n", folder=tmp_path))
     chosen = found["budget"]
     assert 0 < len(chosen["figures"]) < len(found["figures"])
@@ -269,7 +277,8 @@ def test_without_a_solver_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tiles_that_are_too_long_too_short_or_good() -> None:
     experiment = config.read(SMOKE)  # its plane `contour` has 9 x 7 points in 3 tiles, on 100 images of each split
-    network = sizes.network(experiment.runs["small"], (1, 8, 8), 10)
+    built = [sizes.network(run, (1, 8, 8), 10) for run in experiment.runs.values()]
+    network = max(built, key=lambda network: network.flops)
 
     def longest(n: int) -> int:
         tiles = (of_tile(experiment.planes["contour"], i, n, Images(1500, 297, 0), network) for i in range(1, n + 1))
@@ -354,8 +363,9 @@ def test_what_is_not_known_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     experiment = config.resolve(of_own_function(tmp_path))
     found = plan.values(experiment, "c.yaml", budget=1e9)
     assert "data.ours" in found["unknown"][0]
-    assert [name for name, figure in found["figures"].items() if not figure["complete"]] == ["training", "own"]
-    assert set(found["figures"]) - set(found["budget"]["figures"]) == {"training", "own"}
+    of_it = {name for name, figure in experiment.figures.items() if "own" in figure.states}
+    assert {name for name, figure in found["figures"].items() if not figure["complete"]} == of_it
+    assert set(found["figures"]) - set(found["budget"]["figures"]) == of_it
     row = next(line for line in plan.text(found).splitlines() if line.startswith("own "))
     assert row.split()[1:4] == ["3", ">=0", "FLOP"]
 
