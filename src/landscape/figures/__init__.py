@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from landscape.config.schema import Contours, Lines, Surfaces, Training
-from landscape.figures import contours, lines, style, surfaces, training
+from landscape.config.schema import Bundles, Contours, Drawn, Interpolation, Lines, Profiles, Surfaces, Training
+from landscape.figures import bundles, contours, interpolation, lines, profiles, style, surfaces, training
 from landscape.figures.drawing import Drawing, Member, members, save
 
 __all__ = ["Drawing", "Member", "draw", "members", "save"]
@@ -14,10 +14,13 @@ _KINDS: dict[type, Callable[[Any, Sequence[Member]], Drawing]] = {
     Surfaces: surfaces.draw,
     Lines: lines.draw,
     Training: training.draw,
+    Interpolation: interpolation.draw,
+    Profiles: profiles.draw,
+    Bundles: bundles.draw,
 }
 
 
-def draw(spec: Contours | Surfaces | Lines | Training, members: Sequence[Member]) -> Drawing:
+def draw(spec: Drawn, members: Sequence[Member]) -> Drawing:
     """Draw a figure of the configuration.
 
     Raises:

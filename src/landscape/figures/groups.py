@@ -12,6 +12,7 @@ import xarray as xr
 from landscape import geometry
 from landscape.figures import words
 from landscape.figures.drawing import Member
+from landscape.geometry import Finding
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ def descriptions(members: Sequence[Member]) -> list[str]:
     """In a few words what the recipes differ in, `decay 0, batch 128`; the labels where that does not tell them apart."""
     recipes = [json.loads(member.history.attrs["spec"]) for member in members]
     differing = [key for key in _RECIPE if len({recipe.get(key) for recipe in recipes}) > 1]
-    said = [", ".join(_RECIPE[key].format(of[key]) for key in differing if key in of) for of in recipes]
+    said = [
+        ", ".join(_RECIPE[key].format(of[key]).replace(" ", "\N{NO-BREAK SPACE}") for key in differing if key in of)
+        for of in recipes
+    ]
     return said if len(set(said)) == len(said) and all(said) else [member.label for member in members]
 
 
@@ -78,7 +82,7 @@ def notes(group: Group) -> list[str]:
 
 
 def items(groups: Sequence[Group]) -> list[str]:
-    """One item of the caption per state: its numbers, and what to beware of along each of its lines."""
+    """One item of the caption per state: its numbers, and what to beware of on each of its lines."""
     return [_item(members) for of in groups for members in of.states]
 
 
@@ -133,30 +137,42 @@ def _common(names: Sequence[str]) -> str:
 
 
 def _findings(group: Group) -> list[str]:
-    """Those of all lines as they are; of others how many lines have any, with the first."""
-    labels = [[finding.label for finding in geometry.findings(m.seen, m.row)] for m in group.members]
-    common = [label for label in labels[0] if all(label in of for of in labels)]
-    others = [of for of in ([label for label in of if label not in common] for of in labels) if of]
-    return common + ([f"{len(others)} of {len(labels)} lines, e.g. {others[0][0]}"] if others else [])
+    """Those of all members as they are; of others how many members have them, with the first."""
+    n = len(group.members)
+    return [
+        found[0].label if _is_one(found, n) else f"{len(found)} of {n} lines, e.g. {found[0].label}"
+        for found in _kinds(group.members).values()
+    ]
+
+
+def _kinds(members: Sequence[Member]) -> dict[str, list[Finding]]:
+    """Findings that differ in nothing but their numbers, together."""
+    found: dict[str, list[Finding]] = {}
+    for member in members:
+        for finding in geometry.findings(member.seen, member.row):
+            found.setdefault(re.sub("[0-9.]+", "", finding.advice), []).append(finding)
+    return found
+
+
+def _is_one(found: Sequence[Finding], members: int) -> bool:
+    return len(found) == members and len(set(found)) == 1
 
 
 def _item(members: Sequence[Member]) -> str:
     if len(members) == 1:
         return words.member_item(members[0], loss_names([members[0].seen]))
-    advice: dict[str, list[str]] = {}
-    for member in members:
-        for finding in geometry.findings(member.seen, member.row):
-            advice.setdefault(finding.advice, []).append(words.escape(member.seen.attrs["plane"]))
     surfaces = [member.seen for member in members]
+    n = len(members)
+    what = "lines" if all(surface.sizes["beta"] == 1 for surface in surfaces) else "lines and planes"
     missing = not_finite(surfaces)
     points = f"{missing:,} of {sum(surface.train_loss.size for surface in surfaces):,}" if missing else "no"
     return " ".join(
         [
             words.run_item(members[0]),
-            f"{len(members)} lines, {points} points not finite.",
+            f"{n} {what}, {points} points not finite.",
             *(
-                said if len(where) == len(members) else f"Along {', '.join(where)}: {said}"
-                for said, where in advice.items()
+                found[0].advice if _is_one(found, n) else f"On {len(found)} of them, for instance: {found[0].advice}"
+                for found in _kinds(members).values()
             ),
         ]
     )

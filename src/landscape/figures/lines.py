@@ -70,7 +70,7 @@ def frame(ax: Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
     is grey.
     """
     alpha = surfaces[0].alpha.values
-    if words.plane(surfaces[0])["directions"] == "to":
+    if words.plane(surfaces[0])["directions"] in ("to", "through"):
         for beyond in ((alpha[0], min(0.0, alpha[-1])), (max(1.0, alpha[0]), alpha[-1])):
             if beyond[0] < beyond[1]:
                 ax.axvspan(*beyond, facecolor="0.95", linewidth=0, zorder=0)
@@ -120,14 +120,19 @@ def highest(surfaces: Sequence[xr.Dataset]) -> float:
 
 def split_keys(surfaces: Sequence[xr.Dataset]) -> list[Line2D | Patch]:
     """What a legend says of solid and dashed lines, and of hatching if there is some."""
-    keys: list[Line2D | Patch] = [
+    splits = [
         Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
         for split, dashes in style.SPLITS.items()
         if any(f"{split}_loss" in surface for surface in surfaces)
     ]
-    if not_finite(surfaces):
-        keys.append(Patch(facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, label="not finite"))
-    return keys
+    return [*splits, *hatch_keys(surfaces)]
+
+
+def hatch_keys(surfaces: Sequence[xr.Dataset]) -> list[Patch]:
+    """What a legend says of hatching, if there is some."""
+    if not not_finite(surfaces):
+        return []
+    return [Patch(facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, label="not finite")]
 
 
 def above(surfaces: Sequence[xr.Dataset], top: float) -> str:

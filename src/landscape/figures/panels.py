@@ -50,6 +50,19 @@ def default_columns(panels: int, most: int = 4) -> int:
     return min(range(2, most + 1), key=lambda columns: (-panels % columns, -columns))
 
 
+def cells(runs: int, rows: int, columns: int) -> list[tuple[int, int | None]]:
+    """Panels in reading order where runs stand in columns, each in several rows, and more runs in further blocks of rows.
+
+    Of each panel its row, and its run; None where a block has no more runs.
+    """
+    return [
+        (row, run if run < runs else None)
+        for start in range(0, runs, columns)
+        for row in range(rows)
+        for run in range(start, start + columns)
+    ]
+
+
 def lay_out(
     titles: Sequence[str],
     notes: Sequence[Sequence[str]],

@@ -49,11 +49,11 @@ def draw(spec: Training, members: Sequence[Member]) -> Drawing:
             ax.sharey(row[0])
     for k, share in enumerate(shares):
         for j, (of, look) in enumerate(zip(share, _looks(len(share)), strict=True)):
-            curves(panels.axes[k::columns], [_past(member) for member in of.members], place=j / len(share), **look)
+            curves(panels.axes[k::columns], [past(member) for member in of.members], place=j / len(share), **look)
     for axes, label in zip(rows, ("loss", "error (%)", "learning rate"), strict=True):
         axes[0].set_ylabel(label)
         axes[0].yaxis.set_label_coords(-0.105 * _ACROSS / panel, 0.5)
-    _frame(rows, max(int(_past(member).epoch[-1]) for member in members))
+    _frame(rows, max(int(past(member).epoch[-1]) for member in members))
     _legends(panels, shares, entries)
     return Drawing(panels.figure, _numbers(members), _caption(spec, members, shares))
 
@@ -99,6 +99,11 @@ def legend_columns(shares: Sequence[Sequence[Group]], panel: float) -> int:
 def run_colours(count: int) -> np.ndarray:
     """From dark to light, so that they differ in grey too."""
     return matplotlib.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
+
+
+def past(member: Member) -> xr.Dataset:
+    """The history up to the state."""
+    return member.history if member.epoch is None else member.history.sel(epoch=slice(0, member.epoch))
 
 
 def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
@@ -165,10 +170,6 @@ def _legends(panels: Panels, shares: Sequence[Sequence[Group]], columns: int) ->
         panels.figure.legend(handles=keys, bbox_to_anchor=at, ncols=columns, **common)
 
 
-def _past(member: Member) -> xr.Dataset:
-    return member.history if member.epoch is None else member.history.sel(epoch=slice(0, member.epoch))
-
-
 def _error(history: xr.Dataset, split: str) -> np.ndarray:
     return np.asarray(100 * (1 - history[f"{split}_accuracy"].values))
 
@@ -177,7 +178,7 @@ def _numbers(members: Sequence[Member]) -> pd.DataFrame:
     """One row per epoch of each member: member, epoch, losses, errors in percent, learning rate."""
     frames = []
     for member in members:
-        history = _past(member)
+        history = past(member)
         splits = [split for split in style.SPLITS if f"{split}_loss" in history]
         columns = {"member": member.state, "epoch": history.epoch.values}
         columns |= {f"{split}_loss": history[f"{split}_loss"].values for split in splits}
