@@ -15,6 +15,7 @@ LAYERS = [
     {"figures", "pages"},
     {"comparisons"},
     {"geometry"},
+    {"trajectory"},
     {"surface", "train"},
     {"engine"},
     {"moving", "fusing"},

@@ -36,6 +36,7 @@ _MODULES = (
     "surface",
     "tables",
     "train",
+    "trajectory",
     "verbs",
     "weights",
 )

@@ -64,6 +64,24 @@ def read(path: str | Path) -> tuple[Weights, dict[str, Any]]:
     return weights, {**header, "epoch": epoch}
 
 
+def read_epochs(path: str | Path) -> tuple[dict[int, Weights], dict[str, Any]]:
+    """All kept epochs of a file of epochs, in their order, and its header.
+
+    Tensors are pages of the file, read from disk when they are looked at: a path may be larger than memory.
+
+    Raises:
+        InputError: if there is no such file, or it is no file of epochs.
+    """
+    tensors, header = read(path)
+    if "epochs" not in header or "epoch" in header:
+        raise InputError(f"{path} is no file of epochs")
+    epochs: dict[int, Weights] = {epoch: {} for epoch in header["epochs"]}
+    for key, tensor in tensors.items():
+        epoch, _, name = key.partition("/")
+        epochs[int(epoch)][name] = tensor
+    return epochs, header
+
+
 def read_header(path: str | Path) -> dict[str, Any]:
     """The header alone.
 

@@ -1,10 +1,16 @@
 """Directions, surfaces, and what lies on a plane."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landscape.errors import InputError
 from landscape.verbs.common import attributes, hash_of, header_of, rebuild, state_of
+
+if TYPE_CHECKING:
+    from landscape import config
+    from landscape.data import DataSet
+    from landscape.directions import Axes, Directions
+    from landscape.weights import Weights
 
 
 def directions(options: argparse.Namespace) -> None:
@@ -15,20 +21,7 @@ def directions(options: argparse.Namespace) -> None:
     device.settle()
     theta, origin = checkpoint.read(options.weights)
     axes = networks.filter_axes(rebuild(origin, "meta"))
-    facts: dict[str, Any] = {}
-    if plane.directions == "random":
-        pair = directions.random_pair(theta, axes, plane.seed, plane.normalize, line=plane.is_line)
-        facts["seed"] = plane.seed
-    else:
-        if len(options.other or []) != 1:
-            raise InputError(f"directions: {plane.directions} needs one --other, the file of {plane.run}")
-        other, other_header = checkpoint.read(options.other[0])
-        if plane.directions == "to":
-            pair = directions.towards(theta, other, axes, buffers=plane.statistics == "interpolated")
-        else:
-            moving = plane.statistics == "interpolated"
-            pair = directions.borrowed(other, theta, axes, line=plane.is_line, buffers=moving)
-        facts["other"] = state_of(other_header)
+    pair, facts = _drawn(plane, theta, origin, axes, options.other or [])
     header = header_of(
         options.name, plane, text, "directions", state=state_of(origin), weights_hash=hash_of(options.weights)
     )
@@ -44,34 +37,19 @@ def tile(options: argparse.Namespace) -> None:
     indices = surface.tile_of(plane.shape, options.tile, options.of)
     where = device.settle()
     theta, origin = checkpoint.read(options.weights)
-    tensors, drawn = checkpoint.read(options.directions)
-    wanted = (hash_of(options.weights), specs.digest(specs.of("directions", plane)))
-    if (drawn["weights_hash"], drawn["spec_hash"]) != wanted:
-        raise InputError(f"{options.directions} was drawn around other weights, or for another plane; draw it anew")
+    tensors, drawn = _directions_of(options, plane)
     dataset = data.read(options.data, device=where)
     network = rebuild(origin, str(where))
-    facts = dict(
-        spec=plane.in_full(),
-        title=f"{state_of(origin)} on {options.name}",
-        state=state_of(origin),
-        run=origin["name"],
-        plane=options.name,
-        run_spec=origin["spec"],
-        spec_hash=specs.digest(text),
-        stage=specs.STAGES["surface"],
-        seed=drawn.get("seed"),
-        cosine=drawn.get("cosine"),
-        zero_filters=drawn.get("zero_filters"),
-        weights_hash=hash_of(options.weights),
-        directions_hash=hash_of(options.directions),
-        data_hash=hash_of(options.data),
-        data=dataset.header.get("name"),
-        train_images=min(plane.images or len(dataset.train.labels), len(dataset.train.labels)),
-        test_images=min(plane.images or len(dataset.test.labels), len(dataset.test.labels)) if dataset.test else None,
-        classes=dataset.classes,
-        device=device.name(where),
+    facts = {
+        **_facts(options, plane, text, "surface", origin, drawn),
+        **_facts_of_data(options, plane, dataset),
+        "title": f"{state_of(origin)} on {options.name}",
+        "test_images": min(plane.images or len(dataset.test.labels), len(dataset.test.labels))
+        if dataset.test
+        else None,
+        "device": device.name(where),
         **files.provenance("tile"),
-    )
+    }
     whole = surface.template(plane, test=dataset.test is not None, attrs=attributes(facts))
     tile = surface.evaluate(whole, indices, plane, network, theta, directions.unflatten(tensors), dataset)
     tile.attrs["tile"] = f"{options.tile} of {options.of}"
@@ -94,8 +72,160 @@ def merge(options: argparse.Namespace) -> None:
 
 
 def trajectory(options: argparse.Namespace) -> None:
-    raise NotImplementedError
+    from landscape import checkpoint, data, device, directions, files, networks, trajectory
+    from landscape.config import specs
+
+    plane, text = specs.load(options.spec, "trajectory")
+    where = device.settle()
+    theta, origin = checkpoint.read(options.weights)
+    tensors, drawn = _directions_of(options, plane)
+    epochs = _epochs_of(options.epochs, theta, origin)
+    if origin.get("epoch") != max(epochs):
+        raise InputError(f"{options.weights} is {state_of(origin)}; a trajectory needs the end, epoch {max(epochs)}")
+    dataset = data.read(options.data, device=where)
+    network = rebuild(origin, str(where))
+    axes = networks.filter_axes(network)
+    found = trajectory.trajectory(plane, network, theta, directions.unflatten(tensors), epochs, axes, dataset)
+    facts = {
+        **_facts(options, plane, text, "trajectory", origin, drawn),
+        **_facts_of_data(options, plane, dataset),
+        "title": f"path of {origin['name']} on {options.name}",
+        "centred": int(plane.centred),
+        "shares": drawn.get("shares"),
+        "random_walk_shares": drawn.get("random_walk_shares"),
+        "epochs_hash": hash_of(options.epochs),
+        "device": device.name(where),
+        **files.provenance("trajectory"),
+    }
+    files.write_dataset(found.assign_attrs(attributes(facts)), options.output)
 
 
 def mark(options: argparse.Namespace) -> None:
-    raise NotImplementedError
+    from landscape import checkpoint, device, directions, files, networks, trajectory, weights
+    from landscape.config import specs
+
+    plane, text = specs.load(options.spec, "mark")
+    device.settle()
+    theta, origin = checkpoint.read(options.weights)
+    other, marked = checkpoint.read(options.marked)
+    weights.check_fit(other, theta)
+    tensors, drawn = _directions_of(options, plane)
+    axes = networks.filter_axes(rebuild(origin, "meta"))
+    found = trajectory.mark(other, theta, directions.unflatten(tensors), axes)
+    facts = {
+        **_facts(options, plane, text, "mark", origin, drawn),
+        "title": f"{state_of(marked)} on {options.name} around {state_of(origin)}",
+        "marked": state_of(marked),
+        "marked_hash": hash_of(options.marked),
+        **files.provenance("mark"),
+    }
+    files.write_dataset(found.assign_attrs(attributes(facts)), options.output)
+
+
+def _drawn(
+    plane: "config.Directions", theta: "Weights", origin: dict[str, Any], axes: "Axes", others: list[str]
+) -> tuple["Directions", dict[str, Any]]:
+    """The directions of a plane, and what their header says of how they were made."""
+    from landscape import checkpoint, directions
+
+    needed = {"random": 0, "through": len(plane.runs or ())}.get(plane.directions, 1)
+    if len(others) != needed:
+        raise InputError(f"directions: {plane.directions} needs {needed} --other, and there are {len(others)}")
+    if plane.directions == "pca":
+        epochs = _epochs_of(others[0], theta, origin)
+        pair, facts = directions.pca(theta, epochs, axes, centred=plane.centred)
+        return pair, {**facts, "kept_epochs": list(epochs)}
+    read = [checkpoint.read(path) for path in others]
+    states, names = [weights for weights, _ in read], [state_of(header) for _, header in read]
+    line, moving = plane.is_line, plane.statistics == "interpolated"
+    facts = {"others": names, "seed": plane.seed if plane.has_random_axis else None}
+
+    def random_beta() -> "Weights":
+        return directions.random_axis(theta, axes, plane.seed, plane.normalize, "beta")
+
+    match plane.directions:
+        case "random":
+            return directions.random_pair(theta, axes, plane.seed, plane.normalize, line=line), facts
+        case "of":
+            return directions.borrowed(states[0], theta, axes, line=line, buffers=moving), facts
+        case "start":
+            _check_run(others[0], read[0][1], origin)
+            if read[0][1].get("epoch") != 0:
+                raise InputError(f"directions: start needs the epoch 000, and {others[0]} is {names[0]}")
+            pair = directions.towards(theta, states[0], axes, buffers=False)
+            return pair if line else {**pair, "beta": random_beta()}, facts
+        case "through" if len(states) == 2:
+            pair, places = directions.through_two(theta, states, axes, buffers=moving)
+        case "through" if not line:
+            pair, places = directions.through_one(theta, states[0], random_beta(), axes, buffers=moving)
+        case _:
+            pair, places = directions.towards(theta, states[0], axes, buffers=moving), [(1.0, 0.0)]
+    return pair, {**facts, "places": dict(zip(names, places, strict=True))}
+
+
+def _directions_of(
+    options: argparse.Namespace, plane: "config.Plane | config.Directions"
+) -> tuple["Weights", dict[str, Any]]:
+    """The directions' tensors and header, which must be of this plane and these weights."""
+    from landscape import checkpoint
+    from landscape.config import specs
+
+    tensors, drawn = checkpoint.read(options.directions)
+    wanted = (hash_of(options.weights), specs.digest(specs.of("directions", plane)))
+    if (drawn["weights_hash"], drawn["spec_hash"]) != wanted:
+        raise InputError(f"{options.directions} was drawn around other weights, or for another plane; draw it anew")
+    return tensors, drawn
+
+
+def _epochs_of(path: str, theta: "Weights", origin: dict[str, Any]) -> dict[int, "Weights"]:
+    """The kept epochs of a run, at least three, which must be those of the centre's run."""
+    from landscape import checkpoint, weights
+    from landscape.config.lookup import PATH_EPOCHS
+
+    epochs, header = checkpoint.read_epochs(path)
+    _check_run(path, header, origin)
+    if len(epochs) < PATH_EPOCHS:
+        raise InputError(f"{path} holds the epochs {list(epochs)}, and a path needs {PATH_EPOCHS}; set keep: all")
+    for kept in epochs.values():
+        weights.check_fit(kept, theta)
+    return epochs
+
+
+def _check_run(path: str, header: dict[str, Any], origin: dict[str, Any]) -> None:
+    if (header["name"], header["spec_hash"]) != (origin["name"], origin["spec_hash"]):
+        raise InputError(f"{path} is of another training than that of {state_of(origin)}")
+
+
+def _facts(
+    options: argparse.Namespace,
+    plane: "config.Plane | config.Directions",
+    text: str,
+    stage: str,
+    origin: dict[str, Any],
+    drawn: dict[str, Any],
+) -> dict[str, Any]:
+    """What a file says of the state and the plane that it is about."""
+    from landscape.config import specs
+
+    told = ("seed", "cosine", "zero_filters", "unit_length_alpha", "unit_length_beta")
+    return {
+        "spec": plane.in_full(),
+        "state": state_of(origin),
+        "run": origin["name"],
+        "plane": options.name,
+        "run_spec": origin["spec"],
+        "spec_hash": specs.digest(text),
+        "stage": specs.STAGES[stage],
+        **{key: drawn.get(key) for key in told},
+        "weights_hash": hash_of(options.weights),
+        "directions_hash": hash_of(options.directions),
+    }
+
+
+def _facts_of_data(options: argparse.Namespace, plane: "config.Plane", dataset: "DataSet") -> dict[str, Any]:
+    return {
+        "data_hash": hash_of(options.data),
+        "data": dataset.header.get("name"),
+        "train_images": min(plane.images or len(dataset.train.labels), len(dataset.train.labels)),
+        "classes": dataset.classes,
+    }

@@ -1,0 +1,43 @@
+"""Directions in weight space: random, towards and through other states, along a path, or borrowed from another plane.
+
+A pair of directions is a dictionary with the axes `alpha` and (for a plane) `beta`; each axis holds every parameter of
+the network, zeros included.
+"""
+
+from landscape.directions.gaussian import (
+    NORMALIZE,
+    Axes,
+    Axis,
+    Directions,
+    random,
+    random_axis,
+    random_pair,
+    with_filters,
+)
+from landscape.directions.pairs import borrowed, describe, measured_over, unflatten
+from landscape.directions.path import gram, pca, step_norms, variation, walk_shares
+from landscape.directions.states import Place, through_one, through_two, towards
+
+__all__ = [
+    "NORMALIZE",
+    "Axes",
+    "Axis",
+    "Directions",
+    "Place",
+    "borrowed",
+    "describe",
+    "gram",
+    "measured_over",
+    "pca",
+    "random",
+    "random_axis",
+    "random_pair",
+    "step_norms",
+    "through_one",
+    "through_two",
+    "towards",
+    "unflatten",
+    "variation",
+    "walk_shares",
+    "with_filters",
+]

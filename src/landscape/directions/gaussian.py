@@ -1,0 +1,125 @@
+"""Random directions, and their normalisation by filters (Li et al. 2018, section 4)."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from landscape.weights import Weights, norm
+
+Axes = Mapping[str, int | None]
+"""For each parameter the dimension that counts its filters, None where it has none (`networks.filter_axes`)."""
+
+Axis = Literal["alpha", "beta"]
+
+Directions = dict[str, Weights]
+"""The axes `alpha` and, of a plane, `beta`; each holds every parameter of the network, zeros included."""
+
+
+def random(theta: Weights, axes: Axes, seed: int, axis: Axis) -> Weights:
+    """A Gaussian direction over the parameters of `theta` that have filters, zero on the others.
+
+    Each tensor is drawn on the CPU from (seed, axis, parameter name): equal on every device, and in every network that
+    has the parameter. Biases and batch-norm parameters get zero (Li et al. 2018, section 4).
+    """
+    return {
+        name: torch.zeros_like(theta[name]) if filters is None else _gaussian(theta[name], seed, axis, name)
+        for name, filters in axes.items()
+    }
+
+
+def filter_normalize(direction: Weights, theta: Weights, axes: Axes) -> Weights:
+    """Give every filter of `direction` the norm of the same filter of `theta`.
+
+    For filter j of layer i (Li et al. 2018, section 4):  d_ij <- d_ij / ||d_ij|| * ||theta_ij||.
+
+    A filter is the slice of a tensor at one index of its filter dimension `axes[name]`: of a convolution, shape
+    (out, in, kh, kw), the weights of one output channel; of a linear layer, shape (out, in), one row. A tensor without
+    filters gets direction zero, and so does a filter of `theta` that is zero.
+    """
+    return {name: _scaled_by_filter(direction[name], theta[name], filters) for name, filters in axes.items()}
+
+
+def layer_normalize(direction: Weights, theta: Weights, axes: Axes) -> Weights:
+    """Give every tensor that has filters the norm of the same tensor of `theta` (the authors' code, `layer`)."""
+    return {
+        name: torch.zeros_like(theta[name])
+        if filters is None
+        else _ratio(direction[name], _norms(theta[name], ()), _norms(direction[name], ()))
+        for name, filters in axes.items()
+    }
+
+
+def model_normalize(direction: Weights, theta: Weights, axes: Axes) -> Weights:
+    """Give the whole direction the norm of the whole of `theta`, both over the parameters that have filters.
+
+    Not of the paper; it is what many introductions do, and stands here for the contrast.
+    """
+    names = with_filters(axes)
+    scale = norm({n: theta[n] for n in names}) / norm({n: direction[n] for n in names})
+    return {name: direction[name] * scale if name in names else torch.zeros_like(theta[name]) for name in axes}
+
+
+def unnormalized(direction: Weights, theta: Weights, axes: Axes) -> Weights:
+    """The direction as it was drawn, N(0, I) over the parameters that have filters."""
+    return direction
+
+
+NORMALIZE: dict[str, Callable[[Weights, Weights, Axes], Weights]] = {
+    "filter": filter_normalize,
+    "layer": layer_normalize,
+    "model": model_normalize,
+    "none": unnormalized,
+}
+
+
+def random_axis(theta: Weights, axes: Axes, seed: int, normalize: str, axis: Axis) -> Weights:
+    """A random direction, normalised."""
+    return NORMALIZE[normalize](random(theta, axes, seed, axis), theta, axes)
+
+
+def random_pair(theta: Weights, axes: Axes, seed: int, normalize: str, *, line: bool) -> Directions:
+    """Random directions of a plane (or, for a line, one). They are not made orthogonal; `describe` tells their cosine."""
+    names: tuple[Axis, ...] = ("alpha",) if line else ("alpha", "beta")
+    return {axis: random_axis(theta, axes, seed, normalize, axis) for axis in names}
+
+
+def with_filters(axes: Axes) -> list[str]:
+    """The parameters that have filters."""
+    return [name for name, filters in axes.items() if filters is not None]
+
+
+def zero_filters(theta: Weights, axes: Axes) -> int:
+    """The number of filters that are zero, which get no direction."""
+    norms = (_norms(theta[n], _all_but(theta[n], axis)) for n, axis in axes.items() if axis is not None)
+    return sum(int((found == 0).sum()) for found in norms)
+
+
+def _gaussian(like: Tensor, seed: int, axis: str, name: str) -> Tensor:
+    key = hashlib.sha256(f"{seed}/{axis}/{name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
+    return torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like)
+
+
+def _scaled_by_filter(direction: Tensor, theta: Tensor, filters: int | None) -> Tensor:
+    if filters is None:
+        return torch.zeros_like(theta)
+    rest = _all_but(theta, filters)
+    return _ratio(direction, _norms(theta, rest), _norms(direction, rest))
+
+
+def _ratio(direction: Tensor, wanted: Tensor, found: Tensor) -> Tensor:
+    """`direction` scaled by wanted / found, zero where nothing was found."""
+    scale = torch.where(found > 0, wanted / found.clamp_min(torch.finfo(found.dtype).tiny), 0)
+    return (direction.double() * scale).to(direction)
+
+
+def _norms(tensor: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Euclidean norms over `dims` (all for an empty tuple), in float64, the reduced dimensions kept as 1."""
+    return torch.linalg.vector_norm(tensor, dim=dims or None, keepdim=True, dtype=torch.float64)
+
+
+def _all_but(tensor: Tensor, dim: int) -> tuple[int, ...]:
+    return tuple(d for d in range(tensor.ndim) if d != dim)
