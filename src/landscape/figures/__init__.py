@@ -3,8 +3,32 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from landscape.config.schema import Bundles, Contours, Drawn, Interpolation, Lines, Profiles, Surfaces, Training
-from landscape.figures import bundles, contours, interpolation, lines, profiles, style, surfaces, training
+from landscape.config.schema import (
+    Bundles,
+    Contours,
+    Drawn,
+    Interpolation,
+    Lines,
+    Profiles,
+    Rings,
+    Sharpness,
+    Surfaces,
+    Training,
+    Trajectories,
+)
+from landscape.figures import (
+    bundles,
+    contours,
+    interpolation,
+    lines,
+    profiles,
+    rings,
+    sharpness,
+    style,
+    surfaces,
+    training,
+    trajectories,
+)
 from landscape.figures.drawing import Drawing, Member, members, save
 
 __all__ = ["Drawing", "Member", "draw", "members", "save"]
@@ -17,6 +41,9 @@ _KINDS: dict[type, Callable[[Any, Sequence[Member]], Drawing]] = {
     Interpolation: interpolation.draw,
     Profiles: profiles.draw,
     Bundles: bundles.draw,
+    Trajectories: trajectories.draw,
+    Rings: rings.draw,
+    Sharpness: sharpness.draw,
 }
 
 
