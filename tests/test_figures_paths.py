@@ -215,8 +215,8 @@ def test_losses_that_are_not_finite_are_counted() -> None:
     broken_path.trajectory["projected_loss"][0] = np.nan
     broken_path.trajectory["saved_loss"][0] = 1e6
     drawing = draw_paths([broken_path])
-    assert "1 losses not finite, 1 above 1,000" in texts(drawing.figure).replace("\n", " ")
-    assert "1 losses not finite, 1 above 1,000" in drawing.caption
+    assert "1 losses not finite 1 losses above 1,000" in texts(drawing.figure).replace("\n", " ")
+    assert "1 losses not finite, 1 losses above 1,000" in drawing.caption
 
 
 def test_paths_are_drawn_without_a_surface_too() -> None:
@@ -417,3 +417,19 @@ def test_texts_keep_inside_the_figure_and_captions_are_valid(kind: int) -> None:
     assert warnings.getvalue() == ""
     if of_kind.about:
         assert tree[0].astext() == of_kind.about
+
+
+def test_the_cosine_is_said_of_directions_that_may_lean() -> None:
+    for kind, said in (("random", ["cosine of the directions \N{MINUS SIGN}0.03"]), ("pca", [])):
+        assert words.cosine(path(kind)) == said
+    assert words.cosine(member("net").seen) == []
+
+
+def test_epochs_that_are_not_finite_are_left_out_and_a_path_of_none_is_refused() -> None:
+    torn = draw_paths([walker(points=((1, 0.2), (np.nan, 0), (np.nan, 0), (0.1, 0.1), (0, 0)))])
+    ax = torn.figure.axes[0]
+    assert np.isfinite([ax.get_xlim(), ax.get_ylim()]).all()
+    assert not [text for text in ax.texts if isinstance(text, Annotation)]  # the rate falls where it is not finite
+    assert "2 epochs with no place, since weights are not finite" in texts(torn.figure).replace("\n", " ")
+    with pytest.raises(InputError, match="the path of net has no finite point: its training diverged"):
+        draw_paths([walker(points=((np.nan, 0), (np.nan, 0)))])

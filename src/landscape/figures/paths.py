@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib
@@ -14,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from landscape.figures import style, words
+from landscape.figures.drawing import Member
 from landscape.figures.labels import annotate
 
 EPOCH_MAP = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.0, 1.0, 256)), "epoch")
@@ -34,6 +36,28 @@ LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
 _LOWEST, _HIGHEST = 1e-6, 1e3  # of the strips, at most
 
 Limits = tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel of a figure of trajectories: a member at a scale.
+
+    Attributes:
+        again: whether the same path stands in an earlier panel.
+    """
+
+    member: Member
+    scale: Literal["equal", "auto"]
+    again: bool
+
+    @property
+    def path(self) -> xr.Dataset:
+        assert self.member.trajectory is not None, self.member.state
+        return self.member.trajectory
+
+    @property
+    def falls(self) -> dict[int, int]:
+        return drops(self.member.history, self.path)
 
 
 def points_of(path: xr.Dataset) -> np.ndarray:
@@ -78,9 +102,20 @@ def view(path: xr.Dataset, surface: xr.Dataset | None, scale: Literal["equal", "
 
 
 def outside(path: xr.Dataset, limits: Limits) -> int:
-    """How many kept epochs lie outside these limits; those that are not finite too."""
+    """How many kept epochs lie outside these limits."""
     points, (low, high) = points_of(path), np.array(limits).T
-    return int((~((low <= points) & (points <= high)).all(axis=1)).sum())
+    return int(((points < low) | (points > high)).any(axis=1).sum())
+
+
+def hidden(path: xr.Dataset) -> list[str]:
+    """What a panel and its strip do not show as it is, in words."""
+    values = np.stack([path[name].values for name in LOSSES])
+    counts = {
+        "epochs with no place, since weights are not finite": ~np.isfinite(points_of(path)).all(axis=1),
+        "losses not finite": ~np.isfinite(values),
+        f"losses above {_HIGHEST:,.0f}": np.isfinite(values) & (values > _HIGHEST),
+    }
+    return [f"{int(there.sum()):,} {what}" for what, there in counts.items() if there.any()]
 
 
 def axis_label(path: xr.Dataset, axis: Literal["alpha", "beta"]) -> str:
@@ -119,11 +154,13 @@ def draw_path(
         linewidths=0.3,
         zorder=5,
     )
+    finite = np.isfinite(points).all(axis=1)
+    falls = {drop: kept for drop, kept in falls.items() if kept in epochs[finite]}
     places = np.array([points[epochs == kept][0] for kept in falls.values()]).reshape(-1, 2)
     ax.plot(*points[0], label="start", zorder=6, **START, **_THIN)
     ax.plot(*places.T, label="falls", zorder=6, **FALL, **_THIN)
     ax.plot(*points[-1], label="end", zorder=7, **END, **_THIN)
-    annotate(ax, places, [str(drop) for drop in falls], avoid=points[np.isfinite(points).all(axis=1)], color=RED)
+    annotate(ax, places, [str(drop) for drop in falls], avoid=points[finite], color=RED)
     return dots
 
 
@@ -150,14 +187,6 @@ def loss_limits(paths: Sequence[xr.Dataset]) -> tuple[float, float]:
     finite = values[np.isfinite(values)].clip(_LOWEST, _HIGHEST)
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.1, 1.0)
     return low / 1.5, min(high * 1.5, _HIGHEST)
-
-
-def losses_hidden(path: xr.Dataset) -> str:
-    """How many losses a strip does not show as they are, in words; empty if none."""
-    values = np.stack([path[name].values for name in LOSSES])
-    missing, high = int((~np.isfinite(values)).sum()), int((np.isfinite(values) & (values > _HIGHEST)).sum())
-    said = [f"{missing:,} losses not finite"] * bool(missing) + [f"{high:,} above {_HIGHEST:,.0f}"] * bool(high)
-    return ", ".join(said)
 
 
 def handles() -> list[Line2D]:

@@ -142,11 +142,16 @@ def member_item(member: Member, variables: Sequence[str]) -> str:
     parts = [_at_centre(surface, " at the centre")]
     if "test_accuracy" in member.row:
         parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
-    if "cosine" in surface.attrs:
-        parts.append(f"cosine of the directions {surface.attrs['cosine']:.2g}")
-    parts += _seed(member)
+    parts += [*cosine(surface), *_seed(member)]
     text = f"{escape(member.label)}: {', '.join(parts)}; {_not_finite(surface, variables)}."
     return " ".join([text, *(finding.advice for finding in geometry.findings(surface, member.row))])
+
+
+def cosine(of: xr.Dataset) -> list[str]:
+    """The cosine of a plane's directions, in words; empty for a line, and for directions that are made orthogonal."""
+    if "cosine" not in of.attrs or plane(of)["directions"] in ("through", "pca"):
+        return []
+    return [f"cosine of the directions {of.attrs['cosine']:.2g}".replace("-", "\N{MINUS SIGN}")]
 
 
 def run_item(member: Member) -> str:
