@@ -1,9 +1,11 @@
 """Synthetic members of figures: a surface with the loss of a formula, and a training history."""
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import docutils.core
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -92,3 +94,21 @@ def drawn(of_kind: Any, members: Sequence[figures.Member]) -> Any:
 def texts(figure: Figure) -> str:
     """All that is written beside the axes."""
     return "\n".join(text.get_text() for text in figure.texts)
+
+
+def published(caption: str) -> Any:
+    """The caption as docutils reads it, without a complaint."""
+    complaints = io.StringIO()
+    settings = {"warning_stream": complaints, "report_level": 1}
+    tree = docutils.core.publish_doctree(caption, settings_overrides=settings)
+    assert complaints.getvalue() == ""
+    return tree
+
+
+def assert_texts_apart(figure: Figure) -> None:
+    """No text beside the axes, and no legend, leaves the page or covers another."""
+    page = figure.bbox
+    written = [text for text in figure.texts if text.get_text().strip()]
+    boxes = [artist.get_window_extent() for artist in (*written, *figure.legends)]
+    assert all(page.x0 <= b.x0 and b.x1 <= page.x1 and page.y0 <= b.y0 and b.y1 <= page.y1 for b in boxes)
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])

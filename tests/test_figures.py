@@ -1,12 +1,10 @@
 """What is drawn, by its structure: levels, limits, labels, places; never by its pixels."""
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import docutils.core
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,9 +14,9 @@ from matplotlib.patches import Rectangle
 from landscape import figures
 from landscape.config.schema import Contours, Lines, Surfaces, Training
 from landscape.errors import InputError
-from landscape.figures import contours, lines, panels, style, surfaces, training, words
+from landscape.figures import contours, panels, style, surfaces, words
 
-from members import bowl, broken, drawn, history, lopsided, member, spec, texts
+from members import assert_texts_apart, bowl, broken, drawn, lopsided, member, published, spec, texts
 
 
 def contour_spec(members: Sequence[figures.Member], **more: Any) -> Any:
@@ -53,10 +51,7 @@ def test_saving_gives_four_files_and_equal_bytes(kind: int, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", range(4))
 def test_captions_are_valid_and_say_what_the_user_said(kind: int) -> None:
     of_kind, members = every_kind()[kind]
-    warnings = io.StringIO()
-    settings = {"warning_stream": warnings, "report_level": 1}
-    tree = docutils.core.publish_doctree(figures.draw(of_kind, members).caption, settings_overrides=settings)
-    assert warnings.getvalue() == ""
+    tree = published(figures.draw(of_kind, members).caption)
     if of_kind.about:
         assert tree[0].astext() == of_kind.about
     assert "a_b.c-d, epoch 3" in tree.astext() or of_kind.draw == "lines"
@@ -71,11 +66,7 @@ def test_a_name_without_pdf_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", range(4))
 def test_no_text_leaves_the_figure_or_covers_another(kind: int) -> None:
     of_kind, members = every_kind()[kind]
-    figure = drawn(of_kind, members)
-    page = figure.bbox
-    boxes = [text.get_window_extent() for text in figure.texts if text.get_text().strip()]
-    assert all(page.x0 <= b.x0 and b.x1 <= page.x1 and page.y0 <= b.y0 and b.y1 <= page.y1 for b in boxes)
-    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    assert_texts_apart(drawn(of_kind, members))
 
 
 def test_contours_draw_the_minimum_where_it_is() -> None:
@@ -188,11 +179,6 @@ def test_a_line_has_no_contours_or_surface(draw: str) -> None:
         figures.draw(of_kind, members)
 
 
-def test_a_plane_is_no_line() -> None:
-    with pytest.raises(InputError, match=r"'contour' has 21 x 31 points, and draw: lines needs a line"):
-        figures.draw(spec(Lines, plane="contour", runs=("net",)), [member("net")])
-
-
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)])
 def test_default_columns(count: int, columns: int) -> None:
     assert panels.default_columns(count) == columns
@@ -274,68 +260,6 @@ def test_level_ground_has_its_own_colour_and_slopes_away_from_the_light_are_dark
     np.testing.assert_allclose(level, 1)
     rising = np.tile(x[:, None], 5)  # to the east, so it faces west, towards the light in the north-west
     assert surfaces.light(x, x, rising, 1.0).min() > surfaces.light(x, x, -rising, 1.0).max()
-
-
-def test_lines_share_axes_and_styles() -> None:
-    members = [member("net", beta=None), member("steep", lambda a, b: 9 * bowl(a, b), beta=None)]
-    figure = drawn(spec(Lines, plane="line", runs=("net", "steep")), members)
-    losses, accuracies = figure.axes[:2], figure.axes[2:]
-    assert {ax.get_ylim() for ax in losses} == {(0, 5)} and {ax.get_ylim() for ax in accuracies} == {(0, 100)}
-    for ax, colour in [(ax, style.LOSS) for ax in losses] + [(ax, style.ACCURACY) for ax in accuracies]:
-        assert [(line.get_linestyle(), line.get_color()) for line in ax.lines] == [("-", colour), ("--", colour)]
-    train = members[0].seen.isel(beta=0)
-    np.testing.assert_array_equal(losses[0].lines[0].get_ydata(), train.train_loss)
-    np.testing.assert_array_equal(accuracies[0].lines[0].get_ydata(), 100 * train.train_accuracy)
-
-
-def test_the_loss_axis_of_lines() -> None:
-    assert lines.loss_limit([member("net", lambda a, b: 1 + a**2, beta=None, test=False).seen]) == pytest.approx(2.1)
-    assert lines.loss_limit([member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen]) == 5
-    many = member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen.assign_attrs(classes=1000)
-    assert lines.loss_limit([many]) == pytest.approx(2 * math.log(1000))
-    assert lines.loss_limit([member("net", lambda a, b: np.nan * a, beta=None).seen]) == 5
-
-
-def test_spans_not_finite_are_hatched_half_way_to_their_neighbours() -> None:
-    members = [member("net", lambda a, b: np.where(a > 0.75, np.nan, bowl(a, b)), beta=None)]
-    ax = drawn(spec(Lines, plane="line", runs=("net",)), members).axes[0]
-    (span,) = [patch for patch in ax.patches if patch.get_hatch()]
-    assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((0.75, 1))
-
-
-def test_a_line_between_runs_is_grey_beyond_them_and_has_both_errors() -> None:
-    to: dict[str, Any] = {"directions": "to", "run": "other", "alpha": (-0.5, 1.5, 41), "beta": None}
-    members = [member("net", lambda a, b: 9 * (a * (1 - a)) ** 2, **to)]
-    figure = drawn(spec(Lines, plane="line", runs=("net",)), members)
-    grey = sorted((p.get_x(), p.get_x() + p.get_width()) for p in figure.axes[0].patches)
-    assert grey == [(-0.5, 0), (1, 1.5)]
-    assert "test error at other 10.1 %" in texts(figure).replace("\n", " ")
-
-
-def test_training_draws_three_rows_up_to_the_epoch() -> None:
-    members = [figures.Member("net", None, history("net")), figures.Member("net@004", None, history("net", test=False))]
-    drawing = figures.draw(spec(Training, runs=("net", "net@004")), members)
-    axes: list[Any] = drawing.figure.axes
-    loss, error, rate = axes
-    assert (loss.get_yscale(), error.get_yscale(), rate.get_yscale()) == ("log", "linear", "log")
-    assert [ax.get_ylabel() for ax in drawing.figure.axes] == ["loss", "error (%)", "learning rate"]
-    assert [len(line.get_xdata()) for line in loss.lines] == [11, 11, 5]
-    assert [line.get_linestyle() for line in loss.lines] == ["-", "--", "-"]
-    assert loss.lines[0].get_color() != pytest.approx(loss.lines[2].get_color())
-    assert error.lines[0].get_ydata()[-1] == pytest.approx(0.1)
-    assert drawing.figure.get_supxlabel() == "epochs trained"
-    assert list(drawing.numbers.member.value_counts()) == [11, 5]
-
-
-def test_run_colours_differ_in_grey() -> None:
-    grey = training.run_colours(6)[:, :3] @ [0.299, 0.587, 0.114]
-    assert (np.diff(grey) > 0.04).all()
-
-
-def test_an_adopted_run_has_one_row() -> None:
-    members = [figures.Member("mine", None, history("mine").isel(epoch=[0]))]
-    drawing = figures.draw(spec(Training, runs=("mine",)), members)
-    assert len(drawing.numbers) == 1
 
 
 def test_members_are_put_together_in_order() -> None:
