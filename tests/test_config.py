@@ -10,6 +10,7 @@ import yaml
 
 from landscape import check, config
 from landscape.config import jobs, preflight, specs
+from landscape.config.schema import DRAWN
 from landscape.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -58,7 +59,11 @@ def test_the_embedded_experiment_and_the_paper_are_right() -> None:
         "resnet32-noshort",
         "resnet56-noshort",
     ]
-    assert "resnet110-noshort" in config.read(REPOSITORY / "config/paper.yaml").runs
+    for name in ("paper", "miniature"):
+        whole = config.read(REPOSITORY / f"config/{name}.yaml")
+        assert {figure.draw for figure in whole.figures.values()} == set(DRAWN) - ({"lines"})
+        assert {f"figure{k}" for k in (1, 2, 3, 4, 5, 6, 8, 9)} < set(whole.figures) and {"table1", "table2"} <= set(whole.tables)
+    assert "resnet110-noshort-lr0.01" in config.read(REPOSITORY / "config/paper.yaml").runs
 
 
 def test_unstated_keys_are_the_recipe_of_the_paper() -> None:

@@ -9,7 +9,8 @@ DEFAULTS = {
     "runs": '{"args": {}, "augment": [], "batch_size": 128, "clip": null, "code": [], "epochs": 300, "keep": "none", "learning_rate": null, "milestones": null, "momentum": 0.9, "optimizer": "sgd", "precision": "fp32", "sam": null, "schedule": "step", "seed": 0, "swa": null, "threads": 1, "warmup": null, "weight_decay": 0.0005, "weights": null}',
     "planes": '{"alpha": [-1.0, 1.0, 51], "batchnorm": null, "beta": null, "centred": true, "directions": "random", "images": null, "normalize": "filter", "plane": null, "precision": "fp32", "recalibration_images": 1024, "run": null, "runs": null, "seed": 0, "tiles": null}',
     "directions": '{"batchnorm": null, "centred": true, "directions": "random", "line": false, "normalize": "filter", "plane": null, "run": null, "runs": null, "seed": 0}',
-    "claims": '{"interpolations": null, "lines": null, "paths": null, "planes": null, "share": 0.4, "tolerance": 0.5}',
+    "claims": '{"interpolations": null, "lines": null, "paths": null, "planes": null, "runs": null, "share": 0.4, '
+    '"similar": 0.25, "tolerance": 0.5}',
     "published": '{"source": "Li et al. 2018", "verified": true}',
     "table": '{"title": null}',
     "contours": '{"about": null, "columns": null, "group": null, "levels": "log", "marks": [], "title": null, "variable": "train_loss"}',

@@ -39,7 +39,8 @@ def run(config: str, options: Sequence[str]) -> int:
             raise InputError(
                 f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive)
             )
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--configfile", config]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
+        command += [f"--configfile={config}"]  # in one word, or it would swallow a target behind it
         if not Path("profiles/default").is_dir():
             command += ["--workflow-profile", str(_profile())]
         if any((_STATE / "locks").glob("*")):

@@ -50,7 +50,7 @@ class Run:
     @cached_property
     def factors(self) -> dict[str, Any]:
         spec = json.loads(self.history.attrs["spec"])
-        network, args = _in_full(spec.pop("network"), spec.pop("args", {}))
+        network, args = code.plain(spec.pop("network"), spec.pop("args", {}))
         for idle in ("keep", "threads", "code"):
             spec.pop(idle, None)
         return {"network": network, **{f"args.{key}": value for key, value in args.items()}, **spec}
@@ -78,9 +78,18 @@ class Run:
 
     def number(self, name: str, planes: Sequence[str]) -> float:
         """The mean of a number of the surfaces over the planes where it is defined; NaN if there is none."""
-        found = [geometry.numbers(self.surfaces[plane])[name] for plane in planes if plane in self.surfaces]
+        found = [self._numbers(plane)[name] for plane in planes if plane in self.surfaces]
         known = [value for value in found if not math.isnan(value)]
         return float(np.mean(known)) if known else math.nan
+
+    def _numbers(self, plane: str) -> dict[str, float]:
+        if plane not in self._measured:
+            self._measured[plane] = geometry.numbers(self.surfaces[plane])
+        return self._measured[plane]
+
+    @cached_property
+    def _measured(self) -> dict[str, dict[str, float]]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -169,14 +178,6 @@ def verdict(claim: str, held: Sequence[bool], reasons: Sequence[str], told: Sequ
     if reasons:
         return Judgement(claim, "confounded", text)
     return Judgement(claim, "not tested", text or "no runs here can tell")
-
-
-def _in_full(network: str, args: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """A network's name without arguments in it, and all its arguments, those left to their defaults too."""
-    plain, fixed = code.expanded(network)
-    known = code.parameters(plain)
-    defaults = {} if known is None else {k: v for k, v in known.defaults.items() if k not in code.SUPPLIED}
-    return plain, {**defaults, **fixed, **args}
 
 
 def _value(network: Network, factor: str) -> tuple[bool, Any]:

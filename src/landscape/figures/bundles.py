@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import kendalltau
 
 from landscape import geometry
@@ -79,6 +80,7 @@ def draw(spec: Bundles, members: Sequence[Member]) -> Drawing:
 def bundle(ax: Axes, run: Group, *, top: float) -> None:
     """The train loss along each line, and the median of all."""
     lines.frame(ax, run.surfaces, top=top)
+    ax.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
     x, curves = run.first.seen.alpha.values, stack(run.surfaces, "train_loss")
     for curve in curves:
         ax.plot(x, spread(curve[None])[1], "-", color=style.LOSS, linewidth=0.4, alpha=0.6)
