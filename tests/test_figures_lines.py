@@ -36,7 +36,13 @@ def names_of(members: list[figures.Member]) -> tuple[str, ...]:
 
 def of_seeds(count: int = 3, **recipe: Any) -> list[figures.Member]:
     return [
-        member(f"net-s{k}-wide", valley(k + 1.0), **LINE, final=(0.002, 0.999 - 0.1 * k), recipe={"seed": k, **recipe})
+        member(
+            f"net-s{k}-wide",
+            valley(k + 1.0),
+            **LINE,
+            final=(0.002, 0.999 - 0.1 * k),
+            recipe={"seed": k, "keep": k + 1, **recipe},
+        )
         for k in range(count)
     ]
 
@@ -494,3 +500,12 @@ def test_widths_in_words() -> None:
     assert said(0.1) == "at least 2.00"
     assert said(500) == "not resolved" and said(2, 500, 600) == "not resolved on 2 of 3 lines"
     assert widths.phrase(widths.wells([member("net", **LINE).seen], at=3)) == "no point at alpha = 3"
+
+
+def test_an_interpolation_between_adopted_runs_says_that_their_norms_are_unknown() -> None:
+    members = pair(hole=False)
+    for of in members:
+        of.history.attrs["spec"] = '{"network": "resnet20", "data": "digits", "weights": "mine.pt"}'
+    figure = drawn(pair_spec(), members)
+    assert [line.get_xdata().size for line in figure.axes[1].lines] == [0, 0, 0, 0]
+    assert "alpha 0: not trained here alpha 1: not trained here" in texts(figure).replace("\n", " ")

@@ -161,9 +161,9 @@ def _numbers(rows: Sequence[Sequence[Group]]) -> pd.DataFrame:
 def _caption(
     spec: Bundles, members: Sequence[Member], rows: Sequence[Sequence[Group]], orders: Sequence[Order], top: float
 ) -> str:
-    n = words.each(sorted({len(run.members) for row in rows for run in row}))
+    n = words.each(sorted(len(run.members) for row in rows for run in row))
     seen = (
-        f"The train loss along {n} lines of each run (thin) and their median (thick), at every point over the lines that "
+        f"The train loss along every line of a run (thin; n = {n}) and their median (thick), at every point over the lines that "
         "are finite there; where one is not, a panel is hatched. The loss axis is the same in all panels."
         f"{lines.above([member.seen[['train_loss']] for member in members], top)} The width is the length of the interval "
         "around the centre on which the train loss lies less than 0.5 above that at the centre: the median of the lines, "

@@ -109,13 +109,14 @@ def not_finite(surfaces: Sequence[xr.Dataset]) -> int:
     return sum(max(geometry.non_finite(surface, name) for name in loss_names([surface])) for surface in surfaces)
 
 
+_NO_RECIPE = {"seed", "keep"}  # which epochs a run leaves behind is no part of how it was trained
 _RECIPE = {"network": "{}", "optimizer": "{}", "weight_decay": "decay {:g}", "batch_size": "batch {}"}
 
 
 def _but_for_seed(member: Member) -> tuple[str, int | None]:
     recipe = json.loads(member.history.attrs["spec"])
-    del recipe["seed"]
-    return json.dumps(recipe, sort_keys=True), member.epoch
+    same = {key: value for key, value in recipe.items() if key not in _NO_RECIPE}
+    return json.dumps(same, sort_keys=True), member.epoch
 
 
 def _label(members: Sequence[Member]) -> str:

@@ -1,5 +1,6 @@
 """From one run to another: the loss between them, their weight norms, their weights (Li et al. 2018, Figure 2)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,7 +72,7 @@ def draw(spec: Interpolation, members: Sequence[Member]) -> Drawing:
         [notes for row in rows for notes in (_line_notes(row), _norm_notes(row), _weight_notes(row))],
         columns=3,
         width=style.TEXT_WIDTH,
-        panel=(1.26, 1.2),
+        panel=(1.24, 1.2),
         margins=(0.4, 0.1),
         foot=0.4,
         label_room=0.14,
@@ -86,7 +87,7 @@ def draw(spec: Interpolation, members: Sequence[Member]) -> Drawing:
         line_panel(panels.axes[3 * k], row, top=top)
         norm_panel(panels.axes[3 * k + 1], row)
         weight_panel(panels.axes[3 * k + 2], row)
-    _norm_ticks(norms[0])
+    _norm_ticks(norms[0], any(len(weighing.norms(end)) for row in rows for end in row.ends))
     _legends(panels, rows)
     return Drawing(panels.figure, _numbers(rows), _caption(spec, rows, top))
 
@@ -185,14 +186,20 @@ def _weight_notes(row: Row) -> list[str]:
     ]
 
 
-def _norm_ticks(ax: Axes) -> None:
-    """Of axes that share theirs: powers of ten, or within a decade plain numbers."""
-    ax.xaxis.set_major_locator(LogLocator(numticks=4))
+def _norm_ticks(ax: Axes, drawn: bool) -> None:
+    """Of axes that share theirs: powers of ten, or within a decade plain numbers; of the norms at least half as much again."""
+    if not drawn:
+        ax.set(xlim=(1, 10), ylim=(1, 10))
     low, high = ax.get_ylim()
-    if high < 10 * low:
-        ax.yaxis.set_major_locator(few_ticks())
-        ax.yaxis.set_major_formatter(plain_ticks())
-        ax.yaxis.set_minor_formatter(NullFormatter())
+    more = max(1.0, math.sqrt(1.5 * low / high))
+    ax.set_ylim(low / more, high * more)
+    for axis, (first, last) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+        axis.set_minor_formatter(NullFormatter())
+        if last < 10 * first:
+            axis.set_major_locator(few_ticks())
+            axis.set_major_formatter(plain_ticks())
+        else:
+            axis.set_major_locator(LogLocator(numticks=4))
 
 
 def _legends(panels: Panels, rows: Sequence[Row]) -> None:

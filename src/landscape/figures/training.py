@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from landscape.config.schema import Training
 from landscape.figures import style, words
@@ -125,6 +125,10 @@ def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
         rates[0].set_ylim(bottom=lowest)
         for line in (line for ax in rates for line in ax.lines):
             line.set_clip_on(True)
+    for ax in (losses[0], rates[0]):
+        low, high = ax.get_ylim()
+        if high < 100 * low:
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 
 
 def _looks(count: int) -> list[dict[str, Any]]:
