@@ -207,4 +207,4 @@ def _name(spec: dict[str, Any], axis: Literal["alpha", "beta"]) -> str:
         return f"to {runs[0]}" if first else f"towards {runs[1]}" if len(runs) == 2 else "random"
     if spec["directions"] == "of":
         return f"{axis} of {spec['plane']}"
-    return f"random {axis}"
+    return axis

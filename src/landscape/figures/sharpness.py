@@ -97,10 +97,10 @@ def draw(spec: Sharpness, members: Sequence[Member]) -> Drawing:
         raise InputError(f"{spec.number} is not defined on any of these surfaces; take a wider or a finer grid")
     families = list(dict.fromkeys(point.family for point in shown))
     depths = [point.depth for point in shown if point.depth is not None]
-    compared = compare(points, spec.number)
+    compared = [str(compare(points, spec.number)), *confounded(shown)]
     panels = lay_out(
         [""],
-        [[str(compared), *confounded(shown)]],
+        [compared],
         columns=1,
         width=style.COLUMN_WIDTH,
         panel=(2.55, 2.2),
@@ -239,7 +239,7 @@ def _numbers(points: Sequence[Point], number: str) -> pd.DataFrame:
 
 
 def _caption(
-    spec: Sharpness, points: Sequence[Point], pairs: Sequence[tuple[int, int]], compared: comparisons.Comparison
+    spec: Sharpness, points: Sequence[Point], pairs: Sequence[tuple[int, int]], compared: Sequence[str]
 ) -> str:
     missing = [point for point in points if not np.isfinite(point.mean)]
     planes = words.each(sorted({len(point.members) for point in points}))
@@ -255,7 +255,7 @@ def _caption(
         if missing
         else "",
         f"Below, whether networks are the sharper (the {sharper} the number, in the mean of planes and seeds) the larger "
-        f"their test error: {compared}.",
+        f"their test error: {'; '.join(compared)}.",
     ]
     members = [member for point in points for member in point.members]
     made = [*words.surface_made(members)]
@@ -268,8 +268,7 @@ def _item(point: Point, number: str) -> str:
     known = point.values[np.isfinite(point.values)]
     told = f"{known.mean():.3g} ({known.min():.3g} to {known.max():.3g})" if known.size else "not defined"
     few = f", defined on {known.size} of {point.values.size} planes" if 0 < known.size < point.values.size else ""
-    reasons = dict.fromkeys(
-        reason for member in point.members if (reason := geometry.reasons(member.seen).get(number)) is not None
-    )
+    without = [m.seen for m, value in zip(point.members, point.values, strict=True) if not np.isfinite(value)]
+    reasons = dict.fromkeys(geometry.reasons(surface)[number] for surface in without)
     why = f" ({'; '.join(reasons)})" if reasons else ""
     return f"{words.run_item(point.first)} {geometry.NAMES[number].capitalize()}: {told}{few}{why}."
