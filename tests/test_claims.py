@@ -63,6 +63,13 @@ def rippled(run: str, plane: str = "contour") -> xr.Dataset:
     return surface(run, plane, loss)
 
 
+def wedge(run: str, plane: str = "contour") -> xr.Dataset:
+    """Round up to a loss of 1, and a star with four arms above."""
+    a = np.linspace(-1, 1, 41)
+    r2, angle = a[:, None] ** 2 + a**2, np.arctan2(a, a[:, None])
+    return surface(run, plane, 0.001 + 4 * r2 * np.where(r2 > 0.25, 1.8 + np.cos(4 * angle), 1.0))
+
+
 def surface(run: str, plane: str, loss: np.ndarray, **spec: Any) -> xr.Dataset:
     stated = {"directions": "random", "normalize": "filter", **spec}
     attrs = {"run": run, "state": run, "plane": plane, "classes": 10, "spec": json.dumps(stated)}
@@ -84,11 +91,12 @@ def line(run: str, other: str, loss: np.ndarray) -> xr.Dataset:
 
 
 def trajectory(
-    run: str, directions: str, share: tuple[float, float], walk: tuple[float, float] = (0.6, 0.15)
+    run: str, directions: str, share: tuple[float, float], walk: tuple[float, float] = (0.6, 0.15), epochs: int = 30
 ) -> xr.Dataset:
     attrs = {"run": run, "plane": directions, "spec": json.dumps({"directions": directions})}
     columns = {"share": share, "random_walk_share": walk, "expected_share": (1e-5, 1e-5)}
-    return xr.Dataset({k: ("axis", list(v)) for k, v in columns.items()}, {"axis": ["alpha", "beta"]}, attrs)
+    coords = {"axis": ["alpha", "beta"], "epoch": np.arange(epochs)}
+    return xr.Dataset({k: ("axis", list(v)) for k, v in columns.items()}, coords, attrs)
 
 
 def judged(number: str, *histories: xr.Dataset, **found: Any) -> claims.Judgement:
@@ -216,6 +224,8 @@ def test_paths() -> None:
     low = trajectory("a", "pca", (0.7, 0.2))
     assert judged("6", history("a"), trajectories=[low]).verdict == "reproduced"
     assert judged("6", history("a"), trajectories=[trajectory("a", "pca", (0.5, 0.2))]).verdict == "not reproduced"
+    short = judged("6", history("a"), trajectories=[trajectory("a", "pca", (0.9, 0.1), (0.8, 0.1), epochs=4)])
+    assert short.verdict == "not tested" and "of 4 points" in short.because
     random = trajectory("a", "random", (2e-5, 1e-5))
     assert judged("13", history("a"), trajectories=[low, random]).verdict == "reproduced"
     assert judged("13", history("a"), trajectories=[trajectory("a", "random", (0.1, 0.1))]).verdict == "not reproduced"
@@ -232,6 +242,18 @@ def test_a_very_deep_network_without_shortcuts() -> None:
 def test_the_start_lies_below_the_convex_height() -> None:
     assert judged("11b", history("a"), surfaces=[bowl("a", 8)]).verdict == "reproduced"
     assert judged("11b", history("a", start=1e4), surfaces=[bowl("a", 8)]).verdict == "not reproduced"
+
+
+def test_deep_networks_are_convex_up_to_a_lower_level_without_shortcuts() -> None:
+    def found(depth: int) -> claims.Judgement:
+        histories = [
+            history("short", args={"depth": depth}),
+            history("without", args={"depth": depth, "shortcut": False}),
+        ]
+        return judged("11a", *histories, surfaces=[bowl("short", 8), wedge("without")])
+
+    assert found(56).verdict == "reproduced"
+    assert found(20).verdict == "not tested"
 
 
 def test_published_errors() -> None:

@@ -15,6 +15,7 @@ from landscape.errors import InputError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Returns 0, 2 for a mistake of the user's, 1 for anything else."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # which tells of every table of a font it leaves out
     options, rest = _parser().parse_known_args(arguments)
     if rest and options.verb != "run":
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")

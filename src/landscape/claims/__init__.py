@@ -76,7 +76,7 @@ def write(found: Sequence[Judgement], histories: Sequence[xr.Dataset], paths: Se
 def _about(histories: Sequence[xr.Dataset]) -> str:
     """On what the verdicts rest: which data, how many runs, how long they were trained."""
     data = sorted({json.loads(history.attrs["spec"])["data"] for history in histories})
-    epochs = [history.sizes["epoch"] - 1 for history in histories]
+    epochs = [history.sizes["epoch"] - 1 for history in histories if history.sizes["epoch"] > 1]
     images = sorted({int(history.attrs["train_images"]) for history in histories})
     short = (
         f", a schedule of {min(epochs)} to {max(epochs)} epochs where the paper has 300" if max(epochs) < 300 else ""

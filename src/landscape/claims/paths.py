@@ -10,19 +10,28 @@ from landscape.claims.evidence import Evidence, Judgement, verdict
 NEARLY_NONE = 0.01
 """Share of a path up to which random directions hold almost none of it."""
 
+EPOCHS = 10
+"""Kept epochs below which a path says nothing of its dimension."""
+
 
 def low_dimensional(evidence: Evidence) -> Iterator[Judgement]:
     """Claim 6: two principal components hold a large share of a path, and more than of a random walk's."""
-    held, told = [], []
+    held, reasons, told = [], [], []
     for run in evidence.runs:
         for path in run.trajectories.values():
             if _directions(path) != "pca":
+                continue
+            if path.sizes["epoch"] < EPOCHS:
+                reasons.append(f"{run.name}: of {path.sizes['epoch']} points, two directions hold much of any path")
                 continue
             share, walk = float(path.share.sum()), float(path.random_walk_share.sum())
             held.append(share >= evidence.spec.share and share > walk)
             told.append(f"{run.name} {100 * share:.0f} % (random walk {100 * walk:.0f} %)")
     claim = f"6. two directions hold at least {100 * evidence.spec.share:.0f} % of a path, more than of a random walk"
-    yield verdict(claim, held, [], told)
+    if reasons and not held:
+        yield Judgement(claim, "not tested", "; ".join(reasons))
+    else:
+        yield verdict(claim, held, reasons, told)
 
 
 def random_directions(evidence: Evidence) -> Iterator[Judgement]:
