@@ -378,13 +378,19 @@ def test_sharpness_says_what_confounds_it_and_what_is_not_drawn() -> None:
     assert "confounded: lost did not train" in texts(sharpness_of(members + lost).figure).replace("\n", " ")
 
 
+def test_sharpness_that_is_nowhere_defined_has_no_points_and_says_so() -> None:
+    drawing = sharpness_of(on_planes("net", (0.05,), 31))
+    assert not drawing.figure.axes[0].containers
+    assert "not tested: no network has both a number and a test error" in texts(drawing.figure).replace("\n", " ")
+    assert "Not drawn, since the number is not defined: net." in drawing.caption
+    assert drawing.numbers["width_rise_0.5"].isna().all()
+
+
 def test_sharpness_needs_a_number_of_geometry_and_a_test_error() -> None:
     with pytest.raises(InputError, match=r"the number 'size' is none of geometry's; width_"):
         sharpness_of(networks(), "size")
     with pytest.raises(InputError, match="net has no test error"):
         sharpness_of(on_planes("net", (0.5,), 31, test=False))
-    with pytest.raises(InputError, match="is not defined on any of these surfaces"):
-        sharpness_of(on_planes("net", (0.05,), 31))
 
 
 def each_kind() -> list[tuple[Any, list[figures.Member]]]:

@@ -87,14 +87,12 @@ def draw(spec: Sharpness, members: Sequence[Member]) -> Drawing:
     """One panel with a point per run; thin lines join runs that differ in one factor.
 
     Raises:
-        InputError: if geometry has no such number, or a run has no test error, or none of them has the number.
+        InputError: if geometry has no such number, or a run has no test error.
     """
     if spec.number not in geometry.NAMES:
         raise InputError(f"the number {spec.number!r} is none of geometry's; {one_of(geometry.NAMES)}")
     points = [point_of(of.members, spec.number) for of in group(members)]
     shown = [point for point in points if np.isfinite(point.mean)]
-    if not shown:
-        raise InputError(f"{spec.number} is not defined on any of these surfaces; take a wider or a finer grid")
     families = list(dict.fromkeys(point.family for point in shown))
     depths = [point.depth for point in shown if point.depth is not None]
     compared = [str(compare(points, spec.number)), *confounded(shown)]
@@ -142,7 +140,7 @@ def scatter(
             elinewidth=0.6,
             zorder=3,
         )
-    if x.min() > 0 and x.max() > 10 * x.min():
+    if points and x.min() > 0 and x.max() > 10 * x.min():
         ax.set_xscale("log")
     else:
         ax.xaxis.set_major_locator(few_ticks())
@@ -179,7 +177,7 @@ def confounded(points: Sequence[Point]) -> list[str]:
     limits = {point.first.label: geometry.UNTRAINED * geometry.guessing(point.first.seen) for point in points}
     if untrained := [label for label, loss in losses.items() if not loss <= limits[label]]:
         return [f"confounded: {', '.join(untrained)} did not train"]
-    low, high = min(losses.values()), max(losses.values())
+    low, high = min(losses.values(), default=0.0), max(losses.values(), default=0.0)
     if high > _FAR * max(low, 1e-12):
         return [f"confounded: train losses from {words.loss(low)} to {words.loss(high)}"]
     return []
