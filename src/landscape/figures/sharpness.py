@@ -22,7 +22,7 @@ from landscape.errors import InputError, one_of
 from landscape.figures import style, words
 from landscape.figures.drawing import Drawing, Member
 from landscape.figures.groups import group
-from landscape.figures.panels import Panels, few_ticks, lay_out, plain_ticks
+from landscape.figures.panels import NOTE, Panels, few_ticks, fits, lay_out, plain_ticks
 
 _MARKERS = "os^Dv*PXd<>p"
 _DEPTHS = matplotlib.colormaps["viridis"]
@@ -103,7 +103,7 @@ def draw(spec: Sharpness, members: Sequence[Member]) -> Drawing:
         width=style.COLUMN_WIDTH,
         panel=(2.55, 2.2),
         margins=(0.5, 0.2),
-        foot=0.2 + (0.42 if depths else 0) + 0.15 * (-(-len(families) // 3)),
+        foot=0.2 + (0.42 if depths else 0) + 0.15 * -(-len(families) // _in_a_row(families)),
         labels=(f"{geometry.NAMES[spec.number]} (train loss)", "test error (%)"),
         heading=spec.title,
     )
@@ -190,6 +190,11 @@ def point_of(members: tuple[Member, ...], number: str) -> Point:
     return Point(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
 
 
+def _in_a_row(families: Sequence[str]) -> int:
+    """How many names stand beside each other in the legend."""
+    return next(n for n in (3, 2, 1) if n == 1 or all(fits(name, 3.0 / n - 0.35, NOTE) for name in families))
+
+
 def _colours(depths: Sequence[int]) -> Normalize:
     low, high = min(depths, default=1), max(depths, default=2)
     return LogNorm(low, high) if high > low else Normalize(low - 1, high + 1)
@@ -207,7 +212,7 @@ def _legends(panels: Panels, points: Sequence[Point], families: Sequence[str], c
         handles=handles,
         loc="upper center",
         bbox_to_anchor=(0.5, panels.foot / height),
-        ncols=3,
+        ncols=_in_a_row(families),
         borderpad=0,
         borderaxespad=0,
     )
