@@ -62,7 +62,9 @@ def test_the_embedded_experiment_and_the_paper_are_right() -> None:
     for name in ("paper", "miniature"):
         whole = config.read(REPOSITORY / f"config/{name}.yaml")
         assert {figure.draw for figure in whole.figures.values()} == set(DRAWN) - ({"lines"})
-        assert {f"figure{k}" for k in (1, 2, 3, 4, 5, 6, 8, 9)} < set(whole.figures) and {"table1", "table2"} <= set(whole.tables)
+        assert {f"figure{k}" for k in (1, 2, 3, 4, 5, 6, 8, 9)} < set(whole.figures) and {"table1", "table2"} <= set(
+            whole.tables
+        )
     assert "resnet110-noshort-lr0.01" in config.read(REPOSITORY / "config/paper.yaml").runs
 
 

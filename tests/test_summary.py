@@ -1,6 +1,7 @@
 """The table over all runs."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,9 @@ def test_all_numbers_of_the_surface_and_why_some_are_missing() -> None:
 
 
 def test_the_page_shows_a_selection_and_marks_lower_bounds(tmp_path: Path) -> None:
-    rows = summary.table([history("a", 0.9), history("b", 0.955)], [surface("b", 31)])
-    paths = [tmp_path / f"summary.{kind}" for kind in ("csv", "md", "tex", "html")]
-    summary.write(rows, paths)
+    markdown = written(tmp_path, surfaces=[surface("b", 31)])["md"]
     heading, _, first, second = [
-        [cell.strip() for cell in text.split("|")[1:-1]] for text in paths[1].read_text().splitlines()[:4]
+        [cell.strip() for cell in text.split("|")[1:-1]] for text in markdown.splitlines() if text.startswith("|")
     ]
     assert heading[4:9] == ["test error (%)", "width at rise 0.5", "convex share", "convex height", "minima"]
     assert first[5:] == [""] * 5
@@ -77,11 +76,66 @@ def test_an_adopted_run_and_one_without_a_test_split() -> None:
     assert np.isnan(rows["test error (%)"][1])
 
 
+def written(folder: Path, surfaces: Sequence[xr.Dataset] = (), walked: Sequence[xr.Dataset] = ()) -> dict[str, str]:
+    """The text of every file of the summary of two runs."""
+    places = [folder / f"summary.{kind}" for kind in ("csv", "md", "tex", "html", "lines", "paths")]
+    summary.write([history("a", 0.9), history("b", 0.955)], surfaces, walked, places)
+    return {place.suffix[1:]: place.read_text() for place in places}
+
+
 def test_it_is_written_four_ways(tmp_path: Path) -> None:
-    rows = summary.table([history("a", 0.9), history("b", 0.955)], [surface("b")])
-    paths = [tmp_path / f"summary.{kind}" for kind in ("csv", "md", "tex", "html")]
-    summary.write(rows, paths)
-    assert list(pd.read_csv(paths[0])["run"]) == ["a", "b"]
-    assert "| a " in paths[1].read_text() and "10.0 (6.6 to 14.9)" in paths[1].read_text()
-    assert r"a & 1,234 & 2 &" in paths[2].read_text() and r"test error (\%)" in paths[2].read_text()
-    assert "<td>a</td>" in paths[3].read_text() and "nan" not in paths[3].read_text().lower()
+    texts = written(tmp_path, [surface("b")])
+    assert list(pd.read_csv(tmp_path / "summary.csv")["run"]) == ["a", "b"]
+    assert "| a " in texts["md"] and "10.0 (6.6 to 14.9)" in texts["md"]
+    assert r"a & 1,234 & 2 &" in texts["tex"] and r"test error (\%)" in texts["tex"]
+    assert "<td>a</td>" in texts["html"] and "nan" not in texts["html"].lower()
+    assert texts["lines"].startswith("from,to,") and "Between runs" not in texts["md"]
+
+
+def test_lines_between_runs(tmp_path: Path) -> None:
+    """Two wells of L = 8 (x - end)^2 joined at 2 in the middle: the barrier over the ends is 2, w = 2 sqrt(0.5 / 8)."""
+    x = np.linspace(-0.5, 1.5, 81)
+    loss = np.minimum(8 * x**2, 8 * (x - 1) ** 2)
+    accuracy = 1 - loss / 4
+    attrs = {
+        "run": "a",
+        "state": "a",
+        "plane": "to-b",
+        "classes": 10,
+        "spec": json.dumps({"directions": "to", "run": "b"}),
+    }
+    columns = {"train_loss": loss, "train_accuracy": accuracy}
+    line = xr.Dataset(
+        {name: (("alpha", "beta"), values[:, None]) for name, values in columns.items()},
+        {"alpha": x, "beta": [0.0]},
+        attrs,
+    )
+    row = summary.between([line]).iloc[0]
+    assert (row["from"], row["to"], row["batch norm"]) == ("a", "b", "interpolated")
+    assert row["barrier (train loss)"] == pytest.approx(2) and row["barrier (train error, %)"] == pytest.approx(50)
+    assert row["w at 0"] == pytest.approx(0.5, abs=0.01) and row["w at 1"] == pytest.approx(0.5, abs=0.01)
+    assert np.isnan(row["barrier (test loss)"]) and row["undefined"] == ""
+    line.train_loss[40] = np.nan
+    assert summary.between([line]).iloc[0]["undefined"].startswith("barrier (train loss): ")
+    texts = written(tmp_path, [surface("b"), line])
+    assert "## Between runs" in texts["md"] and texts["tex"].count(r"\toprule") == 2
+
+
+def test_paths_of_trainings(tmp_path: Path) -> None:
+    columns = {
+        "step_norm": [np.nan, 3, 4],
+        "distance": [0.5, 0.7, 0],
+        "projected_loss": [2, 1, 0],
+        "saved_loss": [3, 1, 0],
+    }
+    shares = {"share": [0.7, 0.2], "random_walk_share": [0.6, 0.15], "expected_share": [np.nan, np.nan]}
+    walked = xr.Dataset(
+        {name: ("epoch", values) for name, values in columns.items()} | {k: ("axis", v) for k, v in shares.items()},
+        {"epoch": [0, 1, 2], "axis": ["alpha", "beta"]},
+        {"run": "a", "plane": "path", "spec": json.dumps({"directions": "pca"})},
+    )
+    row = summary.trajectories([walked]).iloc[0]
+    assert (row["kept epochs"], row["length"], row["farthest from the plane"]) == (3, 7, 0.7)
+    assert row["share of alpha (%)"] == pytest.approx(70) and row["random walk, beta (%)"] == pytest.approx(15)
+    assert (row["loss at the start, on the plane"], row["loss at the start, as saved"]) == (2, 3)
+    assert "70.0 (random walk 60.0)" in written(tmp_path, walked=[walked])["md"]

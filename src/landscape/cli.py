@@ -132,7 +132,19 @@ def _parser() -> argparse.ArgumentParser:
             ],
         ),
         "table": (verbs.table, "a table of test errors, the published ones beside", [spec, name, histories, pages]),
-        "summary": (verbs.summary, "the table over all runs", [surfaces, histories, pages]),
+        "summary": (
+            verbs.summary,
+            "the tables over all runs, the lines between them, and the paths of their trainings",
+            [
+                surfaces,
+                histories,
+                trajectories,
+                (
+                    "--output",
+                    {"required": True, "nargs": 6, "metavar": ("CSV", "MARKDOWN", "LATEX", "HTML", "LINES", "PATHS")},
+                ),
+            ],
+        ),
         "claims": (
             verbs.claims,
             "what the paper claims, and whether these runs show it",

@@ -1,7 +1,8 @@
-"""A table in the four forms it is read in: CSV, Markdown, LaTeX (booktabs), and a page for the report."""
+"""Tables in the four forms they are read in: CSV, Markdown, LaTeX (booktabs), and a page for the report."""
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -9,21 +10,30 @@ import pandas as pd
 from landscape import files
 
 
-def write(rows: pd.DataFrame, shown: pd.DataFrame, title: str, note: str, paths: Sequence[Path]) -> None:
-    """Write a table.
+@dataclass(frozen=True)
+class Table:
+    """A table with what is said of it.
 
-    Args:
-        rows: every column, numbers as numbers: the CSV.
-        shown: the text of each cell, of the columns that fit on a page: the other three.
+    Attributes:
+        rows: every column, numbers as numbers.
+        shown: the text of each cell, of the columns that fit on a page.
         note: a paragraph below the table.
-        paths: of the CSV, the Markdown, the LaTeX and the HTML file.
     """
-    csv, markdown, tex, page = paths
-    files.write_text(csv, rows.to_csv(index=False, lineterminator="\n"))
-    files.write_text(markdown, f"{shown.to_markdown(index=False, disable_numparse=True)}\n\n{note}\n")
-    files.write_text(tex, latex(shown, note))
-    table = shown.to_html(index=False, border=0)
-    files.write_text(page, _PAGE.format(title=html.escape(title), body=f"{table}\n<p>{html.escape(note)}</p>"))
+
+    title: str
+    rows: pd.DataFrame
+    shown: pd.DataFrame
+    note: str
+
+
+def write(title: str, tables: Sequence[Table], csv: Sequence[Path], markdown: Path, latex: Path, page: Path) -> None:
+    """Write tables, each to a CSV of its own, and all of them to one file of every other kind."""
+    for table, path in zip(tables, csv, strict=True):
+        files.write_text(path, table.rows.to_csv(index=False, lineterminator="\n"))
+    full = [table for table in tables if len(table.rows)]
+    files.write_text(markdown, "\n".join(_markdown(table) for table in full))
+    files.write_text(latex, "\n".join(_latex(table) for table in full))
+    write_page(page, title, "\n".join(_html(table) for table in full))
 
 
 def write_page(path: Path, title: str, body: str) -> None:
@@ -31,13 +41,22 @@ def write_page(path: Path, title: str, body: str) -> None:
     files.write_text(path, _PAGE.format(title=html.escape(title), body=body))
 
 
-def latex(shown: pd.DataFrame, note: str) -> str:
-    """A booktabs table, to be put into a table environment: \\input{summary.tex}."""
+def _markdown(table: Table) -> str:
+    return f"## {table.title}\n\n{table.shown.to_markdown(index=False, disable_numparse=True)}\n\n{table.note}\n"
+
+
+def _html(table: Table) -> str:
+    body = table.shown.to_html(index=False, border=0)
+    return f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.note)}</p>"
+
+
+def _latex(table: Table) -> str:
+    """A booktabs table, to be put into a table environment."""
+    shown = table.shown
     lines = [" & ".join(map(_escaped, row)) + r" \\" for row in [list(shown.columns), *shown.values.tolist()]]
-    columns = "l" * len(shown.columns)
     body = "\n".join([lines[0], r"\midrule", *lines[1:]])
-    comment = f"% needs \\usepackage{{booktabs}}\n% {note}\n"
-    return f"{comment}\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+    comment = f"% {table.title}; needs \\usepackage{{booktabs}}\n% {table.note}\n"
+    return f"{comment}\\begin{{tabular}}{{{'l' * len(shown.columns)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
 
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {

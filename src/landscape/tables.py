@@ -24,7 +24,9 @@ def table(spec: Table, published: Mapping[str, Published], histories: Sequence[x
 
 def write(spec: Table, rows: pd.DataFrame, paths: Sequence[Path]) -> None:
     """Write the table as CSV, Markdown, LaTeX and HTML."""
-    pages.write(rows, _shown(rows), spec.title or "Test errors", _NOTE, paths)
+    csv, markdown, latex, page = paths
+    title = spec.title or "Test errors"
+    pages.write(title, [pages.Table(title, rows, _shown(rows), _NOTE)], [csv], markdown, latex, page)
 
 
 def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:

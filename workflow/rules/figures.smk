@@ -54,10 +54,11 @@ rule table:
 
 
 rule summary:
-    """The table over all runs."""
+    """The tables over all runs, the lines between them, and the paths of their trainings."""
     input:
         surfaces=jobs.surfaces_of_summary(EXPERIMENT),
         histories=jobs.histories(EXPERIMENT),
+        trajectories=jobs.trajectories_of_summary(EXPERIMENT),
     output:
         csv=f"{RESULTS}/summary.csv",
         markdown=f"{RESULTS}/summary.md",
@@ -67,13 +68,16 @@ rule summary:
             caption="../report/summary.rst",
             category="Summary",
         ),
+        lines=f"{RESULTS}/lines.csv",
+        paths=f"{RESULTS}/paths.csv",
     log:
         f"{RESULTS}/logs/summary.log",
     localrule: True
     params:
         spec=specs.of_summary(EXPERIMENT),
     shell:
-        "landscape summary --surface {input.surfaces:q} --history {input.histories:q} --output {output:q} > {log:q} 2>&1"
+        "landscape summary --surface {input.surfaces:q} --history {input.histories:q}"
+        " --trajectory {input.trajectories:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule claims:

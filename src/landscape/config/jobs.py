@@ -191,9 +191,20 @@ def group_of_figure(experiment: Experiment, name: str) -> str:
 
 
 def surfaces_of_summary(experiment: Experiment) -> list[str]:
-    """The surfaces the summary reads: those of its plane around every run that can be seen there."""
+    """The surfaces the summary reads: its runs on its plane, and every line between runs that is made anyway."""
     wanted = experiment.summary
-    return surface_files(experiment, _possible(experiment, [wanted.plane] if wanted.plane else [], wanted.runs))
+    pairs = _possible(experiment, [wanted.plane] if wanted.plane else [], wanted.runs)
+    lines = [
+        name for name, entry in experiment.planes.items() if entry.is_line and entry.others and entry.plane is None
+    ]
+    made = [pair for name in experiment.figures for pair in figure(experiment, name).seen] + _seen_in_claims(experiment)
+    return surface_files(experiment, dict.fromkeys([*pairs, *(pair for pair in made if pair[1] in lines)]))
+
+
+def trajectories_of_summary(experiment: Experiment) -> list[str]:
+    """Every trajectory that is made anyway."""
+    of_figures = (path for name in experiment.figures for path in trajectories_of_figure(experiment, name))
+    return list(dict.fromkeys([*of_figures, *trajectories_of_claims(experiment)]))
 
 
 def histories(experiment: Experiment, names: Iterable[str] | None = None) -> list[str]:
@@ -212,6 +223,10 @@ def histories_of_table(experiment: Experiment, name: str) -> list[str]:
 
 
 def surfaces_of_claims(experiment: Experiment) -> list[str]:
+    return surface_files(experiment, dict.fromkeys(_seen_in_claims(experiment)))
+
+
+def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
     """Every run on every plane and line the claims name, and every line from a run to one that differs in batch size."""
     claims = experiment.claims
     if claims is None:
@@ -224,7 +239,7 @@ def surfaces_of_claims(experiment: Experiment) -> list[str]:
             for start, _ in _possible(experiment, [name], claims.runs)
             if end in experiment.runs and differing(experiment.runs[start], experiment.runs[end]) == {"batch_size"}
         ]
-    return surface_files(experiment, dict.fromkeys(pairs))
+    return pairs
 
 
 def trajectories_of_claims(experiment: Experiment) -> list[str]:

@@ -36,9 +36,11 @@ def table(options: argparse.Namespace) -> None:
 def summary(options: argparse.Namespace) -> None:
     from landscape import files, summary
 
-    histories = [files.read_dataset(path) for path in options.history]
-    surfaces = [files.read_dataset(path) for path in options.surface or []]
-    summary.write(summary.table(histories, surfaces), [Path(path) for path in options.output])
+    histories, surfaces, trajectories = (
+        [files.read_dataset(path) for path in paths or []]
+        for paths in (options.history, options.surface, options.trajectory)
+    )
+    summary.write(histories, surfaces, trajectories, [Path(path) for path in options.output])
 
 
 def claims(options: argparse.Namespace) -> None:

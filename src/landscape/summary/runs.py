@@ -1,8 +1,7 @@
-"""The table over all runs: as CSV, as Markdown, and as a page for the report."""
+"""The table over all runs."""
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,9 +21,9 @@ def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd
     return pd.DataFrame([_row(history, by_run.get(history.attrs["name"])) for history in histories])
 
 
-def write(rows: pd.DataFrame, paths: Sequence[Path]) -> None:
-    """Write the table to a CSV, a Markdown, a LaTeX and an HTML file."""
-    pages.write(rows, _condensed(rows).map(_shown), "Summary", _NOTE, paths)
+def page(rows: pd.DataFrame) -> pages.Table:
+    """The table as it is written."""
+    return pages.Table("Runs", rows, _condensed(rows).map(shown_number), _NOTE)
 
 
 def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
@@ -88,14 +87,16 @@ def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
     for name in _HEADINGS.keys() & shown.keys():
         touches = shown.get(f"touches_border_{name}", pd.Series(0.0, shown.index))
         shown[name] = [
-            f"> {_shown(value)}" if touch == 1 else value for value, touch in zip(shown[name], touches, strict=True)
+            f"> {shown_number(value)}" if touch == 1 else value
+            for value, touch in zip(shown[name], touches, strict=True)
         ]
     shown = shown.rename(columns=_HEADINGS)
     kept = ("run", "parameters", "epochs", "train loss", "test error (%)", *_HEADINGS.values(), "minima", "findings")
     return shown[[column for column in kept if column in shown]]
 
 
-def _shown(value: object) -> str:
+def shown_number(value: object) -> str:
+    """A cell's text: numbers in three digits, empty where undefined."""
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:,.1f}" if 10 <= abs(value) < 1e5 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,36 @@
+"""What is known of the whole experiment: its runs, the lines between them, and the paths of their trainings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from landscape import pages
+from landscape.summary import lines, paths, runs
+from landscape.summary.lines import between
+from landscape.summary.paths import trajectories
+from landscape.summary.runs import table
+
+__all__ = ["between", "table", "trajectories", "write"]
+
+
+def write(
+    histories: Sequence[xr.Dataset],
+    surfaces: Sequence[xr.Dataset],
+    walked: Sequence[xr.Dataset],
+    places: Sequence[Path],
+) -> None:
+    """Write the three tables; one that is empty is left out of all but its CSV.
+
+    Args:
+        histories: of every run, in the order of the rows.
+        surfaces: of the plane whose numbers stand beside the runs, and lines between runs.
+        walked: trajectories.
+        places: of the CSV of the runs, the Markdown, the LaTeX and the HTML file, the CSV of the lines and that of the
+            paths.
+    """
+    csv, markdown, latex, page, lines_csv, paths_csv = places
+    ends = [surface for surface in surfaces if lines.is_between(surface)]
+    planes = [surface for surface in surfaces if not lines.is_between(surface)]
+    tables = [runs.page(table(histories, planes)), lines.page(between(ends)), paths.page(trajectories(walked))]
+    pages.write("Summary", tables, [csv, lines_csv, paths_csv], markdown, latex, page)
