@@ -236,7 +236,7 @@ def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
         end = plane(experiment, name).run
         pairs += [
             (start, name)
-            for start, _ in _possible(experiment, [name], claims.runs)
+            for start, _ in _possible(experiment, [name], None)
             if end in experiment.runs and differing(experiment.runs[start], experiment.runs[end]) == {"batch_size"}
         ]
     return pairs

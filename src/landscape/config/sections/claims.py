@@ -24,7 +24,7 @@ class Table(Section):
 class Claims(Section):
     """What the claims are judged by. A verdict needs what is named here; without it, it is: not tested."""
 
-    runs: Names | None = Field(None, description="runs whose surfaces are made for the claims; default all")
+    runs: Names | None = Field(None, description="runs seen on the planes, lines and paths; default all")
     planes: Names | None = Field(None, description="random planes, of which every network's numbers are the mean")
     lines: Names | None = Field(None, description="random lines of several normalisations, for claim 7")
     interpolations: Names | None = Field(
