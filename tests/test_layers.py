@@ -13,7 +13,7 @@ LAYERS = [
     {"verbs"},
     {"check", "launch", "plan", "summary", "tables", "claims"},
     {"figures", "pages"},
-    {"comparisons"},
+    {"comparisons", "recipes"},
     {"geometry"},
     {"trajectory"},
     {"surface", "train"},

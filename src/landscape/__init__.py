@@ -32,6 +32,7 @@ _MODULES = (
     "pages",
     "plan",
     "progress",
+    "recipes",
     "summary",
     "surface",
     "tables",

@@ -5,9 +5,11 @@ mean over directions, then over training seeds.
 """
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -165,9 +167,9 @@ def separated(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 def single_factor_pairs(factors: pd.DataFrame) -> list[tuple[int, int, str]]:
     """Pairs of rows that differ in exactly one column: their places, and the column.
 
-    Missing values are equal to each other.
+    Missing values are equal to each other. Values may be lists.
     """
-    columns = {name: pd.factorize(factors[name], use_na_sentinel=True)[0] for name in factors}
+    columns = {name: pd.factorize(factors[name].map(_hashable), use_na_sentinel=True)[0] for name in factors}
     found = []
     for i, j in itertools.combinations(range(len(factors)), 2):
         differing = [name for name, codes in columns.items() if codes[i] != codes[j]]
@@ -239,6 +241,10 @@ def _as_far(x: np.ndarray, y: np.ndarray, orders: np.ndarray) -> float:
     blocks = range(0, len(orders), _BLOCK)
     sums = np.abs(np.concatenate([b[orders[k : k + _BLOCK, i], orders[k : k + _BLOCK, j]] @ a for k in blocks]))
     return float((sums >= sums[0]).mean())
+
+
+def _hashable(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def _signs(x: np.ndarray) -> np.ndarray:

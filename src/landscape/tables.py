@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from landscape import geometry, pages
+from landscape import pages, recipes
 from landscape.config.schema import Published, Table
 
 
@@ -41,16 +41,9 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
         "train loss": float(last.train_loss),
         "train images": int(history.attrs["train_images"]),
     }
-    if "test_accuracy" in last:
-        images = int(history.attrs["test_images"])
-        wrong = round((1 - float(last.test_accuracy)) * images)
-        low, high = geometry.wilson(wrong, images)
-        row |= {
-            "test error (%)": 100 * wrong / images,
-            "low (%)": 100 * low,
-            "high (%)": 100 * high,
-            "test images": images,
-        }
+    if found := recipes.errors(history):
+        low, high = found.interval
+        row |= {"test error (%)": found.percent, "low (%)": low, "high (%)": high, "test images": found.images}
     return row
 
 

@@ -11,14 +11,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from landscape import comparisons, geometry
-from landscape.config import code
+from landscape import comparisons, geometry, recipes
 from landscape.config.schema import Claims, Published
 
 Verdict = Literal["reproduced", "not reproduced", "confounded", "not tested"]
-
-FAR = 10.0
-"""Networks whose train losses differ by more than this factor are not compared."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +45,7 @@ class Run:
 
     @cached_property
     def factors(self) -> dict[str, Any]:
-        spec = json.loads(self.history.attrs["spec"])
-        network, args = code.plain(spec.pop("network"), spec.pop("args", {}))
-        for idle in ("keep", "threads", "code"):
-            spec.pop(idle, None)
-        return {"network": network, **{f"args.{key}": value for key, value in args.items()}, **spec}
+        return recipes.factors(self.history)
 
     @property
     def last(self) -> xr.Dataset:
@@ -64,17 +56,16 @@ class Run:
         return float(self.last.train_loss)
 
     @property
+    def classes(self) -> int:
+        return int(self.history.attrs["classes"])
+
+    @property
     def trained(self) -> bool:
-        return self.train_loss <= geometry.UNTRAINED * math.log(self.history.attrs["classes"])
+        return recipes.trained(self.train_loss, self.classes)
 
-    @property
-    def test_images(self) -> int:
-        return int(self.history.attrs.get("test_images", 0)) if "test_accuracy" in self.history else 0
-
-    @property
-    def wrong(self) -> int:
-        """Test images that are not classified correctly."""
-        return round((1 - float(self.last.test_accuracy)) * self.test_images)
+    @cached_property
+    def errors(self) -> recipes.Errors | None:
+        return recipes.errors(self.history)
 
     def number(self, name: str, planes: Sequence[str]) -> float:
         """The mean of a number of the surfaces over the planes where it is defined; NaN if there is none."""
@@ -145,7 +136,7 @@ def networks(runs: Sequence[Run]) -> list[Network]:
 
 def pairs(of: Sequence[Network], factor: str) -> Iterator[tuple[Network, Network]]:
     """Networks that differ in one factor only, the one with the lower value first (false before true)."""
-    factors = pd.DataFrame([{key: json.dumps(value) for key, value in each.factors.items()} for each in of])
+    factors = pd.DataFrame([network.factors for network in of])
     for i, j, name in comparisons.single_factor_pairs(factors):
         if name == factor:
             first, second = sorted((of[i], of[j]), key=lambda network: _value(network, factor))
@@ -155,12 +146,7 @@ def pairs(of: Sequence[Network], factor: str) -> Iterator[tuple[Network, Network
 def confounded(*of: Network | Run) -> str:
     """Why networks cannot be compared: one did not train, or their train losses are far apart; empty if they can."""
     runs = [run for each in of for run in (each.runs if isinstance(each, Network) else (each,))]
-    if untrained := [run.name for run in runs if not run.trained]:
-        return f"{', '.join(untrained)} did not train"
-    losses = [max(run.train_loss, 1e-12) for run in runs]
-    if max(losses) > FAR * min(losses):
-        return f"train losses from {min(losses):.2g} to {max(losses):.2g}"
-    return ""
+    return recipes.confounded({run.name: run.train_loss for run in runs}, runs[0].classes)
 
 
 def verdict(claim: str, held: Sequence[bool], reasons: Sequence[str], told: Sequence[str]) -> Judgement:

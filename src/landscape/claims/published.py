@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from landscape import geometry
 from landscape.claims.evidence import Evidence, Judgement, Run
 from landscape.config.schema import Published
 
@@ -19,13 +18,12 @@ def test_errors(evidence: Evidence) -> Iterator[Judgement]:
 def _judged(name: str, known: Published, run: Run | None, tolerance: float) -> Judgement:
     word = "" if known.verified else ", unverified"
     claim = f"test error of {name}: {known.test_error:g} % ({known.source}{word})"
-    if run is None or not run.test_images:
+    if run is None or run.errors is None:
         return Judgement(claim, "not tested", "no test error was measured")
-    low, high = (100 * end for end in geometry.wilson(run.wrong, run.test_images))
-    error = 100 * run.wrong / run.test_images
-    because = f"measured {error:.2f} % ({low:.2f} to {high:.2f}), tolerance {tolerance:g} points"
+    low, high = run.errors.interval
+    because = f"measured {run.errors.percent:.2f} % ({low:.2f} to {high:.2f}), tolerance {tolerance:g} points"
     epochs = run.factors.get("epochs")
     if epochs is not None and epochs < EPOCHS:
         return Judgement(claim, "confounded", f"{because}; trained for {epochs} epochs instead of {EPOCHS}")
-    near = abs(error - known.test_error) <= tolerance
+    near = abs(run.errors.percent - known.test_error) <= tolerance
     return Judgement(claim, "reproduced" if near else "not reproduced", because)

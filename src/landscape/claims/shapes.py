@@ -129,15 +129,15 @@ def _ordered(claim: str, evidence: Evidence, planes: Sequence[str]) -> tuple[Jud
 
 def _tables(evidence: Evidence, planes: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The widths, negated, and the test errors, as `comparisons.compare` takes them."""
-    runs = [(network, run) for network in evidence.networks for run in network.runs if run.test_images]
+    runs = [(network, run, run.errors) for network in evidence.networks for run in network.runs if run.errors]
     numbers = [
         {"network": network.label, "run": run.name, "direction": plane, "value": -run.number(SHARPNESS, [plane])}
-        for network, run in runs
+        for network, run, _ in runs
         for plane in planes
     ]
     errors = [
-        {"network": network.label, "run": run.name, "wrong": run.wrong, "images": run.test_images}
-        for network, run in runs
+        {"network": network.label, "run": run.name, "wrong": found.wrong, "images": found.images}
+        for network, run, found in runs
     ]
     return (
         pd.DataFrame(numbers, columns=["network", "run", "direction", "value"]).astype({"value": float}),

@@ -1,8 +1,8 @@
 """A number of the surface against the test error, a point per network."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import cycle
 from typing import Any
 
@@ -15,8 +15,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from landscape import comparisons, geometry
-from landscape.config import code
+from landscape import comparisons, geometry, recipes
 from landscape.config.schema import Sharpness
 from landscape.errors import InputError, one_of
 from landscape.figures import style, words
@@ -29,8 +28,6 @@ _DEPTHS = matplotlib.colormaps["viridis"]
 _GREY = "0.6"
 _FLAT = ("width_", "area_", "convex_")
 """Beginnings of the numbers that are the larger, the flatter a surface is."""
-_FAR = 10  # factor between train losses beyond which networks are not compared
-_IDLE = ("keep", "threads", "code")  # keys of a run that change nothing of the network
 
 
 @dataclass(frozen=True)
@@ -50,28 +47,21 @@ class Point:
         known = self.values[np.isfinite(self.values)]
         return float(known.mean()) if known.size else float("nan")
 
-    @property
-    def images(self) -> int:
-        return int(self.first.history.attrs["test_images"])
-
-    @property
-    def wrong(self) -> int:
-        return round((1 - float(self.first.row.test_accuracy)) * self.images)
+    @cached_property
+    def errors(self) -> recipes.Errors:
+        found = recipes.errors(self.first.history, self.first.row)
+        if found is None:
+            raise InputError(f"{self.first.state} has no test error, which draw: sharpness shows")
+        return found
 
     @property
     def error(self) -> tuple[float, float, float]:
         """The test error in percent, and its Wilson interval."""
-        low, high = geometry.wilson(self.wrong, self.images)
-        return 100 * self.wrong / self.images, 100 * low, 100 * high
+        return self.errors.percent, *self.errors.interval
 
-    @property
+    @cached_property
     def factors(self) -> dict[str, Any]:
-        """What its training is told apart by: keys of its specification, arguments of the network as `args.NAME`."""
-        spec = json.loads(self.first.history.attrs["spec"])
-        plain, fixed = code.expanded(spec.pop("network"))
-        args = {**fixed, **spec.pop("args", {})}
-        told = {key: json.dumps(value) for key, value in spec.items() if key not in _IDLE}
-        return {"network": plain, **{f"args.{key}": value for key, value in args.items()}, **told}
+        return recipes.factors(self.first.history)
 
     @property
     def family(self) -> str:
@@ -166,27 +156,21 @@ def compare(points: Sequence[Point], number: str) -> comparisons.Comparison:
         for member, value in zip(p.members, p.values.tolist(), strict=True)
     ]
     errors = [
-        {"network": network[p.first.state], "run": p.first.state, "wrong": p.wrong, "images": p.images} for p in points
+        {"network": network[p.first.state], "run": p.first.state, "wrong": p.errors.wrong, "images": p.errors.images}
+        for p in points
     ]
     return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors))
 
 
 def confounded(points: Sequence[Point]) -> list[str]:
-    """Why runs cannot be compared, as a note: some did not train, or their train losses are far apart."""
+    """Why runs cannot be compared, as a note."""
     losses = {point.first.label: float(point.first.row.train_loss) for point in points}
-    limits = {point.first.label: geometry.UNTRAINED * geometry.guessing(point.first.seen) for point in points}
-    if untrained := [label for label, loss in losses.items() if not loss <= limits[label]]:
-        return [f"confounded: {', '.join(untrained)} did not train"]
-    low, high = min(losses.values(), default=0.0), max(losses.values(), default=0.0)
-    if high > _FAR * max(low, 1e-12):
-        return [f"confounded: train losses from {words.loss(low)} to {words.loss(high)}"]
-    return []
+    reason = recipes.confounded(losses, points[0].first.seen.attrs["classes"]) if points else ""
+    return [f"confounded: {reason}"] if reason else []
 
 
 def point_of(members: tuple[Member, ...], number: str) -> Point:
-    """Of the planes of one run. Raises: InputError if it has no test error."""
-    if "test_accuracy" not in members[0].row:
-        raise InputError(f"{members[0].state} has no test error, which draw: sharpness shows")
+    """Of the planes of one run."""
     return Point(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
 
 

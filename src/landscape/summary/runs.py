@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from landscape import geometry, pages
+from landscape import geometry, pages, recipes
 
 
 def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
@@ -37,14 +37,12 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
         "train loss": float(last.train_loss),
         "train accuracy (%)": 100 * float(last.train_accuracy),
     }
-    if "test_loss" in last:
-        images = int(history.attrs["test_images"])
-        wrong = round((1 - float(last.test_accuracy)) * images)
-        low, high = geometry.wilson(wrong, images)
+    if found := recipes.errors(history):
+        low, high = found.interval
         row |= {
             "test loss": float(last.test_loss),
-            "test error (%)": 100 * wrong / images,
-            "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
+            "test error (%)": found.percent,
+            "95 % interval": f"{low:.1f} to {high:.1f}",
         }
     if surface is not None:
         loss = surface.train_loss
