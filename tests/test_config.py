@@ -11,6 +11,7 @@ import yaml
 from landscape import check, config
 from landscape.config import jobs, preflight, specs
 from landscape.config.schema import DRAWN
+from landscape.config.work import operations
 from landscape.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -290,6 +291,19 @@ def test_a_plane_of_a_path_has_a_grid_of_its_own() -> None:
     whole = config.resolve(experiment(planes=planes, figures={}))
     assert whole.planes["p"] == whole.planes["q"]
     assert (whole.planes["p"].shape, whole.planes["p"].is_line) == ((41, 51), False)
+
+
+def test_tiles_are_cut_by_the_work_in_them() -> None:
+    whole = config.read(REPOSITORY / "config/paper.yaml")
+    passes = 51 * 51 * 60_000
+    for run in ("resnet20", "resnet56", "wrn56-4", "wrn56-8", "densenet121"):
+        work = passes * operations(run, {}, (3, 32, 32), 10)
+        assert jobs.tiles(whole, run, "contour") == max(1, round(work / jobs.OPERATIONS))
+    assert jobs.tiles(whole, "resnet56", "contour") < jobs.tiles(whole, "wrn56-8", "contour") < 200
+    stated = experiment(planes={"contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 5], "tiles": 7}})
+    assert jobs.tiles(config.resolve(stated), "small", "contour") == 7
+    stated["planes"]["contour"]["tiles"] = 70
+    assert jobs.tiles(config.resolve(stated), "small", "contour") == 25
 
 
 def test_figures_say_what_they_are_drawn_from() -> None:

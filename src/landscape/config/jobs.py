@@ -13,12 +13,13 @@ from landscape.config import code
 from landscape.config.known import FETCHED, Known
 from landscape.config.lookup import differing, figure, impossible, no_path, plane, run, state
 from landscape.config.schema import Experiment
+from landscape.config.work import operations
 from landscape.errors import InputError, one_of
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 STATE = NAME + r"(@\d{3})?"
-POINTS_TIMES_IMAGES = 20_000_000
-"""Work in one tile: a 51 x 51 plane over the 60,000 images of CIFAR-10 becomes 8 tiles."""
+OPERATIONS = 2e16
+"""In one tile: 17 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over the 60,000 images of CIFAR-10 is two."""
 
 _UNKNOWN = Known((3, 32, 32), 10, 60_000)
 
@@ -99,12 +100,16 @@ def history_file(experiment: Experiment, at: str) -> str:
 
 
 def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
-    """In how many tiles a surface is computed: what the plane says, else a function of its points and images."""
+    """In how many tiles a surface is computed: what the plane says, else by points, images, and the network's size."""
     seen = plane(experiment, plane_name)
     points = seen.shape[0] * seen.shape[1]
     if seen.tiles is not None:
         return min(seen.tiles, points)
-    return max(1, min(points, round(points * _images(experiment, at, seen.images) / POINTS_TIMES_IMAGES)))
+    own = experiment.runs[state(experiment, at).run]
+    known = FETCHED.get(experiment.data[own.data].source, _UNKNOWN)
+    passes = points * _images(experiment, at, seen.images)
+    whole = passes * operations(own.network, own.args, known.shape, known.classes)
+    return max(1, min(points, round(whole / OPERATIONS)))
 
 
 def tile_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
