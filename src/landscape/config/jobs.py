@@ -197,19 +197,16 @@ def group_of_figure(experiment: Experiment, name: str) -> str:
 
 def surfaces_of_summary(experiment: Experiment) -> list[str]:
     """The surfaces the summary reads: its runs on its plane, and every line between runs that is made anyway."""
-    wanted = experiment.summary
-    pairs = _possible(experiment, [wanted.plane] if wanted.plane else [], wanted.runs)
     lines = [
         name for name, entry in experiment.planes.items() if entry.is_line and entry.others and entry.plane is None
     ]
-    made = [pair for name in experiment.figures for pair in figure(experiment, name).seen] + _seen_in_claims(experiment)
-    return surface_files(experiment, dict.fromkeys([*pairs, *(pair for pair in made if pair[1] in lines)]))
+    made = [pair for pair in (*_seen_in_figures(experiment), *_seen_in_claims(experiment)) if pair[1] in lines]
+    return surface_files(experiment, dict.fromkeys([*_seen_in_summary(experiment), *made]))
 
 
 def trajectories_of_summary(experiment: Experiment) -> list[str]:
     """Every trajectory that is made anyway."""
-    of_figures = (path for name in experiment.figures for path in trajectories_of_figure(experiment, name))
-    return list(dict.fromkeys([*of_figures, *trajectories_of_claims(experiment)]))
+    return list(dict.fromkeys([*_trajectories_of_figures(experiment), *trajectories_of_claims(experiment)]))
 
 
 def histories(experiment: Experiment, names: Iterable[str] | None = None) -> list[str]:
@@ -228,7 +225,39 @@ def histories_of_table(experiment: Experiment, name: str) -> list[str]:
 
 
 def surfaces_of_claims(experiment: Experiment) -> list[str]:
-    return surface_files(experiment, dict.fromkeys(_seen_in_claims(experiment)))
+    """The claims' runs on their planes and lines, and what else is made on these for figures and the summary."""
+    claims = experiment.claims
+    if claims is None:
+        return []
+    wanted = {*(claims.planes or ()), *(claims.lines or ())}
+    made = (*_seen_in_figures(experiment), *_seen_in_summary(experiment))
+    pairs = [*_seen_in_claims(experiment), *(pair for pair in made if pair[1] in wanted and "@" not in pair[0])]
+    return surface_files(experiment, dict.fromkeys(pairs))
+
+
+def trajectories_of_claims(experiment: Experiment) -> list[str]:
+    """Those of the claims' runs on their planes of paths, and what else is made on these for figures."""
+    claims = experiment.claims
+    if claims is None:
+        return []
+    pairs = [(r, p) for r, p in _possible(experiment, claims.paths or (), claims.runs) if not no_path(experiment, r)]
+    wanted = [f"{experiment.results}/trajectories/{r}/{p}.nc" for r, p in pairs]
+    made = [path for path in _trajectories_of_figures(experiment) if Path(path).stem in (claims.paths or ())]
+    return list(dict.fromkeys([*wanted, *made]))
+
+
+def surfaces(experiment: Experiment) -> list[str]:
+    """Every surface a figure uses, once."""
+    return list(dict.fromkeys(path for name in experiment.figures for path in surfaces_of_figure(experiment, name)))
+
+
+def _seen_in_figures(experiment: Experiment) -> list[tuple[str, str]]:
+    return [pair for name in experiment.figures for pair in figure(experiment, name).seen]
+
+
+def _seen_in_summary(experiment: Experiment) -> list[tuple[str, str]]:
+    wanted = experiment.summary
+    return _possible(experiment, [wanted.plane] if wanted.plane else [], wanted.runs)
 
 
 def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
@@ -247,17 +276,8 @@ def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
     return pairs
 
 
-def trajectories_of_claims(experiment: Experiment) -> list[str]:
-    claims = experiment.claims
-    if claims is None:
-        return []
-    pairs = [(r, p) for r, p in _possible(experiment, claims.paths or (), claims.runs) if not no_path(experiment, r)]
-    return [f"{experiment.results}/trajectories/{r}/{p}.nc" for r, p in pairs]
-
-
-def surfaces(experiment: Experiment) -> list[str]:
-    """Every surface a figure uses, once."""
-    return list(dict.fromkeys(path for name in experiment.figures for path in surfaces_of_figure(experiment, name)))
+def _trajectories_of_figures(experiment: Experiment) -> list[str]:
+    return [path for name in experiment.figures for path in trajectories_of_figure(experiment, name)]
 
 
 def _possible(experiment: Experiment, planes: Iterable[str], runs: Iterable[str] | None) -> list[tuple[str, str]]:
