@@ -68,7 +68,7 @@ def test_marks_stand_at_their_place_with_their_distance_and_those_outside_in_a_n
     assert "outside: away at (2, \N{MINUS SIGN}1), 3 off" in texts(drawing.figure).replace("\n", " ")
     rows = drawing.numbers.dropna(subset="marked").set_index("marked")
     assert rows.loc["away", ["alpha", "beta", "distance", "distance_to_centre"]].tolist() == [2, -1, 3, 30]
-    assert "off@005 at (\N{MINUS SIGN}0.2, 0.3), 4.1 off the plane and 12 from the centre" in drawing.caption
+    assert "off\\@005 at (\N{MINUS SIGN}0.2, 0.3), 4.1 off the plane and 12 from the centre" in drawing.caption
     assert "Euclidean, over all parameters" in drawing.caption
 
 

@@ -16,7 +16,6 @@ from landscape import config
 from running import SMOKE, copied, snakemake
 
 RESULTS = "results/smoke"
-GROUPS = {"contours": "Contours", "surfaces": "Surfaces", "lines": "Lines", "training": "Training"}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def content(result: dict[str, Any]) -> bytes:
 
 def words(text: str) -> list[str]:
     """The words of a text in reStructuredText or HTML, without its marks."""
-    return re.sub(r"<[^>]*>|^- |`|\*", " ", html.unescape(text), flags=re.M).split()
+    return re.sub(r"<[^>]*>|^- |`|\*", " ", html.unescape(text).replace("\\", ""), flags=re.M).split()
 
 
 class Loaded(HTMLParser):
@@ -88,9 +87,9 @@ def test_every_figure_is_there_as_a_png_with_its_caption_in_its_group(made: Path
         caption = (made / path).with_suffix(".rst").read_text()
         assert words(results[path]["caption"]) == words(caption)
         assert len(words(caption)) > 30
-        expected.setdefault(GROUPS[figure.draw], set()).add(path)
+        expected.setdefault(figure.draw.capitalize(), set()).add(path)
     assert {group: set(paths) for group, paths in groups["Figures"].items()} == expected
-    assert groups.keys() == {"Figures", "Summary", "Configuration"}
+    assert groups.keys() == {"Figures", "Tables", "Summary", "Claims", "Configuration"}
     assert {path for path in results if path.endswith(".png")} == set().union(*expected.values())
 
 
@@ -98,7 +97,10 @@ def test_the_table_and_the_resolved_configuration_are_there(made: Path) -> None:
     results = embedded(made, "results")
     table = content(results[f"{RESULTS}/summary.html"]).decode()
     assert table == (made / RESULTS / "summary.html").read_text()
-    assert re.findall(r"<td>(small|noshort|other)</td>", table) == ["small", "noshort", "other"]
+    runs, between, paths = (re.findall(r"<tr>\s*<td>(.*?)</td>", part) for part in table.split("<h2>")[1:])
+    assert (runs, between, paths) == (["small", "noshort", "other"], ["small", "small"], ["small", "small"])
+    for name, path in (("errors", "tables/errors.html"), ("claims", "claims.html")):
+        assert content(results[f"{RESULTS}/{path}"]).decode() == (made / RESULTS / path).read_text(), name
     shown = content(results[f"{RESULTS}/config.html"]).decode()
     assert html.escape((made / RESULTS / "config.yaml").read_text()).strip() in shown
     assert "momentum: 0.9" in shown, "a default that the configuration does not state"
@@ -114,4 +116,5 @@ def test_the_run_time_of_every_job_is_there(made: Path) -> None:
     surfaces = set((made / RESULTS / "surfaces").rglob("*.nc")) - set(tiles)
     assert counted["tile"] == len(tiles) > len(surfaces)
     assert counted["merge"] == counted["directions"] == len(surfaces)
-    assert (counted["dataset"], counted["train"], counted["figure"], counted["summary"]) == (1, 3, 7, 1)
+    assert (counted["dataset"], counted["train"], counted["figure"], counted["summary"]) == (1, 3, 14, 1)
+    assert (counted["trajectory"], counted["mark"], counted["table"], counted["claims"]) == (2, 2, 1, 1)

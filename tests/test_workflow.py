@@ -68,16 +68,20 @@ def test_a_new_run_adds_its_own_jobs_and_no_other(finished: Path, tmp_path: Path
             "data": "digits",
             "epochs": 1,
         }
-        content["figures"]["training"]["runs"] = ["small", "noshort", "other"]
+        for entry in (*content["figures"].values(), *content["tables"].values()):
+            if entry.get("runs") == ["*"]:
+                entry["runs"] = ["small", "noshort", "other"]
 
     made = changed(finished, tmp_path, change)
     assert made.pop("train") == {
         f"{RESULTS}/runs/new/{name}" for name in ("weights.safetensors", "history.nc", "epochs.safetensors")
     }
-    assert made.pop("directions") == {f"{RESULTS}/directions/new/contour.safetensors"}
-    assert made.pop("tile") == {f"{RESULTS}/surfaces/new/contour/{i}of3.nc" for i in (1, 2, 3)}
-    assert made.pop("merge") == {f"{RESULTS}/surfaces/new/contour.nc"}
-    assert made.keys() == {"summary", "configuration"}
+    planes = ("contour", "line")  # of the summary, and of the claims
+    assert made.pop("directions") == {f"{RESULTS}/directions/new/{plane}.safetensors" for plane in planes}
+    tiles = {f"{RESULTS}/surfaces/new/contour/{i}of3.nc" for i in (1, 2, 3)}
+    assert made.pop("tile") == tiles | {f"{RESULTS}/surfaces/new/line/1of1.nc"}
+    assert made.pop("merge") == {f"{RESULTS}/surfaces/new/{plane}.nc" for plane in planes}
+    assert made.keys() == {"summary", "claims", "configuration"}
 
 
 def test_a_new_run_redraws_what_names_it_by_a_pattern(finished: Path, tmp_path: Path) -> None:
@@ -103,9 +107,10 @@ def test_a_changed_learning_rate_redoes_that_run_and_what_hangs_on_it(finished: 
     made = changed(finished, tmp_path, change)
     assert all("/noshort/" in path for rule in ("train", "directions", "tile", "merge") for path in made[rule])
     assert {path for path in made["figure"] if path.endswith(".pdf")} == {
-        f"{RESULTS}/figures/{name}.pdf" for name in ("figure1", "figure3", "figure5", "training")
+        f"{RESULTS}/figures/{name}.pdf"
+        for name in ("figure1", "figure3", "figure5", "training", "profiles", "bundles", "sharpness")
     }
-    assert "summary" in made and "dataset" not in made
+    assert {"summary", "claims", "table"} <= made.keys() and "dataset" not in made
 
 
 def test_another_normalisation_of_the_data_trains_every_run_anew(finished: Path, tmp_path: Path) -> None:
@@ -144,10 +149,9 @@ def test_what_a_changed_configuration_will_remake_is_said_before_any_job(finishe
 def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None:
     folder = copied(finished, tmp_path / "folder")
     pairs = [
-        f"{RESULTS}/surfaces/{state}/{plane}.nc"
-        for state in ("other", "small@002")
-        for plane in ("line", "layer", "same")
+        f"{RESULTS}/surfaces/{state}/{plane}.nc" for state in ("other", "small@002") for plane in ("layer", "same")
     ]
+    pairs.append(f"{RESULTS}/surfaces/small@002/line.nc")
     assert set(pairs) <= jobs(snakemake(SMOKE, "-n", *pairs, folder=folder))["merge"]
 
 

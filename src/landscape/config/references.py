@@ -137,7 +137,7 @@ def _figure(path: str, figure: Figure, whole: Experiment, broken: Broken, circul
         if known and (reason := no_path(whole, at) or _reason(whole, at, plane)):
             yield f"{asked[at]}: {reason}"
     for at, _, mark in full.marked:
-        if at in asked and mark in asked and (reason := unlike(whole, at, mark)):
+        if at in asked and mark in asked and (reason := _differs(whole, at, mark)):
             yield f"{asked[mark]}: marking a state needs {reason}"
 
 
@@ -193,6 +193,13 @@ def _reason(whole: Experiment, at: str, plane: str) -> str | None:
         return impossible(whole, at, plane)
     except InputError:
         return None  # the plane's own reference is wrong, which is reported there
+
+
+def _differs(whole: Experiment, at: str, mark: str) -> str | None:
+    try:
+        return unlike(whole, at, mark)
+    except InputError:
+        return None  # there is no such network, which is reported at the run
 
 
 def _cycle(name: str, planes: Mapping[str, Plane]) -> list[str]:

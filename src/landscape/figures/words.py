@@ -174,7 +174,7 @@ def error_of(accuracy: float, images: int) -> str:
 
 def escape(text: str) -> str:
     """Text as reStructuredText that shows just this text."""
-    text = re.sub(r"([\\`*_|<>\[\]:])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([\\`*_|<>\[\]:@])", r"\\\1", " ".join(text.split()))  # RUN@EPOCH is no address
     return text if text[:1].isalnum() or text[:1] == "\\" else f"\\{text}"
 
 
