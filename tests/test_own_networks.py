@@ -1,5 +1,6 @@
 """Networks of the user's own code, and what is said of a mistake in it."""
 
+import importlib
 import subprocess
 import sys
 import textwrap
@@ -44,6 +45,23 @@ def write(path: Path, text: str) -> Path:
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(textwrap.dedent(text))
     return path
+
+
+def test_a_module_imported_before_from_elsewhere_does_not_stand_in_for_a_file_beside_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "elsewhere" / "blocks.py", "WIDTH = 'not a number'")
+    write(tmp_path / "here" / "blocks.py", "WIDTH = 3")
+    write(
+        tmp_path / "here" / "mine.py",
+        "import blocks\nfrom torch import nn\ndef net(): return nn.Linear(64, blocks.WIDTH)",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    monkeypatch.delitem(sys.modules, "blocks", raising=False)
+    before = importlib.import_module("blocks")
+    assert build(f"{tmp_path}/here/mine.py:net", DIGITS).out_features == 3
+    assert sys.modules["blocks"] is before
+    monkeypatch.delitem(sys.modules, "blocks")
 
 
 def test_a_network_of_a_file(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -50,6 +51,9 @@ def _folder_of(path: Path) -> Iterator[None]:
     So equally named files in the folders of two functions do not get in each other's way.
     """
     folder = path.resolve().parent
+    aside = _namesakes(folder)
+    for name in aside:
+        del sys.modules[name]
     before = {*sys.modules, _name(path)}
     sys.path.insert(0, str(folder))
     try:
@@ -59,6 +63,21 @@ def _folder_of(path: Path) -> Iterator[None]:
         for name in set(sys.modules) - before:
             if folder in Path(getattr(sys.modules[name], "__file__", None) or "").parents:
                 del sys.modules[name]
+        sys.modules.update(aside)
+
+
+def _namesakes(folder: Path) -> dict[str, ModuleType]:
+    """Modules imported before from elsewhere, under names that files of the folder have too; none that is installed."""
+    own = {file.stem for file in folder.glob("*.py")} | {file.parent.name for file in folder.glob("*/__init__.py")}
+    installed = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib")]
+    kept = (folder, Path(__file__).resolve().parents[1], *installed)
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] in own
+        and (file := getattr(module, "__file__", None))
+        and not any(root in Path(file).resolve().parents for root in kept)
+    }
 
 
 def _executed(path: Path) -> ModuleType:
