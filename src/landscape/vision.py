@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from torch.library import Library
+from torch import library
 
 Loaded = TypeVar("Loaded")
 
@@ -29,9 +29,9 @@ def with_torchvision(load: Callable[[], Loaded]) -> Loaded:
 
 
 @functools.cache  # what a library declares lasts as long as the object
-def _declare_operators() -> Library:
-    library = Library("torchvision", "FRAGMENT")
+def _declare_operators() -> library.Library:
+    fragment = library.Library("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):
         with contextlib.suppress(RuntimeError):  # declared by someone else
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
+            fragment.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return fragment

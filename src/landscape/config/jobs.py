@@ -87,12 +87,20 @@ def directions_file(experiment: Experiment, at: str, plane_name: str) -> str:
 
 def other_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
     """The files beside the centre's weights that directions are made from."""
-    return list(dict.fromkeys(name.partition("@")[0] for name in _others(experiment, at, plane_name)))
+    return list(dict.fromkeys(name.partition("@")[0] for name in others(experiment, at, plane_name)))
 
 
 def others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
     """`other_files` as the verb takes them: of a state at a kept epoch with `@EPOCH` behind."""
-    return _others(experiment, at, plane_name)
+    seen = plane(experiment, plane_name)
+    match seen.directions:
+        case "of":
+            return [directions_file(experiment, str(seen.run), str(seen.plane))]
+        case "start":
+            return [f"{epochs_file(experiment, at)}@000"]
+        case "pca":
+            return [epochs_file(experiment, at)]
+    return [weights(experiment, other) for other in seen.others]
 
 
 def history_file(experiment: Experiment, at: str) -> str:
@@ -284,18 +292,6 @@ def _possible(experiment: Experiment, planes: Iterable[str], runs: Iterable[str]
     """Every one of the runs (None: of all) on every plane where it can be seen."""
     chosen = list(experiment.runs if runs is None else runs)
     return [(r, name) for name in planes for r in chosen if not impossible(experiment, r, name)]
-
-
-def _others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
-    seen = plane(experiment, plane_name)
-    match seen.directions:
-        case "of":
-            return [directions_file(experiment, str(seen.run), str(seen.plane))]
-        case "start":
-            return [f"{epochs_file(experiment, at)}@000"]
-        case "pca":
-            return [epochs_file(experiment, at)]
-    return [weights(experiment, other) for other in seen.others]
 
 
 def _images(experiment: Experiment, at: str, subset: int | None) -> int:

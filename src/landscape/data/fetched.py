@@ -7,12 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from landscape.config.known import FETCHED
+from landscape.config.known import FETCHED, TRAIN_IMAGES
 from landscape.data.arrays import Source
 from landscape.errors import InputError
 from landscape.vision import with_torchvision
-
-DIGITS_TRAIN = 1500
 
 
 def find(name: str) -> Source:
@@ -37,11 +35,12 @@ def _digits() -> dict[str, Tensor]:
     order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(0))
     images = torch.from_numpy(digits.images * 15).to(torch.uint8)[order].unsqueeze(1)
     labels = torch.from_numpy(digits.target).long()[order]
+    first = TRAIN_IMAGES["digits"]
     return {
-        "train_images": images[:DIGITS_TRAIN],
-        "train_labels": labels[:DIGITS_TRAIN],
-        "test_images": images[DIGITS_TRAIN:],
-        "test_labels": labels[DIGITS_TRAIN:],
+        "train_images": images[:first],
+        "train_labels": labels[:first],
+        "test_images": images[first:],
+        "test_labels": labels[first:],
     }
 
 

@@ -9,9 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from scipy.stats import kendalltau
 
-from landscape import geometry
+from landscape import comparisons, recipes
 from landscape.config.schema import Bundles
 from landscape.figures import lines, style, widths, words
 from landscape.figures.bands import require_lines, spread, stack, table
@@ -104,12 +103,12 @@ def order(row: Sequence[Group]) -> Order:
         return Order(math.nan, math.nan, n, f"{n} trained runs with a width that is resolved and inside the range")
     widest = [widths.median(of) for of, usable in zip(wells, whole, strict=True) if usable]
     error = [1 - float(of.test_accuracy) for of, usable in zip(rows, whole, strict=True) if usable]
-    tau, p = kendalltau(widest, error)
-    return Order(float(tau), float(p), n)
+    found = comparisons.kendall(widest, error)
+    return Order(found.tau, found.p, n)
 
 
 def _is_trained(run: Group) -> bool:
-    return float(run.first.row.train_loss) <= geometry.UNTRAINED * geometry.guessing(run.first.seen)
+    return recipes.trained(float(run.first.row.train_loss), run.first.seen.attrs["classes"])
 
 
 def _notes(run: Group, last: bool) -> list[str]:
