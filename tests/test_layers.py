@@ -15,7 +15,7 @@ LAYERS = [
     {"figures", "pages"},
     {"comparisons", "recipes"},
     {"geometry"},
-    {"trajectory"},
+    {"trajectory", "curvature"},
     {"surface", "train"},
     {"engine"},
     {"moving", "fusing"},

@@ -7,8 +7,9 @@ from landscape.config import code, schema, specs
 DEFAULTS = {
     "dataset": '{"args": {}, "code": [], "image_size": null, "images": null, "label_noise": 0.0, "mean": null, "seed": 0, "std": null}',
     "runs": '{"args": {}, "augment": [], "batch_size": 128, "clip": null, "code": [], "epochs": 300, "keep": "none", "learning_rate": null, "milestones": null, "momentum": 0.9, "optimizer": "sgd", "precision": "fp32", "sam": null, "schedule": "step", "seed": 0, "swa": null, "threads": 1, "warmup": null, "weight_decay": 0.0005, "weights": null}',
-    "planes": '{"alpha": [-1.0, 1.0, 51], "batchnorm": null, "beta": null, "centred": true, "directions": "random", "images": null, "normalize": "filter", "plane": null, "precision": "fp32", "recalibration_images": 1024, "run": null, "runs": null, "seed": 0, "tiles": null}',
-    "directions": '{"batchnorm": null, "centred": true, "directions": "random", "line": false, "normalize": "filter", "plane": null, "run": null, "runs": null, "seed": 0}',
+    "planes": '{"alpha": [-1.0, 1.0, 51], "batchnorm": null, "beta": null, "centred": true, "directions": "random", "eigensolver": "lanczos", "images": null, "measure": "loss", "memory": 2048, "normalize": "filter", "parameters": "filters", "plane": null, "precision": "fp32", "probe": null, "recalibration_images": 1024, "run": null, "runs": null, "seed": 0, "tiles": null, "vectors": ["largest-1", "smallest-1"]}',
+    "directions": '{"batchnorm": null, "centred": true, "directions": "random", "line": false, "normalize": "filter", "plane": null, "probe": null, "run": null, "runs": null, "seed": 0, "vectors": ["largest-1", "smallest-1"]}',
+    "probes": '{"alpha": 0.0, "beta": 0.0, "draws": 32, "images": null, "memory": 2048, "pairs": 2, "parameters": "filters", "plane": null, "points": 41, "precision": "fp32", "seed": 0, "steps": 60, "tolerance": 1e-06, "vectors": 8}',
     "claims": '{"interpolations": null, "lines": null, "paths": null, "planes": null, "runs": null, "share": 0.4, '
     '"similar": 0.25, "tolerance": 0.5}',
     "published": '{"source": "Li et al. 2018", "verified": true}',
@@ -23,6 +24,12 @@ DEFAULTS = {
     "bundles": '{"about": null, "group": null, "title": null}',
     "rings": '{"about": null, "group": null, "over": null, "rises": [0.5], "title": null}',
     "sharpness": '{"about": null, "group": null, "number": "area_rise_0.5", "title": null}',
+    "curvature": '{"about": null, "contours": null, "group": null, "ratio": "negative", "title": null}',
+    "gradients": '{"about": null, "group": null, "title": null}',
+    "spectra": '{"about": null, "group": null, "title": null}',
+    "layers": '{"about": null, "group": null, "title": null}',
+    "sharpening": '{"about": null, "group": null, "title": null}',
+    "saddle": '{"about": null, "group": null, "title": null}',
 }
 """All defaults as they were when STAGES below was right. To change one: change it here, and raise the stages it alters."""
 
@@ -34,6 +41,7 @@ STAGES = {
     "surface": 2,
     "trajectory": 1,
     "mark": 1,
+    "probe": 1,
     "figure": 2,
     "table": 1,
     "summary": 2,
@@ -47,6 +55,7 @@ def test_a_changed_default_raises_the_version_of_its_stage() -> None:
         "runs": schema.Run,
         "planes": schema.Plane,
         "directions": schema.Directions,
+        "probes": schema.Probe,
         "claims": schema.Claims,
         "published": schema.Published,
         "table": schema.Table,
@@ -60,6 +69,12 @@ def test_a_changed_default_raises_the_version_of_its_stage() -> None:
         "bundles": schema.Bundles,
         "rings": schema.Rings,
         "sharpness": schema.Sharpness,
+        "curvature": schema.Curvature,
+        "gradients": schema.Gradients,
+        "spectra": schema.Spectra,
+        "layers": schema.Layers,
+        "sharpening": schema.Sharpening,
+        "saddle": schema.Saddle,
     }
     found = {
         name: json.dumps({k: f.default for k, f in model.model_fields.items() if not f.is_required()}, sort_keys=True)

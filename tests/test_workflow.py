@@ -465,14 +465,12 @@ def untested(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "runs": {"tiny": {"network": "my nets/tiny net.py:net", "data": "ours", "epochs": 1, "keep": "all"}},
         "planes": {
             "contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 3], "tiles": 2},
-            "line": {"alpha": [-1, 1, 5]},
             "back": {"directions": "to", "run": "tiny@000", "alpha": [0, 1, 3]},
             "forth": {"directions": "to", "run": "tiny", "alpha": [0, 1, 3]},
         },
         "figures": {
             "flat": {"draw": "contours", "runs": ["tiny"], "plane": "contour"},
             "high": {"draw": "surfaces", "runs": ["tiny"], "plane": "contour"},
-            "along": {"draw": "lines", "runs": ["tiny"], "plane": "line"},
             "backwards": {"draw": "lines", "runs": ["tiny"], "plane": "back"},
             "forwards": {"draw": "lines", "runs": ["tiny@000"], "plane": "forth"},
             "training": {"draw": "training", "runs": ["tiny"]},
@@ -489,7 +487,7 @@ def test_without_a_test_split_every_kind_of_figure_and_the_summary_are_made(unte
     for made in (history, surface):
         assert "train_loss" in made and not [name for name in made if str(name).startswith("test")]
     assert float(surface.train_loss.sel(alpha=0, beta=0)) == float(history.train_loss.sel(epoch=1))
-    for figure in ("flat", "high", "along", "backwards", "forwards", "training"):
+    for figure in ("flat", "high", "backwards", "forwards", "training"):
         assert (untested / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
         assert (untested / f"figures/{figure}.png").stat().st_size > 5000
         caption = (untested / f"figures/{figure}.rst").read_text()

@@ -15,6 +15,7 @@ _MODULES = (
     "cli",
     "comparisons",
     "config",
+    "curvature",
     "data",
     "device",
     "directions",

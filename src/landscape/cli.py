@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         ),
         "tile": (
             verbs.tile,
-            "loss and accuracy on one tile of a plane",
+            "what a plane measures, on one of its tiles",
             [
                 spec,
                 name,
@@ -117,6 +117,18 @@ def _parser() -> argparse.ArgumentParser:
             "where on a plane another state lies, and how far from it",
             [spec, name, weights, ("--marked", {"required": True, "help": "the other state's weights"}), drawn, output],
         ),
+        "probe": (
+            verbs.probe,
+            "measure at one point: eigenpairs, the spectrum, the trace, activations, a saddle",
+            [
+                spec,
+                name,
+                weights,
+                ("--directions", {"nargs": "*", "help": "of the plane that the point is on"}),
+                data,
+                ("--output", {"required": True, "nargs": 2, "metavar": ("NUMBERS", "VECTORS")}),
+            ],
+        ),
         "figure": (
             verbs.figure,
             "draw a figure",
@@ -128,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
                 trajectories,
                 ("--mark", {"nargs": "*", "help": "states marked on a plane"}),
                 ("--weights", {"nargs": "*", "help": "weights files, or FILE@EPOCH of an epochs file"}),
+                ("--probe", {"nargs": "*", "help": "probes, one per state"}),
                 output,
             ],
         ),

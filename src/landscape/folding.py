@@ -60,6 +60,10 @@ class Folded:
             folded[bias] = (before * scale).to(direction[weight])
         return folded
 
+    def row_scales(self, theta: Weights) -> Weights:
+        """By the name of every folded layer's weight what each of its rows is multiplied by, float64, (out,)."""
+        return {f"{pair.layer}.weight": _scale(pair, theta) for pair in self.pairs}
+
     def leaves_norms_alone(self, direction: Weights) -> bool:
         """Whether a direction is zero on everything of the folded batch norms, so that folding stays linear."""
         norms = {pair.norm for pair in self.pairs}

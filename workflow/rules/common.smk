@@ -27,6 +27,7 @@ wildcard_constraints:
     run=jobs.NAME,
     state=jobs.STATE,
     plane=jobs.NAME,
+    probe=jobs.NAME,
     figure=jobs.NAME,
     table=jobs.NAME,
     marked=jobs.STATE,

@@ -5,6 +5,7 @@ rule figure:
         histories=ask(jobs.histories_of_figure, "figure"),
         trajectories=ask(jobs.trajectories_of_figure, "figure"),
         marks=ask(jobs.marks_of_figure, "figure"),
+        probes=ask(jobs.probes_of_figure, "figure"),
         weights=ask(jobs.weights_of_figure, "figure"),
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
@@ -26,6 +27,7 @@ rule figure:
     shell:
         "landscape figure --spec {params.spec:q} --name {wildcards.figure:q} --surface {input.surfaces:q}"
         " --history {input.histories:q} --trajectory {input.trajectories:q} --mark {input.marks:q}"
+        " --probe {input.probes:q}"
         " --weights {params.weights:q} --output {output.pdf:q} > {log:q} 2>&1"
 
 

@@ -114,14 +114,15 @@ def select(patterns: Iterable[str], runs: Iterable[str]) -> tuple[list[str], lis
 
 
 RUNS = ("run", "to", "runs", "marks")
-PLANES = ("plane", "planes", "line", "lines", "recalibrated", "interpolations", "paths")
+PLANES = ("plane", "planes", "line", "lines", "recalibrated", "interpolations", "paths", "contours")
+PROBES = ("probe",)
 _LISTS_OF_PLANES = ("rows",)  # of figures: rows of planes, or rows that are entries with keys of their own
 
 _Entry = TypeVar("_Entry", bound=BaseModel)
 
 
 def patterns(entry: BaseModel, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Where an entry names something under `keys` (RUNS or PLANES), and the names, which may hold * and ?."""
+    """Where an entry names something under `keys` (RUNS, PLANES or PROBES), and the names, which may hold * and ?."""
     for key in type(entry).model_fields:
         value = getattr(entry, key)
         if key in keys and isinstance(value, str):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from landscape.config import code
 from landscape.config.known import FETCHED, Known
-from landscape.config.lookup import differing, figure, impossible, no_path, plane, run, state
+from landscape.config.lookup import differing, figure, impossible, no_path, plane, probe, run, state
 from landscape.config.schema import Experiment
 from landscape.config.work import operations
 from landscape.errors import InputError, one_of
@@ -20,6 +20,9 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 STATE = NAME + r"(@\d{3})?"
 OPERATIONS = 2e16
 """In one tile: 17 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over the 60,000 images of CIFAR-10 is two."""
+
+PASSES = {"loss": 1, "gradients": 8, "curvature": 150}
+"""Forward passes over its images that a point costs, about."""
 
 _UNKNOWN = Known((3, 32, 32), 10, 60_000)
 
@@ -100,7 +103,19 @@ def others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
             return [f"{epochs_file(experiment, at)}@000"]
         case "pca":
             return [epochs_file(experiment, at)]
+        case "eigenvectors":
+            return [probe_file(experiment, at, str(seen.probe), "safetensors")]
     return [weights(experiment, other) for other in seen.others]
+
+
+def probe_file(experiment: Experiment, at: str, name: str, kind: str = "nc") -> str:
+    return f"{experiment.results}/probes/{at}/{name}.{kind}"
+
+
+def directions_of_probe(experiment: Experiment, at: str, name: str) -> list[str]:
+    """The directions by which the point of a probe is reached; none of the state itself."""
+    on = probe(experiment, name).plane
+    return [] if on is None else [directions_file(experiment, at, on)]
 
 
 def history_file(experiment: Experiment, at: str) -> str:
@@ -115,7 +130,7 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
         return min(seen.tiles, points)
     own = experiment.runs[state(experiment, at).run]
     known = FETCHED.get(experiment.data[own.data].source, _UNKNOWN)
-    passes = points * _images(experiment, at, seen.images)
+    passes = points * _images(experiment, at, seen.images) * PASSES[seen.measure]
     whole = passes * operations(own.network, own.args, known.shape, known.classes)
     return max(1, min(points, round(whole / OPERATIONS)))
 
@@ -185,6 +200,10 @@ def trajectories_of_figure(experiment: Experiment, name: str) -> list[str]:
 
 def marks_of_figure(experiment: Experiment, name: str) -> list[str]:
     return [f"{experiment.results}/marks/{at}/{p}/{mark}.nc" for at, p, mark in figure(experiment, name).marked]
+
+
+def probes_of_figure(experiment: Experiment, name: str) -> list[str]:
+    return [probe_file(experiment, at, of) for at, of in figure(experiment, name).probed]
 
 
 def weights_of_figure(experiment: Experiment, name: str) -> list[str]:

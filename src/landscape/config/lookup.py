@@ -10,7 +10,7 @@ from typing import Any
 
 from landscape.config import code
 from landscape.config.known import FETCHED
-from landscape.config.schema import Experiment, Figure, Plane, Run
+from landscape.config.schema import Experiment, Figure, Plane, Probe, Run
 from landscape.errors import InputError, one_of
 
 PATH_EPOCHS = 3
@@ -46,6 +46,12 @@ def figure(experiment: Experiment, name: str) -> Figure:
     if name not in experiment.figures:
         raise InputError(f"there is no figure {name!r}; the figures are {one_of(experiment.figures)}")
     return experiment.figures[name]
+
+
+def probe(experiment: Experiment, name: str) -> Probe:
+    if name not in experiment.probes:
+        raise InputError(f"there is no probe {name!r}; the probes are {one_of(experiment.probes)}")
+    return experiment.probes[name]
 
 
 def state(experiment: Experiment, text: str) -> State:

@@ -5,20 +5,27 @@ from pathlib import Path
 from typing import Any
 
 from landscape.config import code
-from landscape.config.expand import PLANES, RUNS, expanded, patterns, select
+from landscape.config.expand import PLANES, PROBES, RUNS, expanded, patterns, select
 from landscape.config.known import FETCHED
 from landscape.config.lookup import impossible, no_path, state, unlike
 from landscape.config.schema import (
     Bundles,
+    Curvature,
     Data,
     Experiment,
     Figure,
+    Gradients,
     Interpolation,
     InterpolationRow,
+    Layers,
     Lines,
     Plane,
+    Probe,
     Profiles,
     Run,
+    Saddle,
+    Sharpening,
+    Spectra,
 )
 from landscape.errors import InputError, one_of
 
@@ -38,6 +45,8 @@ def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
         yield from _run(f"runs.{name}", run, whole, broken)
     for name, plane in whole.planes.items():
         yield from _plane(name, plane, whole, broken)
+    for name, probe in whole.probes.items():
+        yield from _probe(f"probes.{name}", probe, whole, broken)
     circular = any(_cycle(name, whole.planes) for name in whole.planes)
     for name, figure in whole.figures.items():
         yield from _figure(f"figures.{name}", figure, whole, broken, circular)
@@ -92,6 +101,10 @@ def _plane(name: str, plane: Plane, whole: Experiment, broken: Broken) -> Iterat
         yield from _no_state(f"{path}.run", plane.run, whole, broken)
     for i, other in enumerate(plane.runs or ()):
         yield from _no_state(f"{path}.runs[{i}]", other, whole, broken)
+    if plane.probe is not None:
+        yield from _unknown(f"{path}.probe", plane.probe, "probes", whole, broken)
+        if plane.probe in whole.probes:
+            yield from _eigenvectors(path, plane, whole.probes[plane.probe])
     if plane.plane is not None:
         if cycle := _cycle(name, whole.planes):
             yield f"{path}.plane is {plane.plane!r}, so the plane refers to itself: {' -> '.join(cycle)}"
@@ -99,6 +112,30 @@ def _plane(name: str, plane: Plane, whole: Experiment, broken: Broken) -> Iterat
             yield from _unknown(f"{path}.plane", plane.plane, "planes", whole, broken)
         if plane.plane in whole.planes:
             yield from _borrowed(path, plane, whole.planes[plane.plane])
+
+
+def _eigenvectors(path: str, plane: Plane, probe: Probe) -> Iterator[str]:
+    if probe.measure != "eigenpairs" or probe.plane is not None:
+        yield f"{path}.probe is {plane.probe!r}; it must be a probe with measure: eigenpairs of the state itself"
+        return
+    for vector in plane.vectors:
+        if int(vector.partition("-")[2]) > probe.pairs:
+            yield f"{path}.vectors has {vector!r}, and {plane.probe} finds {probe.pairs} pairs at each end; raise its pairs"
+
+
+def _probe(path: str, probe: Probe, whole: Experiment, broken: Broken) -> Iterator[str]:
+    if probe.plane is None:
+        return
+    yield from _unknown(f"{path}.plane", probe.plane, "planes", whole, broken)
+    plane = whole.planes.get(probe.plane)
+    if plane is None:
+        return
+    if plane.statistics != "stored":
+        yield f"{path}.plane is {probe.plane!r}, which has batchnorm: {plane.statistics}; a probe needs one with stored"
+    if plane.is_line and probe.beta:
+        yield f"{path}.beta is {probe.beta:g}, and {probe.plane} is a line"
+    if plane.probe is not None:
+        yield f"{path}.plane is {probe.plane!r}, whose directions come from a probe"
 
 
 def _borrowed(path: str, plane: Plane, other: Plane) -> Iterator[str]:
@@ -116,6 +153,7 @@ def _figure(path: str, figure: Figure, whole: Experiment, broken: Broken, circul
             along_lines = isinstance(figure, Interpolation) or (type(figure), key.partition("[")[0]) in _ALONG_LINES
             if problem := _grid(whole.planes[name], name, line=along_lines):
                 yield f"{path}.{key} is {pattern!r}{problem.format(draw=figure.draw)}"
+    yield from _measured(path, figure, whole, broken)
     if isinstance(figure, Interpolation):
         for i, row in enumerate(figure.rows):
             yield from _interpolation(f"{path}.rows[{i}]", row, whole)
@@ -136,9 +174,43 @@ def _figure(path: str, figure: Figure, whole: Experiment, broken: Broken, circul
         known = at in asked and plane in whole.planes and (at, plane) not in told
         if known and (reason := no_path(whole, at) or _reason(whole, at, plane)):
             yield f"{asked[at]}: {reason}"
+    for at, probe in full.probed:
+        on = whole.probes[probe].plane if probe in whole.probes else None
+        if at in asked and on in whole.planes and (at, on) not in told and (reason := _reason(whole, at, str(on))):
+            yield f"{asked[at]}: {reason}"
+    if isinstance(figure, Sharpening):
+        yield from (p for at in full.states for p in _no_state(f"{path}.epochs", at, whole, broken))
     for at, _, mark in full.marked:
         if at in asked and mark in asked and (reason := _differs(whole, at, mark)):
             yield f"{asked[mark]}: marking a state needs {reason}"
+
+
+_MEASURES: Mapping[type, tuple[str, ...]] = {
+    Curvature: ("curvature",),
+    Gradients: ("gradients", "curvature"),
+    Spectra: ("spectrum",),
+    Layers: ("activations",),
+    Sharpening: ("eigenpairs", "spectrum"),
+    Saddle: ("saddle",),
+}
+"""What the plane or the probe of a kind of figure must measure."""
+
+
+def _measured(path: str, figure: Figure, whole: Experiment, broken: Broken) -> Iterator[str]:
+    """Planes and probes of a figure that are not there, or measure something else than it shows."""
+    allowed = _MEASURES.get(type(figure), ("loss", "gradients", "curvature"))
+    for key, name in patterns(figure, PROBES):
+        yield from _unknown(f"{path}.{key}", name, "probes", whole, broken)
+        if name in whole.probes and (found := whole.probes[name].measure) not in allowed:
+            yield f"{path}.{key} is {name!r}, with measure: {found}; draw: {figure.draw} needs {one_of(allowed)}"
+    if not isinstance(figure, Curvature | Gradients):
+        return
+    plane = whole.planes.get(figure.plane)
+    if plane is not None and plane.measure not in allowed:
+        yield f"{path}.plane is {figure.plane!r}, with measure: {plane.measure}; draw: {figure.draw} needs {one_of(allowed)}"
+    contours = whole.planes.get(figure.contours or "") if isinstance(figure, Curvature) else None
+    if contours is not None and plane is not None and contours.drawn() != plane.drawn():
+        yield f"{path}.contours is a plane with other directions than {figure.plane}"
 
 
 def _patterns(path: str, entry: Any, whole: Experiment, broken: Broken) -> Iterator[str]:

@@ -16,19 +16,26 @@ from landscape.config.sections.figure import (
     DRAWN,
     Bundles,
     Contours,
+    Curvature,
     Drawn,
     Figure,
+    Gradients,
     Interpolation,
     InterpolationRow,
+    Layers,
     Lines,
     Profiles,
     Rings,
+    Saddle,
+    Sharpening,
     Sharpness,
+    Spectra,
     Surfaces,
     Training,
     Trajectories,
 )
 from landscape.config.sections.plane import Directions, Plane, Statistics
+from landscape.config.sections.probe import Probe
 from landscape.config.sections.run import LEARNING_RATES, Precision, Run
 from landscape.config.values import Folder, Names
 
@@ -41,22 +48,29 @@ __all__ = [
     "Bundles",
     "Claims",
     "Contours",
+    "Curvature",
     "Data",
     "Directions",
     "Drawn",
     "Experiment",
     "Figure",
+    "Gradients",
     "Interpolation",
     "InterpolationRow",
+    "Layers",
     "Lines",
     "Plane",
     "Precision",
+    "Probe",
     "Profiles",
     "Published",
     "Rings",
     "Run",
+    "Saddle",
     "Section",
+    "Sharpening",
     "Sharpness",
+    "Spectra",
     "Statistics",
     "Summary",
     "Surfaces",
@@ -82,6 +96,7 @@ class Experiment(Section):
     data: dict[str, Data]
     runs: dict[str, Run]
     planes: dict[str, Plane] = {}
+    probes: dict[str, Probe] = {}
     figures: dict[str, Figure] = {}
     tables: dict[str, Table] = {}
     published: dict[str, Published] = Field({}, description="what others report of a run, by its name")
@@ -93,6 +108,7 @@ SECTIONS: Mapping[str, Any] = {
     "data": Data,
     "runs": Run,
     "planes": Plane,
+    "probes": Probe,
     "figures": Figure,
     "tables": Table,
     "published": Published,

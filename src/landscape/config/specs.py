@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from landscape.config import code
 from landscape.config.jobs import runs_of_table
-from landscape.config.lookup import figure, impossible, no_path, plane, run, unlike
+from landscape.config.lookup import figure, impossible, no_path, plane, probe, run, state, unlike
 from landscape.config.read import read
 from landscape.config.schema import (
     SECTIONS,
@@ -39,6 +39,7 @@ STAGES = {
     "surface": 2,
     "trajectory": 1,
     "mark": 1,
+    "probe": 1,
     "figure": 2,
     "table": 1,
     "summary": 2,
@@ -54,6 +55,7 @@ _SECTION = {
     "surface": "planes",
     "trajectory": "planes",
     "mark": "planes",
+    "probe": "probes",
     "figure": "figures",
     "table": "tables",
 }
@@ -96,6 +98,15 @@ def of_mark(experiment: Experiment, at: str, plane_name: str, marked: str) -> st
     if reason := unlike(experiment, at, marked):
         raise InputError(f"{marked} has no place on {plane_name} around {at}, which needs {reason}")
     return of("mark", _seen(experiment, at, plane_name))
+
+
+def of_probe(experiment: Experiment, at: str, name: str) -> str:
+    """Raises: InputError with the reason if the state cannot be seen on the plane that the probe's point is on."""
+    found = probe(experiment, name)
+    state(experiment, at)
+    if found.plane is not None:
+        _seen(experiment, at, found.plane)
+    return of("probe", found)
 
 
 def of_figure(experiment: Experiment, name: str) -> str:

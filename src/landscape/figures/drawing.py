@@ -32,6 +32,7 @@ class Member:
         trajectory: the run's path on the plane, if the figure shows one.
         marks: other states' places on the plane.
         weights: parameters and buffers by name, if the figure shows them.
+        probe: what was measured at one point, if the figure shows it.
     """
 
     state: str
@@ -41,6 +42,7 @@ class Member:
     trajectory: xr.Dataset | None = None
     marks: tuple[xr.Dataset, ...] = ()
     weights: Arrays | None = None
+    probe: xr.Dataset | None = None
 
     @cached_property
     def epoch(self) -> int | None:
@@ -80,14 +82,15 @@ def members(
     trajectories: Sequence[xr.Dataset] = (),
     marks: Sequence[xr.Dataset] = (),
     weights: Sequence[Arrays] = (),
+    probes: Sequence[xr.Dataset] = (),
 ) -> list[Member]:
     """Put together what was read from files: one member for each state and plane that the figure shows.
 
     They stand in the order of `spec.seen`; then those of which there is a path alone; then the states without a plane.
 
     Args:
-        surfaces: in the order of `spec.seen`; likewise the others, of `spec.states`, `spec.paths`, `spec.marked` and
-            `spec.weighed`.
+        surfaces: in the order of `spec.seen`; likewise the others, of `spec.states`, `spec.paths`, `spec.marked`,
+            `spec.weighed` and `spec.probed`.
 
     Raises:
         InputError: if the numbers differ, or a file is of another run than its place says.
@@ -96,6 +99,8 @@ def members(
     history = _paired("histories", spec.states, histories, lambda of: of, "name")
     path = _paired("trajectories", spec.paths, trajectories, lambda of: of[0], "run")
     mark = _paired("marks", spec.marked, marks, lambda of: of[0], "run")
+    probe = _paired("probes", spec.probed, probes, lambda of: of[0], "run")
+    of_state = {state: found for (state, _), found in probe.items()}
     _check_count("weights", len(spec.weighed), len(weights))
     arrays = dict(zip(spec.weighed, weights, strict=True))
     places: dict[tuple[str, str | None], None] = dict.fromkeys([*spec.seen, *spec.paths])
@@ -110,6 +115,7 @@ def members(
             path.get((state, plane)),
             tuple(found for (centre, on, _), found in mark.items() if (centre, on) == (state, plane)),
             arrays.get(state),
+            of_state.get(state),
         )
         for state, plane in places
     ]

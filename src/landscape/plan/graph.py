@@ -75,6 +75,9 @@ def _inputs(experiment: Experiment, task: Task) -> list[str]:
         case Task("mark", (at, plane, marked)):
             both = [jobs.weights_file(experiment, state) for state in (at, marked)]
             return [*both, jobs.directions_file(experiment, at, plane)]
+        case Task("probe", (at, name)):
+            own = [question(experiment, at) for question in (jobs.weights_file, jobs.data_file)]
+            return [*own, *jobs.directions_of_probe(experiment, at, name)]
         case Task("figure", (name,)):
             return list(itertools.chain.from_iterable(question(experiment, name) for question in _OF_FIGURES))
         case Task("table", (name,)):
@@ -93,6 +96,7 @@ _OF_FIGURES = (
     jobs.trajectories_of_figure,
     jobs.marks_of_figure,
     jobs.weights_of_figure,
+    jobs.probes_of_figure,
 )
 
 
@@ -109,6 +113,8 @@ def _maker(experiment: Experiment, path: str) -> Task:
             return Task("merge", (at, plane))
         case ["surfaces", at, plane, part]:
             return Task("tile", (at, plane, part))
+        case ["probes", at, name]:
+            return Task("probe", (at, name))
         case ["trajectories", run, plane]:
             return Task("trajectory", (run, plane))
         case ["marks", at, plane, marked]:

@@ -4,6 +4,7 @@ What a verb needs is imported when it runs: whoever asks for help, or checks a c
 """
 
 from landscape.verbs.making import adopt, dataset, train
+from landscape.verbs.probing import probe
 from landscape.verbs.seeing import directions, mark, merge, tile, trajectory
 from landscape.verbs.showing import check, claims, configuration, figure, plan, schema, summary, table
 
@@ -18,6 +19,7 @@ __all__ = [
     "mark",
     "merge",
     "plan",
+    "probe",
     "schema",
     "summary",
     "table",

@@ -15,12 +15,12 @@ def figure(options: argparse.Namespace) -> None:
     from landscape.config import specs
 
     spec, _ = specs.load(options.spec, "figure")
-    surfaces, histories, trajectories, marks = (
+    surfaces, histories, trajectories, marks, probes = (
         [files.read_dataset(path) for path in paths or []]
-        for paths in (options.surface, options.history, options.trajectory, options.mark)
+        for paths in (options.surface, options.history, options.trajectory, options.mark, options.probe)
     )
     weights = [files.read_arrays(path) for path in options.weights or []]
-    members = figures.members(spec, surfaces, histories, trajectories, marks, weights)
+    members = figures.members(spec, surfaces, histories, trajectories, marks, weights, probes)
     figures.save(figures.draw(spec, members), Path(options.output))
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from landscape.config.sections.base import MAX_EPOCHS, Section
 from landscape.config.values import Arguments, Keep
 
-Precision = Literal["fp32", "tf32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 
 LEARNING_RATES = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "adagrad": 0.01}
 """sgd, adam: Li et al. 2018, section 4. adamw: as adam. adagrad: torch's."""
@@ -58,7 +58,7 @@ class Run(Section):
     augment: tuple[Literal["crop", "flip"], ...] = Field(
         (), description="crop: random crop with padding 4; flip: mirror"
     )
-    precision: Precision = Field(
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
         "fp32", description="of the training's arithmetic; bf16: mixed precision (autocast), the weights stay fp32"
     )
     keep: Keep = Field(

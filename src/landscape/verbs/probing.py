@@ -1,0 +1,49 @@
+"""Measurements at one point."""
+
+import argparse
+
+from landscape.errors import InputError
+from landscape.verbs.common import attributes, hash_of, header_of, rebuild, state_of
+
+
+def probe(options: argparse.Namespace) -> None:
+    from landscape import checkpoint, data, device, directions, files, networks
+    from landscape.config import specs
+    from landscape.curvature import probes
+
+    probe, text = specs.load(options.spec, "probe")
+    given = options.directions or []
+    if len(given) != (probe.plane is not None):
+        raise InputError(
+            f"the probe is at {probe.plane or 'the state itself'}, and there are {len(given)} --directions"
+        )
+    where = device.settle()
+    theta, origin = checkpoint.read(options.weights)
+    pair: directions.Directions = {}
+    for path in given:
+        tensors, drawn = checkpoint.read(path)
+        if drawn["weights_hash"] != hash_of(options.weights):
+            raise InputError(f"{path} was drawn around other weights; draw it anew")
+        pair = directions.unflatten(tensors)
+    dataset = data.read(options.data, device=where)
+    network = rebuild(origin, str(where))
+    found, vectors = probes.measure(probe, network, theta, pair, networks.filter_axes(network), dataset)
+    images = len(dataset.train.labels)
+    facts = {
+        "state": state_of(origin),
+        "run": origin["name"],
+        "epoch": origin.get("epoch"),
+        "run_spec": origin["spec"],
+        "probe": options.name,
+        "weights_hash": hash_of(options.weights),
+        "directions_hash": hash_of(given[0]) if given else None,
+        "data_hash": hash_of(options.data),
+        "data": dataset.header.get("name"),
+        "train_images": min(probe.images or images, images),
+        "classes": dataset.classes,
+        "device": device.name(where),
+    }
+    header = header_of(options.name, probe, text, "probe", **{k: v for k, v in facts.items() if v is not None})
+    title = {"title": f"{probe.measure} of {state_of(origin)} at {options.name}"}
+    files.write_dataset(found.assign_attrs(attributes({**header, **title})), options.output[0])
+    checkpoint.write(options.output[1], vectors, header)

@@ -1,0 +1,23 @@
+rule probe:
+    """Measure at one point: eigenpairs, the spectrum, the trace, activations, a saddle."""
+    input:
+        code=ask(jobs.code_files_of_state, "state"),
+        weights=ask(jobs.weights_file, "state"),
+        directions=ask(jobs.directions_of_probe, "state", "probe"),
+        data=ask(jobs.data_file, "state"),
+    output:
+        numbers=f"{RESULTS}/probes/{{state}}/{{probe}}.nc",
+        vectors=f"{RESULTS}/probes/{{state}}/{{probe}}.safetensors",
+    log:
+        f"{RESULTS}/logs/probe/{{state}}/{{probe}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/probe/{{state}}/{{probe}}.tsv"
+    resources:
+        mem_mb=grown(jobs.memory, "state"),
+        slot=1,
+    params:
+        spec=ask(specs.of_probe, "state", "probe"),
+        weights=ask(jobs.weights, "state"),
+    shell:
+        "landscape probe --spec {params.spec:q} --name {wildcards.probe:q} --weights {params.weights:q}"
+        " --directions {input.directions:q} --data {input.data:q} --output {output:q} > {log:q} 2>&1"
