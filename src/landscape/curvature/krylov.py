@@ -1,0 +1,114 @@
+"""The Krylov space of a symmetric operator, and what the operator looks like in it."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.linalg import eigh_tridiagonal
+from torch import Tensor
+
+Product = Callable[[Tensor], Tensor]
+
+_ROWS = 16  # vectors that memory is taken for at a time
+
+
+class Krylov:
+    """An orthonormal basis V of the space of v, Hv, HHv, ... and the tridiagonal V'HV, grown product by product.
+
+    Every new vector is made orthogonal to all before, again until that takes nothing off it (Daniel, Gragg, Kaufman and
+    Stewart 1976). Where the space is invariant it goes on with a random vector orthogonal to it.
+
+    Args:
+        product: of the operator with a vector (size,).
+        size: of vectors.
+        seed: of the random vectors, drawn on the CPU in float64.
+        start: the first vector, of any length; default a random one.
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        size: int,
+        *,
+        seed: int,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        start: Tensor | None = None,
+    ):
+        self._product, self._size = product, size
+        self._device, self._dtype = device, dtype
+        self._generator = torch.Generator().manual_seed(seed)
+        self._blocks: list[Tensor] = []
+        self._diagonal: list[float] = []
+        self._beside: list[float] = []
+        self._scale = 0.0  # the largest norm of a product
+        first = self._random() if start is None else start.to(device, dtype)
+        self._next = first / torch.linalg.vector_norm(first)
+
+    @property
+    def steps(self) -> int:
+        """Products taken, and the dimension of the space."""
+        return len(self._diagonal)
+
+    @property
+    def is_finite(self) -> bool:
+        return all(map(math.isfinite, (*self._diagonal, *self._beside)))
+
+    def extend(self) -> None:
+        """One product more; a space of `size` dimensions does not grow."""
+        if self.steps == self._size:
+            return
+        vector = self._next
+        self._append(vector)
+        found = self._product(vector)
+        self._scale = max(self._scale, float(torch.linalg.vector_norm(found)))
+        self._diagonal.append(float(vector @ found))
+        rest, norm = self._orthogonal(found)
+        rounding = 10 * torch.finfo(self._dtype).eps * self._scale
+        if self.steps == self._size:
+            norm = 0.0
+        elif norm <= rounding:
+            norm = 0.0
+            rest, length = self._orthogonal(self._random())
+            self._next = rest / length
+        else:
+            self._next = rest / norm
+        self._beside.append(norm)
+
+    def ritz(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(values, residuals, coefficients): eigenvalues of V'HV, ascending, float64 (steps,), the norms of their
+        residuals, and their vectors in the basis V as columns, (steps, steps).
+        """
+        values, coefficients = eigh_tridiagonal(self._diagonal, self._beside[:-1])
+        return values, self._beside[-1] * np.abs(coefficients[-1]), coefficients
+
+    def vectors(self, coefficients: np.ndarray) -> Tensor:
+        """Unit vectors (k, size) from columns of coefficients in the basis, (steps, k)."""
+        parts = torch.from_numpy(coefficients.T.copy()).to(self._device, self._dtype).split(_ROWS, dim=1)
+        found = torch.zeros(coefficients.shape[1], self._size, device=self._device, dtype=self._dtype)
+        for part, block in zip(parts, self._blocks, strict=True):
+            found += part @ block[: part.shape[1]]
+        return found / torch.linalg.vector_norm(found, dim=1, keepdim=True)
+
+    def _append(self, vector: Tensor) -> None:
+        row = self.steps % _ROWS
+        if row == 0:
+            rows = min(_ROWS, self._size - self.steps)
+            self._blocks.append(torch.zeros(rows, self._size, device=self._device, dtype=self._dtype))
+        self._blocks[-1][row] = vector
+
+    def _orthogonal(self, vector: Tensor) -> tuple[Tensor, float]:
+        """What of a vector is orthogonal to the basis, and its norm."""
+        before, norm = math.inf, float(torch.linalg.vector_norm(vector))
+        while 0.0 < norm < 0.7 * before:
+            for block in self._blocks:
+                vector = vector - block.T @ (block @ vector)
+            before, norm = norm, float(torch.linalg.vector_norm(vector))
+            if norm <= torch.finfo(self._dtype).eps * self._scale:
+                break
+        return vector, norm
+
+    def _random(self) -> Tensor:
+        drawn = torch.randn(self._size, generator=self._generator, dtype=torch.float64)
+        return drawn.to(self._device, self._dtype)
