@@ -4,6 +4,7 @@ A surface is a dataset of dimensions (alpha, beta) as `landscape.surface` makes 
 """
 
 from landscape.geometry.convexity import convex_height, convex_share
+from landscape.geometry.curvature import RATIOS, ratio_bound, slice_is_convex, slice_ratio
 from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, findings
 from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite
 from landscape.geometry.intervals import wilson
@@ -12,11 +13,14 @@ from landscape.geometry.lines import WELL, Well, barrier, end_widths, interval, 
 from landscape.geometry.minima import Minimum, minima
 from landscape.geometry.numbers import NAMES, numbers, reasons
 from landscape.geometry.slices import slice_rise
+from landscape.geometry.stationary import KINDS, StationaryPoint, is_plateau, stationary_points
 
 __all__ = [
     "CELLS",
     "FIRST_LEVEL",
+    "KINDS",
     "NAMES",
+    "RATIOS",
     "UNTRAINED",
     "WELL",
     "Component",
@@ -24,6 +28,7 @@ __all__ = [
     "LevelSets",
     "Minimum",
     "Number",
+    "StationaryPoint",
     "Well",
     "barrier",
     "basin",
@@ -35,13 +40,18 @@ __all__ = [
     "findings",
     "guessing",
     "interval",
+    "is_plateau",
     "minima",
     "non_finite",
     "numbers",
     "other_end",
+    "ratio_bound",
     "reasons",
     "shape",
+    "slice_is_convex",
+    "slice_ratio",
     "slice_rise",
+    "stationary_points",
     "well",
     "wilson",
 ]

@@ -1,0 +1,50 @@
+"""What the extreme eigenvalues of the Hessian say at the points of a plane (Li et al. 2018, section 6 and Figure 7)."""
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from landscape.geometry.grid import values_of
+
+NEGLIGIBLE = 1e-3
+"""Share of the median absolute eigenvalue of the slice by which one may lie below zero where the slice is convex."""
+
+Ratio = Literal["negative", "plain"]
+
+RATIOS: dict[Ratio, str] = {"negative": "eigenvalue_ratio", "plain": "eigenvalue_ratio_plain"}
+"""Variables of a surface: |min(lambda_min, 0)| / lambda_max, and the paper's |lambda_min / lambda_max|."""
+
+
+def slice_ratio(surface: xr.Dataset, kind: Ratio = "negative") -> np.ndarray:
+    """The ratio of the slice's own eigenvalues, those of P'HP against P'P, shape (alpha, beta).
+
+    It is the curvature that the eye can see in the plane. NaN where the larger of the two is not positive.
+    """
+    low, high = (values_of(surface, f"slice_eigenvalue_{end}") for end in ("min", "max"))
+    return ratio(np.minimum(low, 0) if kind == "negative" else low, high)
+
+
+def ratio_bound(surface: xr.Dataset) -> np.ndarray:
+    """The largest that |min(lambda_min, 0)| / lambda_max can be, shape (alpha, beta); NaN where lambda_max <= 0.
+
+    A Ritz value of lambda_min lies above the eigenvalue, by at most its residual, which is therefore added.
+    """
+    low = np.abs(np.minimum(values_of(surface, "eigenvalue_min"), 0)) + values_of(surface, "residual_min")
+    return ratio(low, values_of(surface, "eigenvalue_max"))
+
+
+def slice_is_convex(surface: xr.Dataset) -> np.ndarray:
+    """Where the plane looks convex: no eigenvalue of the slice below -1e-3 times their median absolute value.
+
+    Shape (alpha, beta), bool; False where they are not finite.
+    """
+    both = np.stack([values_of(surface, f"slice_eigenvalue_{end}") for end in ("min", "max")])
+    finite = np.isfinite(both)
+    negligible = NEGLIGIBLE * float(np.median(np.abs(both[finite]))) if finite.any() else 0.0
+    return np.asarray(finite.all(0) & (both[0] >= -negligible))
+
+
+def ratio(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """|low / high|, NaN where `high` is not positive."""
+    return np.abs(np.divide(low, high, out=np.full(np.shape(high), np.nan), where=high > 0))

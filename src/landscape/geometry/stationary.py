@@ -1,0 +1,140 @@
+"""Where the gradient vanishes: on a plane, and whether it does so in the whole space."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from landscape.geometry.grid import is_line, values_of
+
+Kind = Literal["slice minimum", "slice saddle", "slice maximum", "minimum", "saddle", "maximum"]
+KINDS: tuple[Kind, ...] = ("slice minimum", "slice saddle", "slice maximum", "minimum", "saddle", "maximum")
+
+STATIONARY = 1e-3
+"""A point is stationary where ||g|| ||theta|| is at most this times the loss (or times this, of a lower loss)."""
+
+FLAT = 1e-3
+"""Largest filter-scaled |lambda| of a plateau."""
+
+_WELL_ABOVE = 0.1  # share of ln(classes) by which a plateau lies above the end of its run
+_TRIANGLES = (((0, 0), (1, 0), (1, 1)), ((0, 0), (1, 1), (0, 1)))  # of a cell, counter-clockwise
+_SHIFT = 1e-9 * np.array([1.0, (math.sqrt(5) - 1) / 2])  # of the median gradient
+
+
+@dataclass(frozen=True)
+class StationaryPoint:
+    """A zero of the projected gradient.
+
+    Attributes:
+        alpha, beta: its place, interpolated between points of the grid.
+        kind: what it is in the slice; without the word `slice`, in the whole space.
+        loss: at the nearest point of the grid.
+    """
+
+    alpha: float
+    beta: float
+    kind: Kind
+    loss: float
+
+
+def stationary_points(surface: xr.Dataset) -> list[StationaryPoint]:
+    """The zeros of the projected gradient (gradient_alpha, gradient_beta) on a plane, in the order of the grid.
+
+    Each cell is cut into two triangles, over which the gradient is interpolated linearly: a zero lies where the three
+    gradients at the corners surround the origin. It is a slice saddle where they go round against the corners, else a
+    slice minimum or maximum by the sign of the gradient's divergence. A shift by a billionth of the median gradient
+    keeps zeros off the edges, so each is found once. What is smaller than a cell is not seen; two zeros in one cell may
+    hide each other.
+
+    In the whole space it is called a minimum, saddle or maximum only where, at the nearest point of the grid,
+    ||g|| ||theta|| <= 1e-3 max(L, 1e-3), and the extreme eigenvalues, beyond their residuals, say which; without them
+    (measure: gradients) only a slice saddle is known to be a saddle.
+
+    Raises:
+        ValueError: if the surface is a line.
+    """
+    if is_line(surface):
+        raise ValueError("stationary points are those of a plane, and this is a line")
+    gradient = np.stack([values_of(surface, f"gradient_{axis}") for axis in ("alpha", "beta")], -1)
+    sizes = np.linalg.norm(gradient, axis=-1)
+    typical = float(np.median(sizes[np.isfinite(sizes)])) if np.isfinite(sizes).any() else 0.0
+    found = sorted(_zeros(gradient + typical * _SHIFT), key=lambda zero: (zero[0], zero[1]))
+    return [_point(surface, place, kind) for *place, kind in found]
+
+
+def is_stationary(gradient_norm: float, theta_norm: float, loss: float) -> bool:
+    """Whether a point is stationary in the whole space: ||g|| ||theta|| <= 1e-3 max(L, 1e-3)."""
+    return gradient_norm * theta_norm <= STATIONARY * max(loss, STATIONARY)
+
+
+def is_plateau(
+    gradient_norm: float, theta_norm: float, loss: float, largest_scaled: float, classes: int, final: float
+) -> bool:
+    """Whether a stationary point is a plateau: flat in every direction, and well above the loss its run ends at.
+
+    Args:
+        largest_scaled: the largest absolute eigenvalue of the filter-scaled Hessian.
+        final: the train loss at the end of the run, by at least a tenth of ln(classes) lower.
+    """
+    flat = abs(largest_scaled) <= FLAT
+    return flat and is_stationary(gradient_norm, theta_norm, loss) and loss >= final + _WELL_ABOVE * math.log(classes)
+
+
+def _zeros(gradient: np.ndarray) -> Iterator[tuple[float, float, Kind]]:
+    """Zeros of a field of shape (alpha, beta, 2), in cells of the grid, by triangles."""
+    for corners in _TRIANGLES:
+        g = np.stack([_shifted(gradient, *corner) for corner in corners])  # (corner, alpha - 1, beta - 1, 2)
+        opposite = np.stack([_cross(g[(k + 1) % 3], g[(k + 2) % 3]) for k in range(3)])
+        with np.errstate(invalid="ignore"):
+            around = (opposite > 0).all(0) | (opposite < 0).all(0)
+        for i, j in np.argwhere(around):
+            weights = opposite[:, i, j] / opposite[:, i, j].sum()
+            place = np.array([i, j]) + weights @ np.array(corners)
+            yield float(place[0]), float(place[1]), _kind(g[:, i, j], corners, opposite[0, i, j] > 0)
+
+
+def _kind(g: np.ndarray, corners: tuple[tuple[int, int], ...], same_way: bool) -> Kind:
+    """Of the zero of the linear field with the values `g`, shape (3, 2), at the corners of a triangle."""
+    if not same_way:
+        return "slice saddle"
+    edges = np.diff(np.array(corners), axis=0)  # (2, 2): the edges from corner to corner
+    slope = np.linalg.solve(edges, np.diff(g, axis=0))  # its derivative along either axis in a row
+    return "slice minimum" if np.trace(slope) > 0 else "slice maximum"
+
+
+def _shifted(field: np.ndarray, i: int, j: int) -> np.ndarray:
+    return field[i : field.shape[0] - 1 + i, j : field.shape[1] - 1 + j]
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
+
+
+def _point(surface: xr.Dataset, place: list[float], kind: Kind) -> StationaryPoint:
+    """With `place` counted in grid steps."""
+    nearest = {axis: round(at) for axis, at in zip(("alpha", "beta"), place, strict=True)}
+    here = surface.isel(nearest)
+    alpha, beta = (
+        float(np.interp(at, np.arange(surface.sizes[axis]), surface[axis].values))
+        for axis, at in zip(("alpha", "beta"), place, strict=True)
+    )
+    loss = float(here.train_loss)
+    whole = is_stationary(float(here.gradient_norm), float(surface.attrs["theta_norm"]), loss)
+    return StationaryPoint(alpha, beta, _in_whole_space(here, kind) if whole else kind, loss)
+
+
+def _in_whole_space(here: xr.Dataset, kind: Kind) -> Kind:
+    """What a stationary point is, as far as the file tells."""
+    if kind == "slice saddle":
+        return "saddle"
+    if "eigenvalue_min" not in here:
+        return kind
+    low, high = float(here.eigenvalue_min), float(here.eigenvalue_max)
+    falls = low < -float(here.residual_min) and not bool(here.below_arithmetic)
+    rises = high > float(here.residual_max)
+    if falls and rises:
+        return "saddle"
+    return "minimum" if rises else "maximum" if falls else kind
