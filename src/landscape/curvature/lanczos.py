@@ -81,8 +81,8 @@ def pairs(
     """The k largest and k smallest eigenpairs, once the residual of each is at most `tolerance` of its eigenvalue or
     `tolerance_of_largest` of the largest one.
 
-    A Ritz value lies within the spectrum, so the largest eigenvalue is found too small and the smallest too large. An
-    eigenvalue that is there several times is found once, unless the space becomes invariant before the others are found.
+    A Ritz value lies within the spectrum, so the largest eigenvalue is found too small and the smallest too large. Of an
+    eigenvalue that is there several times not every copy need be found.
 
     Args:
         product, size, seed, start: as of `Krylov`.
