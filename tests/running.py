@@ -1,5 +1,6 @@
 """Running the workflow as a user does, for the tests that do."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import xarray as xr
 import yaml
 from safetensors.torch import load_file
@@ -68,6 +70,21 @@ def snakemake(config: Path, *options: str | Path, folder: Path, expect: int | No
     where = ("--snakefile", REPOSITORY / "workflow/Snakefile", "--workflow-profile", REPOSITORY / "profiles/default")
     command = (sys.executable, "-m", "snakemake", *where, "--configfile", config, "--cores", "2", *options)
     return run(*command, folder=folder, expect=expect)
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills, once for all the processes that run tests beside each other."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, done = root / name, root / f"{name}.done"
+    with open(root / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 def written(content: dict[str, Any], folder: Path, name: str = "config.yaml") -> Path:

@@ -178,7 +178,7 @@ def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
             {"batchnorm": "recalibrated", "recalibration_images": 1},
             "planes.wrong.recalibration_images is 1: input should",
         ),
-        ({"precision": "fp16"}, "planes.wrong.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"),
+        ({"precision": "fp16"}, "planes.wrong.precision is 'fp16': input should be 'fp32', 'tf32', 'bf16' or 'fp64'"),
         ({"images": 0}, "planes.wrong.images is 0: input should be greater than or equal to 1"),
     ],
 )

@@ -19,7 +19,7 @@ from torch import nn
 
 from landscape import checkpoint, config, data, files, networks
 
-from running import REPOSITORY, SMOKE, begun, copied, jobs, landscape, run, snakemake, wait_until, written
+from running import REPOSITORY, SMOKE, begun, copied, jobs, landscape, once, run, snakemake, wait_until, written
 
 RESULTS = "results/smoke"
 
@@ -454,8 +454,11 @@ def net(in_channels, num_classes):
 @pytest.fixture(scope="module")
 def untested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment on data without a test split, in a folder and from files with spaces in their names."""
-    folder = tmp_path_factory.mktemp("spaces") / "my first look"
-    (folder / "my nets").mkdir(parents=True)
+    return once(tmp_path_factory, "my first look", _untested) / "results"
+
+
+def _untested(folder: Path) -> None:
+    (folder / "my nets").mkdir()
     (folder / "my nets/tiny net.py").write_text(TINY)
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 4
@@ -478,7 +481,6 @@ def untested(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "summary": {"plane": "contour"},
     }
     landscape("run", written(content, folder, "my config.yaml").name, folder=folder)
-    return folder / "results"
 
 
 def test_without_a_test_split_every_kind_of_figure_and_the_summary_are_made(untested: Path) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from landscape.geometry import wilson
 
@@ -127,6 +126,8 @@ def kendall(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) ->
     if math.isnan(tau):
         return Kendall(math.nan, math.nan, True)
     if len(np.unique(x)) == len(np.unique(y)) == x.size:
+        from scipy import stats  # which takes most of a second, and this is the one place
+
         return Kendall(tau, float(stats.kendalltau(x, y, method="exact").pvalue), True)
     exact = x.size <= ENUMERATED
     if exact:

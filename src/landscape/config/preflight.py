@@ -13,6 +13,7 @@ import yaml
 
 import landscape
 from landscape.config import jobs
+from landscape.config.lookup import figure
 from landscape.config.read import resolve
 from landscape.config.schema import SECTIONS, Experiment
 from landscape.errors import InputError
@@ -25,24 +26,29 @@ def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment
 
     Args:
         thorough: whether to build the networks and look into the files too. It takes seconds, in a process of its
-            own, and is not repeated while the configuration and the files it names stay as they are.
+            own, and is not repeated while what it looks at stays as it is.
 
     Raises:
         InputError: with every mistake found.
     """
     experiment = resolve(content)
-    resolved = yaml.safe_dump(_in_full(experiment), sort_keys=False, allow_unicode=True)
-    checked = _CHECKED / f"{_digest(resolved, experiment)}.yaml"
-    if thorough and not checked.is_file():
-        checked.parent.mkdir(parents=True, exist_ok=True)
-        candidate = checked.with_name(f"{checked.name}.{os.getpid()}")
+    full = _in_full(experiment)
+    resolved = yaml.safe_dump(full, sort_keys=False, allow_unicode=True)
+    kept = _CHECKED / f"{_digest(resolved)}.yaml"
+    if thorough:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        passed = _CHECKED / f"{_digest(_looked_into(full, experiment))}.passed"
+        candidate = kept.with_name(f"{kept.name}.{os.getpid()}")
         candidate.write_text(resolved)
         try:
-            _check(candidate)
-            candidate.replace(checked)
+            if not passed.is_file():
+                _check(candidate)
+            passed.touch()
+            if not kept.is_file():
+                candidate.replace(kept)
         finally:
             candidate.unlink(missing_ok=True)
-    return experiment, str(checked)
+    return experiment, str(kept)
 
 
 def _in_full(experiment: Experiment) -> dict[str, Any]:
@@ -67,11 +73,25 @@ def _check(config: Path) -> None:
         raise InputError(f"the check of the configuration failed:\n{done.stderr.strip()}")
 
 
-def _digest(resolved: str, experiment: Experiment) -> str:
-    """Of the configuration, this version, and the size and time of every file it names."""
+def _looked_into(full: Mapping[str, Any], experiment: Experiment) -> Any:
+    """What the check depends on: data sets, networks, the states that are to be of one architecture, and files."""
     named = [path for name in experiment.data for path in jobs.source_files(experiment, name)]
     for name, run in experiment.runs.items():
         named += jobs.code_files(experiment, name)
         named += [run.weights] if run.weights else []
     stamps = [(path, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in sorted(set(named))]
-    return hashlib.sha256(json.dumps([resolved, landscape.__version__, stamps]).encode()).hexdigest()[:16]
+    return [full["data"], full["runs"], _compared(experiment), stamps]
+
+
+def _compared(experiment: Experiment) -> list[Any]:
+    """The planes that lead to other states, and what is seen on them."""
+    planes = {name: plane.drawn().in_full() for name, plane in experiment.planes.items() if plane.others}
+    drawn = [figure(experiment, name) for name in experiment.figures]
+    seen = {pair for spec in drawn for pair in (*spec.seen, *spec.paths) if pair[1] in planes}
+    summarised = experiment.summary.plane if experiment.summary.plane in planes else None
+    return [planes, sorted(seen), summarised]
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps([content, landscape.__version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
