@@ -451,6 +451,22 @@ def test_another_process_with_other_points_before_finds_the_same_bits() -> None:
     assert said.split() == [ours[2], ours[0]]
 
 
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_other_weights_have_the_bits_of_an_engine_of_their_own(norm: str) -> None:
+    one, other = (
+        settled(
+            networks.build("resnet", {"depth": 8, "width": 4, "norm": norm}, seed=seed, images=(3, 32, 32), classes=10),
+            seed,
+        )
+        for seed in (0, 1)
+    )
+    splits = {"train": split(torch.randn(9, 3, 32, 32, generator=torch.Generator().manual_seed(0)), 10)}
+    moved = Engine(one, weights_of(one), {}, splits)
+    assert (
+        moved.at(weights_of(other)) == Engine(one, weights_of(other), {}, splits).centre() != moved.at(weights_of(one))
+    )
+
+
 def test_out_of_memory_halves_the_batch_and_goes_on(
     as_on_a_gpu: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -117,6 +117,11 @@ class Engine:
         self._to_centre()
         return next(self._read([self._row()]))[0]
 
+    def at(self, theta: Weights) -> dict[str, Measured]:
+        """Measure other weights as the centre; of an engine without directions, which belong to a centre."""
+        self._point.load(theta)
+        return self.centre()
+
     def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
         """For each point (alpha, beta): every split there, and the number of batch-norm variances below zero.
 

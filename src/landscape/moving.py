@@ -171,6 +171,11 @@ class Point:
             self._refolded = Moving(measured, folded.centre(theta), {}, layout, dtype)
             self._here = dict(whole.state_dict())
 
+    def load(self, theta: Weights) -> None:
+        """Make other weights the centre, and move there; of a point without directions, which belong to a centre."""
+        self._moving.load(self._folded.centre(theta) if self._folded and self._folds_once else theta)
+        self.move(0.0, 0.0)
+
     def move(self, alpha: float, beta: float) -> None:
         self._moving.move(alpha, beta)
         if self._images is not None:

@@ -81,8 +81,10 @@ def trajectory(
     split = {"train": subset(data.train, plane.images)}
     statistics = subset(data.train, plane.recalibration_images).images if plane.statistics == "recalibrated" else None
 
+    anywhere = Engine(network, theta, {}, split, precision=plane.precision)
+
     def loss(weights: Weights) -> float:
-        return Engine(network, weights, {}, split, precision=plane.precision).centre()["train"].loss
+        return anywhere.at(weights)["train"].loss
 
     on_plane = Engine(network, theta, directions, split, precision=plane.precision, recalibration=statistics)
     places = zip(found["alpha"].tolist(), found["beta"].tolist(), strict=True)
