@@ -1,9 +1,10 @@
-"""Directions in weight space: random, towards and through other states, along a path, or borrowed from another plane.
+"""Directions in weight space: random, towards and through other states, along a path or eigenvectors, or borrowed.
 
 A pair of directions is a dictionary with the axes `alpha` and (for a plane) `beta`; each axis holds every parameter of
 the network, zeros included.
 """
 
+from landscape.directions.eigenvectors import eigenvectors
 from landscape.directions.gaussian import (
     NORMALIZE,
     Axes,
@@ -26,6 +27,7 @@ __all__ = [
     "Place",
     "borrowed",
     "describe",
+    "eigenvectors",
     "gram",
     "measured_over",
     "pca",

@@ -22,8 +22,9 @@ def probe(options: argparse.Namespace) -> None:
     pair: directions.Directions = {}
     for path in given:
         tensors, drawn = checkpoint.read(path)
-        if drawn["weights_hash"] != hash_of(options.weights):
-            raise InputError(f"{path} was drawn around other weights; draw it anew")
+        wanted = (hash_of(options.weights), state_of(origin), probe.plane)
+        if (drawn["weights_hash"], drawn["state"], drawn["name"]) != wanted:
+            raise InputError(f"{path} was drawn around other weights, or for another plane; draw it anew")
         pair = directions.unflatten(tensors)
     dataset = data.read(options.data, device=where)
     network = rebuild(origin, str(where))

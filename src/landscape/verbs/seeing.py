@@ -21,10 +21,9 @@ def directions(options: argparse.Namespace) -> None:
     device.settle()
     theta, origin = checkpoint.read(options.weights)
     axes = networks.filter_axes(rebuild(origin, "meta"))
-    pair, facts = _drawn(plane, theta, origin, axes, options.other or [])
-    header = header_of(
-        options.name, plane, text, "directions", state=state_of(origin), weights_hash=hash_of(options.weights)
-    )
+    weights_hash = hash_of(options.weights)
+    pair, facts = _drawn(plane, theta, origin, weights_hash, axes, options.other or [])
+    header = header_of(options.name, plane, text, "directions", state=state_of(origin), weights_hash=weights_hash)
     tensors = {f"{axis}/{name}": tensor for axis, direction in pair.items() for name, tensor in direction.items()}
     checkpoint.write(options.output, tensors, {**header, **facts, **directions.describe(pair, theta, axes)})
 
@@ -123,7 +122,12 @@ def mark(options: argparse.Namespace) -> None:
 
 
 def _drawn(
-    plane: "config.Directions", theta: "Weights", origin: dict[str, Any], axes: "Axes", others: list[str]
+    plane: "config.Directions",
+    theta: "Weights",
+    origin: dict[str, Any],
+    weights_hash: str,
+    axes: "Axes",
+    others: list[str],
 ) -> tuple["Directions", dict[str, Any]]:
     """The directions of a plane, and what their header says of how they were made."""
     from landscape import checkpoint, directions
@@ -135,6 +139,10 @@ def _drawn(
         epochs = _epochs_of(others[0], theta, origin)
         pair, facts = directions.pca(theta, epochs, axes, centred=plane.centred)
         return pair, {**facts, "kept_epochs": list(epochs)}
+    if plane.directions == "eigenvectors":
+        tensors = _eigenvectors_of(others[0], str(plane.probe), origin, weights_hash)
+        chosen = plane.vectors[:1] if plane.is_line else plane.vectors
+        return directions.eigenvectors(tensors, chosen, theta, axes), {"probe": plane.probe, "vectors": chosen}
     read = [checkpoint.read(path) for path in others]
     states, names = [weights for weights, _ in read], [state_of(header) for _, header in read]
     line, moving = plane.is_line, plane.statistics == "interpolated"
@@ -175,6 +183,18 @@ def _directions_of(
     if (drawn["weights_hash"], drawn["spec_hash"]) != wanted:
         raise InputError(f"{options.directions} was drawn around other weights, or for another plane; draw it anew")
     return tensors, drawn
+
+
+def _eigenvectors_of(path: str, probe: str, origin: dict[str, Any], weights_hash: str) -> "Weights":
+    """The tensors of a probe's file, which must be of this probe at these weights."""
+    from landscape import checkpoint
+
+    tensors, header = checkpoint.read(path)
+    if header.get("probe") != probe or header["spec"]["measure"] != "eigenpairs" or header["spec"]["plane"] is not None:
+        raise InputError(f"{path} is no file of the probe {probe} with measure: eigenpairs of the state itself")
+    if (header["weights_hash"], header["state"]) != (weights_hash, state_of(origin)):
+        raise InputError(f"{path} is of other weights, those of {header['state']}; make it anew")
+    return tensors
 
 
 def _epochs_of(path: str, theta: "Weights", origin: dict[str, Any]) -> dict[int, "Weights"]:

@@ -1,0 +1,36 @@
+"""Measurements at one point, by the name of what is measured."""
+
+from collections.abc import Callable, Mapping
+
+import xarray as xr
+from torch import nn
+
+from landscape.config.schema import Probe
+from landscape.config.sections.probe import Measured
+from landscape.curvature import eigenpairs, spectrum, trace
+from landscape.data import DataSet
+from landscape.directions import Axes, Directions
+from landscape.weights import Weights
+
+Measure = Callable[[Probe, nn.Module, Weights, Directions, Axes, DataSet], tuple[xr.Dataset, Weights]]
+
+MEASURES: Mapping[Measured, Measure] = {
+    "eigenpairs": eigenpairs.measure,
+    "spectrum": spectrum.measure,
+    "trace": trace.measure,
+}
+
+
+def measure(
+    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+) -> tuple[xr.Dataset, Weights]:
+    """What the probe measures, at the centre `theta` or on the plane of `directions` around it.
+
+    Args:
+        directions: of the plane that the probe names; empty for the centre.
+        axes: `networks.filter_axes` of the network.
+
+    Returns:
+        The numbers, and the vectors that belong to them; a kind of measurement may have none.
+    """
+    return MEASURES[probe.measure](probe, network, theta, directions, axes, dataset)
