@@ -75,7 +75,7 @@ class Hessian:
         whole.load_state_dict(theta, strict=True)
         example = split.images[:EXAMPLES].to(dtype).clone(memory_format=torch.contiguous_format)
         folded = fold(whole, example.clone()) if folding and parameters == "filters" else None
-        if folded is not None and not all(map(folded.leaves_norms_alone, directions.values())):
+        if folded is not None and not self._serves(folded, directions):
             folded = None
         self.folded = len(folded.pairs) if folded else 0
         self._network = folded.network if folded else whole
@@ -162,6 +162,11 @@ class Hessian:
         """A vector as a direction over the chosen parameters."""
         parts = vector.split(self._sizes)
         return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+
+    def _serves(self, folded: Folded, directions: Directions) -> bool:
+        """Whether the folded network has every chosen parameter, also those that it does not use, and stays folded."""
+        held = dict(folded.network.named_parameters())
+        return all(name in held for name in self.names) and all(map(folded.leaves_norms_alone, directions.values()))
 
     def _here(self) -> tuple[float, Tensor]:
         if self._first is None:
