@@ -176,9 +176,27 @@ def test_shares_of_slanting_axes_are_those_of_the_second_made_upright(training: 
     rows -= rows.mean(0)
     upright, _ = np.linalg.qr(np.stack([row(direction, names) for direction in pair.values()], 1))
     np.testing.assert_allclose(found.share, ((rows @ upright) ** 2).sum(0) / (rows**2).sum(), rtol=1e-5)
-    chance = 1 / sum(training.theta[name].numel() for name in directions.with_filters(training.axes))
+    chance = trajectory.expected_share(
+        list(training.epochs.values()), training.theta, training.axes, plane.normalize, centred=plane.centred
+    )
     np.testing.assert_array_equal(found.expected_share, [np.nan if kind == "start" else chance, chance])
     assert np.isnan(found.random_walk_share).all()
+
+
+@pytest.mark.parametrize("normalize", ["filter", "layer", "model", "none"])
+def test_the_expected_share_is_the_mean_over_many_directions(training: Training, normalize: str) -> None:
+    names = directions.with_filters(training.axes)
+    rows = np.stack([row(weights, names) for weights in training.epochs.values()])
+    rows -= rows.mean(0)
+    shares = []
+    for seed in range(300):
+        drawn = directions.random_axis(training.theta, training.axes, seed, normalize, "alpha")
+        along = row(drawn, names)
+        shares.append(((rows @ along) ** 2).sum() / (along @ along) / (rows**2).sum())
+    found = trajectory.expected_share(
+        list(training.epochs.values()), training.theta, training.axes, normalize, centred=True
+    )
+    assert abs(np.mean(shares) - found) < 3 * np.std(shares) / np.sqrt(len(shares))
 
 
 def test_a_line_has_no_shares_of_a_second_axis(training: Training) -> None:

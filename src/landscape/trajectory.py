@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import nn
 
@@ -30,7 +31,7 @@ _PATH = {
 _AXES = {
     "share": "share of the path's {} along the axis, of beta along its part orthogonal to alpha",
     "random_walk_share": "share that the principal component of this rank has in a random walk with the same step lengths",
-    "expected_share": "share expected of a random direction that prefers no parameter: 1 over the number of those with filters",
+    "expected_share": "share expected of a random direction drawn and normalised like that of the axis",
 }
 _MARK = {
     "alpha": _PATH["alpha"],
@@ -70,8 +71,8 @@ def trajectory(
         Over the dimension `axis` (`alpha`, `beta`): `share`, of the path's variation about its mean or, for a plane that
         is not centred, about its end (for directions that are not orthogonal that of beta's part orthogonal to alpha);
         `random_walk_share`, the same of the principal components of a random walk with the same steps (NaN but for pca);
-        `expected_share`, of a random direction that prefers no parameter (NaN but for random directions; filter
-        normalisation prefers filters of large norm, and so expects more where these move most). On a line all are NaN
+        `expected_share`, of a random direction normalised like the plane's: an average over draws (NaN for an axis that
+        is not random). On a line all are NaN
         for beta.
     """
     names, filters = planes.measured_over(directions, axes), planes.with_filters(axes)
@@ -105,9 +106,12 @@ def trajectory(
         "saved_loss": [loss(weights) for weights in progress(path, len(path), "epochs as saved")],
     }
     long_names = {name: text.format(len(split["train"].labels)) for name, text in _PATH.items()}
+    share = (
+        expected_share(path, theta, axes, plane.normalize, centred=plane.centred) if plane.has_random_axis else np.nan
+    )
     return xr.Dataset(
         {name: ("epoch", values, {"long_name": long_names[name], "units": "1"}) for name, values in columns.items()}
-        | _shares(plane, found, products, sum(theta[name].numel() for name in filters)),
+        | _shares(plane, found, products, share),
         {
             "epoch": ("epoch", list(epochs), {"long_name": "epochs trained (0: before training)", "units": "1"}),
             "axis": ("axis", ["alpha", "beta"], {"long_name": "direction of the plane"}),
@@ -168,8 +172,30 @@ def _ratio(inner: float, square: float) -> float:
     return inner / square if square else np.nan
 
 
-def _shares(plane: Plane, found: Mapping[str, np.ndarray], products: np.ndarray, filters: int) -> dict[str, Any]:
-    """The variables over the axes; `filters` is the number of parameters with filters."""
+def expected_share(path: Sequence[Weights], theta: Weights, axes: Axes, normalize: str, *, centred: bool) -> float:
+    """The mean share that a random direction has in a path's variation over the parameters with filters.
+
+    A direction's part in a group of n weights that is normalised as one (a filter, a layer, or everything) points
+    anywhere with equal probability, and its length is that of the same group of `theta`. So the share is the mean over
+    groups of (the group's variation / n), weighted by the squared norms of the groups of `theta`, over the whole variation.
+    """
+    lengths, variations, counts = [], [], []
+    for name in planes.with_filters(axes):
+        about = sum(weights[name].double() for weights in path) / len(path) if centred else path[-1][name].double()
+        variation = torch.stack([(weights[name].double() - about).square() for weights in path]).sum(0)
+        square, axis = theta[name].double().square(), axes[name]
+        rest = [d for d in range(square.ndim) if normalize != "filter" or d != axis]
+        lengths.append(square.sum(rest).reshape(-1))
+        variations.append(variation.sum(rest).reshape(-1))
+        counts.append(torch.full_like(lengths[-1], square.numel() / lengths[-1].numel()))
+    length, variation, count = map(torch.cat, (lengths, variations, counts))
+    if normalize in ("model", "none"):
+        return float(1 / count.sum())
+    return float((length * variation / count).sum() / (length.sum() * variation.sum()))
+
+
+def _shares(plane: Plane, found: Mapping[str, np.ndarray], products: np.ndarray, expected: float) -> dict[str, Any]:
+    """The variables over the axes; `expected` is that of a random one."""
     path = np.stack([found["first"], found["second"]], 1)
     path = path - (path.mean(0) if plane.centred else path[-1])
     whole = planes.variation(products, centred=plane.centred)
@@ -179,7 +205,7 @@ def _shares(plane: Plane, found: Mapping[str, np.ndarray], products: np.ndarray,
     columns = {
         "share": (path**2).sum(0) / (whole or np.nan),
         "random_walk_share": walk,
-        "expected_share": np.where([plane.directions == "random", plane.has_random_axis], 1 / filters, np.nan),
+        "expected_share": np.where([plane.directions == "random", plane.has_random_axis], expected, np.nan),
     }
     there = np.array([1.0, np.nan if plane.is_line else 1.0])
     of = "variation about its mean" if plane.centred else "sum of squared distances to its end"

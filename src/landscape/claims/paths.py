@@ -43,7 +43,7 @@ def random_directions(evidence: Evidence) -> Iterator[Judgement]:
                 continue
             share, expected = float(path.share.sum()), float(path.expected_share.sum())
             held.append(share <= NEARLY_NONE)
-            told.append(f"{run.name} {share:.2g} of the path (2 / N = {expected:.2g})")
+            told.append(f"{run.name} {share:.2g} of the path ({expected:.2g} expected)")
     yield verdict("13. two random directions hold almost none of a path", held, [], told)
 
 

@@ -37,7 +37,7 @@ STAGES = {
     "adopt": 3,
     "directions": 1,
     "surface": 2,
-    "trajectory": 1,
+    "trajectory": 2,
     "mark": 1,
     "probe": 1,
     "figure": 2,

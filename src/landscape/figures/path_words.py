@@ -100,8 +100,7 @@ def _shares_explained(members: Sequence[Member]) -> str:
     if any(plane["directions"] == "pca" for plane, _ in planes):
         said.append("; in brackets that of the principal component of a random walk with the same step lengths")
     if any(np.isfinite(path.expected_share).any() for _, path in planes):
-        number = words.each(int(path.attrs["parameters"]) for _, path in planes)
-        said.append(f"; of a random direction, in brackets, the share expected of it, one over {number} parameters")
+        said.append("; of a random direction, in brackets, the share that such a direction has on average")
     if any(words.cosine(path) for _, path in planes):
         said.append("; where directions are not orthogonal, the share of beta is that of its part orthogonal to alpha")
     return "".join(said) + "."
