@@ -5,6 +5,7 @@ Paths are relative to the `results` folder's prefix, which every function puts i
 
 import functools
 import math
+import re
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -90,7 +91,7 @@ def directions_file(experiment: Experiment, at: str, plane_name: str) -> str:
 
 def other_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
     """The files beside the centre's weights that directions are made from."""
-    return list(dict.fromkeys(name.partition("@")[0] for name in others(experiment, at, plane_name)))
+    return list(dict.fromkeys(re.sub(r"@\d{3}$", "", name) for name in others(experiment, at, plane_name)))
 
 
 def others(experiment: Experiment, at: str, plane_name: str) -> list[str]:

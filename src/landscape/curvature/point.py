@@ -1,6 +1,7 @@
 """The point that a probe is about, and the Hessian of the training loss there."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,9 +42,10 @@ class Point:
             "status": problem or "computed",
         }
 
-    def facts_of(self, numbers: np.ndarray) -> dict[str, str | int]:
+    def facts_of(self, numbers: Iterable[np.ndarray]) -> dict[str, str | int]:
         """`facts` of numbers that are finite if all products were."""
-        return self.facts("" if np.isfinite(numbers).all() else "non_finite: a product is not finite")
+        finite = all(np.isfinite(array).all() for array in numbers)
+        return self.facts("" if finite else "non_finite: a product is not finite")
 
 
 def reach(

@@ -57,7 +57,7 @@ def measure(
         variables, width = _described(rules, point.hessian.size)
         found = found.assign({f"{name}{suffix}": values for name, values in variables.items()})
         found.attrs[f"width{suffix}"] = width
-    return found.assign_attrs(point.facts_of(found.node_value.values)), {}
+    return found.assign_attrs(point.facts_of([found.node_value, found.node_value_scaled])), {}
 
 
 @dataclass(frozen=True)

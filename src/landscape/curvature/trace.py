@@ -50,7 +50,7 @@ def measure(
         **mean_and_error("mean_curvature_random", samples["curvature_random"][1]),
         **mean_and_error("mean_curvature_filter_normalised", samples["curvature_filter_normalised"][1]),
     }
-    facts = point.facts_of(samples["curvature_random"][1])
+    facts = point.facts_of(values for _, values in samples.values())
     return xr.Dataset({**samples, **means, "train_loss": hessian.loss()}, attrs=facts), {}
 
 

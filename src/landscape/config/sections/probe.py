@@ -46,11 +46,11 @@ class Probe(Section):
 
     @model_validator(mode="after")
     def _point(self) -> Self:
-        if self.plane is None and {"alpha", "beta"} & self.model_fields_set:
-            raise ValueError("alpha and beta are of a point on a plane; name the plane")
         if self.plane is not None and self.measure == "saddle":
             raise ValueError("measure: saddle begins at a state and takes no plane")
         return self
 
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
         yield f"measure: {self.measure}", set().union(*_KEYS.values()) - _KEYS[self.measure]
+        if self.plane is None:
+            yield "a probe of the state itself, without plane,", {"alpha", "beta"}
