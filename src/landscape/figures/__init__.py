@@ -6,7 +6,9 @@ from typing import Any
 from landscape.config.schema import (
     Bundles,
     Contours,
+    Curvature,
     Drawn,
+    Gradients,
     Interpolation,
     Lines,
     Profiles,
@@ -19,6 +21,8 @@ from landscape.config.schema import (
 from landscape.figures import (
     bundles,
     contours,
+    curvature,
+    gradients,
     interpolation,
     lines,
     profiles,
@@ -44,6 +48,8 @@ _KINDS: dict[type, Callable[[Any, Sequence[Member]], Drawing]] = {
     Trajectories: trajectories.draw,
     Rings: rings.draw,
     Sharpness: sharpness.draw,
+    Curvature: curvature.draw,
+    Gradients: gradients.draw,
 }
 
 

@@ -73,7 +73,7 @@ def contour(
     lines = level_lines(ax, surface, variable=variable, levels=levels)
     ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
     frame(ax)
-    _mark_centre(ax)
+    mark_centre(ax)
     label_levels(ax, lines, avoid=np.concatenate([np.zeros((1, 2)), marks.places(others)]))
     marks.draw_marks(ax, others)
     return lines
@@ -106,6 +106,12 @@ def frame(ax: Axes) -> None:
         ticks.set_major_locator(few_ticks())
         ticks.set_major_formatter(plain_ticks())
     ax.spines[:].set_visible(True)
+
+
+def mark_centre(ax: Axes) -> None:
+    """A cross at (0, 0)."""
+    halo = [withStroke(linewidth=2.2, foreground="white")]
+    ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
 
 
 def drawable(loss: np.ndarray) -> Any:
@@ -155,11 +161,6 @@ def _size(surface: xr.Dataset, columns: int) -> tuple[float, float]:
         side = min(_SIDE, (width - 0.62 - 0.18 * (columns - 1)) / columns)
     ratio = float(np.ptp(surface.beta.values)) / float(np.ptp(surface.alpha.values))
     return side, side * min(max(ratio, 0.5), 2.0)
-
-
-def _mark_centre(ax: Axes) -> None:
-    halo = [withStroke(linewidth=2.2, foreground="white")]
-    ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
 
 
 def label_levels(ax: Axes, lines: QuadContourSet, *, avoid: np.ndarray) -> None:

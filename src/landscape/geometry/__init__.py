@@ -6,7 +6,7 @@ A surface is a dataset of dimensions (alpha, beta) as `landscape.surface` makes 
 from landscape.geometry.convexity import convex_height, convex_share
 from landscape.geometry.curvature import RATIOS, ratio_bound, slice_is_convex, slice_ratio
 from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, findings
-from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite
+from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite, values_of
 from landscape.geometry.intervals import wilson
 from landscape.geometry.levels import Component, LevelSets, basin, shape
 from landscape.geometry.lines import WELL, Well, barrier, end_widths, interval, other_end, well
@@ -52,6 +52,7 @@ __all__ = [
     "slice_ratio",
     "slice_rise",
     "stationary_points",
+    "values_of",
     "well",
     "wilson",
 ]

@@ -16,13 +16,13 @@ RATIOS: dict[Ratio, str] = {"negative": "eigenvalue_ratio", "plain": "eigenvalue
 """Variables of a surface: |min(lambda_min, 0)| / lambda_max, and the paper's |lambda_min / lambda_max|."""
 
 
-def slice_ratio(surface: xr.Dataset, kind: Ratio = "negative") -> np.ndarray:
-    """The ratio of the slice's own eigenvalues, those of P'HP against P'P, shape (alpha, beta).
+def slice_ratio(surface: xr.Dataset) -> np.ndarray:
+    """|min(mu_min, 0)| / mu_max of the slice's own eigenvalues mu, those of P'HP against P'P, shape (alpha, beta).
 
-    It is the curvature that the eye can see in the plane. NaN where the larger of the two is not positive.
+    It is the negative curvature that the eye can see in the plane. NaN where mu_max is not positive.
     """
     low, high = (values_of(surface, f"slice_eigenvalue_{end}") for end in ("min", "max"))
-    return ratio(np.minimum(low, 0) if kind == "negative" else low, high)
+    return _ratio(np.minimum(low, 0), high)
 
 
 def ratio_bound(surface: xr.Dataset) -> np.ndarray:
@@ -31,7 +31,7 @@ def ratio_bound(surface: xr.Dataset) -> np.ndarray:
     A Ritz value of lambda_min lies above the eigenvalue, by at most its residual, which is therefore added.
     """
     low = np.abs(np.minimum(values_of(surface, "eigenvalue_min"), 0)) + values_of(surface, "residual_min")
-    return ratio(low, values_of(surface, "eigenvalue_max"))
+    return _ratio(low, values_of(surface, "eigenvalue_max"))
 
 
 def slice_is_convex(surface: xr.Dataset) -> np.ndarray:
@@ -45,6 +45,6 @@ def slice_is_convex(surface: xr.Dataset) -> np.ndarray:
     return np.asarray(finite.all(0) & (both[0] >= -negligible))
 
 
-def ratio(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _ratio(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """|low / high|, NaN where `high` is not positive."""
     return np.abs(np.divide(low, high, out=np.full(np.shape(high), np.nan), where=high > 0))
