@@ -1,7 +1,11 @@
-"""The command line: one verb per rule."""
+"""The command line: one verb per rule.
+
+Exit codes: 0 if all went well; 2 if the configuration, a file or an argument is wrong, so that trying again will not help,
+which the last line says; 1 if it may help, after a full disk, too little memory, another process at work; 130 after Ctrl-C.
+`landscape run` ends with 2 before any job, and after that with Snakemake's own code, which is 1 whatever a job ended with.
+"""
 
 import argparse
-import errno
 import logging
 import sys
 from collections.abc import Sequence
@@ -9,11 +13,11 @@ from typing import Any
 
 import landscape
 from landscape import verbs
-from landscape.errors import InputError
+from landscape.errors import ending
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns 0, 2 for a mistake of the user's, 1 for anything else."""
+    """Run one verb. Returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # which tells of every table of a font it leaves out
     options, rest = _parser().parse_known_args(arguments)
@@ -25,20 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return run(options.config, rest)
         options.function(options)
-    except InputError as error:
-        for problem in error.problems:
-            sys.stderr.write(f"error: {' '.join(problem.split())}\n")
-        return 2
-    except OSError as error:
-        place = f" {error.filename}" if error.filename else ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            advice = "Nothing made before is lost; make room and run again."
-            sys.stderr.write(f"error: cannot write{place}: {error.strerror}. {advice}\n")
-        elif error.filename:
-            sys.stderr.write(f"error:{place}: {error.strerror}\n")
-        else:
-            raise
-        return 1
+    except Exception as error:
+        problems, code = ending(error, options.verb)
+        for problem in problems:
+            sys.stderr.write(f"error: {problem}\n")
+        if code == 2:
+            sys.stderr.write("Trying again will not help: what is named above has to be mended first.\n")
+        return code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130

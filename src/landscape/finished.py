@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from landscape.errors import InputError
+from landscape.errors import TransientError
 from landscape.files import replacing
 
 
@@ -20,14 +20,14 @@ def alone(lock: Path, what: str) -> Iterator[None]:
     """Hold a lock of the operating system, which ends with this process however it ends.
 
     Raises:
-        InputError: if another process holds it.
+        TransientError: if another process holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InputError(f"{what} by another process, which holds {lock}; wait for it, or stop it") from None
+            raise TransientError(f"{what} by another process, which holds {lock}; wait for it, or stop it") from None
         yield
 
 

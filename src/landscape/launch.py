@@ -1,5 +1,6 @@
 """Starting the workflow: one Snakemake at a time in a folder, and the way back after one was killed."""
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -7,13 +8,16 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import psutil
 
-from landscape.config import Experiment, read
-from landscape.errors import InputError
+from landscape.config import Experiment, document
+from landscape.config.preflight import preflight
+from landscape.config.read import resolve
+from landscape.errors import InputError, TransientError
 
 _log = logging.getLogger(__name__)
 _STATE = Path(".snakemake")
@@ -26,19 +30,12 @@ def run(config: str, options: Sequence[str]) -> int:
     Snakemake or job of one alive in the folder, a lock that Snakemake left behind is nobody's: it is removed.
 
     Raises:
-        InputError: if the configuration is wrong, or somebody else is at work in the folder.
+        InputError: if the configuration is wrong; TransientError: if somebody else is at work in the folder.
     """
-    experiment = read(config)
-    _STATE.mkdir(exist_ok=True)
-    with open(_STATE / "landscape.lock", "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it") from None
-        if alive := _at_work():
-            raise InputError(
-                f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive)
-            )
+    content = document.read(config)
+    experiment = resolve(content)
+    with alone() as lock:
+        preflight(content, thorough=True)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
         command += [f"--configfile={config}"]  # in one word, or it would swallow a target behind it
         if not Path("profiles/default").is_dir():
@@ -62,6 +59,27 @@ def run(config: str, options: Sequence[str]) -> int:
             command += ["--cores", "all"]
         sys.stderr.flush()
         return _ended(subprocess.Popen([*command, *options]))
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[IO[str]]:
+    """Hold the lock of the current folder, whose file this is, with no Snakemake at work there and no job of one.
+
+    Raises:
+        TransientError: if somebody is.
+    """
+    _STATE.mkdir(exist_ok=True)
+    with open(_STATE / "landscape.lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            problem = f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it"
+            raise TransientError(problem) from None
+        if alive := _at_work():
+            raise TransientError(
+                f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive)
+            )
+        yield lock
 
 
 def snakefile() -> Path:

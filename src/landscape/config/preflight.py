@@ -16,7 +16,7 @@ from landscape.config import jobs
 from landscape.config.lookup import figure
 from landscape.config.read import resolve
 from landscape.config.schema import SECTIONS, Experiment
-from landscape.errors import InputError
+from landscape.errors import InputError, TransientError
 
 _CHECKED = Path(".snakemake/landscape")
 
@@ -70,7 +70,7 @@ def _check(config: Path) -> None:
         marker = "error: "
         raise InputError(line.removeprefix(marker) for line in done.stderr.splitlines() if line.startswith(marker))
     if done.returncode != 0:
-        raise InputError(f"the check of the configuration failed:\n{done.stderr.strip()}")
+        raise TransientError(f"the check of the configuration failed: {done.stderr.strip().removeprefix('error: ')}")
 
 
 def _looked_into(full: Mapping[str, Any], experiment: Experiment) -> Any:

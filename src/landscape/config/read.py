@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from landscape.config import references
+from landscape.config import document, references
 from landscape.config.expand import expanded, numbers, sweep
 from landscape.config.schema import DRAWN, NAME, SECTIONS, Experiment
 from landscape.errors import InputError, one_of
@@ -17,6 +16,8 @@ _FIELDS = {
     for name, model in SECTIONS.items()
     if name in ("runs", "planes")
 }
+MAX_ENTRIES = 10_000
+"""In one section, before the last sweep; it is as large as one sweep may be."""
 
 
 def read(path: str | Path) -> Experiment:
@@ -25,13 +26,7 @@ def read(path: str | Path) -> Experiment:
     Raises:
         InputError: with every mistake in it, one a line.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return resolve(content)
+    return resolve(document.read(path))
 
 
 def resolve(content: Any) -> Experiment:
@@ -85,6 +80,11 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
         return entries, broken
     seen: dict[str, str] = {}
     for template, entry in content.items():
+        if len(entries) > MAX_ENTRIES:
+            problems.append(
+                f"{section} has more than {MAX_ENTRIES:,} entries, sweeps included; make several configurations"
+            )
+            break
         template = str(template)
         path = f"{section}.{template}"
         if not isinstance(entry, Mapping):
