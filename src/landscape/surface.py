@@ -5,7 +5,7 @@ A plane is cut into tiles, each a run of its points in row-major order (alpha th
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -80,29 +80,43 @@ def template(plane: Plane, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
 
     Dimensions (alpha, beta); float64 coordinates in multiples of the directions.
     """
+    variables: dict[str, tuple[Any, str]] = {
+        name: (np.nan, text) for name, text in _MEASURED.items() if test or not name.startswith("test")
+    }
+    if plane.statistics == "interpolated":
+        text = "batch-norm channels whose interpolated variance is negative"
+        variables["negative_variances"] = (np.int32(0), text)
+    whole = blank(plane, variables, attrs)
+    for name in _MEASURED:
+        if name in whole:
+            whole[name].attrs |= _ancillary(name)
+    return whole
+
+
+def blank(plane: Plane, variables: Mapping[str, tuple[Any, str]], attrs: dict[str, Any]) -> xr.Dataset:
+    """A plane's coordinates, variables over them, and their status, all absent.
+
+    Args:
+        variables: by name what stands there before anything is computed, and what it means.
+    """
     alpha = coordinates(plane.alpha)
     beta = coordinates(plane.beta) if plane.beta else np.array([0.0])
-    shape = (alpha.size, beta.size)
-    dims = ("alpha", "beta")
+    dims, shape = ("alpha", "beta"), (alpha.size, beta.size)
     unit = (
         "100 % of each filter's norm"
         if plane.directions == "random" and plane.normalize == "filter"
         else "multiple of the direction"
     )
-    variables: dict[str, Any] = {
-        name: (dims, np.full(shape, np.nan), {"long_name": text, "units": "1", **_ancillary(name)})
-        for name, text in _MEASURED.items()
-        if test or not name.startswith("test")
+    made: dict[str, Any] = {
+        name: (dims, np.full(shape, value), {"long_name": text, "units": "1"})
+        for name, (value, text) in variables.items()
     }
-    if plane.statistics == "interpolated":
-        text = "batch-norm channels whose interpolated variance is negative"
-        variables["negative_variances"] = (dims, np.zeros(shape, np.int32), {"long_name": text, "units": "1"})
-    variables["status"] = (dims, np.full(shape, Status.absent, np.int8), _status_attrs())
+    made["status"] = (dims, np.full(shape, Status.absent, np.int8), _status_attrs())
     coords = {
         "alpha": ("alpha", alpha, {"long_name": f"step along the first direction (1 = {unit})", "units": "1"}),
         "beta": ("beta", beta, {"long_name": f"step along the second direction (1 = {unit})", "units": "1"}),
     }
-    return xr.Dataset(variables, coords, attrs)
+    return xr.Dataset(made, coords, attrs)
 
 
 def tile_of(shape: tuple[int, int], i: int, n: int) -> range:
@@ -140,9 +154,7 @@ def evaluate(
         A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`; beside the
         attributes of `whole` those that say how it was computed.
     """
-    wanted = ["alpha", "beta"] if whole.sizes["beta"] > 1 or float(whole.beta[0]) else ["alpha"]
-    if missing := [axis for axis in wanted if axis not in directions]:
-        raise InputError(f"the directions are {', '.join(directions)}, and the plane needs {', '.join(missing)} too")
+    check_axes(whole, directions)
     splits = {"train": subset(data.train, plane.images)}
     if data.test is not None and "test_loss" in whole:
         splits["test"] = subset(data.test, plane.images)
@@ -172,9 +184,40 @@ def evaluate(
     return tile
 
 
+def check_axes(whole: xr.Dataset, directions: Directions) -> None:
+    """Nothing, if there is a direction for every axis along which the plane goes.
+
+    Raises:
+        InputError: if one is missing.
+    """
+    wanted = ["alpha", "beta"] if whole.sizes["beta"] > 1 or float(whole.beta[0]) else ["alpha"]
+    if missing := [axis for axis in wanted if axis not in directions]:
+        raise InputError(f"the directions are {', '.join(directions)}, and the plane needs {', '.join(missing)} too")
+
+
+def points_of(whole: xr.Dataset, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(alpha, beta) of the points with these row-major indices."""
+    alpha, beta = np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij")
+    return alpha.ravel()[index], beta.ravel()[index]
+
+
+def as_tile(whole: xr.Dataset, index: np.ndarray, columns: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """A tile: variables of `whole` at the points with these row-major indices, over the dimension `point`."""
+    alpha, beta = points_of(whole, index)
+    return xr.Dataset(
+        {name: ("point", values, whole[name].attrs) for name, values in columns.items()},
+        {
+            "index": ("point", index, {"long_name": "row-major index of the point in its plane", "units": "1"}),
+            "alpha": ("point", alpha, whole.alpha.attrs),
+            "beta": ("point", beta, whole.beta.attrs),
+        },
+        whole.attrs,
+    )
+
+
 def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
     """The points of a plane with these row-major indices, as a tile."""
-    alpha, beta = (grid.ravel()[index] for grid in np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij"))
+    alpha, beta = points_of(whole, index)
     columns: dict[str, np.ndarray] = {name: np.full(index.size, np.nan) for name in whole if name in _MEASURED}
     status = np.full(index.size, Status.computed, np.int8)
     negative = np.zeros(index.size, np.int32)
@@ -191,15 +234,7 @@ def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
     columns["status"] = status
     if "negative_variances" in whole:
         columns["negative_variances"] = negative
-    return xr.Dataset(
-        {name: ("point", values, whole[name].attrs) for name, values in columns.items()},
-        {
-            "index": ("point", index, {"long_name": "row-major index of the point in its plane", "units": "1"}),
-            "alpha": ("point", alpha, whole.alpha.attrs),
-            "beta": ("point", beta, whole.beta.attrs),
-        },
-        whole.attrs,
-    )
+    return as_tile(whole, index, columns)
 
 
 def _sample(whole: xr.Dataset) -> np.ndarray:
@@ -281,7 +316,8 @@ def shared_attributes(tiles: Sequence[xr.Dataset]) -> dict[str, Any]:
     attrs = {key: value for key, value in tiles[0].attrs.items() if key != "tile"}
     for key in ("device", "versions", "kernels", "batch", "batch_norms_folded"):
         found = list(dict.fromkeys(tile.attrs.get(key) for tile in tiles))
-        attrs[key] = found[0] if len(found) == 1 else "; ".join(map(str, found))
+        if found != [None]:
+            attrs[key] = found[0] if len(found) == 1 else "; ".join(map(str, found))
     if "precision_points" in attrs:
         attrs["precision_points"] = sum(tile.attrs.get("precision_points", 0) for tile in tiles)
         attrs["precision_deviation"] = max(tile.attrs.get("precision_deviation", 0.0) for tile in tiles)

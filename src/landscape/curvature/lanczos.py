@@ -22,8 +22,10 @@ TOLERANCE_OF_LARGEST = 0.001
 LIMIT = 300
 """Products after which the search is given up."""
 
+NOT_FINITE = "a product is not finite"
+"""The reason that there are no numbers."""
+
 _RESTARTS = 30  # of ARPACK, of about 20 products each
-_NOT_FINITE = "a product is not finite"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def pairs(
     while not converged and space.steps < last:
         space.extend()
         if not space.is_finite:
-            return _nothing(k, size, space.steps, _NOT_FINITE, device, dtype)
+            return _nothing(k, size, space.steps, NOT_FINITE, device, dtype)
         if space.steps < fewest:
             continue
         values, residuals, coefficients = space.ritz()
@@ -156,7 +158,7 @@ def by_eigsh(
         taken += 1
         found = product(torch.from_numpy(vector.reshape(-1)).to(device, dtype)).double().cpu().numpy()
         if not np.isfinite(found).all():
-            raise FloatingPointError(_NOT_FINITE)
+            raise FloatingPointError(NOT_FINITE)
         return np.asarray(found)
 
     operator = LinearOperator((size, size), matvec=matvec, dtype=np.float64)

@@ -7,6 +7,8 @@ from landscape.errors import InputError
 from landscape.verbs.common import attributes, hash_of, header_of, rebuild, state_of
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from landscape import config
     from landscape.data import DataSet
     from landscape.directions import Axes, Directions
@@ -23,7 +25,9 @@ def directions(options: argparse.Namespace) -> None:
     axes = networks.filter_axes(rebuild(origin, "meta"))
     weights_hash = hash_of(options.weights)
     pair, facts = _drawn(plane, theta, origin, weights_hash, axes, options.other or [])
-    header = header_of(options.name, plane, text, "directions", state=state_of(origin), weights_hash=weights_hash)
+    inputs = {"weights_hash": weights_hash, "others_hash": [hash_of(path) for path in options.other or []]}
+    made_on = device.name("cpu")
+    header = header_of(options.name, plane, text, "directions", state=state_of(origin), **inputs, device=made_on)
     tensors = {f"{axis}/{name}": tensor for axis, direction in pair.items() for name, tensor in direction.items()}
     checkpoint.write(options.output, tensors, {**header, **facts, **directions.describe(pair, theta, axes)})
 
@@ -31,6 +35,7 @@ def directions(options: argparse.Namespace) -> None:
 def tile(options: argparse.Namespace) -> None:
     from landscape import checkpoint, data, device, directions, files, surface
     from landscape.config import specs
+    from landscape.curvature import plane as curvature
 
     plane, text = specs.load(options.spec, "surface")
     indices = surface.tile_of(plane.shape, options.tile, options.of)
@@ -44,13 +49,17 @@ def tile(options: argparse.Namespace) -> None:
         **_facts_of_data(options, plane, dataset),
         "title": f"{state_of(origin)} on {options.name}",
         "test_images": min(plane.images or len(dataset.test.labels), len(dataset.test.labels))
-        if dataset.test
+        if dataset.test and plane.measure == "loss"
         else None,
         "device": device.name(where),
         **files.provenance("tile"),
     }
-    whole = surface.template(plane, test=dataset.test is not None, attrs=attributes(facts))
-    tile = surface.evaluate(whole, indices, plane, network, theta, directions.unflatten(tensors), dataset)
+    whole = _template(plane, test=dataset.test is not None, attrs=attributes(facts))
+    pair = directions.unflatten(tensors)
+    if plane.measure == "loss":
+        tile = surface.evaluate(whole, indices, plane, network, theta, pair, dataset)
+    else:
+        tile = curvature.evaluate(whole, indices, plane, network, theta, pair, dataset)
     tile.attrs["tile"] = f"{options.tile} of {options.of}"
     files.write_dataset(tile, options.output)
 
@@ -58,6 +67,7 @@ def tile(options: argparse.Namespace) -> None:
 def merge(options: argparse.Namespace) -> None:
     from landscape import files, surface
     from landscape.config import specs
+    from landscape.curvature import plane as curvature
 
     plane, text = specs.load(options.spec, "surface")
     tiles = [(path, files.read_dataset(path)) for path in options.tiles]
@@ -66,8 +76,9 @@ def merge(options: argparse.Namespace) -> None:
         "spec_hash": specs.digest(text),
         "date": files.now(),
     }
-    whole = surface.template(plane, test="test_loss" in tiles[0][1], attrs=attrs)
-    files.write_dataset(surface.merge(whole, tiles), options.output)
+    whole = _template(plane, test="test_loss" in tiles[0][1], attrs=attrs)
+    merged = surface.merge(whole, tiles) if plane.measure == "loss" else curvature.merge(whole, tiles)
+    files.write_dataset(merged, options.output)
 
 
 def trajectory(options: argparse.Namespace) -> None:
@@ -116,9 +127,20 @@ def mark(options: argparse.Namespace) -> None:
         "title": f"{state_of(marked)} on {options.name} around {state_of(origin)}",
         "marked": state_of(marked),
         "marked_hash": hash_of(options.marked),
+        "device": device.name("cpu"),
         **files.provenance("mark"),
     }
     files.write_dataset(found.assign_attrs(attributes(facts)), options.output)
+
+
+def _template(plane: "config.Plane", *, test: bool, attrs: dict[str, Any]) -> "xr.Dataset":
+    """What will stand in the surface of a plane."""
+    from landscape import surface
+    from landscape.curvature import plane as curvature
+
+    if plane.measure == "loss":
+        return surface.template(plane, test=test, attrs=attrs)
+    return curvature.template(plane, attrs=attrs)
 
 
 def _drawn(
