@@ -1,6 +1,7 @@
 """What is said of measured curvature: below a panel, and in a caption."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -77,8 +78,9 @@ def item(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, with a minus sign that is one."""
-    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}").replace("e\N{MINUS SIGN}0", "e\N{MINUS SIGN}")
+    """Three digits, with a minus sign that is one: -0.0123, 845, 3,480, 1.2e-6."""
+    text = f"{float(f'{value:.3g}'):,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    return re.sub(r"e([+-])0*", r"e\1", text).replace("e+", "e").replace("-", "\N{MINUS SIGN}")
 
 
 def _below(ratio: np.ndarray) -> str:
@@ -86,11 +88,11 @@ def _below(ratio: np.ndarray) -> str:
 
 
 def _drift(surface: xr.Dataset) -> str:
-    """By how much the eigenvalues move from the images used to the most that were tried."""
-    points = json.loads(surface.attrs.get("drift", "[]"))
+    """By how much the eigenvalues move from the images used to the most that were tried; empty if there were no more."""
+    points = json.loads(surface.attrs["drift"])
     told = []
     for name, key in (("lambda_max", "eigenvalue_max"), ("lambda_min", "eigenvalue_min")):
-        changes = [100 * (p[key][-1] / p[key][0] - 1) for p in points if len(p[key]) > 1 and p[key][0]]
+        changes = [100 * (p[key][-1] / p[key][0] - 1) for p in points if len(p[key]) > 1 and p[key][0] and p[key][-1]]
         if changes:
             told.append(f"{name} by {number(min(changes))} to {number(max(changes))} %")
     if not told:

@@ -48,7 +48,7 @@ def draw(spec: Training, members: Sequence[Member]) -> Drawing:
         for ax in row[1:]:
             ax.sharey(row[0])
     for k, share in enumerate(shares):
-        for j, (of, look) in enumerate(zip(share, _looks(len(share)), strict=True)):
+        for j, (of, look) in enumerate(zip(share, looks(len(share)), strict=True)):
             curves(panels.axes[k::columns], [past(member) for member in of.members], place=j / len(share), **look)
     for axes, label in zip(rows, ("loss", "error (%)", "learning rate"), strict=True):
         axes[0].set_ylabel(label)
@@ -101,6 +101,13 @@ def run_colours(count: int) -> np.ndarray:
     return matplotlib.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
 
 
+def looks(count: int) -> list[dict[str, Any]]:
+    """Colour and marker of each run."""
+    return [
+        {"color": colour, "marker": marker} for colour, marker in zip(run_colours(count), cycle(_MARKERS), strict=False)
+    ]
+
+
 def past(member: Member) -> xr.Dataset:
     """The history up to the state."""
     return member.history if member.epoch is None else member.history.sel(epoch=slice(0, member.epoch))
@@ -129,13 +136,6 @@ def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
         low, high = ax.get_ylim()
         if high < 100 * low:
             ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-
-
-def _looks(count: int) -> list[dict[str, Any]]:
-    """Colour and marker of each run."""
-    return [
-        {"color": colour, "marker": marker} for colour, marker in zip(run_colours(count), cycle(_MARKERS), strict=False)
-    ]
 
 
 def _entries(share: Sequence[Group], panel: float, columns: int) -> list[list[str]]:
@@ -168,7 +168,7 @@ def _legends(panels: Panels, shares: Sequence[Sequence[Group]], columns: int) ->
         entries = ["\n".join(lines) for lines in _entries(share, place.width * wide, columns)]
         keys = [
             Line2D([], [], label=entry, markersize=3, **look)
-            for entry, look in zip(entries, _looks(len(share)), strict=True)
+            for entry, look in zip(entries, looks(len(share)), strict=True)
         ]
         at = (0.5 if len(shares) == 1 else place.x0 + place.width / 2, (panels.foot - 0.16) / height)
         panels.figure.legend(handles=keys, bbox_to_anchor=at, ncols=columns, **common)
