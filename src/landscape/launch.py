@@ -18,6 +18,7 @@ from landscape.config import Experiment, document
 from landscape.config.preflight import preflight
 from landscape.config.read import resolve
 from landscape.errors import InputError, TransientError
+from landscape.queued import queued
 
 _log = logging.getLogger(__name__)
 _STATE = Path(".snakemake")
@@ -75,7 +76,7 @@ def alone() -> Iterator[IO[str]]:
         except OSError:
             problem = f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it"
             raise TransientError(problem) from None
-        if alive := _at_work():
+        if alive := _at_work() + queued(os.getcwd(), certain=any((_STATE / "locks").glob("*"))):
             raise TransientError(
                 f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive)
             )

@@ -1,0 +1,45 @@
+"""Jobs that a Snakemake gave to SLURM, which live on when it is killed."""
+
+import getpass
+import logging
+import os
+import shutil
+import subprocess
+
+from landscape.errors import TransientError
+
+_log = logging.getLogger(__name__)
+_STATES = "PENDING,CONFIGURING,RUNNING,COMPLETING,REQUEUED,SUSPENDED"
+
+
+def queued(folder: str, certain: bool) -> list[str]:
+    """This user's jobs of a Snakemake in `folder` that wait or run: `SLURM job ID, RULE, STATE`. Empty without SLURM.
+
+    Args:
+        certain: whether it must be known; else a SLURM that does not answer is only said.
+
+    Raises:
+        TransientError: if it must be known and SLURM does not answer.
+    """
+    if shutil.which("squeue") is None:
+        return []
+    command = ["squeue", "--noheader", f"--user={getpass.getuser()}", f"--states={_STATES}", "--format=%A|%T|%k|%Z"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        trouble = done.stderr.strip() if done.returncode else ""
+    except subprocess.TimeoutExpired:
+        trouble = "no answer in a minute"
+    if trouble:
+        if certain:
+            raise TransientError(
+                f"whether SLURM has jobs of the last Snakemake in {folder} is not known (squeue: {trouble}); if it has none, "
+                "free the folder with: snakemake --unlock"
+            )
+        _log.warning("whether SLURM has jobs of this folder is not known (squeue: %s)", trouble)
+        return []
+    found = []
+    for line in done.stdout.splitlines():
+        job, state, comment, place = line.split("|", 3)
+        if comment.startswith("rule_") and os.path.realpath(place) == os.path.realpath(folder):
+            found.append(f"SLURM job {job}, {comment.removeprefix('rule_')}, {state}")
+    return found
