@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import every_kind
 import running
 
 torch.set_num_threads(1)
@@ -24,3 +25,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         running.landscape("run", "config.yaml", folder=folder)
 
     return running.once(tmp_path_factory, "finished", make)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file of every kind under `out`; only to be looked at."""
+    return running.once(tmp_path_factory, "every_kind", every_kind.make)

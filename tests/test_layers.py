@@ -22,7 +22,7 @@ LAYERS = [
     {"directions", "folding"},
     {"networks", "data"},
     {"checkpoint", "weights"},
-    {"finished", "loading"},
+    {"finished", "loading", "show"},
     {"files", "progress", "vision", "device"},
     {"config"},
     {"errors"},

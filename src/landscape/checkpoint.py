@@ -13,12 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from landscape import files
 from landscape.errors import InputError
-from landscape.files import FORMAT_VERSION, replacing
+from landscape.files import HEADER, epoch_of, replacing
+from landscape.files import file_of as file_of
 from landscape.weights import Weights
 
-_STATE = re.compile(r"(?P<file>.+)@(?P<epoch>\d{3})")
-_HEADER = "landscape"
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "weights")
 _COMPILED = re.compile(r"(^|(?<=\.))_orig_mod\.")  # torch.compile's, wherever a compiled module stands
 _PARALLEL = "module."  # DataParallel's
@@ -34,7 +34,7 @@ def write(path: str | Path, weights: Weights, header: Mapping[str, Any]) -> None
         tensors[name] = plain.clone() if plain.untyped_storage().data_ptr() in seen else plain
         seen.add(plain.untyped_storage().data_ptr())
     with replacing(path) as temporary, _system_errors(path):
-        save_file(tensors, temporary, {_HEADER: json.dumps(header, sort_keys=True)})
+        save_file(tensors, temporary, {HEADER: json.dumps(header, sort_keys=True)})
 
 
 def write_epochs(path: str | Path, epochs: Mapping[int, Weights], header: Mapping[str, Any]) -> None:
@@ -49,7 +49,7 @@ def read(path: str | Path) -> tuple[Weights, dict[str, Any]]:
     Raises:
         InputError: if there is no such file or epoch, or it is not a whole safetensors file.
     """
-    epoch = _epoch(path)
+    epoch = epoch_of(path)
     header = read_header(path)
     prefix = "" if epoch is None else f"{epoch:03d}/"
     with safe_open(file_of(path), "pt") as file:
@@ -61,7 +61,7 @@ def read(path: str | Path) -> tuple[Weights, dict[str, Any]]:
         raise InputError(f"{file_of(path)} is no file of epochs; it holds one state, named without @{epoch:03d}")
     if not weights:
         raise InputError(f"{file_of(path)} holds no epoch {epoch:03d}; it holds {header['epochs']}")
-    return weights, {**header, "epoch": epoch}
+    return weights, files.Header(file_of(path), {**header, "epoch": epoch})
 
 
 def read_epochs(path: str | Path) -> tuple[dict[int, Weights], dict[str, Any]]:
@@ -82,35 +82,13 @@ def read_epochs(path: str | Path) -> tuple[dict[int, Weights], dict[str, Any]]:
     return epochs, header
 
 
-def read_header(path: str | Path) -> dict[str, Any]:
+def read_header(path: str | Path) -> files.Header:
     """The header alone.
 
     Raises:
         InputError: if there is no such file, or it is not a whole file made by `write`, or by a later version.
     """
-    file_path = file_of(path)
-    if not file_path.is_file():
-        raise InputError(f"{file_path}: there is no such file")
-    try:
-        with safe_open(file_path, "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{file_path} is not a whole safetensors file: {error}") from None
-    try:
-        header: dict[str, Any] = json.loads(metadata[_HEADER])
-    except (KeyError, ValueError):
-        raise InputError(
-            f"{file_path} was not made by landscape: its header has no entry {_HEADER!r}, or not ours"
-        ) from None
-    if header.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
-        raise InputError(f"{file_path} has format version {header['format_version']}; this is up to {FORMAT_VERSION}")
-    return header
-
-
-def file_of(path: str | Path) -> Path:
-    """The file that `FILE` or `FILE@003` names."""
-    match = _STATE.fullmatch(str(path))
-    return Path(match["file"]) if match else Path(path)
+    return files.read_header(file_of(path))
 
 
 def adopt(path: str | Path) -> Weights:
@@ -207,11 +185,6 @@ def _kinds(content: Any) -> str:
             f"{key}: {type(value).__name__}" for key, value in list(content.items())[:8]
         )
     return f"it is a {type(content).__name__}"
-
-
-def _epoch(path: str | Path) -> int | None:
-    match = _STATE.fullmatch(str(path))
-    return int(match["epoch"]) if match else None
 
 
 @contextlib.contextmanager

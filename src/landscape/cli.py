@@ -186,6 +186,10 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--tflops", type=float, help=tflops)
     plan.add_argument("--gpu-hours", type=float, metavar="B", help="choose the figures that can be made in B GPU hours")
     plan.add_argument("--json", action="store_true", help="print everything as JSON")
+    show = commands.add_parser("show", help="what a file is and where it comes from")
+    show.set_defaults(function=verbs.show)
+    show.add_argument("file", help="a file of ours, or FILE@EPOCH of an epochs file")
+    show.add_argument("--json", action="store_true", help="print everything as JSON")
     schema = commands.add_parser("schema", help="print the JSON schema of configurations, for editors")
     schema.set_defaults(function=verbs.schema)
     run = commands.add_parser(

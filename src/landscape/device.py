@@ -54,7 +54,8 @@ def kind(device: torch.device) -> str:
     return device.type if device.type != "cpu" else f"cpu {torch.backends.cpu.get_cpu_capability()}"
 
 
-def name(device: torch.device) -> str:
+def name(device: torch.device | str) -> str:
+    device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.processor() or platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

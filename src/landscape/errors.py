@@ -26,9 +26,8 @@ class TransientError(InputError):
     """What was asked for may be had later: somebody else is at work on the same files. The command line exits with 1."""
 
 
-_WRONG_PATH = {
-    getattr(errno, name) for name in "ENOENT ENOTDIR EISDIR EEXIST EACCES EPERM EROFS ELOOP ENAMETOOLONG EINVAL".split()
-}
+_WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS}
+_WRONG_PATH |= {errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch says it, on each device
 
@@ -53,8 +52,8 @@ def ending(error: Exception, verb: str) -> tuple[list[str], int]:
         return [f"{place.strip()}: {error.strerror}" if place else _first(error)], 2 if wrong else 1
     if os.environ.get("LANDSCAPE_TRACEBACK"):
         raise error
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(place.filename)}:{place.lineno}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(last.filename)}:{last.lineno}"
     kind = f"{type(error).__name__}: {_first(error)}"
     return [
         f"landscape {verb} met what it was not made for ({kind}, in {where}); LANDSCAPE_TRACEBACK=1 shows the way there"

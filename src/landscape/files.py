@@ -2,12 +2,16 @@
 
 import contextlib
 import datetime
+import errno
+import functools
+import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,12 @@ import landscape
 from landscape.errors import InputError
 
 FORMAT_VERSION = 1
+HEADER = "landscape"
+"""The entry of a safetensors file's metadata that holds our header."""
+
+_STATE = re.compile(r"(?P<file>.+)@(?P<epoch>\d{3})", re.DOTALL)
+_TROUBLE = {errno.EIO, errno.ENOMEM, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT}
+_DENSITY = 1000  # bytes in memory for one in a NetCDF file; deflate packs no more
 _PACKAGES = ("torch", "numpy", "xarray", "netCDF4", "matplotlib", "scikit-learn", "snakemake")
 
 
@@ -72,16 +82,83 @@ def read_dataset(path: str | Path) -> xr.Dataset:
     Raises:
         InputError: if it is not a whole NetCDF file of a format this version knows.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: there is no such file")
+    _check_is_file(path)
     try:
         with xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, decode_times=False) as opened:
+            if opened.nbytes > _DENSITY * os.path.getsize(path):
+                raise ValueError(f"it says that it holds {opened.nbytes:,} bytes, and has {os.path.getsize(path):,}")
             dataset = opened.load()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
+        _raise_if_transient(error)
         raise InputError(f"{path} is not a whole NetCDF file: {error}") from None
-    if dataset.attrs.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
-        raise InputError(f"{path} has format version {dataset.attrs['format_version']}; this is up to {FORMAT_VERSION}")
+    _check_version(path, dataset.attrs)
     return dataset
+
+
+class Header(dict[str, Any]):
+    """The header of a safetensors file; what it lacks is the file's mistake."""
+
+    def __init__(self, path: Path, content: Mapping[str, Any]):
+        super().__init__(content)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(f"{self._path} is not the file that is needed here: its header has no entry {key!r}")
+
+
+def read_header(path: str | Path) -> Header:
+    """The header of a safetensors file, without torch.
+
+    Raises:
+        InputError: if there is no such file, or it is not a whole file made by `checkpoint.write`, or by a later version.
+    """
+    _check_is_file(path)
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        _raise_if_transient(error)
+        raise InputError(f"{path} is not a whole safetensors file: {error}") from None
+    try:
+        header = json.loads(metadata[HEADER])
+    except (KeyError, ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise InputError(f"{path} was not made by landscape: its header has no entry {HEADER!r}, or not ours")
+    _check_version(path, header)
+    return Header(Path(path), header)
+
+
+def tensors_in(path: str | Path) -> dict[str, tuple[list[int], str]]:
+    """Shape and type of each tensor of a safetensors file whose header was read, without reading it."""
+    with safe_open(path, "numpy") as file:
+        slices = {key: file.get_slice(key) for key in list(file.keys())}
+    return {key: (part.get_shape(), part.get_dtype()) for key, part in slices.items()}
+
+
+def file_of(path: str | Path) -> Path:
+    """The file that `FILE` or `FILE@003` names."""
+    match = _STATE.fullmatch(str(path))
+    return Path(match["file"]) if match else Path(path)
+
+
+def epoch_of(path: str | Path) -> int | None:
+    """The epoch that `FILE@003` names."""
+    match = _STATE.fullmatch(str(path))
+    return int(match["epoch"]) if match else None
+
+
+def checksum(path: str | Path) -> str:
+    """SHA-256 of what a file holds: of a safetensors file its tensors and its normalisation, not the date it was made."""
+    place = file_of(path)
+    with open(place, "rb") as file:
+        if place.suffix != ".safetensors":
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(8 + int.from_bytes(file.read(8), "little"))
+        digest = hashlib.file_digest(file, "sha256")
+    header = read_header(place)
+    digest.update(json.dumps([header.get(key) for key in ("mean", "std", "classes")]).encode())
+    return digest.hexdigest()
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -90,26 +167,37 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: if it is not a whole safetensors file, or holds no such epoch.
     """
-    place, at, epoch = str(path).rpartition("@") if re.search(r"@\d{3}$", str(path)) else (str(path), "", "")
-    prefix = f"{epoch}/" if at else ""
+    place, epoch = file_of(path), epoch_of(path)
+    prefix = "" if epoch is None else f"{epoch:03d}/"
     try:
         with safe_open(place, "numpy") as file:
             keys = [key for key in list(file.keys()) if key.startswith(prefix)]
             arrays = {key.removeprefix(prefix): file.get_tensor(key) for key in keys}
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        _raise_if_transient(error)
         raise InputError(f"{place} is not a whole safetensors file: {error}") from None
     if not arrays:
-        raise InputError(f"{place} holds no epoch {epoch}" if at else f"{place} holds nothing")
+        raise InputError(f"{place} holds nothing" if epoch is None else f"{place} holds no epoch {epoch:03d}")
     return arrays
 
 
 def versions() -> dict[str, str]:
-    """Version of this package, of Python and of what alters numbers or pictures."""
-    found = {"landscape": landscape.__version__, "python": platform.python_version()}
+    """Version of this package, of its code, of Python and of what alters numbers or pictures."""
+    found = {"landscape": landscape.__version__, "code": code_version(), "python": platform.python_version()}
     for package in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
+
+
+@functools.cache
+def code_version() -> str:
+    """A digest of this package's source, which tells apart two states of it under one version."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def now() -> str:
@@ -121,6 +209,23 @@ def provenance(verb: str) -> dict[str, Any]:
     date = now()
     made = {"format_version": FORMAT_VERSION, "versions": versions(), "date": date}
     return {**made, "history": f"{date} landscape {verb}"}
+
+
+def _check_is_file(path: str | Path) -> None:
+    if not Path(path).is_file():
+        raise InputError(f"{path}: there is no such file")
+
+
+def _check_version(path: str | Path, header: Mapping[str, Any]) -> None:
+    version = header.get("format_version", FORMAT_VERSION)
+    if not isinstance(version, int | np.integer) or version > FORMAT_VERSION:
+        raise InputError(f"{path} has format version {version}; this is up to {FORMAT_VERSION}")
+
+
+def _raise_if_transient(error: Exception) -> None:
+    """Pass on the trouble of a disk or of memory, which says nothing of the file."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _TROUBLE):
+        raise error
 
 
 def _whole(buffer: memoryview) -> memoryview:

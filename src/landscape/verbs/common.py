@@ -1,7 +1,5 @@
 """What several verbs do: rebuild a network from a header, and write headers that explain a file."""
 
-import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,15 +82,6 @@ def state_of(header: dict[str, Any]) -> str:
 
 
 def hash_of(path: str | Path) -> str:
-    """SHA-256 of what a file holds: of a safetensors file its tensors and its normalisation, not the date it was made."""
-    from landscape import checkpoint
+    from landscape import files
 
-    place = checkpoint.file_of(path)
-    with open(place, "rb") as file:
-        if place.suffix != ".safetensors":
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(8 + int.from_bytes(file.read(8), "little"))
-        digest = hashlib.file_digest(file, "sha256")
-    header = checkpoint.read_header(place)
-    digest.update(json.dumps([header.get(key) for key in ("mean", "std", "classes")]).encode())
-    return digest.hexdigest()
+    return files.checksum(path)

@@ -5,20 +5,25 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import landscape
 from landscape.errors import InputError
 from landscape.verbs.common import attributes, code_of, facts_of, hash_of, header_of, network_of
 
+if TYPE_CHECKING:
+    from landscape.config import Data
+
 _log = logging.getLogger(__name__)
 
 
 def dataset(options: argparse.Namespace) -> None:
-    from landscape import data
+    from landscape import data, device
     from landscape.config import specs
 
     spec, text = specs.load(options.spec, "dataset")
-    data.make(spec, Path(options.output), header_of(options.name, spec, text, "dataset"))
+    header = header_of(options.name, spec, text, "dataset", device=device.name("cpu"), **_source_of(spec))
+    data.make(spec, Path(options.output), header)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -31,7 +36,8 @@ def train(options: argparse.Namespace) -> None:
     network = network_of(run, dataset, where)
     weights, history, epochs = (Path(path) for path in options.output)
     inputs = {"data_hash": hash_of(options.data), "code_hash": [hash_of(path) for path in code_of(run)]}
-    header = header_of(options.name, run, text, "train", **facts_of(network, dataset), seed=run.seed, **inputs)
+    made_on = {"seed": run.seed, "device": device.name(where)}
+    header = header_of(options.name, run, text, "train", **facts_of(network, dataset), **made_on, **inputs)
     made_with = [landscape.__version__, files.versions()["torch"], device.kind(where)]
     identity = hashlib.sha256(json.dumps([text, inputs, made_with]).encode()).hexdigest()
     work = weights.parent / ".work"
@@ -60,9 +66,28 @@ def adopt(options: argparse.Namespace) -> None:
         raise InputError(f"{options.weights} does not fit {run.network}: {misfit}" for misfit in misfits)
     network.load_state_dict(theta, strict=False)
     weights, history, epochs = (Path(path) for path in options.output)
-    inputs = {"data_hash": hash_of(options.data), "weights_hash": hash_of(options.weights)}
+    inputs: dict[str, Any] = {"data_hash": hash_of(options.data), "weights_hash": hash_of(options.weights)}
+    inputs |= {"code_hash": [hash_of(path) for path in code_of(run)], "device": device.name(where)}
     header = header_of(options.name, run, text, "adopt", **facts_of(network, dataset), **inputs)
     row = train.history_of(network, dataset, surface.recorded)
     files.write_dataset(row.assign_attrs(attributes({"title": f"{options.name}, adopted", **header})), history)
     checkpoint.write_epochs(epochs, {}, header)
     checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)
+
+
+def _source_of(spec: "Data") -> dict[str, Any]:
+    """Checksums of the files that a data set is read from; a fetched one is the same for everybody."""
+    from landscape.config import code
+
+    match spec.kind:
+        case "npz" if Path(spec.source).is_file():
+            return {"source_hash": hash_of(spec.source)}
+        case "folder":
+            found = sorted(path for path in Path(spec.source).rglob("*") if path.is_file())
+            listed = [(str(path.relative_to(spec.source)), hash_of(path)) for path in found]
+            return {"source_hash": hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
+        case "function":
+            own = code.source_file(spec.source)
+            named = [*([own] if own else []), *map(Path, spec.code)]
+            return {"code_hash": [hash_of(path) for path in named if path.is_file()]}
+    return {}
