@@ -185,7 +185,11 @@ def test_code_that_looks_at_values_is_built_on_meta_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("network", "args", "message"),
     [
-        ("resnext", {}, "'resnext', which is not built in; allowed are densenet121, resnet, vgg, vgg9, resnet{depth}"),
+        (
+            "resnext",
+            {},
+            "'resnext', which is not built in; allowed are densenet121, mlp, resnet, vgg, vgg9, resnet{depth}",
+        ),
         ("resnet3", {}, "depth is 3; it must be 6 n"),
         ("resnet20", {"depth": 20}, "resnet20 sets depth to 20, and args has it too"),
         ("wrn20-2-noshort", {"shortcut": True}, "wrn20-2-noshort sets shortcut to False"),

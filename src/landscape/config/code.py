@@ -13,6 +13,7 @@ from landscape.errors import InputError, one_of
 
 BUILTIN = {
     "densenet121": "landscape.networks.densenet:densenet121",
+    "mlp": "landscape.networks.mlp:mlp",
     "resnet": "landscape.networks.resnet:resnet",
     "vgg": "landscape.networks.vgg:vgg",
     "vgg9": "landscape.networks.vgg:vgg9",

@@ -20,6 +20,8 @@ def operations(network: str, args: Mapping[str, Any], shape: Shape, classes: int
     name, full = code.plain(network, args)
     try:
         match name:
+            case "mlp":
+                return sum(_mlp(full["hidden"], shape, classes))
             case "resnet":
                 return sum(_resnet(full["depth"], full["width"], full["shortcut"], shape, classes))
             case "vgg":
@@ -31,6 +33,13 @@ def operations(network: str, args: Mapping[str, Any], shape: Shape, classes: int
     except (KeyError, TypeError):
         pass  # arguments that no network can be built with, which is reported where they stand
     return UNKNOWN * shape[1] * shape[2] / 32**2
+
+
+def _mlp(hidden: Sequence[int], shape: Shape, classes: int) -> Iterator[float]:
+    inputs = shape[0] * shape[1] * shape[2]
+    for units in [*hidden, classes]:
+        yield _linear(inputs, units)
+        inputs = units
 
 
 def _resnet(depth: int, width: int, shortcut: bool, shape: Shape, classes: int) -> Iterator[float]:
