@@ -17,12 +17,17 @@ import yaml
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from landscape import checkpoint, cli, config, data, files, networks, plan, surface
+from landscape import checkpoint, cli, config, data, directions, files, networks, plan, surface
 from landscape.config import specs
+from landscape.config.schema import Probe
+from landscape.curvature import plane as curvature
+from landscape.curvature.hessian import Hessian
+from landscape.curvature.krylov import Product
+from landscape.curvature.lanczos import Extremes
 from landscape.errors import InputError
 from landscape.plan import sizes
 from landscape.plan.budget import choose
-from landscape.plan.cost import Costs, of_run, of_tile, of_trajectory
+from landscape.plan.cost import SEARCH, Cost, Costs, of_probe, of_run, of_tile, of_trajectory
 from landscape.plan.estimate import Estimate
 from landscape.plan.graph import Task
 from landscape.plan.sizes import Images, Network
@@ -196,6 +201,70 @@ def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
     )
     planned = of_tile(seen, 1, 2, Images(80, 40, 0), Network(1, 0, 0, 0)).flops
     assert planned <= network.seen["images"] <= planned + 40  # a few on which forms of the network are tried
+
+
+class Smooth(nn.Module):
+    """A convolution and a linear layer, of which every product with the Hessian costs what it does in general."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.layer = nn.Conv2d(1, 3, 3, bias=False), nn.Linear(12, 2, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.layer(nn.functional.softplus(self.before(x)).flatten(1))
+        return logits
+
+
+@pytest.mark.parametrize("measured", ["gradients", "curvature"])
+def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With graphs that are made anew, and a search that takes as many products as is planned; but for the first layer,
+    which hands no gradient on.
+    """
+
+    def search(product: Product, size: int, **keys: Any) -> Extremes:
+        for _ in range(SEARCH["lanczos"]):
+            product(torch.ones(size))
+        return Extremes(1e9, -1e9, 0.0, 0.0, torch.ones(size), torch.ones(size), SEARCH["lanczos"], converged=True)
+
+    monkeypatch.setattr(curvature, "extremes", search)
+    monkeypatch.setattr(Hessian, "_measured", lambda self: 2**40)
+    network = Smooth()
+    theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    seen = plane(measure=measured, images=20)
+    train = data.Split(torch.randn(90, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(90) % 2)
+    dataset = data.DataSet(train, None, 2, torch.zeros(1), {})
+    pair = directions.random_pair(theta, networks.filter_axes(network), 0, "filter", line=False)
+    with FlopCounterMode(display=False) as counter:
+        whole = curvature.template(seen, attrs={})
+        curvature.evaluate(whole, surface.tile_of(seen.shape, 1, 2), seen, network, theta, pair, dataset)
+    with FlopCounterMode(display=False) as one:
+        network(train.images[:1])
+    planned = of_tile(seen, 1, 2, Images(90, None, 0), Network(one.get_total_flops(), 0, 0, 0)).flops
+    first = 2 * network.before.weight.numel() * 2 * 2 / one.get_total_flops()
+    assert (1 - first / 3) * planned == pytest.approx(counter.get_total_flops(), rel=0.15)
+
+
+def test_a_tile_of_curvature_pays_for_more_images_where_it_holds_such_a_point() -> None:
+    def passes(i: int, **keys: Any) -> float:
+        return of_tile(plane(measure="curvature", **keys), i, 15, IMAGES, TEN).flops / 10
+
+    each = 3 * 3 + 22 * 9
+    assert passes(2, images=500) == 500 * (each + 3 * 3)  # and the gradients at the three points beside it
+    assert passes(15, images=500) == 500 * (each + 2 * 20 * 9)
+    assert passes(15, images=100) == 100 * (each + 6 * 20 * 9)
+    assert passes(15) == 1000 * each
+
+
+def test_operations_of_probes() -> None:
+    def cost(**keys: Any) -> Cost:
+        return of_probe(Probe.model_validate(keys), IMAGES, TEN)
+
+    assert cost(measure="trace", vectors=4, draws=6, images=50).flops == 10 * 50 * (3 + 2 * 10 * 9)
+    assert cost(measure="spectrum", vectors=4, steps=30).flops == 10 * 1000 * (3 + 2 * 120 * 9)
+    assert cost(measure="eigenpairs", pairs=1).flops == 10 * 1000 * (3 + 2 * 20 * 9)
+    assert cost(measure="eigenpairs", pairs=3).disk == 6 * TEN.parameters
+    assert cost(measure="activations").flops == 10 * 1000 * 3
+    assert not cost(measure="saddle").known
 
 
 def test_a_step_of_training_takes_three_forward_passes() -> None:

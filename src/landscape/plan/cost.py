@@ -5,8 +5,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import xarray as xr
+
 from landscape import data, surface
 from landscape.config import Data, Experiment, Plane, Run, state
+from landscape.config.schema import Probe
+from landscape.curvature import drift
+from landscape.curvature import plane as curvature
 from landscape.errors import InputError
 from landscape.plan import sizes
 from landscape.plan.graph import Task
@@ -14,6 +19,12 @@ from landscape.plan.sizes import Images, Network
 
 FORWARD_AND_BACKWARD = 3
 """Forward passes that a step of training costs: backward is two, one for the activations and one for the weights."""
+
+PRODUCT = 9
+"""Forward passes that a product with the Hessian costs where its graph is made anew (counted); of one that is kept, 6."""
+
+SEARCH = {"lanczos": 20, "eigsh": 62}
+"""Products that the search for both extreme eigenvalues takes, about: 14 to 32 and 42 to 82 were seen."""
 
 _HISTORY_COLUMNS = 10
 _COORDINATES_OF_A_POINT = 24  # bytes of a tile's index, alpha and beta
@@ -60,7 +71,7 @@ class Costs:
             case Task("dataset", (name,)):
                 images = self._images[name]
                 return Cost(disk=images.disk) if images else Cost(known=False)
-            case Task("train" | "adopt" | "directions" | "tile" | "merge" | "trajectory", (at, *rest)):
+            case Task("train" | "adopt" | "directions" | "tile" | "merge" | "trajectory" | "probe", (at, *rest)):
                 run = state(self._experiment, at).run
                 images, network = self._images[self._experiment.runs[run].data], self._of_run[run]
                 if images is None or network is None:
@@ -71,6 +82,12 @@ class Costs:
     def _of_network(self, task: Task, run: Run, rest: list[str], images: Images, network: Network) -> Cost:
         if task.rule in ("train", "adopt"):
             return of_run(run, images, network)
+        if task.rule == "probe":
+            cost = of_probe(self._experiment.probes[rest[0]], images, network)
+            reason = f"how many steps lead probes.{rest[0]} to a saddle"
+            if not cost.known and reason not in self.unknown:
+                self.unknown.append(reason)
+            return cost
         plane = self._experiment.planes[rest[0]]
         match task.rule:
             case "directions":
@@ -119,12 +136,51 @@ def of_run(run: Run, images: Images, network: Network) -> Cost:
 def of_tile(plane: Plane, i: int, n: int, images: Images, network: Network) -> Cost:
     """Tile `i` of `n`: its points and, for the paired errors, the centre; of a reduced precision, a sample in fp32 too."""
     points = len(surface.tile_of(plane.shape, i, n))
+    if plane.measure != "loss":
+        return _of_curved_tile(plane, surface.tile_of(plane.shape, i, n), images, network)
     passes = points + 1.0
     if plane.precision != "fp32":
         passes += min(surface.SAMPLE, math.prod(plane.shape)) * points / math.prod(plane.shape) + 1
     each = images.both(plane.images) + _recalibrated(plane, images)
     disk = points * (_point(plane, images.test is not None) + _COORDINATES_OF_A_POINT)
     return Cost(round(passes * each * network.flops), disk)
+
+
+def _of_curved_tile(plane: Plane, indices: range, images: Images, network: Network) -> Cost:
+    """A gradient over all images and two over halves at every point, and over those of the next tile's points beside it.
+
+    Of curvature the gradient is taken twice, and there are the search for the extreme eigenvalues, the products within the
+    plane, and the search over more images at a few points.
+    """
+    used = min(plane.images or images.train, images.train)
+    beside = min(plane.shape[1], math.prod(plane.shape) - indices.stop)
+    passes = FORWARD_AND_BACKWARD * (2 * len(indices) + beside)
+    if plane.measure == "curvature":
+        products = SEARCH[plane.eigensolver] + (1 if plane.is_line else 2)
+        passes += len(indices) * (FORWARD_AND_BACKWARD + products * PRODUCT)
+        again = sum(multiple for multiple in drift.MULTIPLES if multiple * used <= images.train)
+        drifting = len(set(indices).intersection(drift.points_of(_template(plane, test=False))))
+        passes += drifting * again * SEARCH[plane.eigensolver] * PRODUCT
+    disk = len(indices) * (_point(plane, test=False) + _COORDINATES_OF_A_POINT)
+    return Cost(passes * used * network.flops, disk)
+
+
+def of_probe(probe: Probe, images: Images, network: Network) -> Cost:
+    """What a probe takes, about; how many steps lead to a saddle is not known."""
+    used = min(probe.images or images.train, images.train)
+    match probe.measure:
+        case "eigenpairs":  # a further pair at each end takes half as many products again
+            products = 2 * SEARCH["lanczos"] * (1 + probe.pairs) // 2
+            disk = 2 * probe.pairs * network.parameters
+        case "spectrum":
+            products, disk = 2 * probe.vectors * probe.steps, 0
+        case "trace":
+            products, disk = 2 * (probe.vectors + probe.draws), 0
+        case "activations":
+            return Cost(FORWARD_AND_BACKWARD * used * network.flops)
+        case "saddle":
+            return Cost(disk=3 * network.parameters + 8 * probe.points**2, known=False)
+    return Cost((FORWARD_AND_BACKWARD + products * PRODUCT) * used * network.flops, disk)
 
 
 def of_trajectory(run: Run, plane: Plane, images: Images, network: Network) -> Cost:
@@ -150,6 +206,12 @@ def _described(name: str, spec: Data) -> tuple[tuple[int, int, int], int]:
 
 
 @functools.cache
+def _template(plane: Plane, test: bool) -> xr.Dataset:
+    if plane.measure == "loss":
+        return surface.template(plane, test=test, attrs={})
+    return curvature.template(plane, attrs={})
+
+
 def _point(plane: Plane, test: bool) -> int:
     """Bytes of what a surface holds at a point."""
-    return sum(variable.dtype.itemsize for variable in surface.template(plane, test=test, attrs={}).values())
+    return sum(variable.dtype.itemsize for variable in _template(plane, test).values())
