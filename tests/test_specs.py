@@ -10,7 +10,8 @@ DEFAULTS = {
     "planes": '{"alpha": [-1.0, 1.0, 51], "batchnorm": null, "beta": null, "centred": true, "directions": "random", "eigensolver": "lanczos", "images": null, "measure": "loss", "memory": 2048, "normalize": "filter", "parameters": "filters", "plane": null, "precision": "fp32", "probe": null, "recalibration_images": 1024, "run": null, "runs": null, "seed": 0, "tiles": null, "vectors": ["largest-1", "smallest-1"]}',
     "directions": '{"batchnorm": null, "centred": true, "directions": "random", "line": false, "normalize": "filter", "plane": null, "probe": null, "run": null, "runs": null, "seed": 0, "vectors": ["largest-1", "smallest-1"]}',
     "probes": '{"alpha": 0.0, "beta": 0.0, "draws": 32, "images": null, "memory": 2048, "pairs": 2, "parameters": "filters", "plane": null, "points": 41, "precision": "fp32", "seed": 0, "steps": 60, "tolerance": 1e-06, "vectors": 8}',
-    "claims": '{"interpolations": null, "lines": null, "paths": null, "planes": null, "runs": null, "share": 0.4, '
+    "claims": '{"away": 0.25, "curvature": null, "gradients": null, "insignificant": 0.05, "interpolations": null, '
+    '"large": 0.1, "lines": null, "most": 0.9, "paths": null, "planes": null, "runs": null, "share": 0.4, '
     '"similar": 0.25, "tolerance": 0.5}',
     "published": '{"source": "Li et al. 2018", "verified": true}',
     "table": '{"title": null}',
@@ -45,7 +46,7 @@ STAGES = {
     "figure": 2,
     "table": 1,
     "summary": 2,
-    "claims": 1,
+    "claims": 2,
 }
 
 

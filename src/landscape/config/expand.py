@@ -114,7 +114,18 @@ def select(patterns: Iterable[str], runs: Iterable[str]) -> tuple[list[str], lis
 
 
 RUNS = ("run", "to", "runs", "marks")
-PLANES = ("plane", "planes", "line", "lines", "recalibrated", "interpolations", "paths", "contours")
+PLANES = (
+    "plane",
+    "planes",
+    "line",
+    "lines",
+    "recalibrated",
+    "interpolations",
+    "paths",
+    "contours",
+    "curvature",
+    "gradients",
+)
 PROBES = ("probe",)
 _LISTS_OF_PLANES = ("rows",)  # of figures: rows of planes, or rows that are entries with keys of their own
 

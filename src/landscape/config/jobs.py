@@ -13,7 +13,7 @@ from pathlib import Path
 from landscape.config import code
 from landscape.config.known import FETCHED, Known
 from landscape.config.lookup import differing, figure, impossible, no_path, plane, probe, run, state
-from landscape.config.schema import Experiment
+from landscape.config.schema import Claims, Experiment
 from landscape.config.work import operations
 from landscape.errors import InputError, one_of
 
@@ -257,7 +257,7 @@ def surfaces_of_claims(experiment: Experiment) -> list[str]:
     claims = experiment.claims
     if claims is None:
         return []
-    wanted = {*(claims.planes or ()), *(claims.lines or ())}
+    wanted = _planes_of_claims(claims)
     made = (*_seen_in_figures(experiment), *_seen_in_summary(experiment))
     pairs = [*_seen_in_claims(experiment), *(pair for pair in made if pair[1] in wanted and "@" not in pair[0])]
     return surface_files(experiment, dict.fromkeys(pairs))
@@ -293,7 +293,7 @@ def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
     claims = experiment.claims
     if claims is None:
         return []
-    pairs = _possible(experiment, (*(claims.planes or ()), *(claims.lines or ())), claims.runs)
+    pairs = _possible(experiment, _planes_of_claims(claims), claims.runs)
     for name in claims.interpolations or ():
         end = plane(experiment, name).run
         pairs += [
@@ -302,6 +302,12 @@ def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
             if end in experiment.runs and differing(experiment.runs[start], experiment.runs[end]) == {"batch_size"}
         ]
     return pairs
+
+
+def _planes_of_claims(claims: Claims) -> tuple[str, ...]:
+    """The planes and lines on which every run of the claims is seen."""
+    named = (claims.planes, claims.lines, claims.curvature, claims.gradients)
+    return tuple(dict.fromkeys(name for names in named for name in names or ()))
 
 
 def _trajectories_of_figures(experiment: Experiment) -> list[str]:

@@ -10,6 +10,7 @@ from landscape.config.known import FETCHED
 from landscape.config.lookup import impossible, no_path, state, unlike
 from landscape.config.schema import (
     Bundles,
+    Claims,
     Curvature,
     Data,
     Experiment,
@@ -57,6 +58,7 @@ def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
     yield from _patterns("summary", whole.summary, whole, broken)
     if whole.claims is not None:
         yield from _patterns("claims", whole.claims, whole, broken)
+        yield from _claimed(whole.claims, whole)
 
 
 def _data(path: str, data: Data) -> Iterator[str]:
@@ -211,6 +213,14 @@ def _measured(path: str, figure: Figure, whole: Experiment, broken: Broken) -> I
     contours = whole.planes.get(figure.contours or "") if isinstance(figure, Curvature) else None
     if contours is not None and plane is not None and contours.drawn() != plane.drawn():
         yield f"{path}.contours is a plane with other directions than {figure.plane}"
+
+
+def _claimed(claims: Claims, whole: Experiment) -> Iterator[str]:
+    """Planes that measure something else than the claims they are for are about."""
+    for key, allowed in (("curvature", _MEASURES[Curvature]), ("gradients", _MEASURES[Gradients])):
+        for name in select(getattr(claims, key) or (), whole.planes)[0]:
+            if (found := whole.planes[name].measure) not in allowed:
+                yield f"claims.{key} is {name!r}, with measure: {found}; the claims need {one_of(allowed)}"
 
 
 def _patterns(path: str, entry: Any, whole: Experiment, broken: Broken) -> Iterator[str]:

@@ -31,6 +31,8 @@ class Claims(Section):
         None, description="lines between a small-batch and a large-batch run, for claim 2"
     )
     paths: Names | None = Field(None, description="planes of trajectories, for claims 6 and 13")
+    curvature: Names | None = Field(None, description="planes with measure: curvature, for claims 5 and 10")
+    gradients: Names | None = Field(None, description="planes with measure: gradients or curvature, for claim 12")
     tolerance: float = Field(
         0.5, gt=0, description="percentage points by which a test error may differ from the published one"
     )
@@ -39,4 +41,22 @@ class Claims(Section):
     )
     share: float = Field(
         0.4, gt=0, lt=1, description="share of a path's variation that two axes must hold to be called low-dimensional"
+    )
+    insignificant: float = Field(
+        0.05,
+        gt=0,
+        description="|lambda_min| / lambda_max up to which negative curvature is insignificant, for claim 5; by default a "
+        "tenth of the paper's colour scale",
+    )
+    most: float = Field(
+        0.9, gt=0, le=1, description="share of the points of a region on which it must be insignificant, for claim 5"
+    )
+    large: float = Field(
+        0.1, gt=0, description="|lambda_min| / lambda_max from which negative curvature is large, for claim 10"
+    )
+    away: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="share of a plane's points that is called large where the descent leads away, for claim 12",
     )
