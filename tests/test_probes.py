@@ -1,7 +1,7 @@
 """Probes: eigenpairs against the dense Hessian, the point they are at, and the files the verb writes."""
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from torch import nn
 
 from landscape import directions
 from landscape.config.schema import Probe
+from landscape.config.sections.probe import Measured
 from landscape.curvature import probes
 from landscape.data import DataSet, subset
 from landscape.directions import Directions
@@ -36,6 +37,10 @@ def vector(vectors: Weights, name: str, names: list[str]) -> np.ndarray:
     parts = {key.removeprefix(f"{name}/"): part for key, part in vectors.items() if key.startswith(f"{name}/")}
     assert list(parts) == names
     return flat(parts, names)
+
+
+def test_everything_that_a_configuration_may_measure_is_measured() -> None:
+    assert set(probes.MEASURES) == set(get_args(Measured))
 
 
 @pytest.mark.parametrize("parameters", ["filters", "all"])

@@ -7,7 +7,7 @@ from torch import nn
 
 from landscape.config.schema import Probe
 from landscape.config.sections.probe import Measured
-from landscape.curvature import eigenpairs, spectrum, trace
+from landscape.curvature import activations, eigenpairs, saddle, spectrum, trace
 from landscape.data import DataSet
 from landscape.directions import Axes, Directions
 from landscape.weights import Weights
@@ -18,6 +18,8 @@ MEASURES: Mapping[Measured, Measure] = {
     "eigenpairs": eigenpairs.measure,
     "spectrum": spectrum.measure,
     "trace": trace.measure,
+    "activations": activations.measure,
+    "saddle": saddle.measure,
 }
 
 

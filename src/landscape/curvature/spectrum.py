@@ -17,6 +17,7 @@ from landscape.curvature.point import reach
 from landscape.curvature.trace import mean_and_error, signs
 from landscape.data import DataSet
 from landscape.directions import Axes, Directions
+from landscape.progress import progress
 from landscape.weights import Weights
 
 WIDTH = 0.005
@@ -49,11 +50,12 @@ def measure(
         Nodes and weights (vector, node), eigenvalues and densities (value,), and scalars; no weights.
     """
     point = reach(probe, network, theta, directions, axes, dataset)
-    vectors = list(itertools.islice(signs(point, probe.seed), probe.vectors))
     products = {"": point.hessian.product, "_scaled": scaled(point.hessian, point.scale)}
     found = xr.Dataset({"train_loss": point.hessian.loss()})
     for suffix, product in products.items():
-        rules = [quadrature(product, vector, probe.steps) for vector in vectors]
+        vectors = itertools.islice(signs(point, probe.seed), probe.vectors)
+        shown = progress(vectors, probe.vectors, f"spectrum{suffix.replace('_', ', ')}")
+        rules = [quadrature(product, vector, probe.steps) for vector in shown]
         variables, width = _described(rules, point.hessian.size)
         found = found.assign({f"{name}{suffix}": values for name, values in variables.items()})
         found.attrs[f"width{suffix}"] = width

@@ -14,6 +14,7 @@ from landscape.curvature.krylov import Product
 from landscape.curvature.point import Point, reach
 from landscape.data import DataSet
 from landscape.directions import NORMALIZE, Axes, Directions
+from landscape.progress import progress
 from landscape.weights import Weights
 
 
@@ -35,14 +36,18 @@ def measure(
     """
     point = reach(probe, network, theta, directions, axes, dataset)
     hessian = point.hessian
-    vectors = list(itertools.islice(signs(point, probe.seed), probe.vectors))
-    draws = list(itertools.islice(_gaussian(point, probe.seed), probe.draws))
-    normalised = [_filter_normalised(draw, point, axes) for draw in draws]
+    by_filters = scaled(hessian, point.scale)
+    normalised = (_filter_normalised(draw, point, axes) for draw in _gaussian(point, probe.seed))
+
+    def along(product: Product, vectors: Iterator[Tensor], total: int, what: str) -> np.ndarray:
+        return _curvatures(product, progress(itertools.islice(vectors, total), total, what))
+
+    n, draws, seed = probe.vectors, probe.draws, probe.seed
     samples = {
-        "trace_sample": ("vector", _curvatures(hessian.product, vectors)),
-        "trace_sample_scaled": ("vector", _curvatures(scaled(hessian, point.scale), vectors)),
-        "curvature_random": ("draw", _curvatures(hessian.product, draws)),
-        "curvature_filter_normalised": ("draw", _curvatures(hessian.product, normalised)),
+        "trace_sample": ("vector", along(hessian.product, signs(point, seed), n, "trace")),
+        "trace_sample_scaled": ("vector", along(by_filters, signs(point, seed), n, "trace, scaled")),
+        "curvature_random": ("draw", along(hessian.product, _gaussian(point, seed), draws, "random directions")),
+        "curvature_filter_normalised": ("draw", along(hessian.product, normalised, draws, "filter-normalised ones")),
     }
     means = {
         **mean_and_error("trace", samples["trace_sample"][1]),
