@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src/landscape"
 LAYERS = [
     {"cli", "__main__"},
     {"verbs"},
-    {"check", "launch", "plan", "summary", "tables", "claims"},
+    {"check", "clean", "launch", "plan", "summary", "tables", "claims"},
     {"figures", "pages"},
     {"comparisons", "recipes"},
     {"geometry"},

@@ -190,6 +190,10 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(function=verbs.show)
     show.add_argument("file", help="a file of ours, or FILE@EPOCH of an epochs file")
     show.add_argument("--json", action="store_true", help="print everything as JSON")
+    clean = commands.add_parser("clean", help="list, or remove, what no entry of a configuration makes")
+    clean.set_defaults(function=verbs.clean)
+    clean.add_argument("config")
+    clean.add_argument("--remove", action="store_true", help="remove what is listed without it")
     schema = commands.add_parser("schema", help="print the JSON schema of configurations, for editors")
     schema.set_defaults(function=verbs.schema)
     run = commands.add_parser(

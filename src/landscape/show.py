@@ -128,7 +128,7 @@ def text(found: Mapping[str, Any]) -> str:
     lines += _block("also", [f"{key:<24} {_listed(value)}" for key, value in found["also"].items()])
     width = min(40, max(map(len, found["variables"]), default=0))
     lines += _block("variables", [_row(name, of, width) for name, of in found["variables"].items()])
-    return "".join(f"{_printable(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _variable(array: Any) -> dict[str, Any]:
@@ -187,5 +187,6 @@ def _block(title: str, lines: list[str]) -> list[str]:
     return ["", title, *(f"  {line}" for line in lines)] if lines else []
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """A line with every character written out that could steer a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -3,7 +3,7 @@
 What a verb needs is imported when it runs: whoever asks for help, or checks a configuration, does not wait for torch.
 """
 
-from landscape.verbs.keeping import show
+from landscape.verbs.keeping import clean, show
 from landscape.verbs.making import adopt, dataset, train
 from landscape.verbs.probing import probe
 from landscape.verbs.seeing import directions, mark, merge, tile, trajectory
@@ -13,6 +13,7 @@ __all__ = [
     "adopt",
     "check",
     "claims",
+    "clean",
     "configuration",
     "dataset",
     "directions",

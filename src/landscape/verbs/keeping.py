@@ -1,8 +1,20 @@
 """What is there already: what a file is, and what may go."""
 
 import argparse
+import contextlib
 import json
 import sys
+
+
+def clean(options: argparse.Namespace) -> None:
+    from landscape import clean, config, launch
+
+    experiment = config.read(options.config)
+    with launch.alone() if options.remove else contextlib.nullcontext():
+        found = clean.found(experiment)
+        if options.remove:
+            clean.remove(found)
+    sys.stdout.write(clean.text(found, removed=options.remove))
 
 
 def show(options: argparse.Namespace) -> None:
