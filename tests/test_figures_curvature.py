@@ -201,3 +201,14 @@ def test_the_norms_share_a_scale_of_four_decades_at_most() -> None:
     assert (scale.vmin, scale.vmax) == pytest.approx((top / 1e4, top))
     nothing = [norms[0] * np.nan]
     assert gradients.norm_scale(nothing).vmax == 1
+
+
+def test_planes_along_eigenvectors_say_so() -> None:
+    along: dict[str, Any] = {"directions": "eigenvectors", "probe": "sharpest", "vectors": ["largest-1", "smallest-2"]}
+    members = [curved("net", **GRID, **along)]
+    drawing = figures.draw(map_spec(members), members)
+    said = published(drawing.caption).astext()
+    assert "eigenvectors largest-1 and smallest-2 of the Hessian that the probe sharpest finds at the centre" in said
+    assert "cosine of the directions" not in said
+    figure: Any = drawing.figure
+    assert figure.get_supxlabel() == "alpha (1 = a step of length 1)"

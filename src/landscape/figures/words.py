@@ -39,6 +39,8 @@ def unit(surface: xr.Dataset, name: str = "alpha") -> str:
         return f"1 = the distance to {spec['runs'][0]}"
     if spec["directions"] == "pca":
         return "1 = the path's largest coordinate"
+    if spec["directions"] == "eigenvectors":
+        return "1 = a step of length 1"
     if spec["directions"] == "start" and name == "alpha":
         return "0 = the run, 1 = its initial weights"
     return {
@@ -149,7 +151,7 @@ def member_item(member: Member, variables: Sequence[str]) -> str:
 
 def cosine(of: xr.Dataset) -> list[str]:
     """The cosine of a plane's directions, in words; empty for a line, and for directions that are made orthogonal."""
-    if "cosine" not in of.attrs or plane(of)["directions"] in ("through", "pca"):
+    if "cosine" not in of.attrs or plane(of)["directions"] in ("through", "pca", "eigenvectors"):
         return []
     return [f"cosine of the directions {of.attrs['cosine']:.2g}".replace("-", "\N{MINUS SIGN}")]
 
@@ -216,6 +218,12 @@ def directions_made(of: xr.Dataset, seeds: Sequence[int]) -> str:
         return (
             "The directions are the first two principal components of the run's kept epochs, taken as differences to its "
             f"end and {centred}."
+        )
+    if spec["directions"] == "eigenvectors":
+        names = spec["vectors"][: 1 if one else 2]
+        return (
+            f"The direction{'s are the eigenvectors' if len(names) > 1 else ' is the eigenvector'} {' and '.join(names)} of "
+            f"the Hessian that the probe {escape(spec['probe'])} finds at the centre, of unit length."
         )
     if spec["directions"] == "start":
         start = "The direction alpha leads to the run's own initial weights"
