@@ -293,7 +293,7 @@ def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
     claims = experiment.claims
     if claims is None:
         return []
-    pairs = _possible(experiment, _planes_of_claims(claims), claims.runs)
+    pairs = _possible(experiment, (*(claims.planes or ()), *(claims.lines or ())), claims.runs)
     for name in claims.interpolations or ():
         end = plane(experiment, name).run
         pairs += [
@@ -305,7 +305,7 @@ def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
 
 
 def _planes_of_claims(claims: Claims) -> tuple[str, ...]:
-    """The planes and lines on which every run of the claims is seen."""
+    """The planes and lines that the claims look at."""
     named = (claims.planes, claims.lines, claims.curvature, claims.gradients)
     return tuple(dict.fromkeys(name for names in named for name in names or ()))
 

@@ -31,8 +31,12 @@ class Claims(Section):
         None, description="lines between a small-batch and a large-batch run, for claim 2"
     )
     paths: Names | None = Field(None, description="planes of trajectories, for claims 6 and 13")
-    curvature: Names | None = Field(None, description="planes with measure: curvature, for claims 5 and 10")
-    gradients: Names | None = Field(None, description="planes with measure: gradients or curvature, for claim 12")
+    curvature: Names | None = Field(
+        None, description="planes with measure: curvature, as far as figures show them, for claims 5 and 10"
+    )
+    gradients: Names | None = Field(
+        None, description="planes with measure: gradients or curvature, as far as figures show them, for claim 12"
+    )
     tolerance: float = Field(
         0.5, gt=0, description="percentage points by which a test error may differ from the published one"
     )
