@@ -114,6 +114,14 @@ def test_unstated_keys_of_a_probe() -> None:
             with_plane(probe="pairs", vectors=["largest-1", "smallest-3"]),
             "planes.wrong.vectors has 'smallest-3', and pairs finds 2 pairs at each end; raise its pairs",
         ),
+        (
+            with_plane(probe="pairs", vectors=["largest-1"], beta=[-1, 1, 5]),
+            "planes.wrong: directions: eigenvectors with beta needs two different vectors, and they are largest-1",
+        ),
+        (
+            with_plane(probe="pairs", vectors=["largest-1", "largest-1"], beta=[-1, 1, 5]),
+            "needs two different vectors, and they are largest-1, largest-1",
+        ),
         (with_plane(probe="pairs", vectors=["third"]), "planes.wrong.vectors"),
         (with_plane(probe="pairs", vectors=["largest-0"]), "planes.wrong.vectors"),
         (with_plane(probe="pairs", run="other"), "directions: eigenvectors takes no run"),

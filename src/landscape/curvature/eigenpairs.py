@@ -22,7 +22,8 @@ def measure(
 ) -> tuple[xr.Dataset, Weights]:
     """The k largest and the k smallest eigenpairs of H, and the eigenvalues of D H D (names in `_scaled`).
 
-    Both are found and stopped as `lanczos.pairs` says. D is as in `hessian.filter_scale`.
+    Both are found and stopped as `lanczos.pairs` says. D is as in `hessian.filter_scale`. Residuals are those of the
+    small matrix of Lanczos, but no less than one rounding of the largest eigenvalue, below which they mean nothing.
 
     Returns:
         Eigenvalues and residuals (pair,), from the ends of the spectrum inwards, the number of products, and whether
@@ -63,11 +64,12 @@ def measure(
 
 
 def _described(found: Pairs, suffix: str) -> dict[str, Any]:
+    rounding = torch.finfo(found.vectors_largest.dtype).eps * np.abs([found.largest, found.smallest]).max()
     return {
         f"eigenvalue_largest{suffix}": ("pair", found.largest),
         f"eigenvalue_smallest{suffix}": ("pair", found.smallest),
-        f"residual_largest{suffix}": ("pair", found.residuals_largest),
-        f"residual_smallest{suffix}": ("pair", found.residuals_smallest),
+        f"residual_largest{suffix}": ("pair", np.maximum(found.residuals_largest, rounding)),
+        f"residual_smallest{suffix}": ("pair", np.maximum(found.residuals_smallest, rounding)),
     }
 
 

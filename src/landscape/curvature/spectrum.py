@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import Tensor, nn
 
@@ -69,7 +70,7 @@ class Quadrature:
     Attributes:
         nodes: (steps,), ascending; of fewer dimensions than steps the last one stands again.
         weights: (steps,), of sum one; of what stands again 0.
-        residuals: (steps,), of the Ritz vectors that belong to the nodes.
+        residuals: (steps,), of the Ritz vectors that belong to the nodes; no less than one rounding of the largest node.
     """
 
     nodes: np.ndarray
@@ -90,6 +91,7 @@ def quadrature(product: Product, start: Tensor, steps: int) -> Quadrature:
         if not space.is_finite:
             return Quadrature(*np.full((3, steps), math.nan))
     nodes, residuals, coefficients = space.ritz()
+    residuals = np.maximum(residuals, torch.finfo(start.dtype).eps * np.abs(nodes).max())
     missing = (0, steps - space.steps)
     return Quadrature(
         nodes=np.pad(nodes, missing, mode="edge"),

@@ -76,6 +76,10 @@ class _Drawn(Section):
                 raise ValueError(f"directions: {self.directions} takes no {key}")
         if self.runs is not None and len(self.runs) == 2 and self.is_line:
             raise ValueError("directions: through two other runs makes a plane, which needs beta")
+        if self.directions == "eigenvectors" and not self.is_line and len(set(self.vectors)) < 2:
+            raise ValueError(
+                f"directions: eigenvectors with beta needs two different vectors, and they are {one_of(self.vectors)}"
+            )
         if self.batchnorm == "interpolated" and self.directions in ("random", "start", "pca", "eigenvectors"):
             raise ValueError(
                 f"directions: {self.directions} takes no batchnorm: interpolated, since it leads to no other run"
