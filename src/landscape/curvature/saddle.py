@@ -174,7 +174,7 @@ def search(loss: Loss, tolerance: float) -> Found:
     if not math.isfinite(value):
         raise InputError(f"the loss at the state is {value:g}, and the search for a saddle needs a number")
     losses, norms = [value], [float(gradient.norm())]
-    for _ in progress(range(STEPS), STEPS, "saddle"):
+    for _ in range(STEPS):
         eigenvalues, vectors = torch.linalg.eigh(loss.hessian(point))
         found = Found(point, gradient, eigenvalues, vectors, losses, norms)
         ahead = _ahead(loss, found, share)

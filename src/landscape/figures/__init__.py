@@ -14,6 +14,7 @@ from landscape.config.schema import (
     Lines,
     Profiles,
     Rings,
+    Saddle,
     Sharpening,
     Sharpness,
     Spectra,
@@ -31,6 +32,7 @@ from landscape.figures import (
     lines,
     profiles,
     rings,
+    saddle,
     sharpening,
     sharpness,
     spectra,
@@ -59,6 +61,7 @@ _KINDS: dict[type, Callable[[Any, Sequence[Member]], Drawing]] = {
     Spectra: spectra.draw,
     Sharpening: sharpening.draw,
     Layers: layers.draw,
+    Saddle: saddle.draw,
 }
 
 

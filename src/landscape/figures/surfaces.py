@@ -152,20 +152,38 @@ def _pin(ax: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, heights: tuple[fl
     low, high, floor = heights
     if not (x[0] <= 0 <= x[-1] and y[0] <= 0 <= y[-1]):
         return
-    spline = RectBivariateSpline(x, y, z, kx=1, ky=1)
-    stops = np.linspace(float(spline(0, 0)[0, 0]), high + 0.12 * (high - floor), 60)
-    away = np.linspace(0.01, 1.5, 300)  # towards the eye, in units of the box
-    elevation, azimuth = math.radians(_ELEVATION), math.radians(_AZIMUTH)
-    along_x = away * math.cos(elevation) * math.cos(azimuth) * np.ptp(x) / _BOX[0]
-    along_y = away * math.cos(elevation) * math.sin(azimuth) * np.ptp(y) / _BOX[1]
-    rise = away * math.sin(elevation) * (high - floor) / _BOX[2]
-    over = (x[0] <= along_x) & (along_x <= x[-1]) & (y[0] <= along_y) & (along_y <= y[-1])
-    hidden = [bool((spline(along_x, along_y, grid=False) > stop + rise)[over].any()) for stop in stops]
-    first = hidden.index(False) if False in hidden else len(stops) - 1
+    here = float(RectBivariateSpline(x, y, z, kx=1, ky=1)(0, 0)[0, 0])
+    stops = np.linspace(here, high + 0.12 * (high - floor), 60)
     at = np.zeros(len(stops))
+    hidden = list(behind((x, y, z), (at, at, stops), high - floor, (_ELEVATION, _AZIMUTH)))
+    first = hidden.index(False) if False in hidden else len(stops) - 1
     ax.plot(at[: first + 1], at[: first + 1], stops[: first + 1], ":", color="black", linewidth=0.7, zorder=4)
     ax.plot(at[first:], at[first:], stops[first:], "-", color="black", linewidth=0.9, zorder=4)
     ax.plot(0, 0, stops[-1], "o", color="black", markersize=2.5, zorder=4)
+
+
+def behind(
+    surface: tuple[np.ndarray, np.ndarray, np.ndarray],
+    points: tuple[np.ndarray, np.ndarray, np.ndarray],
+    height: float,
+    view: tuple[float, float],
+) -> np.ndarray:
+    """Of each point (x, y, z) whether the surface z(x, y) hides it in a parallel projection.
+
+    Args:
+        height: of the box that is drawn, in the unit of z.
+        view: elevation and azimuth of the eye, in degrees.
+    """
+    x, y, z = surface
+    spline = RectBivariateSpline(x, y, z, kx=1, ky=1)
+    elevation, azimuth = map(math.radians, view)
+    away = np.linspace(0.01, 1.5, 300)  # towards the eye, in units of the box
+    along_x = points[0][:, None] + away * math.cos(elevation) * math.cos(azimuth) * np.ptp(x) / _BOX[0]
+    along_y = points[1][:, None] + away * math.cos(elevation) * math.sin(azimuth) * np.ptp(y) / _BOX[1]
+    rise = away * math.sin(elevation) * height / _BOX[2]
+    over = (x[0] <= along_x) & (along_x <= x[-1]) & (y[0] <= along_y) & (along_y <= y[-1])
+    hidden = spline(along_x, along_y, grid=False) > points[2][:, None] + rise
+    return np.asarray((hidden & over).any(axis=1))
 
 
 def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float, float], name: str) -> None:
