@@ -60,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     table: dict[str, tuple[Any, str, list[tuple[str, dict[str, Any]]]]] = {
         "dataset": (verbs.dataset, "fetch or read a data set", [spec, name, output]),
         "train": (verbs.train, "train a network, or go on where it was interrupted", [spec, name, data, three]),
+        "part": (
+            verbs.part,
+            "train a network up to an epoch, from which `train` or another part goes on",
+            [spec, name, data, ("--until", {"type": int, "required": True, "help": "the epoch to end with"}), output],
+        ),
         "adopt": (
             verbs.adopt,
             "check weights made elsewhere and take them in",

@@ -6,7 +6,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from landscape.config import jobs, specs
+from landscape.config import jobs, parts, specs
 from landscape.config.preflight import preflight
 from landscape.errors import InputError
 
@@ -16,7 +16,12 @@ except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
 # The verbs of this installation, also where its environment is not activated.
-shell.prefix(f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; ')
+# Networks that are the user's own code may be built from the header of a file: those of the configuration.
+NETWORKS = "\n".join(sorted({r.network for r in EXPERIMENT.runs.values() if ":" in r.network}))
+shell.prefix(
+    f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
+    + f"export LANDSCAPE_NETWORKS={shlex.quote(NETWORKS)}; ".replace("{", "{{").replace("}", "}}")
+)
 
 RESULTS = EXPERIMENT.results
 IMAGE = EXPERIMENT.container or "docker://ghcr.io/landscape-project/landscape:0.1.0"

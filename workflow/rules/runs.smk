@@ -9,6 +9,7 @@ rule train:
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
+        before=ask(parts.before, "run"),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
         history=f"{RESULTS}/runs/{{run}}/history.nc",
@@ -28,6 +29,33 @@ rule train:
     shell:
         "landscape train --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q}"
         " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"
+
+
+rule part:
+    """Train a run with `parts` up to where `left` further jobs go on, the last of which is `train`."""
+    input:
+        code=ask(jobs.code_files, "run"),
+        data=ask(jobs.data_file, "run"),
+        before=ask(parts.before, "run", "left"),
+    output:
+        temp(f"{RESULTS}/runs/{{run}}/{{left}}left.json"),
+    log:
+        f"{RESULTS}/logs/part/{{run}}/{{left}}left.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/part/{{run}}/{{left}}left.tsv"
+    wildcard_constraints:
+        run=f"(?!({ADOPTED})/){jobs.NAME}",
+        left=r"[1-9]\d*",
+    threads: ask(jobs.threads, "run")
+    resources:
+        mem_mb=grown(jobs.memory, "run"),
+        slot=1,
+    params:
+        spec=ask(specs.of_run, "run"),
+        until=ask(parts.end, "run", "left"),
+    shell:
+        "landscape part --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --until {params.until}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule adopt:

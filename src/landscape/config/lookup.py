@@ -124,10 +124,10 @@ def unlike(experiment: Experiment, one: str, another: str) -> str | None:
 
 
 def differing(one: Run, another: Run) -> set[str]:
-    """The keys in which two runs differ, arguments of their networks as `args.NAME`."""
+    """The keys in which two runs differ, arguments of their networks as `args.NAME`; in how many parts is no difference."""
     ours, theirs = ({**run.in_full(), **_told(run)} for run in (one, another))
     keys = {key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)}
-    return keys - {"args"}
+    return keys - {"args", "parts"}
 
 
 def no_path(experiment: Experiment, at: str) -> str | None:

@@ -60,7 +60,7 @@ _SECTION = {
     "table": "tables",
 }
 _OF_DIRECTIONS = {"directions", "mark"}  # stages that look at a plane's directions alone
-_HOW_IT_IS_CUT = {"tiles"}  # which leaves a surface's numbers as they are
+_HOW_IT_IS_CUT = {"tiles", "parts"}  # which leaves the numbers of a surface, or of a training, as they are
 
 
 def of_data(experiment: Experiment, name: str) -> str:
@@ -135,7 +135,7 @@ def of(stage: str, entry: Section) -> str:
     """What of an entry the results of a stage depend on, where it differs from the defaults."""
     if stage in _OF_DIRECTIONS and isinstance(entry, Plane):
         entry = entry.drawn()
-    exclude = _HOW_IT_IS_CUT if isinstance(entry, Plane) else None
+    exclude = _HOW_IT_IS_CUT if isinstance(entry, Plane | Run) else None
     content = entry.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
     args = content.pop("args", {})
     if isinstance(entry, Run):

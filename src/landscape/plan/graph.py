@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from landscape.config import Experiment, jobs
+from landscape.config import Experiment, jobs, parts
 
 
 @dataclass(frozen=True, order=True)
@@ -61,7 +61,9 @@ def _inputs(experiment: Experiment, task: Task) -> list[str]:
     """The files a task reads that other tasks make, as its rule has them."""
     match task:
         case Task("train" | "adopt", (run,)):
-            return [jobs.data_file(experiment, run)]
+            return [jobs.data_file(experiment, run), *parts.before(experiment, run)]
+        case Task("part", (run, left)):
+            return [jobs.data_file(experiment, run), *parts.before(experiment, run, left)]
         case Task("directions", (at, plane)):
             return [jobs.weights_file(experiment, at), *jobs.other_files(experiment, at, plane)]
         case Task("tile", (at, plane, _)):
@@ -105,6 +107,8 @@ def _maker(experiment: Experiment, path: str) -> Task:
     match path.removeprefix(f"{experiment.results}/").rpartition(".")[0].split("/"):
         case ["data", name]:
             return Task("dataset", (name,))
+        case ["runs", run, part] if part.endswith("left"):
+            return Task("part", (run, part.removesuffix("left")))
         case ["runs", run, _]:
             return Task("adopt" if experiment.runs[run].adopted else "train", (run,))
         case ["directions", at, plane]:

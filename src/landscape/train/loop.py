@@ -27,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a training run.
+    """The end of a training run, or of a part of one.
 
     Attributes:
         weights: parameters and buffers after the last epoch, on the CPU.
         history: the columns of `history_of`, one row per epoch; row 0 is before training.
-        epochs: parameters and buffers of the epochs the run keeps.
+        epochs: parameters and buffers of the epochs the run keeps, as far as it got.
     """
 
     weights: Weights
@@ -41,7 +41,14 @@ class Trained:
 
 
 def train(
-    run: Run, network: nn.Module, data: DataSet, work: Path, identity: str, evaluate: Evaluate, name: str = ""
+    run: Run,
+    network: nn.Module,
+    data: DataSet,
+    work: Path,
+    identity: str,
+    evaluate: Evaluate,
+    name: str = "",
+    until: int | None = None,
 ) -> Trained:
     """Train `network` in place as `run` says (Li et al. 2018, section 4), or go on where a process was interrupted.
 
@@ -60,7 +67,9 @@ def train(
         work: folder for the state and the kept epochs, used by one process at a time.
         identity: whatever the result depends on, hashed; the state of another identity is set aside in
             `work/set-aside-N`, of which the latest is kept.
+        until: the epoch to end with, from which another process may go on; by default the run's last.
     """
+    last = run.epochs if until is None else until
     what = f"training {name}".strip()
     for parameter in network.parameters():
         if parameter.ndim == 4:
@@ -93,14 +102,14 @@ def train(
     if state is None:
         record(0)
     done = state["epoch"] if state else 0
-    for epoch in progress(range(done + 1, run.epochs + 1), run.epochs, what, done):
+    for epoch in progress(range(done + 1, last + 1), last, what, done):
         of_the_epoch = _epoch(run, network, optimizer, data, epoch, steps)
         if run.swa is not None and epoch > run.swa:
             averaging.add(sums, network)
             if epoch == run.epochs:
                 averaging.settle(run, network, sums, run.epochs - run.swa, data)
         record(epoch, **of_the_epoch)
-    epochs = {epoch: checkpoint.read(kept(work, epoch))[0] for epoch in run.kept}
+    epochs = {epoch: checkpoint.read(kept(work, epoch))[0] for epoch in run.kept if epoch <= max(done, last)}
     return Trained(snapshot(network), dataset(history), epochs)
 
 

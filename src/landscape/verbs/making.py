@@ -1,9 +1,12 @@
 """Data sets and runs."""
 
 import argparse
+import contextlib
 import hashlib
 import json
 import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,8 @@ from landscape.errors import InputError
 from landscape.verbs.common import attributes, code_of, facts_of, hash_of, header_of, network_of
 
 if TYPE_CHECKING:
-    from landscape.config import Data
+    from landscape.config import Data, Run
+    from landscape.train import Trained
 
 _log = logging.getLogger(__name__)
 
@@ -27,30 +31,72 @@ def dataset(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device, files, finished, surface, train
+    from landscape import checkpoint, files, finished
+
+    results = weights, history, epochs = [Path(path) for path in options.output]
+    with _training(options, weights.parent) as begun:
+        if finished.put_back(begun.end, results):
+            _log.info("this training had finished before; its files are put back")
+            return
+        trained = begun.go_on(begun.run.epochs)
+        facts = attributes({"title": f"training of {options.name}", **begun.header})
+        files.write_dataset(trained.history.assign_attrs(facts), history)
+        checkpoint.write_epochs(epochs, trained.epochs, begun.header)
+        checkpoint.write(weights, trained.weights, {**begun.header, "epoch": begun.run.epochs})
+        finished.set_by(begun.end, results)
+
+
+def part(options: argparse.Namespace) -> None:
+    """A training up to an epoch, from which another process goes on; of a longer training nothing is undone."""
+    from landscape import files
+
+    output = Path(options.output)
+    with _training(options, output.parent) as begun:
+        if not 1 <= options.until <= begun.run.epochs:
+            raise InputError(f"--until is {options.until}; {options.name} has the epochs 1 to {begun.run.epochs}")
+        if not begun.end.is_dir():
+            begun.go_on(options.until)
+        files.write_text(output, json.dumps({"run": options.name, "until": options.until}))
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A training as it was found.
+
+    Attributes:
+        header: of its results.
+        end: the folder of the second names of its results, there if it has finished.
+        go_on: train to the end of an epoch.
+    """
+
+    run: "Run"
+    header: dict[str, Any]
+    end: Path
+    go_on: Callable[[int], "Trained"]
+
+
+@contextlib.contextmanager
+def _training(options: argparse.Namespace, folder: Path) -> Iterator[_Training]:
+    """Hold a training whose results are in `folder`, and what it works in, as the only process."""
+    from landscape import data, device, files, finished, surface, train
     from landscape.config import specs
 
     run, text = specs.load(options.spec, "train")
     where = device.settle(run.threads)
     dataset = data.read(options.data, device=where)
     network = network_of(run, dataset, where)
-    weights, history, epochs = (Path(path) for path in options.output)
     inputs = {"data_hash": hash_of(options.data), "code_hash": [hash_of(path) for path in code_of(run)]}
     made_on = {"seed": run.seed, "device": device.name(where)}
     header = header_of(options.name, run, text, "train", **facts_of(network, dataset), **made_on, **inputs)
     made_with = [landscape.__version__, files.versions()["torch"], device.kind(where)]
     identity = hashlib.sha256(json.dumps([text, inputs, made_with]).encode()).hexdigest()
-    work = weights.parent / ".work"
-    with finished.alone(weights.parent / ".lock", f"{options.name} is being trained"):
-        if finished.put_back(work / f"finished-{identity[:16]}", [weights, history, epochs]):
-            _log.info("this training had finished before; its files are put back")
-            return
-        trained = train.train(run, network, dataset, work, identity, surface.recorded, options.name)
-        facts = attributes({"title": f"training of {options.name}", **header})
-        files.write_dataset(trained.history.assign_attrs(facts), history)
-        checkpoint.write_epochs(epochs, trained.epochs, header)
-        checkpoint.write(weights, trained.weights, {**header, "epoch": run.epochs})
-        finished.set_by(work / f"finished-{identity[:16]}", [weights, history, epochs])
+    work = folder / ".work"
+
+    def go_on(until: int) -> "Trained":
+        return train.train(run, network, dataset, work, identity, surface.recorded, options.name, until)
+
+    with finished.alone(folder / ".lock", f"{options.name} is being trained"):
+        yield _Training(run, header, work / f"finished-{identity[:16]}", go_on)
 
 
 def adopt(options: argparse.Namespace) -> None:

@@ -65,6 +65,12 @@ class Run(Section):
         "none", description="epochs kept as states RUN@EPOCH: none, all, or every Nth (with the first and the last)"
     )
     threads: int = Field(1, ge=1, description="of the training process; part of the run because it alters bits")
+    parts: int = Field(
+        1,
+        ge=1,
+        description="jobs that train one after another, each ending at an epoch: where a cluster's jobs must be shorter than "
+        "the training; the result is the same",
+    )
 
     @model_validator(mode="after")
     def _normal_form(self) -> "Run":
@@ -72,6 +78,8 @@ class Run(Section):
             self._settle("learning_rate", None)
         if self.warmup == self._default_warmup:
             self._settle("warmup", None)
+        if self.parts > self.epochs:
+            raise ValueError(f"parts must be at most epochs, and {self.parts} is above {self.epochs}")
         if self.swa is not None and self.swa >= self.epochs:
             raise ValueError(f"swa must be below epochs, and {self.swa} is not below {self.epochs}")
         if self.milestones is not None:
