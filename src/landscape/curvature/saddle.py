@@ -24,7 +24,6 @@ from landscape.data import DataSet, Split
 from landscape.directions import Axes, Directions
 from landscape.errors import InputError
 from landscape.progress import progress
-from landscape.surface import coordinates
 from landscape.weights import Weights
 
 MOST_PARAMETERS = 4000  # of which the dense Hessian is decomposed at every step
@@ -38,7 +37,7 @@ _KINKS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.Hardtanh, nn.H
 _LOWEST, _HIGHEST = 1e-2, 1e12  # of the share c of the damping
 _LEAST = 1e-4  # of the fall that was foretold, for a step to be taken
 _COLUMNS = 2**28  # bytes that the columns of the Hessian made at once may take
-_REACHES = np.geomspace(1e-2, 1e2, 81)  # lengths tried for the axes of the plane, in float64 weights
+_REACHES = np.geomspace(1e-2, 1e2, 81)  # lengths tried for the axes of the plane
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,8 @@ def measure(
     found = search(loss, probe.tolerance)
     smallest, largest = (_oriented(found.vectors[:, k]) for k in (0, -1))
     reach = _reaches(lambda step: loss.value(found.point + step), found, smallest, largest)
-    alpha, beta = (coordinates((-length, length, probe.points)) for length in reach)
+    unit = np.arange(1 - probe.points, probe.points, 2) / (probe.points - 1)  # from -1 to 1, with an exact 0
+    alpha, beta = (length * unit for length in reach)
     steps = [(a, b) for a in alpha for b in beta]
     values = [
         loss.value(found.point + a * smallest + b * largest) for a, b in progress(steps, len(steps), "saddle's plane")
