@@ -16,15 +16,7 @@ from landscape.weights import Weights, norm
 
 from dense_hessian import Example, connected, convolutional
 
-SMOOTH = """
-from torch import nn
-
-def net(in_channels, num_classes):
-    return nn.Sequential(
-        nn.Conv2d(in_channels, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Softplus(),
-        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, num_classes),
-    )
-"""
+SMOOTH = {"hidden": [6], "activation": "softplus", "linear_std": 0.3}
 
 
 def found_by_a_probe(example: Example, **keys: Any) -> tuple[Any, Weights]:
@@ -76,11 +68,9 @@ def test_eigenvectors_that_cannot_be_directions() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smooth network's initial weights, as the run `net` and as epochs 0 and 1 of it, and data."""
     folder = tmp_path_factory.mktemp("eigenvectors")
-    (folder / "smooth.py").write_text(SMOOTH)
-    network = f"{folder / 'smooth.py'}:net"
     data.make(Data(source="digits", images=200), folder / "data.safetensors", {"name": "digits"})
-    run = Run(network=network, data="digits", epochs=1, keep="all")
-    built = networks.build(network, {}, seed=3, images=(1, 8, 8), classes=10)
+    run = Run(network="mlp", args=SMOOTH, data="digits", epochs=1, keep="all")
+    built = networks.build("mlp", SMOOTH, seed=3, images=(1, 8, 8), classes=10)
     theta = built.state_dict()
     header = {"name": "net", "spec": run.in_full(), "spec_hash": "0", "images": [1, 8, 8], "classes": 10}
     checkpoint.write(folder / "net.safetensors", theta, {**header, "epoch": 1})
