@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import gpu, jobs, surfaces
+from benchmarks import curvature, gpu, jobs, surfaces
 from benchmarks.contenders import NETWORKS
 from landscape import files
 
@@ -25,10 +25,12 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", choices=surfaces.CONTENDERS, default=[], help="leave these out")
     parser.add_argument("--threads", type=int, default=1, help="of everybody; a tile job has one")
     parser.add_argument("--memory-images", type=int, default=50_000)
-    parser.add_argument("--only", choices=["surfaces", "jobs", "gpu"], help="print one part, and keep nothing")
+    parser.add_argument("--curvature-images", type=int, default=1024)
+    parser.add_argument("--curvature-network", choices=NETWORKS, default="ResNet-20")
+    parts = {"surfaces": _surfaces, "curvature": _curvature, "jobs": _jobs, "gpu": _gpu}
+    parser.add_argument("--only", choices=parts, help="print one part, and keep nothing")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    parts = {"surfaces": _surfaces, "jobs": _jobs, "gpu": _gpu}
     wanted = [options.only] if options.only else list(parts)
     texts = {}
     for part in wanted:
@@ -81,6 +83,37 @@ def _whole_machine(options: argparse.Namespace) -> str:
     cores = rows[0]["cores"]
     title = f"### The whole machine: their one process of {cores} threads, our {cores} processes of one thread"
     return f"{title}\n\n{_table(header, body)}"
+
+
+def _curvature(options: argparse.Namespace) -> str:
+    rounds = min(3, options.rounds)
+    rows = curvature.table(rounds, options.curvature_network, options.curvature_images)
+    header = [
+        "contender",
+        "s a product",
+        "products",
+        "s a point",
+        "ratio",
+        "least to most",
+        "error of the largest eigenvalue",
+        "of the smallest",
+    ]
+    body = [
+        [
+            row["contender"],
+            f"{row['seconds a product']:.2f}",
+            f"{row['products']}",
+            f"{row['seconds a point']:.1f}",
+            f"{row['ratio']:.2f}",
+            f"{row['least']:.2f} to {row['most']:.2f}",
+            f"{100 * row['error of lambda_max']:.2g} %",
+            f"{100 * row['error of lambda_min']:.2g} %",
+        ]
+        for row in rows
+    ]
+    of = rows[0]
+    title = f"### Both extreme eigenvalues of the Hessian, {of['network']}, {of['images']:,} images"
+    return f"{title}, {rounds} interleaved rounds, graph {of['graph']}\n\n{_table(header, body)}"
 
 
 def _jobs(options: argparse.Namespace) -> str:

@@ -1,0 +1,161 @@
+"""Seconds of a product with the Hessian, and of a point with both extreme eigenvalues: ours against the authors' method."""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.contenders import AT, Case
+from landscape import networks
+from landscape.config import Plane
+from landscape.curvature.hessian import Hessian
+from landscape.curvature.lanczos import extremes, pairs
+from landscape.weights import displace
+
+MEMORY = Plane().memory * 2**20
+BATCH = 128  # the authors'
+
+Found = tuple[float, float, int]
+"""lambda_max, lambda_min, and the products that they took."""
+
+
+class Authors:
+    """The authors' method (github.com/tomgoldstein/loss-landscape, `hess_vec_prod.py`): double backward over batches of
+    128 of the network as it is, and scipy's `eigsh` (k = 1, tolerance 1e-2) twice: for the eigenvalue of largest magnitude,
+    and for that of the Hessian less 0.51 times it. Their images come from a DataLoader each time; here they are resident.
+    """
+
+    def __init__(self, case: Case):
+        self._case = case
+        self._network = copy.deepcopy(case.network).requires_grad_(True)
+        self._network.load_state_dict(displace(case.theta, case.pair["alpha"], AT[0], case.pair["beta"], AT[1]))
+        self._chosen = [p for p in self._network.parameters() if p.ndim > 1]
+        self._sizes = [p.numel() for p in self._chosen]
+        self.size = sum(self._sizes)
+        self._products = 0
+
+    def product(self, vector: Tensor) -> Tensor:
+        self._products += 1
+        self._network.zero_grad()
+        parts = [part.view_as(p) for part, p in zip(vector.split(self._sizes), self._chosen, strict=True)]
+        split = self._case.split
+        for images, labels in zip(split.images.split(BATCH), split.labels.split(BATCH), strict=True):
+            loss = functional.cross_entropy(self._network(images), labels) * len(labels) / self._case.count
+            gradients = torch.autograd.grad(loss, self._chosen, create_graph=True)
+            torch.stack([(g * v).sum() for g, v in zip(gradients, parts, strict=True)]).sum().backward()
+        return torch.cat([p.grad.reshape(-1) for p in self._chosen if p.grad is not None])
+
+    def point(self) -> Found:
+        self._products = 0
+        first = self._largest(0.0)
+        other = self._largest(0.51 * first)
+        return max(first, other), min(first, other), self._products
+
+    def _largest(self, shift: float) -> float:
+        """The eigenvalue of the Hessian that, less `shift`, has the largest magnitude."""
+
+        def shifted(vector: np.ndarray) -> np.ndarray:
+            flat = vector.astype(np.float32).reshape(-1)
+            return np.asarray(self.product(torch.from_numpy(flat)).numpy() - np.float32(shift) * flat)
+
+        start = torch.randn(self.size, generator=torch.Generator().manual_seed(0)).numpy()
+        operator = LinearOperator((self.size, self.size), matvec=shifted, dtype=np.float32)
+        return float(eigsh(operator, k=1, tol=1e-2, v0=start, return_eigenvectors=False)[0]) + shift
+
+
+class Ours:
+    """As a tile of one point: folding and the graph of the point included."""
+
+    def __init__(self, case: Case):
+        self._case = case
+        self.hessian = self._made(torch.float32)
+
+    def product(self, vector: Tensor) -> Tensor:
+        return self.hessian.product(vector)
+
+    def point(self) -> Found:
+        self.hessian = self._made(torch.float32)
+        found = extremes(self.product, self.hessian.size, seed=0, device="cpu", dtype=torch.float32)
+        return found.maximum, found.minimum, found.products
+
+    def converged(self) -> tuple[float, float]:
+        """Both eigenvalues in float64, to residuals of 1e-6 of the largest."""
+        exact = self._made(torch.float64)
+        found = pairs(
+            exact.product,
+            exact.size,
+            1,
+            seed=1,
+            device="cpu",
+            dtype=torch.float64,
+            tolerance=1e-6,
+            tolerance_of_largest=1e-6,
+        )
+        if not found.converged:
+            raise AssertionError(found.reason)
+        return float(found.largest[0]), float(found.smallest[0])
+
+    def _made(self, dtype: torch.dtype) -> Hessian:
+        case = self._case
+        axes = networks.filter_axes(case.network)
+        made = Hessian(case.network, case.theta, case.pair, case.split, axes, dtype=dtype, memory=MEMORY)
+        made.move(*AT)
+        return made
+
+
+def table(rounds: int, network: str, images: int) -> list[dict[str, Any]]:
+    """A row for each of the two: seconds of a product and of a point (medians over rounds), `ratio`, `least` and `most` of
+    the authors' seconds a point over the contender's in the same round, and errors as shares of the true eigenvalues.
+    """
+    case = Case(network, images)
+    ours, authors = Ours(case), Authors(case)
+    contenders: dict[str, Ours | Authors] = {"the authors' method": authors, "ours": ours}
+    vector = torch.randn(authors.size, generator=torch.Generator().manual_seed(0))
+    first, second = (each.product(vector) for each in contenders.values())  # warm
+    if float((first - second).norm()) > 1e-3 * float(first.norm()):
+        raise AssertionError(f"the products with the Hessian of {network} differ")
+    products: dict[str, list[float]] = {who: [] for who in contenders}
+    points: dict[str, list[float]] = {who: [] for who in contenders}
+    found: dict[str, Found] = {}
+    for _ in range(rounds):
+        for who, each in contenders.items():
+            products[who].append(_seconds(lambda each=each: each.product(vector))[0])  # type: ignore[misc]
+        for who, each in contenders.items():
+            seconds, found[who] = _seconds(each.point)
+            points[who].append(seconds)
+    true = ours.converged()
+    rows = []
+    for who in contenders:
+        ratios = [a / b for a, b in zip(points["the authors' method"], points[who], strict=True)]
+        *values, taken = found[who]
+        errors = [abs(value - right) / abs(right) for value, right in zip(values, true, strict=True)]
+        rows.append(
+            {
+                "network": network,
+                "images": images,
+                "contender": who,
+                "graph": "kept" if ours.hessian.keeps else "recomputed",
+                "seconds a product": statistics.median(products[who]),
+                "seconds a point": statistics.median(points[who]),
+                "products": taken,
+                "ratio": statistics.median(ratios),
+                "least": min(ratios),
+                "most": max(ratios),
+                "error of lambda_max": errors[0],
+                "error of lambda_min": errors[1],
+            }
+        )
+    return rows
+
+
+def _seconds(of: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    found = of()
+    return time.perf_counter() - start, found
