@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from landscape import directions, networks, surface
+from landscape import directions, networks, tiling
 from landscape.config import Plane
 from landscape.curvature import lanczos
 from landscape.curvature import plane as curvature
@@ -22,7 +22,7 @@ from landscape.curvature.lanczos import TOLERANCE, TOLERANCE_OF_LARGEST, Extreme
 from landscape.data import DataSet, Split, subset
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.surface import Status
+from landscape.tiling import Status
 from landscape.weights import Weights, displace
 
 from plain_networks import with_random_tensors
@@ -61,10 +61,10 @@ class Case:
         whole = curvature.template(self.plane, attrs={"spec_hash": "x"})
         made = []
         for i in range(1, tiles + 1):
-            indices = surface.tile_of(self.plane.shape, i, tiles)
+            indices = tiling.tile_of(self.plane.shape, i, tiles)
             tile = curvature.evaluate(whole, indices, self.plane, self.network, self.theta, self.pair, self.data)
             made.append((f"tile {i}", tile))
-        attrs = surface.shared_attributes([tile for _, tile in made])
+        attrs = tiling.shared_attributes([tile for _, tile in made])
         return curvature.merge(curvature.template(self.plane, attrs=attrs), made)
 
     def names(self) -> list[str]:

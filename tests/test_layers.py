@@ -22,8 +22,8 @@ LAYERS = [
     {"directions", "folding"},
     {"networks", "data"},
     {"checkpoint", "weights"},
-    {"finished", "loading", "show"},
-    {"files", "progress", "vision", "device"},
+    {"finished", "tiling", "loading", "show"},
+    {"files", "queued", "progress", "vision", "device"},
     {"config"},
     {"errors"},
 ]
@@ -65,7 +65,7 @@ def test_imports_point_down() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["config", "config.preflight", "config.jobs", "figures", "geometry", "files", "summary", "launch"]
+    "module", ["config", "config.preflight", "config.jobs", "figures", "geometry", "files", "summary", "launch", "tiling"]
 )
 def test_without_torch(module: str) -> None:
     code = f"import sys, landscape.{module}; sys.exit('torch' in sys.modules)"

@@ -17,7 +17,7 @@ import yaml
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from landscape import checkpoint, cli, config, data, directions, files, networks, plan, surface
+from landscape import checkpoint, cli, config, data, directions, files, networks, plan, surface, tiling
 from landscape.config import specs
 from landscape.config.schema import Probe
 from landscape.curvature import plane as curvature
@@ -191,8 +191,8 @@ def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
     train, test = (data.Split(torch.randn(n, 1, 2, 2, generator=generator), torch.arange(n) % 2) for n in (80, 40))
     steps = {axis: {name: p.detach().clone() for name, p in network.named_parameters()} for axis in ("alpha", "beta")}
     surface.evaluate(
-        surface.template(seen, test=True, attrs={}),
-        surface.tile_of(seen.shape, 1, 2),
+        tiling.template(seen, test=True, attrs={}),
+        tiling.tile_of(seen.shape, 1, 2),
         seen,
         network,
         {name: tensor.clone() for name, tensor in network.state_dict().items()},
@@ -236,7 +236,7 @@ def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest
     pair = directions.random_pair(theta, networks.filter_axes(network), 0, "filter", line=False)
     with FlopCounterMode(display=False) as counter:
         whole = curvature.template(seen, attrs={})
-        curvature.evaluate(whole, surface.tile_of(seen.shape, 1, 2), seen, network, theta, pair, dataset)
+        curvature.evaluate(whole, tiling.tile_of(seen.shape, 1, 2), seen, network, theta, pair, dataset)
     with FlopCounterMode(display=False) as one:
         network(train.images[:1])
     planned = of_tile(seen, 1, 2, Images(90, None, 0), Network(one.get_total_flops(), 0, 0, 0)).flops
@@ -383,7 +383,7 @@ def test_disk_is_that_of_the_files(tmp_path: Path) -> None:
     checkpoint.write_epochs(tmp_path / "epochs", {epoch: theta for epoch in range(4)}, {})
     pair = {f"{axis}/{name}": t for axis in ("alpha", "beta") for name, t in parameters.items()}
     checkpoint.write(tmp_path / "directions", pair, {})
-    files.write_dataset(surface.template(seen, test=True, attrs={}), tmp_path / "surface")
+    files.write_dataset(tiling.template(seen, test=True, attrs={}), tmp_path / "surface")
 
     costs = Costs(experiment)
     for task, names in {

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import directions, networks, surface
+from landscape import directions, networks, surface, tiling
 from landscape.config import Plane
 from landscape.data import DataSet, Split, subset
 from landscape.errors import InputError
-from landscape.surface import Status
+from landscape.tiling import Status
 
 torch.set_num_threads(1)
 
@@ -61,7 +61,7 @@ def surface_of(network: nn.Module, plane: Plane, data: DataSet, tiles: list[rang
 def surface_along(
     network: nn.Module, theta: Any, pair: Any, plane: Plane, data: DataSet, tiles: list[range] | None = None
 ) -> xr.Dataset:
-    whole = surface.template(plane, test=data.test is not None, attrs={"spec_hash": "x"})
+    whole = tiling.template(plane, test=data.test is not None, attrs={"spec_hash": "x"})
     parts = tiles or [range(plane.shape[0] * plane.shape[1])]
     made = [
         (f"tile {k}", surface.evaluate(whole, indices, plane, network, theta, pair, data))
@@ -71,8 +71,8 @@ def surface_along(
 
 
 def merged(plane: Plane, tiles: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
-    attrs = surface.shared_attributes([tile for _, tile in tiles])
-    return surface.merge(surface.template(plane, test="test_loss" in tiles[0][1], attrs=attrs), tiles)
+    attrs = tiling.shared_attributes([tile for _, tile in tiles])
+    return tiling.merge(tiling.template(plane, test="test_loss" in tiles[0][1], attrs=attrs), tiles)
 
 
 def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
@@ -164,9 +164,9 @@ def test_merged_tiles_equal_the_whole_bit_for_bit(cuts: list[int], order: Any) -
 def test_tiles_cover_a_plane_once(points: tuple[int, int], n: int) -> None:
     if n > points[0] * points[1]:
         with pytest.raises(InputError):
-            surface.tile_of(points, 1, n)
+            tiling.tile_of(points, 1, n)
         return
-    indices = [k for i in range(1, n + 1) for k in surface.tile_of(points, i, n)]
+    indices = [k for i in range(1, n + 1) for k in tiling.tile_of(points, i, n)]
     assert indices == list(range(points[0] * points[1]))
 
 
@@ -175,14 +175,14 @@ def test_tiles_cover_a_plane_once(points: tuple[int, int], n: int) -> None:
     reach=st.floats(0.01, 100),
 )
 def test_a_range_around_zero_has_an_exact_zero(half: int, reach: float) -> None:
-    found = surface.coordinates((-reach, reach, 2 * half + 1))
+    found = tiling.coordinates((-reach, reach, 2 * half + 1))
     assert found[half] == 0
     np.testing.assert_allclose(found, np.linspace(-reach, reach, 2 * half + 1), atol=1e-12 * reach)
     np.testing.assert_array_equal(found, -found[::-1])
 
 
 def test_zero_and_one_lie_on_the_grid_of_an_interpolation() -> None:
-    found = surface.coordinates((-0.5, 1.5, 401))
+    found = tiling.coordinates((-0.5, 1.5, 401))
     assert found[100] == 0 and found[300] == 1
 
 
@@ -300,7 +300,7 @@ def tile_pair() -> tuple[xr.Dataset, list[xr.Dataset]]:
     network, data, plane = resnet(), dataset(n=12), a_plane()
     theta = dict(network.state_dict())
     pair = directions.random_pair(theta, networks.filter_axes(network), 1, "filter", line=False)
-    whole = surface.template(plane, test=True, attrs={"spec_hash": "x", "precision": "fp32"})
+    whole = tiling.template(plane, test=True, attrs={"spec_hash": "x", "precision": "fp32"})
     parts = (range(0, 9), range(9, 20))
     return whole, [surface.evaluate(whole, part, plane, network, theta, pair, data) for part in parts]
 
@@ -318,10 +318,10 @@ def test_merge_refuses_what_does_not_fit_and_says_which() -> None:
     ]
     for tiles, message in cases:
         with pytest.raises(InputError, match=message):
-            surface.merge(whole, tiles)
+            tiling.merge(whole, tiles)
     absent = second.assign(status=second.status * 0)
     with pytest.raises(InputError, match="b has points that were not computed"):
-        surface.merge(whole, [("a", first), ("b", absent)])
+        tiling.merge(whole, [("a", first), ("b", absent)])
 
 
 def test_a_network_that_returns_no_logits_is_named() -> None:
@@ -367,7 +367,7 @@ def test_a_surface_says_how_it_was_computed() -> None:
 def test_tiles_of_other_devices_kernels_and_batches_are_all_named() -> None:
     whole, tiles = tile_pair()
     tiles[1].attrs |= {"device": "a GPU", "kernels": "cuda graph", "batch": 4096}
-    found = surface.shared_attributes(tiles)
+    found = tiling.shared_attributes(tiles)
     assert (found["kernels"], found["batch"], found["device"]) == ("onednn; cuda graph", "512; 4096", "None; a GPU")
 
 

@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn import functional
 
-from landscape import checkpoint, cli, data, directions, files, networks, surface, trajectory
+from landscape import checkpoint, cli, data, directions, files, networks, surface, tiling, trajectory
 from landscape.config import Data, Plane, Run
 from landscape.data import DataSet, Split, subset
 from landscape.directions import Directions
@@ -69,7 +69,7 @@ class Training:
     def at_centre(self, plane: Plane, pair: Directions) -> float:
         """The surface's loss at its centre."""
         centre = plane.model_copy(update={"alpha": (0.0, 0.0, 1), "beta": None if plane.is_line else (0.0, 0.0, 1)})
-        whole = surface.template(centre, test=False, attrs={})
+        whole = tiling.template(centre, test=False, attrs={})
         tile = surface.evaluate(whole, [0], centre, self.network, self.theta, pair, self.data)
         return float(tile.train_loss[0])
 
@@ -259,7 +259,7 @@ def test_a_plane_through_two_states_has_their_own_losses(training: Training) -> 
     pair, places = directions.through_two(theta, [b, c], training.axes, buffers=True)
     for state, (alpha, beta) in zip((b, c), places, strict=True):
         plane = Plane(directions="through", runs=["b", "c"], alpha=[alpha, alpha, 1], beta=[beta, beta, 1])
-        whole = surface.template(plane, test=False, attrs={})
+        whole = tiling.template(plane, test=False, attrs={})
         tile = surface.evaluate(whole, [0], plane, training.network, theta, pair, training.data)
         assert math.isclose(tile.train_loss[0], training.loss(state), rel_tol=1e-4)
 

@@ -1,13 +1,6 @@
-"""The loss over a plane: f(alpha, beta) = L(theta + alpha d1 + beta d2) (Li et al. 2018, section 2).
+"""The loss over a plane: f(alpha, beta) = L(theta + alpha d1 + beta d2) (Li et al. 2018, section 2), tile by tile."""
 
-A plane is cut into tiles, each a run of its points in row-major order (alpha the slow axis). A tile is evaluated by
-`evaluate`, and `merge` puts tiles back together.
-"""
-
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from enum import IntEnum
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,21 +14,11 @@ from landscape.directions import Directions
 from landscape.engine import Engine
 from landscape.errors import InputError
 from landscape.progress import progress
+from landscape.tiling import LOSSES, MEASURED, Status, as_tile, points_of
 from landscape.weights import Weights
 
 SAMPLE = 17
 """Points of a plane at which a reduced precision is compared with fp32."""
-
-
-class Status(IntEnum):
-    """What became of a grid point: the values of the variable `status`."""
-
-    absent = 0
-    computed = 1
-    non_finite = 2
-    not_converged = 3
-    negative_variance = 4
-
 
 _QUANTITIES = {
     "loss": "loss",
@@ -44,93 +27,6 @@ _QUANTITIES = {
     "accuracy": "accuracy",
 }
 """What is measured of each split: the end of a variable's name, and the attribute of `engine.Measured`."""
-
-_LONG_NAMES = {
-    "loss": "mean cross-entropy over the {} images (natural logarithm)",
-    "loss_standard_error": "standard error of the mean cross-entropy over {} images, as of a simple random sample of "
-    "the population they are from",
-    "loss_paired_standard_error": "standard error of the rise of the mean cross-entropy over the centre's on the same "
-    "{} images, as of a simple random sample of the population they are from",
-    "accuracy": "share of the {} images classified correctly",
-}
-_MEASURED = {
-    f"{split}_{suffix}": text.format(word)
-    for split, word in (("train", "training"), ("test", "test"))
-    for suffix, text in _LONG_NAMES.items()
-}
-
-
-_LOSSES = ("train_loss", "test_loss")
-
-
-def coordinates(axis: tuple[float, float, int]) -> np.ndarray:
-    """The `points` equally spaced coordinates from first to last.
-
-    Weighted means of the ends, so that a range around zero has an exact zero and 0 and 1 on a grid are exact.
-    """
-    first, last, points = axis
-    if points == 1:
-        return np.array([first])
-    steps = np.arange(points)
-    return np.asarray((first * (points - 1 - steps) + last * steps) / (points - 1))
-
-
-def template(plane: Plane, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
-    """The surface of a plane before anything is computed: coordinates, variables, units, every status absent.
-
-    Dimensions (alpha, beta); float64 coordinates in multiples of the directions.
-    """
-    variables: dict[str, tuple[Any, str]] = {
-        name: (np.nan, text) for name, text in _MEASURED.items() if test or not name.startswith("test")
-    }
-    if plane.statistics == "interpolated":
-        text = "batch-norm channels whose interpolated variance is negative"
-        variables["negative_variances"] = (np.int32(0), text)
-    whole = blank(plane, variables, attrs)
-    for name in _MEASURED:
-        if name in whole:
-            whole[name].attrs |= _ancillary(name)
-    return whole
-
-
-def blank(plane: Plane, variables: Mapping[str, tuple[Any, str]], attrs: dict[str, Any]) -> xr.Dataset:
-    """A plane's coordinates, variables over them, and their status, all absent.
-
-    Args:
-        variables: by name what stands there before anything is computed, and what it means.
-    """
-    alpha = coordinates(plane.alpha)
-    beta = coordinates(plane.beta) if plane.beta else np.array([0.0])
-    dims, shape = ("alpha", "beta"), (alpha.size, beta.size)
-    unit = (
-        "100 % of each filter's norm"
-        if plane.directions == "random" and plane.normalize == "filter"
-        else "multiple of the direction"
-    )
-    made: dict[str, Any] = {
-        name: (dims, np.full(shape, value), {"long_name": text, "units": "1"})
-        for name, (value, text) in variables.items()
-    }
-    made["status"] = (dims, np.full(shape, Status.absent, np.int8), _status_attrs())
-    coords = {
-        "alpha": ("alpha", alpha, {"long_name": f"step along the first direction (1 = {unit})", "units": "1"}),
-        "beta": ("beta", beta, {"long_name": f"step along the second direction (1 = {unit})", "units": "1"}),
-    }
-    return xr.Dataset(made, coords, attrs)
-
-
-def tile_of(shape: tuple[int, int], i: int, n: int) -> range:
-    """Row-major indices of the points in tile `i` of `n` (counted from 1), sizes differing by at most one.
-
-    Raises:
-        InputError: if there is no such tile.
-    """
-    points = shape[0] * shape[1]
-    if not 1 <= i <= n:
-        raise InputError(f"tile {i} of {n}: tiles are counted from 1 to {n}")
-    if n > points:
-        raise InputError(f"tile {i} of {n}: a grid of {shape[0]} x {shape[1]} has only {points} points")
-    return range(points * (i - 1) // n, points * i // n)
 
 
 def evaluate(
@@ -195,30 +91,10 @@ def check_axes(whole: xr.Dataset, directions: Directions) -> None:
         raise InputError(f"the directions are {', '.join(directions)}, and the plane needs {', '.join(missing)} too")
 
 
-def points_of(whole: xr.Dataset, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(alpha, beta) of the points with these row-major indices."""
-    alpha, beta = np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij")
-    return alpha.ravel()[index], beta.ravel()[index]
-
-
-def as_tile(whole: xr.Dataset, index: np.ndarray, columns: Mapping[str, np.ndarray]) -> xr.Dataset:
-    """A tile: variables of `whole` at the points with these row-major indices, over the dimension `point`."""
-    alpha, beta = points_of(whole, index)
-    return xr.Dataset(
-        {name: ("point", values, whole[name].attrs) for name, values in columns.items()},
-        {
-            "index": ("point", index, {"long_name": "row-major index of the point in its plane", "units": "1"}),
-            "alpha": ("point", alpha, whole.alpha.attrs),
-            "beta": ("point", beta, whole.beta.attrs),
-        },
-        whole.attrs,
-    )
-
-
 def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
     """The points of a plane with these row-major indices, as a tile."""
     alpha, beta = points_of(whole, index)
-    columns: dict[str, np.ndarray] = {name: np.full(index.size, np.nan) for name in whole if name in _MEASURED}
+    columns: dict[str, np.ndarray] = {name: np.full(index.size, np.nan) for name in whole if name in MEASURED}
     status = np.full(index.size, Status.computed, np.int8)
     negative = np.zeros(index.size, np.int32)
     points = zip(alpha.tolist(), beta.tolist(), strict=True)
@@ -246,49 +122,12 @@ def _sample(whole: xr.Dataset) -> np.ndarray:
 def _deviations(tile: xr.Dataset, exact: xr.Dataset) -> np.ndarray:
     """Of each point that is finite in fp32, the larger relative deviation of its losses from fp32; inf of a loss of 0."""
     found = tile.isel(point=np.searchsorted(tile["index"].values, exact["index"].values))
-    names = [name for name in _LOSSES if name in exact]
+    names = [name for name in LOSSES if name in exact]
     true, other = (np.stack([each[name].values for name in names]) for each in (exact, found))
     known = np.isfinite(true).all(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviations = np.where(other == true, 0.0, np.abs(other - true) / true)
     return np.asarray(np.where(np.isnan(deviations), np.inf, deviations).max(0)[known])
-
-
-def merge(whole: xr.Dataset, tiles: Iterable[tuple[str, xr.Dataset]]) -> xr.Dataset:
-    """The surface made of tiles, in any order.
-
-    Args:
-        whole: the plane's `template`, whose attributes the tiles must share.
-        tiles: each with the name an error calls it by.
-
-    Raises:
-        InputError: if a tile does not fit the plane (its specification, coordinates or variables), if a point is
-            there twice, or if one is missing; it says which.
-    """
-    merged = whole.copy(deep=True)
-    shape = (whole.sizes["alpha"], whole.sizes["beta"])
-    source = np.full(shape[0] * shape[1], -1)
-    names: list[str] = []
-    for name, tile in tiles:
-        _check_fit(name, tile, whole)
-        index = tile["index"].values
-        for other in {names[k] for k in source[index] if k >= 0}:
-            raise InputError(f"{name} and {other} both hold points of the plane; only one tile may")
-        source[index] = len(names)
-        names.append(name)
-        for variable in whole:
-            merged[variable].values.reshape(-1)[index] = tile[variable].values
-    missing = np.flatnonzero(source < 0)
-    if missing.size:
-        raise InputError(
-            f"{missing.size} of {source.size} points are in no tile, the first (alpha, beta) = "
-            f"({whole.alpha.values[missing[0] // shape[1]]:g}, {whole.beta.values[missing[0] % shape[1]]:g}); "
-            f"the tiles are {', '.join(names) or 'none'}"
-        )
-    status = merged["status"].values
-    merged.attrs["points_non_finite"] = int((status == Status.non_finite).sum())
-    merged.attrs["points_negative_variance"] = int((status == Status.negative_variance).sum())
-    return merged
 
 
 def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
@@ -306,71 +145,3 @@ def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
     finally:
         torch.set_num_threads(threads)
     return {f"{name}_{of}": getattr(found[name], of) for name in splits for of in ("loss", "accuracy")}
-
-
-def shared_attributes(tiles: Sequence[xr.Dataset]) -> dict[str, Any]:
-    """The attributes of the surface that tiles belong to: those of the first, less what numbers a tile.
-
-    Tiles may come from several devices or versions, with other kernels or batches; then all of them are named.
-    """
-    attrs = {key: value for key, value in tiles[0].attrs.items() if key != "tile"}
-    for key in ("device", "versions", "kernels", "batch", "batch_norms_folded"):
-        found = list(dict.fromkeys(tile.attrs.get(key) for tile in tiles))
-        if found != [None]:
-            attrs[key] = found[0] if len(found) == 1 else "; ".join(map(str, found))
-    if "precision_points" in attrs:
-        attrs["precision_points"] = sum(tile.attrs.get("precision_points", 0) for tile in tiles)
-        attrs["precision_deviation"] = max(tile.attrs.get("precision_deviation", 0.0) for tile in tiles)
-    return attrs
-
-
-def attribute(value: Any) -> str | int | float:
-    """A value as a NetCDF attribute: a number, or ASCII text, of anything else JSON."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return text.encode("ascii", "backslashreplace").decode()
-
-
-def _ancillary(name: str) -> dict[str, str]:
-    """CF's name for the variables that say how good another one is."""
-    beside = [f"{name}_standard_error", f"{name}_paired_standard_error", "status"] if name in _LOSSES else ["status"]
-    return {"ancillary_variables": " ".join(beside)}
-
-
-def _status_attrs() -> dict[str, Any]:
-    return {
-        "long_name": "what became of the point",
-        "flag_values": np.array([s.value for s in Status], np.int8),
-        "flag_meanings": " ".join(s.name for s in Status),
-    }
-
-
-_SHARED = ("spec_hash", "stage", "weights_hash", "directions_hash", "data_hash", "precision")
-
-
-def _check_fit(name: str, tile: xr.Dataset, whole: xr.Dataset) -> None:
-    for key in _SHARED:
-        if tile.attrs.get(key) != whole.attrs.get(key):
-            raise InputError(
-                f"{name} has {key} {tile.attrs.get(key)!r}, and the plane has {whole.attrs.get(key)!r}; make it anew"
-            )
-    missing = [variable for variable in whole if variable not in tile]
-    extra = [variable for variable in tile if variable not in whole]
-    if missing or extra:
-        raise InputError(f"{name} lacks the variables {missing} and has {extra} that the plane has not")
-    shape = (whole.sizes["alpha"], whole.sizes["beta"])
-    index = tile["index"].values
-    if index.size and not (index.min() >= 0 and index.max() < shape[0] * shape[1]):
-        raise InputError(
-            f"{name} has points up to index {index.max()}, and the plane has {shape[0]} x {shape[1]} points"
-        )
-    if len(set(index.tolist())) != index.size:
-        raise InputError(f"{name} holds a point twice")
-    same = np.array_equal(tile.alpha.values, whole.alpha.values[index // shape[1]]) and np.array_equal(
-        tile.beta.values, whole.beta.values[index % shape[1]]
-    )
-    if not same:
-        raise InputError(f"{name} has other coordinates than the plane at its indices")
-    if bool((tile["status"].values == Status.absent).any()):
-        raise InputError(f"{name} has points that were not computed")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from landscape import surface
+from landscape import tiling
 from landscape.curvature.hessian import Hessian
 from landscape.curvature.lanczos import Extremes
 from landscape.data import Split, subset
@@ -27,7 +27,7 @@ _NUMBERS = {
 def points_of(whole: xr.Dataset) -> list[int]:
     """Row-major indices of a plane's first and last point, of those a quarter from either, and of that nearest the centre."""
     points = whole.sizes["alpha"] * whole.sizes["beta"]
-    alpha, beta = surface.points_of(whole, np.arange(points))
+    alpha, beta = tiling.points_of(whole, np.arange(points))
     quarters = np.linspace(0, points - 1, 5).round().astype(int)
     return sorted({*np.delete(quarters, 2).tolist(), int(np.argmin(np.hypot(alpha, beta)))})
 

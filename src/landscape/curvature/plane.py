@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from landscape import networks, surface
+from landscape import networks, surface, tiling
 from landscape.config import Plane
 from landscape.curvature import drift
 from landscape.curvature.hessian import Hessian
@@ -21,7 +21,7 @@ from landscape.curvature.slices import Slice, cosine
 from landscape.data import DataSet, Split, subset
 from landscape.directions import Directions
 from landscape.progress import progress
-from landscape.surface import Status
+from landscape.tiling import Status
 from landscape.weights import Weights
 
 SEEN = {"fp32": 1e-5, "fp64": 1e-13}
@@ -58,13 +58,13 @@ _CURVATURE: dict[str, tuple[Any, str]] = {
 
 
 def template(plane: Plane, *, attrs: dict[str, Any]) -> xr.Dataset:
-    """The surface of a plane before anything is computed, as `surface.template`; there is no test split in it."""
+    """The surface of a plane before anything is computed, as `tiling.template`; there is no test split in it."""
     variables = _GRADIENTS | (_CURVATURE if plane.measure == "curvature" else {})
     if plane.is_line:
         variables = {
             name: of for name, of in variables.items() if name not in ("gradient_beta", "gradient_cosine_beta")
         }
-    return surface.blank(plane, variables, attrs)
+    return tiling.blank(plane, variables, attrs)
 
 
 def evaluate(
@@ -94,8 +94,8 @@ def evaluate(
     for i, row in enumerate(progress(map(field.measure, index.tolist()), index.size, "points")):
         for name, value in row.items():
             columns[name][i] = value
-    tile = surface.as_tile(whole, index, columns)
-    tile.attrs |= {key: surface.attribute(value) for key, value in field.facts().items()}
+    tile = tiling.as_tile(whole, index, columns)
+    tile.attrs |= {key: tiling.attribute(value) for key, value in field.facts().items()}
     if plane.measure == "curvature":
         tile.attrs["drift"] = json.dumps(field.drift(tile))
         tile.attrs["points_searched_again"] = field.searched_again
@@ -103,8 +103,8 @@ def evaluate(
 
 
 def merge(whole: xr.Dataset, tiles: Sequence[tuple[str, xr.Dataset]]) -> xr.Dataset:
-    """The surface made of tiles, as `surface.merge`."""
-    merged = surface.merge(whole, tiles)
+    """The surface made of tiles, as `tiling.merge`."""
+    merged = tiling.merge(whole, tiles)
     if "below_arithmetic" in merged:
         entries = [entry for _, tile in tiles for entry in json.loads(tile.attrs["drift"])]
         merged.attrs |= {
@@ -265,7 +265,7 @@ class _Field:
         return drift.drift(few, self._data.train, self._hessian.images, self._over, self._extremes)
 
     def _at(self, index: int) -> tuple[float, float]:
-        alpha, beta = surface.points_of(self._whole, np.array([index]))
+        alpha, beta = tiling.points_of(self._whole, np.array([index]))
         return float(alpha[0]), float(beta[0])
 
     def _move(self, index: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import xarray as xr
 
-from landscape import data, surface
+from landscape import data, surface, tiling
 from landscape.config import Data, Experiment, Plane, Run, state
 from landscape.config.schema import Probe
 from landscape.curvature import drift
@@ -135,9 +135,9 @@ def of_run(run: Run, images: Images, network: Network) -> Cost:
 
 def of_tile(plane: Plane, i: int, n: int, images: Images, network: Network) -> Cost:
     """Tile `i` of `n`: its points and, for the paired errors, the centre; of a reduced precision, a sample in fp32 too."""
-    points = len(surface.tile_of(plane.shape, i, n))
+    points = len(tiling.tile_of(plane.shape, i, n))
     if plane.measure != "loss":
-        return _of_curved_tile(plane, surface.tile_of(plane.shape, i, n), images, network)
+        return _of_curved_tile(plane, tiling.tile_of(plane.shape, i, n), images, network)
     passes = points + 1.0
     if plane.precision != "fp32":
         passes += min(surface.SAMPLE, math.prod(plane.shape)) * points / math.prod(plane.shape) + 1
@@ -208,7 +208,7 @@ def _described(name: str, spec: Data) -> tuple[tuple[int, int, int], int]:
 @functools.cache
 def _template(plane: Plane, test: bool) -> xr.Dataset:
     if plane.measure == "loss":
-        return surface.template(plane, test=test, attrs={})
+        return tiling.template(plane, test=test, attrs={})
     return curvature.template(plane, attrs={})
 
 

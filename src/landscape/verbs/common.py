@@ -1,7 +1,11 @@
 """What several verbs do: rebuild a network from a header, and write headers that explain a file."""
 
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from landscape.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -9,6 +13,7 @@ if TYPE_CHECKING:
 
     from landscape.config import Run
     from landscape.data import DataSet
+    from landscape.weights import Weights
 
 
 def network_of(run: "Run", dataset: "DataSet", device: "torch.device") -> "nn.Module":
@@ -18,20 +23,36 @@ def network_of(run: "Run", dataset: "DataSet", device: "torch.device") -> "nn.Mo
     return networks.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device)
 
 
-def rebuild(header: dict[str, Any], device: str) -> "nn.Module":
-    """The network that a checkpoint's header describes, with initial weights."""
-    from landscape import networks
+TRUSTED = "LANDSCAPE_NETWORKS"
+"""Names the networks, one a line, that are code of the user's and that a file's header may have built; the workflow sets it."""
 
-    spec = header["spec"]
-    channels, height, width = header["images"]
-    return networks.build(
-        spec["network"],
-        spec["args"],
-        seed=spec["seed"],
-        images=(channels, height, width),
-        classes=header["classes"],
-        device=device,
-    )
+
+def rebuild(header: dict[str, Any], device: str, theta: "Weights") -> "nn.Module":
+    """The network that the header of `theta` describes, with initial weights.
+
+    Raises:
+        InputError: if it cannot be built, or the weights are not its own; if it is code from elsewhere that nobody but the
+            header names: then nothing is imported.
+    """
+    from landscape import checkpoint, networks
+
+    try:
+        run = {key: header["spec"][key] for key in ("network", "args", "seed")}
+        channels, height, width = map(int, header["images"])
+        name, args, seed, classes = str(run["network"]), dict(run["args"]), int(run["seed"]), int(header["classes"])
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise InputError(f"the header of the weights does not describe a network ({problem})") from None
+    if ":" in name and name not in os.environ.get(TRUSTED, "").splitlines():
+        raise InputError(
+            f"the weights are of the network {name!r}, which is code from outside of landscape, and a file alone does not "
+            f"make it run; if it is yours, set {TRUSTED}={shlex.quote(name)}, as the workflow does for its configuration"
+        )
+    images = (channels, height, width)
+    network = networks.build(name, args, seed=seed, images=images, classes=classes, device=device)
+    if misfits := checkpoint.misfits(theta, network):
+        raise InputError(f"the weights are not of the network in their header, {name}: {misfit}" for misfit in misfits)
+    return network
 
 
 def facts_of(network: "nn.Module", dataset: "DataSet") -> dict[str, Any]:
@@ -67,9 +88,9 @@ def header_of(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dic
 
 
 def attributes(header: dict[str, Any]) -> dict[str, str | int | float]:
-    from landscape import surface
+    from landscape import tiling
 
-    return {key: surface.attribute(value) for key, value in header.items() if value is not None}
+    return {key: tiling.attribute(value) for key, value in header.items() if value is not None}
 
 
 def state_of(header: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ def directions(options: argparse.Namespace) -> None:
     plane, text = specs.load(options.spec, "directions")
     device.settle()
     theta, origin = checkpoint.read(options.weights)
-    axes = networks.filter_axes(rebuild(origin, "meta"))
+    axes = networks.filter_axes(rebuild(origin, "meta", theta))
     weights_hash = hash_of(options.weights)
     pair, facts = _drawn(plane, theta, origin, weights_hash, axes, options.other or [])
     inputs = {"weights_hash": weights_hash, "others_hash": [hash_of(path) for path in options.other or []]}
@@ -33,17 +33,17 @@ def directions(options: argparse.Namespace) -> None:
 
 
 def tile(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device, directions, files, surface
+    from landscape import checkpoint, data, device, directions, files, surface, tiling
     from landscape.config import specs
     from landscape.curvature import plane as curvature
 
     plane, text = specs.load(options.spec, "surface")
-    indices = surface.tile_of(plane.shape, options.tile, options.of)
+    indices = tiling.tile_of(plane.shape, options.tile, options.of)
     where = device.settle()
     theta, origin = checkpoint.read(options.weights)
     tensors, drawn = _directions_of(options, plane)
     dataset = data.read(options.data, device=where)
-    network = rebuild(origin, str(where))
+    network = rebuild(origin, str(where), theta)
     facts = {
         **_facts(options, plane, text, "surface", origin, drawn),
         **_facts_of_data(options, plane, dataset),
@@ -65,19 +65,23 @@ def tile(options: argparse.Namespace) -> None:
 
 
 def merge(options: argparse.Namespace) -> None:
-    from landscape import files, surface
+    from landscape import files, tiling
     from landscape.config import specs
-    from landscape.curvature import plane as curvature
 
     plane, text = specs.load(options.spec, "surface")
     tiles = [(path, files.read_dataset(path)) for path in options.tiles]
     attrs = {
-        **surface.shared_attributes([tile for _, tile in tiles]),
+        **tiling.shared_attributes([tile for _, tile in tiles]),
         "spec_hash": specs.digest(text),
         "date": files.now(),
     }
     whole = _template(plane, test="test_loss" in tiles[0][1], attrs=attrs)
-    merged = surface.merge(whole, tiles) if plane.measure == "loss" else curvature.merge(whole, tiles)
+    if plane.measure == "loss":
+        merged = tiling.merge(whole, tiles)
+    else:
+        from landscape.curvature import plane as curvature
+
+        merged = curvature.merge(whole, tiles)
     files.write_dataset(merged, options.output)
 
 
@@ -93,7 +97,7 @@ def trajectory(options: argparse.Namespace) -> None:
     if origin.get("epoch") != max(epochs):
         raise InputError(f"{options.weights} is {state_of(origin)}; a trajectory needs the end, epoch {max(epochs)}")
     dataset = data.read(options.data, device=where)
-    network = rebuild(origin, str(where))
+    network = rebuild(origin, str(where), theta)
     axes = networks.filter_axes(network)
     found = trajectory.trajectory(plane, network, theta, directions.unflatten(tensors), epochs, axes, dataset)
     facts = {
@@ -120,7 +124,7 @@ def mark(options: argparse.Namespace) -> None:
     other, marked = checkpoint.read(options.marked)
     weights.check_fit(other, theta)
     tensors, drawn = _directions_of(options, plane)
-    axes = networks.filter_axes(rebuild(origin, "meta"))
+    axes = networks.filter_axes(rebuild(origin, "meta", theta))
     found = trajectory.mark(other, theta, directions.unflatten(tensors), axes)
     facts = {
         **_facts(options, plane, text, "mark", origin, drawn),
@@ -135,11 +139,12 @@ def mark(options: argparse.Namespace) -> None:
 
 def _template(plane: "config.Plane", *, test: bool, attrs: dict[str, Any]) -> "xr.Dataset":
     """What will stand in the surface of a plane."""
-    from landscape import surface
-    from landscape.curvature import plane as curvature
+    from landscape import tiling
 
     if plane.measure == "loss":
-        return surface.template(plane, test=test, attrs=attrs)
+        return tiling.template(plane, test=test, attrs=attrs)
+    from landscape.curvature import plane as curvature
+
     return curvature.template(plane, attrs=attrs)
 
 
