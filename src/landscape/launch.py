@@ -127,7 +127,7 @@ def _at_work() -> list[str]:
 
 def _remove_leftovers(experiment: Experiment) -> None:
     """Temporary files of writers that were killed; nobody is writing, so they are nobody's."""
-    for folder in ("data", "runs", "directions", "surfaces", "trajectories", "marks", "figures", "tables"):
+    for folder in ("data", "runs", "directions", "surfaces", "probes", "trajectories", "marks", "figures", "tables"):
         for path in (Path(experiment.results) / folder).rglob(".*.tmp"):
             if re.fullmatch(r"\..+\.[a-z0-9_]{8}\.tmp", path.name):
                 path.unlink(missing_ok=True)

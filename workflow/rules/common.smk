@@ -15,13 +15,12 @@ try:
 except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
-# The verbs of this installation, also where its environment is not activated.
-# Networks that are the user's own code may be built from the header of a file: those of the configuration.
-NETWORKS = "\n".join(sorted({r.network for r in EXPERIMENT.runs.values() if ":" in r.network}))
-shell.prefix(
-    f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
-    + f"export LANDSCAPE_NETWORKS={shlex.quote(NETWORKS)}; ".replace("{", "{{").replace("}", "}}")
-)
+# The verbs of this installation, also where its environment is not activated; and the networks that are the user's own
+# code, which no verb runs because a file names them.
+BIN = shlex.quote(os.path.dirname(sys.executable))
+OWN = "\n".join({run.network: None for run in EXPERIMENT.runs.values() if ":" in run.network})
+EXPORTS = f'export PATH={BIN}:"$PATH" LANDSCAPE_NETWORKS={shlex.quote(OWN)}; '
+shell.prefix(EXPORTS.replace("{", "{{").replace("}", "}}"))
 
 RESULTS = EXPERIMENT.results
 IMAGE = EXPERIMENT.container or "docker://ghcr.io/landscape-project/landscape:0.1.0"

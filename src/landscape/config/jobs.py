@@ -22,6 +22,9 @@ STATE = NAME + r"(@\d{3})?"
 OPERATIONS = 2e16
 """In one tile: 17 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over the 60,000 images of CIFAR-10 is two."""
 
+MAX_TILES = 10_000
+"""Of one surface: a graph of more jobs is not built in any useful time."""
+
 PASSES = {"loss": 1, "gradients": 8, "curvature": 150}
 """Forward passes over its images that a point costs, about."""
 
@@ -128,12 +131,12 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
     seen = plane(experiment, plane_name)
     points = seen.shape[0] * seen.shape[1]
     if seen.tiles is not None:
-        return min(seen.tiles, points)
+        return min(seen.tiles, points, MAX_TILES)
     own = experiment.runs[state(experiment, at).run]
     known = FETCHED.get(experiment.data[own.data].source, _UNKNOWN)
     passes = points * _images(experiment, at, seen.images) * PASSES[seen.measure]
     whole = passes * operations(own.network, own.args, known.shape, known.classes)
-    return max(1, min(points, round(whole / OPERATIONS)))
+    return max(1, min(points, round(whole / OPERATIONS), MAX_TILES))
 
 
 def tile_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:

@@ -80,7 +80,7 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
         return entries, broken
     seen: dict[str, str] = {}
     for template, entry in content.items():
-        if len(entries) > MAX_ENTRIES:
+        if len(seen) > MAX_ENTRIES:
             problems.append(
                 f"{section} has more than {MAX_ENTRIES:,} entries, sweeps included; make several configurations"
             )

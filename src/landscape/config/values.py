@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+MAX_POINTS = 10_000
+"""Along an axis: more would fill memory before anything is computed."""
+
 
 def _axis(value: Any) -> tuple[float, float, int]:
     if not isinstance(value, list | tuple) or len(value) != 3:
@@ -23,6 +26,8 @@ def _axis(value: Any) -> tuple[float, float, int]:
         raise ValueError("first and last must be finite")
     if not exact or points < 1:
         raise ValueError("the number of points must be a whole number of at least 1")
+    if points > MAX_POINTS:
+        raise ValueError(f"the number of points must be at most {MAX_POINTS:,}")
     if points > 1 and first >= last:
         raise ValueError(f"first must be below last, and {first:g} is not below {last:g}")
     if points == 1 and first != last:

@@ -91,6 +91,8 @@ def read(path: str | Path, device: str | torch.device = "cpu") -> DataSet:
     missing = [key for key in ("mean", "std", "classes") if key not in header]
     if missing or "train_images" not in arrays:
         raise InputError(f"{path} is no data set made by `landscape dataset`")
+    if problem := _misfit(arrays, header):
+        raise InputError(f"{path} is damaged: {problem}")
     mean, std = (torch.tensor(header[key], dtype=torch.float32).view(-1, 1, 1) for key in ("mean", "std"))
 
     def split(name: str) -> Split:
@@ -99,6 +101,24 @@ def read(path: str | Path, device: str | torch.device = "cpu") -> DataSet:
 
     test = split("test") if "test_images" in arrays else None
     return DataSet(split("train"), test, header["classes"], (-mean / std).flatten().to(device), header)
+
+
+def _misfit(arrays: Mapping[str, Tensor], header: Mapping[str, Any]) -> str | None:
+    """What in a file does not go together."""
+    channels = arrays["train_images"].shape[1:2]
+    for key in ("mean", "std"):
+        of = header[key]
+        if not isinstance(of, list) or [len(of)] != list(channels) or not all(isinstance(x, float) for x in of):
+            return f"{key} is {of!r}, of images with the shape {tuple(arrays['train_images'].shape)}"
+    for split in ("train", "test") if "test_images" in arrays else ("train",):
+        images, labels = arrays[f"{split}_images"], arrays.get(f"{split}_labels", torch.empty(0))
+        if images.ndim != 4 or images.shape[1:2] != channels or images.dtype not in (torch.uint8, torch.float32):
+            return f"{split}_images has the shape {tuple(images.shape)} and the type {images.dtype}"
+        if labels.shape != images.shape[:1] or labels.dtype != torch.int64 or not len(labels):
+            return f"{split}_labels has the shape {tuple(labels.shape)} and the type {labels.dtype}"
+        if not 0 <= int(labels.min()) <= int(labels.max()) < header["classes"]:
+            return f"{split}_labels are from {labels.min()} to {labels.max()}, and there are {header['classes']} classes"
+    return None
 
 
 def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

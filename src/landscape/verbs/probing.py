@@ -27,7 +27,7 @@ def probe(options: argparse.Namespace) -> None:
             raise InputError(f"{path} was drawn around other weights, or for another plane; draw it anew")
         pair = directions.unflatten(tensors)
     dataset = data.read(options.data, device=where)
-    network = rebuild(origin, str(where))
+    network = rebuild(origin, str(where), theta)
     found, vectors = probes.measure(probe, network, theta, pair, networks.filter_axes(network), dataset)
     images = len(dataset.train.labels)
     facts = {

@@ -5,9 +5,14 @@ import html
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landscape.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def figure(options: argparse.Namespace) -> None:
@@ -16,41 +21,70 @@ def figure(options: argparse.Namespace) -> None:
 
     spec, _ = specs.load(options.spec, "figure")
     surfaces, histories, trajectories, marks, probes = (
-        [files.read_dataset(path) for path in paths or []]
-        for paths in (options.surface, options.history, options.trajectory, options.mark, options.probe)
+        _read(paths, kind)
+        for paths, kind in (
+            (options.surface, "surface"),
+            (options.history, "history"),
+            (options.trajectory, "trajectory"),
+            (options.mark, "mark"),
+            (options.probe, "probe"),
+        )
     )
     weights = [files.read_arrays(path) for path in options.weights or []]
     members = figures.members(spec, surfaces, histories, trajectories, marks, weights, probes)
     figures.save(figures.draw(spec, members), Path(options.output))
 
 
+def _read(paths: Sequence[str] | None, kind: str) -> "list[xr.Dataset]":
+    """Files of one kind.
+
+    Raises:
+        InputError: if one is of another kind.
+    """
+    from landscape import files, show
+
+    read = [files.read_dataset(path) for path in paths or []]
+    for path, dataset in zip(paths or [], read, strict=True):
+        if (found := show.kind(path, dataset.attrs)) != kind:
+            raise InputError(f"{path} is a {found}, and a {kind} is needed")
+    return read
+
+
 def table(options: argparse.Namespace) -> None:
-    from landscape import files, tables
+    from landscape import tables
     from landscape.config import specs
 
     spec, published = specs.load_published(options.spec, "table")
-    histories = [files.read_dataset(path) for path in options.history]
+    histories = _read(options.history, "history")
     tables.write(spec, tables.table(spec, published, histories), [Path(path) for path in options.output])
 
 
 def summary(options: argparse.Namespace) -> None:
-    from landscape import files, summary
+    from landscape import summary
 
     histories, surfaces, trajectories = (
-        [files.read_dataset(path) for path in paths or []]
-        for paths in (options.history, options.surface, options.trajectory)
+        _read(paths, kind)
+        for paths, kind in (
+            (options.history, "history"),
+            (options.surface, "surface"),
+            (options.trajectory, "trajectory"),
+        )
     )
     summary.write(histories, surfaces, trajectories, [Path(path) for path in options.output])
 
 
 def claims(options: argparse.Namespace) -> None:
-    from landscape import claims, files
+    from landscape import claims
     from landscape.config import specs
 
     spec, published = specs.load_published(options.spec, "claims")
     histories, surfaces, trajectories = (
-        [files.read_dataset(path) for path in paths or []]
-        for paths in (options.history, options.surface, options.trajectory)
+        _read(paths, kind)
+        for paths, kind in (
+            (options.history, "history"),
+            (options.surface, "surface"),
+            (options.trajectory, "trajectory"),
+        )
     )
     judged = claims.judge(spec, published, histories, surfaces, trajectories)
     claims.write(judged, histories, [Path(path) for path in options.output])
