@@ -13,7 +13,12 @@ LONG = ("finished", "untested")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not (item.path.name == "test_kill.py" or set(LONG) & set(item.fixturenames)))  # type: ignore[attr-defined]
+    def turn(item: pytest.Item) -> int:
+        if item.path.name == "test_slurm.py":  # last, since its jobs have limits of time and memory
+            return 2
+        return 0 if item.path.name == "test_kill.py" or set(LONG) & set(item.fixturenames) else 1  # type: ignore[attr-defined]
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
