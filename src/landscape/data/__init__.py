@@ -117,7 +117,9 @@ def _misfit(arrays: Mapping[str, Tensor], header: Mapping[str, Any]) -> str | No
         if labels.shape != images.shape[:1] or labels.dtype != torch.int64 or not len(labels):
             return f"{split}_labels has the shape {tuple(labels.shape)} and the type {labels.dtype}"
         if not 0 <= int(labels.min()) <= int(labels.max()) < header["classes"]:
-            return f"{split}_labels are from {labels.min()} to {labels.max()}, and there are {header['classes']} classes"
+            return (
+                f"{split}_labels are from {labels.min()} to {labels.max()}, and there are {header['classes']} classes"
+            )
     return None
 
 
