@@ -91,7 +91,9 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
         pytest.fail(why) if required else pytest.skip(
             f"no SLURM here, which LANDSCAPE_SLURM=required would not accept: {why}"
         )
-    said = {name: (place / f"{name}.txt").read_text() for name in ("first", "second", "refused", "third", "fourth")}
+    said = {
+        name: (place / f"{name}.txt").read_text() for name in ("first", "second", "refused", "third", "twice", "fourth")
+    }
     notes = json.loads((place / "notes.json").read_text())
     return Record(place / "disturbed", place / "parted", place / "undisturbed", notes["jobs"], said, notes["before"])
 
@@ -134,6 +136,8 @@ def trouble(node: slurm.Node, place: Path) -> None:
     )
     third = under_way(*TARGETS, said="third")
     with ending(other), ending(third), ending(fourth):
+        wait_until(lambda: "SLURM run ID" in (place / "third.txt").read_text(), third, place / "third.txt")
+        (place / "twice.txt").write_text(landscape(*options, plain, folder=folder, expect=1))
         limited = tile = None
         while third.poll() is None:
             if limited is None and not (folder / "trouble/slow").exists():
@@ -226,6 +230,11 @@ def test_jobs_of_a_killed_snakemake_are_seen_before_anything_is_unlocked(record:
     assert "these are still at work" in record.said["refused"]
     assert re.search(r"SLURM job \d+, train_wildcards_plain, RUNNING", record.said["refused"])
     assert "nobody is at work, so it is removed" in record.said["third"]
+
+
+def test_two_at_once_are_refused(record: Record) -> None:
+    assert "another `landscape run` is at work" in record.said["twice"]
+    assert "SLURM run ID" not in record.said["twice"]
 
 
 def test_what_a_killed_snakemakes_job_had_done_is_not_done_again(record: Record) -> None:

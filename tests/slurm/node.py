@@ -113,10 +113,11 @@ def one_node(cpus: int, memory: int, gpus: int) -> Iterator[Node]:
         ):
             daemons.append(_begun(command, node, folder))
             _wait(command[0], answers, daemons[-1], folder)
-        yield node
-        node.ask("scancel", "--state=PENDING", "--user=root")
-        node.ask("scancel", "--state=RUNNING", "--user=root")
-        _wait("the end of the jobs", lambda: not node.ask("squeue", "--noheader"), daemons[-1], folder)
+        try:
+            yield node
+        finally:
+            node.ask("scancel", "--user=root")
+            _wait("the end of the jobs", lambda: not node.ask("squeue", "--noheader"), daemons[-1], folder)
     finally:
         for daemon in reversed(daemons):
             daemon.terminate()
@@ -159,8 +160,9 @@ def _free_port() -> int:
 
 def _begun(command: list[str], node: Node, folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "SLURM_CONF": str(node.configuration)}
+    with_us = ["setpriv", "--pdeathsig", "TERM", *command]  # it ends with this process, however this ends
     with open(folder / f"{command[0]}.log", "wb") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(with_us, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _wait(what: str, happened: Callable[[], bool], daemon: subprocess.Popen[bytes], folder: Path) -> None:
