@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from landscape import cli, config, train
+from landscape import clean, cli, config, train
 from landscape.config import parts, specs
 from landscape.config.lookup import differing
 from landscape.config.schema import Run
@@ -96,6 +96,14 @@ def test_the_plan_has_the_parts() -> None:
         Task("part", ("small", "2")),
     }
     assert not [task for task in Graph(experiment()).all if task.rule == "part"]
+
+
+def test_what_is_left_of_other_parts_can_be_cleaned_away() -> None:
+    made = experiment(parts=2)
+    wanted = {path: clean._wanted(made, path) for path in ("runs/small/1left.json", "logs/part/small/1left.log")}
+    assert wanted == dict.fromkeys(wanted, True)
+    idle = ("runs/small/2left.json", "runs/other/1left.json", "benchmarks/part/other/1left.tsv")
+    assert [clean._wanted(made, path) for path in idle] == [False] * 3
 
 
 def test_the_workflow_trains_in_parts(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from landscape import files, finished, show
-from landscape.config import Experiment, jobs, specs
+from landscape.config import Experiment, jobs, parts, specs
 from landscape.errors import InputError
 
 Groups = Mapping[str, str]
@@ -46,6 +46,7 @@ _RULES = {
     "run": _Rule(_RUN, lambda e, of: of["run"] in e.runs),
     "train": _Rule(_RUN, lambda e, of: of["run"] in e.runs and not e.runs[of["run"]].adopted),
     "adopt": _Rule(_RUN, lambda e, of: of["run"] in e.runs and e.runs[of["run"]].adopted),
+    "part": _Rule(rf"{_RUN}/(?P<left>[1-9]\d*)left", lambda e, of: parts.end(e, of["run"], of["left"])),
     "directions": _Rule(_PAIR, lambda e, of: specs.of_directions(e, of["state"], of["plane"])),
     "tile": _Rule(rf"{_PAIR}/(?P<i>[1-9]\d*)of(?P<n>[1-9]\d*)", _tile),
     "merge": _Rule(_PAIR, lambda e, of: specs.of_surface(e, of["state"], of["plane"])),
@@ -66,6 +67,7 @@ _PLACES = (
     ("run", r"runs/{}/epochs\.safetensors", "epochs"),
     ("run", r"runs/{}/history\.nc", "history"),
     ("run", rf"runs/{{}}/(\.lock|\.work/(set-aside-\d+/)?{_UNFINISHED})", None),
+    ("part", r"runs/{}\.json", None),
     ("directions", r"directions/{}\.safetensors", "directions"),
     ("tile", r"surfaces/{}\.nc", "tile"),
     ("merge", r"surfaces/{}\.nc", "surface"),
