@@ -148,7 +148,7 @@ def test_layers_called_twice_and_layers_left_out() -> None:
     assert list(found.layer.values) == ["again", "last"] and list(found["depth"]) == [0, 1]
     assert json.loads(found.attrs["skipped"]) == {
         "lstm": "gives out a tuple",
-        "turned": "gives out the shape (4, 64), which has no row per image",
+        "turned": "gives out the shape (4, 150), which has no row per image",
     }
     split = data_set().train
     first = network.again(split.images.flatten(1))

@@ -64,9 +64,7 @@ def test_the_embedded_experiment_and_the_paper_are_right() -> None:
     for name in ("paper", "miniature"):
         whole = config.read(REPOSITORY / f"config/{name}.yaml")
         assert {figure.draw for figure in whole.figures.values()} | {"saddle"} == set(DRAWN) - {"lines"}
-        assert {f"figure{k}" for k in range(1, 10)} < set(whole.figures) and {"table1", "table2"} <= set(
-            whole.tables
-        )
+        assert {f"figure{k}" for k in range(1, 10)} < set(whole.figures) and {"table1", "table2"} <= set(whole.tables)
     assert "resnet110-noshort-lr0.01" in config.read(REPOSITORY / "config/paper.yaml").runs
 
 

@@ -116,7 +116,7 @@ def close(found: Tensor, expected: Tensor, rtol: float = 1e-11) -> None:
 @pytest.fixture(autouse=True)
 def _seeded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Random vectors from a seed, and pieces of the graph that are smaller than what they are pieces of."""
-    monkeypatch.setattr(module, "BATCH", 16)
+    monkeypatch.setattr(module, "PIXELS", 16 * 64)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield

@@ -65,7 +65,8 @@ def test_imports_point_down() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["config", "config.preflight", "config.jobs", "figures", "geometry", "files", "summary", "launch", "tiling"]
+    "module",
+    ["config", "config.preflight", "config.jobs", "figures", "geometry", "files", "summary", "launch", "tiling"],
 )
 def test_without_torch(module: str) -> None:
     code = f"import sys, landscape.{module}; sys.exit('torch' in sys.modules)"

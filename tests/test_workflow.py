@@ -163,7 +163,7 @@ def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None
         ("surfaces/nobody/line.nc", "there is no run 'nobody'; the runs are small, noshort, other"),
         ("surfaces/small/nowhere.nc", "there is no plane 'nowhere'; the planes are contour, line"),
         ("surfaces/noshort@001/line.nc", "has keep: none of 3 epochs"),
-        ("figures/figure7.pdf", "there is no figure 'figure7'; the figures are figure5"),
+        ("figures/figure99.pdf", "there is no figure 'figure99'; the figures are figure7"),
         ("runs/nobody/weights.safetensors", "there is no run 'nobody'"),
     ],
 )

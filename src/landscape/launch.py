@@ -76,11 +76,16 @@ def alone() -> Iterator[IO[str]]:
         except OSError:
             problem = f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it"
             raise TransientError(problem) from None
-        if alive := _at_work() + queued(os.getcwd(), certain=any((_STATE / "locks").glob("*"))):
+        if alive := _at_work() + queued(os.getcwd(), certain=_slurm_may_have_jobs()):
             raise TransientError(
                 f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive)
             )
         yield lock
+
+
+def _slurm_may_have_jobs() -> bool:
+    """Whether a Snakemake that gave jobs to SLURM left its lock."""
+    return (_STATE / "slurm_logs").is_dir() and any((_STATE / "locks").glob("*"))
 
 
 def snakefile() -> Path:

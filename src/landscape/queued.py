@@ -16,7 +16,7 @@ def queued(folder: str, certain: bool) -> list[str]:
     """This user's jobs of a Snakemake in `folder` that wait or run: `SLURM job ID, RULE, STATE`. Empty without SLURM.
 
     Args:
-        certain: whether it must be known; else a SLURM that does not answer is only said.
+        certain: whether it must be known; else a SLURM that does not answer has none.
 
     Raises:
         TransientError: if it must be known and SLURM does not answer.
@@ -35,7 +35,7 @@ def queued(folder: str, certain: bool) -> list[str]:
                 f"whether SLURM has jobs of the last Snakemake in {folder} is not known (squeue: {trouble}); if it has none, "
                 "free the folder with: snakemake --unlock"
             )
-        _log.warning("whether SLURM has jobs of this folder is not known (squeue: %s)", trouble)
+        _log.debug("whether SLURM has jobs of this folder is not known (squeue: %s)", trouble)
         return []
     found = []
     for line in done.stdout.splitlines():

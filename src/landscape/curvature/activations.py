@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from landscape import data
 from landscape.config.schema import Probe
-from landscape.curvature.hessian import BATCH
+from landscape.curvature.hessian import batch
 from landscape.data import DataSet, Split
 from landscape.directions import Axes, Directions
 from landscape.errors import InputError
@@ -125,7 +125,8 @@ def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _Layer]
     gradients = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in named.items()}
     total = 0.0
     with _hooks(network) as layers:
-        for images, labels in zip(split.images.split(BATCH), split.labels.split(BATCH), strict=True):
+        size = batch(split.images)
+        for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
             images = images.clone().requires_grad_(True)  # so that layers before the first parameter get gradients too
             loss = functional.cross_entropy(network(images.clone()).double(), labels, reduction="sum")
             found = torch.autograd.grad(loss, [*named.values(), images], allow_unused=True)

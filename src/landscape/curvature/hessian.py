@@ -21,7 +21,9 @@ from landscape.moving import Moving
 from landscape.weights import Weights
 
 EXAMPLES = 4  # images by which folding is checked and the memory of an image is measured
-BATCH = 64  # images in one piece of the graph; larger ones leave the cache of a CPU (measured)
+PIXELS = 2**16
+"""In one piece of the graph, 64 images of 32 x 32: larger pieces leave the cache of a CPU, and in smaller ones setting up
+their many small operations takes longer than these (measured)."""
 
 Parameters = Literal["filters", "all"]
 
@@ -82,6 +84,7 @@ class Hessian:
         layout = memory_format((example.shape[1], example.shape[2], example.shape[3]))
         self._images = split.images.to(dtype).contiguous(memory_format=layout)
         self._labels = split.labels
+        self._batch = batch(split.images)
         self._moving = _moving(self._network, folded, theta, directions, layout)
         named = dict(self._network.named_parameters())
         self._chosen: list[Tensor] = [named[name].requires_grad_(True) for name in self.names]
@@ -133,7 +136,7 @@ class Hessian:
         for start in (0, 1):
             images, labels = self._images[start::2], self._labels[start::2]
             total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
-            for part, of in zip(images.split(BATCH), labels.split(BATCH), strict=True):
+            for part, of in zip(images.split(self._batch), labels.split(self._batch), strict=True):
                 total += self._piece(part, of, len(labels), graph=False).gradient
             halves.append(self._scaled(total))
         return halves[0], halves[1]
@@ -180,7 +183,7 @@ class Hessian:
         return self._first
 
     def _made(self, graph: bool) -> Iterator["_Piece"]:
-        for images, labels in zip(self._images.split(BATCH), self._labels.split(BATCH), strict=True):
+        for images, labels in zip(self._images.split(self._batch), self._labels.split(self._batch), strict=True):
             yield self._piece(images, labels, len(self._labels), graph=graph)
 
     def _piece(self, images: Tensor, labels: Tensor, n: int, *, graph: bool) -> "_Piece":
@@ -205,6 +208,11 @@ class Hessian:
             piece = self._piece(self._images[:few], self._labels[:few], few, graph=True)
         del piece
         return sum(found.values()) // few
+
+
+def batch(images: Tensor) -> int:
+    """How many of these images make one piece."""
+    return max(1, PIXELS // (images.shape[2] * images.shape[3]))
 
 
 class _Piece:

@@ -84,7 +84,7 @@ def number(value: float) -> str:
 
 
 def _below(ratio: np.ndarray) -> str:
-    return f"{100 * float((ratio < _FEW).mean()):.0f} % < {_FEW:g}".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{100 * float((ratio < _FEW).mean()):.0f} % below {_FEW:g}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _drift(surface: xr.Dataset) -> str:
