@@ -18,7 +18,9 @@ except InputError as error:
 # The verbs of this installation, also where its environment is not activated; and the networks that are the user's own
 # code, which no verb runs because a file names them.
 BIN = shlex.quote(os.path.dirname(sys.executable))
-OWN = "\n".join({run.network: None for run in EXPERIMENT.runs.values() if ":" in run.network})
+OWN = "\n".join(
+    {run.network: None for run in EXPERIMENT.runs.values() if ":" in run.network}
+)
 EXPORTS = f'export PATH={BIN}:"$PATH" LANDSCAPE_NETWORKS={shlex.quote(OWN)}; '
 shell.prefix(EXPORTS.replace("{", "{{").replace("}", "}}"))
 
