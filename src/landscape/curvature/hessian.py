@@ -5,7 +5,7 @@ finite differences of a surface need not agree with it.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import torch
@@ -130,6 +130,10 @@ class Hessian:
         """(size,)."""
         return self._here()[1]
 
+    def slope(self) -> tuple[float, Tensor]:
+        """The loss and its gradient, (size,), without the graph that products need."""
+        return self._summed(self._made(graph=False))
+
     def gradients_of_halves(self) -> tuple[Tensor, Tensor]:
         """The gradients of the mean loss over every other image, and over those between; each (size,)."""
         halves = []
@@ -173,14 +177,18 @@ class Hessian:
 
     def _here(self) -> tuple[float, Tensor]:
         if self._first is None:
-            loss, total = 0.0, torch.zeros(self.size, dtype=self.dtype, device=self.device)
-            for piece in self._made(graph=self.keeps):
-                loss += piece.loss
-                total += piece.gradient
-                if self.keeps:
-                    self._pieces.append(piece)
-            self._first = loss, self._scaled(total)
+            pieces = self._made(graph=self.keeps)
+            if self.keeps:
+                self._pieces = list(pieces)
+            self._first = self._summed(self._pieces if self.keeps else pieces)
         return self._first
+
+    def _summed(self, pieces: Iterable["_Piece"]) -> tuple[float, Tensor]:
+        loss, total = 0.0, torch.zeros(self.size, dtype=self.dtype, device=self.device)
+        for piece in pieces:
+            loss += piece.loss
+            total += piece.gradient
+        return loss, self._scaled(total)
 
     def _made(self, graph: bool) -> Iterator["_Piece"]:
         for images, labels in zip(self._images.split(self._batch), self._labels.split(self._batch), strict=True):

@@ -199,7 +199,7 @@ class _Field:
         """The loss and its gradient at a point."""
         if index not in self._found:
             self._move(index)
-            self._found[index] = self._hessian.loss(), self._hessian.gradient()
+            self._found[index] = self._hessian.slope()
         return self._found[index]
 
     def _beside(self, index: int, gradient: Tensor) -> dict[str, float]:
