@@ -164,13 +164,13 @@ def test_tiles_agree_with_the_whole_to_the_bit(measured: str) -> None:
 def test_gradients_need_no_room_for_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """What later points need is found anew where it was not kept, to the same bits; where it was, each once."""
     taken = []
-    gradient = Hessian.gradient
+    slope = Hessian.slope
 
-    def counted(self: Hessian) -> Tensor:
+    def counted(self: Hessian) -> tuple[float, Tensor]:
         taken.append(1)
-        return gradient(self)
+        return slope(self)
 
-    monkeypatch.setattr(Hessian, "gradient", counted)
+    monkeypatch.setattr(Hessian, "slope", counted)
     case = Case("gradients")
     held = case.surface()
     assert len(taken) == 9
