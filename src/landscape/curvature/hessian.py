@@ -45,7 +45,6 @@ class Hessian:
         keeps: whether the graph of a point is kept.
         folded: number of batch norms folded.
         image_bytes: memory that the graph of one image takes.
-        products: number of products since the last move.
     """
 
     def __init__(
@@ -102,7 +101,6 @@ class Hessian:
         self._pieces.clear()
         self._moving.move(alpha, beta)
         self._first: tuple[float, Tensor] | None = None
-        self.products = 0
 
     def load(self, theta: Weights) -> None:
         """Make other weights the centre and go there; of a network that is not folded (`folding=False`)."""
@@ -147,7 +145,6 @@ class Hessian:
 
     def product(self, vector: Tensor) -> Tensor:
         """The Hessian times a vector, (size,)."""
-        self.products += 1
         parts = [
             part.view(shape) for part, shape in zip(self._scaled(vector).split(self._sizes), self.shapes, strict=True)
         ]

@@ -106,7 +106,7 @@ class Loss:
     def gradient(self, point: Tensor) -> tuple[float, Tensor]:
         """The loss and its gradient, (n,)."""
         self._hessian.load({**self._theta, **self.unflatten(point)})
-        return self._hessian.loss(), self._hessian.gradient()
+        return self._hessian.slope()
 
     @torch.no_grad()
     def value(self, point: Tensor) -> float:

@@ -94,16 +94,8 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
     ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
     ax.set_box_aspect(_BOX, zoom=1.0)
     ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=heights)
-    ax.set_xlabel("alpha", labelpad=-8)
-    ax.set_ylabel("beta", labelpad=-7)
-    ax.set_zlabel("train loss", labelpad=-6)
-    ax.tick_params(pad=-4, labelsize=NOTE)
-    ax.tick_params(axis="z", pad=-1)
+    surfaces.style_axes(ax, "train loss")
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
-        axis.set_pane_color("white")
-        axis.pane.set_edgecolor("0.75")
-        axis.pane.set_linewidth(0.5)
-        axis.line.set_linewidth(0.5)
         axis.set_major_locator(few_ticks(prune=None if axis is ax.zaxis else "both"))
         axis.set_major_formatter(plain_ticks())
 

@@ -186,18 +186,11 @@ def behind(
     return np.asarray((hidden & over).any(axis=1))
 
 
-def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float, float], name: str) -> None:
-    low, high, floor = heights
-    ax.computed_zorder = False  # the floor, then the surface, then the pin
-    ax.set_proj_type("ortho")
-    ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    ax.set_box_aspect(_BOX, zoom=1.04)
-    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=(floor, high))
+def style_axes(ax: Any, name: str) -> None:
+    """Labels, ticks and panes of three axes, the third of which is called `name`."""
     ax.set_xlabel("alpha", labelpad=-8)
     ax.set_ylabel("beta", labelpad=-7)
     ax.set_zlabel(name, labelpad=-6)
-    powers = np.arange(math.ceil(low), math.floor(high) + 1)
-    ax.set_zticks(powers, [f"{10.0**power:g}" for power in powers])
     ax.tick_params(pad=-4, labelsize=NOTE)
     ax.tick_params(axis="z", pad=-1)
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
@@ -205,6 +198,18 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
         axis.pane.set_edgecolor("0.75")
         axis.pane.set_linewidth(0.5)
         axis.line.set_linewidth(0.5)
+
+
+def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float, float], name: str) -> None:
+    low, high, floor = heights
+    ax.computed_zorder = False  # the floor, then the surface, then the pin
+    ax.set_proj_type("ortho")
+    ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
+    ax.set_box_aspect(_BOX, zoom=1.04)
+    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=(floor, high))
+    powers = np.arange(math.ceil(low), math.floor(high) + 1)
+    ax.set_zticks(powers, [f"{10.0**power:g}" for power in powers])
+    style_axes(ax, name)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(few_ticks(prune="both"))  # the two axes meet in a corner
         axis.set_major_formatter(plain_ticks())
