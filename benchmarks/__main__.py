@@ -89,6 +89,7 @@ def _curvature(options: argparse.Namespace) -> str:
     rounds = min(3, options.rounds)
     rows = curvature.table(rounds, options.curvature_network, options.curvature_images)
     header = [
+        "point",
         "contender",
         "s a product",
         "products",
@@ -100,6 +101,7 @@ def _curvature(options: argparse.Namespace) -> str:
     ]
     body = [
         [
+            f"({row['at'][0]:g}, {row['at'][1]:g})",
             row["contender"],
             f"{row['seconds a product']:.2f}",
             f"{row['products']}",
@@ -112,7 +114,7 @@ def _curvature(options: argparse.Namespace) -> str:
         for row in rows
     ]
     of = rows[0]
-    title = f"### Both extreme eigenvalues of the Hessian, {of['network']}, {of['images']:,} images"
+    title = f"### Both extreme eigenvalues of the Hessian, {of['network']} after training, {of['images']:,} images"
     return f"{title}, {rounds} interleaved rounds, graph {of['graph']}\n\n{_table(header, body)}"
 
 
