@@ -18,7 +18,7 @@ LAYERS = [
     {"trajectory", "curvature"},
     {"surface", "train"},
     {"engine"},
-    {"moving", "fusing"},
+    {"moving", "fusing", "rescaling"},
     {"directions", "folding"},
     {"networks", "data"},
     {"checkpoint", "weights"},

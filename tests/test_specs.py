@@ -6,7 +6,7 @@ from landscape.config import code, schema, specs
 
 DEFAULTS = {
     "dataset": '{"args": {}, "code": [], "image_size": null, "images": null, "label_noise": 0.0, "mean": null, "seed": 0, "std": null}',
-    "runs": '{"args": {}, "augment": [], "batch_size": 128, "clip": null, "code": [], "epochs": 300, "keep": "none", "learning_rate": null, "milestones": null, "momentum": 0.9, "optimizer": "sgd", "parts": 1, "precision": "fp32", "sam": null, "schedule": "step", "seed": 0, "swa": null, "threads": 1, "warmup": null, "weight_decay": 0.0005, "weights": null}',
+    "runs": '{"args": {}, "augment": [], "batch_size": 128, "clip": null, "code": [], "epochs": 300, "keep": "none", "learning_rate": null, "milestones": null, "momentum": 0.9, "optimizer": "sgd", "parts": 1, "precision": "fp32", "rescaled": null, "sam": null, "schedule": "step", "seed": 0, "swa": null, "threads": 1, "warmup": null, "weight_decay": 0.0005, "weights": null}',
     "planes": '{"alpha": [-1.0, 1.0, 51], "batchnorm": null, "beta": null, "centred": true, "directions": "random", "eigensolver": "lanczos", "images": null, "measure": "loss", "memory": 2048, "normalize": "filter", "parameters": "filters", "plane": null, "precision": "fp32", "probe": null, "recalibration_images": 1024, "run": null, "runs": null, "seed": 0, "tiles": null, "vectors": ["largest-1", "smallest-1"]}',
     "directions": '{"batchnorm": null, "centred": true, "directions": "random", "line": false, "normalize": "filter", "plane": null, "probe": null, "run": null, "runs": null, "seed": 0, "vectors": ["largest-1", "smallest-1"]}',
     "probes": '{"alpha": 0.0, "beta": 0.0, "draws": 32, "images": null, "memory": 2048, "pairs": 2, "parameters": "filters", "plane": null, "points": 41, "precision": "fp32", "seed": 0, "steps": 60, "tolerance": 1e-06, "vectors": 8}',
@@ -38,6 +38,7 @@ STAGES = {
     "dataset": 1,
     "train": 3,
     "adopt": 3,
+    "rescale": 1,
     "directions": 1,
     "surface": 2,
     "trajectory": 2,

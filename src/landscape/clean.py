@@ -44,8 +44,9 @@ def _tile(experiment: Experiment, of: Groups) -> bool:
 _RULES = {
     "dataset": _Rule(_ENTRY, lambda e, of: of["name"] in e.data),
     "run": _Rule(_RUN, lambda e, of: of["run"] in e.runs),
-    "train": _Rule(_RUN, lambda e, of: of["run"] in e.runs and not e.runs[of["run"]].adopted),
-    "adopt": _Rule(_RUN, lambda e, of: of["run"] in e.runs and e.runs[of["run"]].adopted),
+    "train": _Rule(_RUN, lambda e, of: of["run"] in e.runs and e.runs[of["run"]].made == "trained"),
+    "adopt": _Rule(_RUN, lambda e, of: of["run"] in e.runs and e.runs[of["run"]].made == "adopted"),
+    "rescale": _Rule(_RUN, lambda e, of: of["run"] in e.runs and e.runs[of["run"]].made == "rescaled"),
     "part": _Rule(rf"{_RUN}/(?P<left>[1-9]\d*)left", lambda e, of: parts.end(e, of["run"], of["left"])),
     "directions": _Rule(_PAIR, lambda e, of: specs.of_directions(e, of["state"], of["plane"])),
     "tile": _Rule(rf"{_PAIR}/(?P<i>[1-9]\d*)of(?P<n>[1-9]\d*)", _tile),

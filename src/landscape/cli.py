@@ -76,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
                 three,
             ],
         ),
+        "rescale": (
+            verbs.rescale,
+            "rescale another run's weights so that they compute the same",
+            [spec, name, data, weights, three],
+        ),
         "directions": (
             verbs.directions,
             "draw the directions of a plane",

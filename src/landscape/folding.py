@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from landscape.weights import Weights
 
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -136,7 +136,7 @@ def _fold(traced: fx.GraphModule) -> list[Pair]:
         names = {f"{before.target}.weight", f"{before.target}.bias"}
         alone = calls.count(before.target) == calls.count(node.target) == 1 and not names & read
         if not (
-            type(layer) in _LAYERS
+            type(layer) in LAYERS
             and is_plain(layer)
             and is_plain(norm)
             and alone

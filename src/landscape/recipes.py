@@ -25,6 +25,11 @@ def factors(history: xr.Dataset) -> dict[str, Any]:
     return {"network": network, **{f"args.{key}": value for key, value in args.items()}, **told}
 
 
+def epochs(spec: Mapping[str, Any]) -> int | str:
+    """How many epochs a training has; of a run that is not trained, what it is instead."""
+    return int(spec["epochs"]) if "epochs" in spec else "rescaled" if spec.get("rescaled") else "adopted"
+
+
 def trained(loss: float, classes: int) -> bool:
     """Whether a train loss is that of a minimiser at all (`geometry.UNTRAINED`)."""
     return loss <= geometry.UNTRAINED * math.log(classes)

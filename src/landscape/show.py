@@ -16,6 +16,7 @@ _MADE_BY = {
     "dataset": "data set",
     "train": "weights",
     "adopt": "weights",
+    "rescale": "weights",
     "directions": "directions",
     "tile": "surface",
     "trajectory": "trajectory",

@@ -36,7 +36,7 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
         "run": history.attrs["name"],
         "published error (%)": float("nan") if known is None else known.test_error,
         "published in": "" if known is None else known.source + ("" if known.verified else " (unverified)"),
-        "epochs": spec.get("epochs", "adopted"),
+        "epochs": recipes.epochs(spec),
         "schedule": schedule(spec),
         "train loss": float(last.train_loss),
         "train images": int(history.attrs["train_images"]),
@@ -50,7 +50,7 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
 def schedule(spec: Mapping[str, object]) -> str:
     """How a run was trained, in a few words: `sgd, batch 128, decay 0.0005, step`."""
     if "epochs" not in spec:
-        return "adopted"
+        return str(recipes.epochs(spec))
     words = [
         str(spec["optimizer"]),
         f"batch {spec['batch_size']}",

@@ -6,7 +6,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from landscape.config import jobs, parts, specs
+from landscape.config import jobs, parts, specs, twins
 from landscape.config.preflight import preflight
 from landscape.errors import InputError
 

@@ -1,7 +1,7 @@
-ADOPTED = (
-    "|".join(re.escape(name) for name, run in EXPERIMENT.runs.items() if run.adopted)
-    or "(?!)"
-)
+def runs_that_are(*made):
+    """A pattern for the runs that are trained, adopted or rescaled; one that nothing matches if there are none."""
+    names = [name for name, run in EXPERIMENT.runs.items() if run.made in made]
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 rule train:
@@ -19,7 +19,7 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/train/{{run}}.tsv"
     wildcard_constraints:
-        run=f"(?!({ADOPTED})/){jobs.NAME}",
+        run=f"(?!({runs_that_are('adopted', 'rescaled')})/){jobs.NAME}",
     threads: ask(jobs.threads, "run")
     resources:
         mem_mb=grown(jobs.memory, "run"),
@@ -44,7 +44,7 @@ rule part:
     benchmark:
         f"{RESULTS}/benchmarks/part/{{run}}/{{left}}left.tsv"
     wildcard_constraints:
-        run=f"(?!({ADOPTED})/){jobs.NAME}",
+        run=f"(?!({runs_that_are('adopted', 'rescaled')})/){jobs.NAME}",
         left=r"[1-9]\d*",
     threads: ask(jobs.threads, "run")
     resources:
@@ -71,7 +71,7 @@ rule adopt:
     log:
         f"{RESULTS}/logs/adopt/{{run}}.log",
     wildcard_constraints:
-        run=ADOPTED,
+        run=runs_that_are("adopted"),
     resources:
         mem_mb=grown(jobs.memory, "run"),
         slot=1,
@@ -79,4 +79,29 @@ rule adopt:
         spec=ask(specs.of_run, "run"),
     shell:
         "landscape adopt --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --weights {input.weights:q}"
+        " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"
+
+
+rule rescale:
+    """Rescale another run's weights so that they compute the same."""
+    input:
+        code=ask(jobs.code_files, "run"),
+        data=ask(jobs.data_file, "run"),
+        weights=ask(twins.origin_file, "run"),
+    output:
+        weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
+        history=f"{RESULTS}/runs/{{run}}/history.nc",
+        epochs=f"{RESULTS}/runs/{{run}}/epochs.safetensors",
+    log:
+        f"{RESULTS}/logs/rescale/{{run}}.log",
+    wildcard_constraints:
+        run=runs_that_are("rescaled"),
+    resources:
+        mem_mb=grown(jobs.memory, "run"),
+        slot=1,
+    params:
+        spec=ask(specs.of_run, "run"),
+        weights=ask(twins.origin, "run"),
+    shell:
+        "landscape rescale --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --weights {params.weights:q}"
         " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"

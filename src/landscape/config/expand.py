@@ -113,6 +113,29 @@ def select(patterns: Iterable[str], runs: Iterable[str]) -> tuple[list[str], lis
     return list(chosen), unmatched
 
 
+INHERITED = ("network", "args", "data", "code")
+"""What a rescaled run has of the run it comes from."""
+
+
+def inherited(entry: dict[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """An entry of `runs`; of a rescaled run with what it has of another one, where it does not state that itself.
+
+    Raises:
+        InputError: with a message that begins with the part of the entry it is about, if there is no such run, or it is
+            rescaled itself.
+    """
+    origin = entry.get("rescaled")
+    of = origin.get("run") if isinstance(origin, Mapping) else None
+    if not isinstance(of, str):
+        return entry
+    name = of.partition("@")[0]
+    if name not in runs:
+        raise InputError(f".rescaled.run is {of!r}; the runs are {one_of(runs)}")
+    if runs[name].get("rescaled"):
+        raise InputError(f".rescaled.run is {of!r}, which is rescaled itself; name the run that it comes from")
+    return {**{key: runs[name][key] for key in INHERITED if key in runs[name]}, **entry}
+
+
 RUNS = ("run", "to", "runs", "marks")
 PLANES = (
     "plane",

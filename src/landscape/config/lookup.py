@@ -65,8 +65,8 @@ def state(experiment: Experiment, text: str) -> State:
     if not match or match["epoch"] is None:
         return State(text)
     epoch = int(match["epoch"])
-    if found.adopted:
-        raise InputError(f"{text} cannot be had: the run {match['run']} is adopted, so it has no epochs")
+    if found.made != "trained":
+        raise InputError(f"{text} cannot be had: the run {match['run']} is {found.made}, so it has no epochs")
     if not found.keeps(epoch):
         kept = [f"{e:03d}" for e in range(found.epochs + 1) if found.keeps(e)]
         raise InputError(
@@ -141,8 +141,8 @@ def no_path(experiment: Experiment, at: str) -> str | None:
 
 def _keep(own: Run, name: str = "") -> str:
     """What a run keeps of its training, and what would keep more, to follow a statement."""
-    if own.adopted:
-        return f": {name or 'it'} is adopted, so it has no epochs"
+    if own.made != "trained":
+        return f": {name or 'it'} is {own.made}, so it has no epochs"
     kept = f", of which {name} keeps {len(own.kept)} of the {PATH_EPOCHS} epochs needed" if name else ""
     return f"{kept} (keep: {own.keep} of {own.epochs} epochs); set keep: all, or a number"
 

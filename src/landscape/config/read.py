@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from landscape.config import document, references
-from landscape.config.expand import expanded, numbers, sweep
+from landscape.config.expand import expanded, inherited, numbers, sweep
 from landscape.config.schema import DRAWN, NAME, SECTIONS, Experiment
 from landscape.errors import InputError, one_of
 
@@ -79,6 +79,7 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
         problems.append(f"{section} is {_shown(content)}; it must be a mapping from names to entries")
         return entries, broken
     seen: dict[str, str] = {}
+    raw: dict[str, dict[str, Any]] = {}
     for template, entry in content.items():
         if len(seen) > MAX_ENTRIES:
             problems.append(
@@ -111,11 +112,18 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
                     f"{path}: the name stands twice, as {seen[name.lower()]} too (letters' case does not count)"
                 )
             seen[name.lower()] = name
-            try:
-                entries[name] = TypeAdapter(model).validate_python(one)
-            except ValidationError as error:
-                problems += _messages(path, error, model)
-                broken.add(name)
+            raw[name] = one
+    for name, one in raw.items():
+        path = f"{section}.{name}"
+        try:
+            whole = inherited(one, raw) if section == "runs" else one
+            entries[name] = TypeAdapter(model).validate_python(whole)
+        except InputError as error:
+            problems += [path + problem for problem in error.problems]
+            broken.add(name)
+        except ValidationError as error:
+            problems += _messages(path, error, model)
+            broken.add(name)
     return entries, broken
 
 

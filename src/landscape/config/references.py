@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.config import code
-from landscape.config.expand import PLANES, PROBES, RUNS, expanded, patterns, select
+from landscape.config.expand import INHERITED, PLANES, PROBES, RUNS, expanded, patterns, select
 from landscape.config.known import FETCHED
 from landscape.config.lookup import impossible, no_path, state, unlike
 from landscape.config.schema import (
@@ -81,6 +81,17 @@ def _run(path: str, run: Run, whole: Experiment, broken: Broken) -> Iterator[str
     yield from _function(f"{path}.network", path, run.network, run.args)
     yield from _missing_files(path, "weights", [run.weights] if run.weights else [])
     yield from _missing_files(path, "code", run.code)
+    if run.rescaled is not None:
+        yield from _no_state(f"{path}.rescaled.run", run.rescaled.run, whole, broken)
+        origin = whole.runs.get(run.rescaled.run.partition("@")[0])
+        if origin is not None:
+            yield from _rescaled(path, run, run.rescaled.run, origin)
+
+
+def _rescaled(path: str, run: Run, of: str, origin: Run) -> Iterator[str]:
+    for key in INHERITED:
+        if (own := getattr(run, key)) != (theirs := getattr(origin, key)):
+            yield f"{path}.{key} is {own!r}, and {of}, which it rescales, has {theirs!r}; leave it out"
 
 
 def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:

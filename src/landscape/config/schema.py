@@ -36,7 +36,7 @@ from landscape.config.sections.figure import (
 )
 from landscape.config.sections.plane import Directions, Plane, Statistics
 from landscape.config.sections.probe import Probe
-from landscape.config.sections.run import LEARNING_RATES, Precision, Run
+from landscape.config.sections.run import LEARNING_RATES, RULES, Precision, Run
 from landscape.config.values import Folder, Names
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "LEARNING_RATES",
     "MAX_EPOCHS",
     "NAME",
+    "RULES",
     "SECTIONS",
     "Bundles",
     "Claims",
@@ -124,4 +125,6 @@ def json_schema() -> dict[str, Any]:
             "description": "lists of values by key; one entry for every combination, named by {key} in the entry's name",
             "additionalProperties": {"type": "array", "minItems": 1},
         }
+    run = schema["$defs"]["Run"]
+    run["anyOf"] = [{"required": run.pop("required")}, {"required": ["rescaled"]}]
     return schema

@@ -18,6 +18,7 @@ from landscape.config.jobs import runs_of_table
 from landscape.config.lookup import figure, impossible, no_path, plane, probe, run, state, unlike
 from landscape.config.read import read
 from landscape.config.schema import (
+    RULES,
     SECTIONS,
     Claims,
     Data,
@@ -35,6 +36,7 @@ STAGES = {
     "dataset": 1,
     "train": 3,
     "adopt": 3,
+    "rescale": 1,
     "directions": 1,
     "surface": 2,
     "trajectory": 2,
@@ -51,6 +53,7 @@ _SECTION = {
     "dataset": "data",
     "train": "runs",
     "adopt": "runs",
+    "rescale": "runs",
     "directions": "planes",
     "surface": "planes",
     "trajectory": "planes",
@@ -69,7 +72,7 @@ def of_data(experiment: Experiment, name: str) -> str:
 
 def of_run(experiment: Experiment, name: str) -> str:
     found = run(experiment, name)
-    return of("adopt" if found.adopted else "train", found)
+    return of(RULES[found.made], found)
 
 
 def of_directions(experiment: Experiment, at: str, plane_name: str) -> str:

@@ -57,11 +57,11 @@ def densities(weights: Sequence[np.ndarray]) -> Densities:
 def norms(member: Member) -> pd.DataFrame:
     """Norm of all parameters after each epoch: epoch, step, weight_norm, rate_drops (whether the learning rate does after it).
 
-    Of an adopted run, of which no training is known, there are no rows.
+    Of an adopted or rescaled run, of which no training is known, there are no rows.
     """
     history = past(member)
     run = Run.model_validate_json(member.history.attrs["spec"])
-    epoch = history.epoch.values if not run.adopted else np.zeros(0, int)
+    epoch = history.epoch.values if run.made == "trained" else np.zeros(0, int)
     steps = math.ceil(int(member.history.attrs["train_images"]) / run.batch_size)
     drops = run.drops if run.schedule == "step" else ()
     return pd.DataFrame(

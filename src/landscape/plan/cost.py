@@ -71,7 +71,9 @@ class Costs:
             case Task("dataset", (name,)):
                 images = self._images[name]
                 return Cost(disk=images.disk) if images else Cost(known=False)
-            case Task("train" | "adopt" | "directions" | "tile" | "merge" | "trajectory" | "probe", (at, *rest)):
+            case Task(
+                "train" | "adopt" | "rescale" | "directions" | "tile" | "merge" | "trajectory" | "probe", (at, *rest)
+            ):
                 run = state(self._experiment, at).run
                 images, network = self._images[self._experiment.runs[run].data], self._of_run[run]
                 if images is None or network is None:
@@ -80,7 +82,7 @@ class Costs:
         return Cost()
 
     def _of_network(self, task: Task, run: Run, rest: list[str], images: Images, network: Network) -> Cost:
-        if task.rule in ("train", "adopt"):
+        if task.rule in ("train", "adopt", "rescale"):
             return of_run(run, images, network)
         if task.rule == "probe":
             cost = of_probe(self._experiment.probes[rest[0]], images, network)
@@ -123,9 +125,9 @@ class Costs:
 
 
 def of_run(run: Run, images: Images, network: Network) -> Cost:
-    """Training, with an evaluation of both splits before it and after every epoch; or adoption, with one."""
+    """Training, with an evaluation of both splits before it and after every epoch; or what makes a run without, with one."""
     columns = 8 * _HISTORY_COLUMNS
-    if run.adopted:
+    if run.made != "trained":
         return Cost(images.both() * network.flops, network.state + columns)
     passes = FORWARD_AND_BACKWARD * (1 if run.sam is None else 2) * run.epochs  # sam takes every step twice
     passes += 0 if run.swa is None else 1  # batch-norm statistics of the mean

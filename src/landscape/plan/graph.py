@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from landscape.config import Experiment, jobs, parts
+from landscape.config import Experiment, jobs, parts, twins
+from landscape.config.schema import RULES
 
 
 @dataclass(frozen=True, order=True)
@@ -62,6 +63,8 @@ def _inputs(experiment: Experiment, task: Task) -> list[str]:
     match task:
         case Task("train" | "adopt", (run,)):
             return [jobs.data_file(experiment, run), *parts.before(experiment, run)]
+        case Task("rescale", (run,)):
+            return [jobs.data_file(experiment, run), twins.origin_file(experiment, run)]
         case Task("part", (run, left)):
             return [jobs.data_file(experiment, run), *parts.before(experiment, run, left)]
         case Task("directions", (at, plane)):
@@ -110,7 +113,7 @@ def _maker(experiment: Experiment, path: str) -> Task:
         case ["runs", run, part] if part.endswith("left"):
             return Task("part", (run, part.removesuffix("left")))
         case ["runs", run, _]:
-            return Task("adopt" if experiment.runs[run].adopted else "train", (run,))
+            return Task(RULES[experiment.runs[run].made], (run,))
         case ["directions", at, plane]:
             return Task("directions", (at, plane))
         case ["surfaces", at, plane]:

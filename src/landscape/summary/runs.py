@@ -33,7 +33,7 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
         "run": history.attrs["name"],
         "network": spec["network"],
         "parameters": history.attrs["parameters"],
-        "epochs": spec.get("epochs", "adopted"),
+        "epochs": recipes.epochs(spec),
         "train loss": float(last.train_loss),
         "train accuracy (%)": 100 * float(last.train_accuracy),
     }

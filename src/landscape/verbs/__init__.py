@@ -4,7 +4,7 @@ What a verb needs is imported when it runs: whoever asks for help, or checks a c
 """
 
 from landscape.verbs.keeping import clean, show
-from landscape.verbs.making import adopt, dataset, part, train
+from landscape.verbs.making import adopt, dataset, part, rescale, train
 from landscape.verbs.probing import probe
 from landscape.verbs.seeing import directions, mark, merge, tile, trajectory
 from landscape.verbs.showing import check, claims, configuration, figure, plan, schema, summary, table
@@ -23,6 +23,7 @@ __all__ = [
     "part",
     "plan",
     "probe",
+    "rescale",
     "schema",
     "show",
     "summary",

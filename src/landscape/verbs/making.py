@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import landscape
 from landscape.errors import InputError
-from landscape.verbs.common import attributes, code_of, facts_of, hash_of, header_of, network_of
+from landscape.verbs.common import attributes, code_of, facts_of, hash_of, header_of, network_of, state_of
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from landscape.config import Data, Run
+    from landscape.data import DataSet
     from landscape.train import Trained
+    from landscape.weights import Weights
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +104,7 @@ def _training(options: argparse.Namespace, folder: Path) -> Iterator[_Training]:
 
 
 def adopt(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device, files, surface, train
+    from landscape import checkpoint, data, device
     from landscape.config import specs
 
     run, text = specs.load(options.spec, "adopt")
@@ -110,13 +114,50 @@ def adopt(options: argparse.Namespace) -> None:
     theta = checkpoint.adopt(options.weights)
     if misfits := checkpoint.misfits(theta, network):
         raise InputError(f"{options.weights} does not fit {run.network}: {misfit}" for misfit in misfits)
+    _write_untrained(options, run, text, network, dataset, theta, device=device.name(where))
+
+
+def rescale(options: argparse.Namespace) -> None:
+    from landscape import checkpoint, data, device, rescaling
+    from landscape.config import specs
+
+    run, text = specs.load(options.spec, "rescale")
+    if run.rescaled is None:
+        raise InputError("--spec is of a run without the key rescaled, which says by what")
+    where = device.settle()
+    dataset = data.read(options.data, device=where)
+    network = network_of(run, dataset, where)
+    theta, origin = checkpoint.read(options.weights)
+    if misfits := checkpoint.misfits(theta, network):
+        raise InputError(f"{options.weights} does not fit {run.network}: {misfit}" for misfit in misfits)
+    twin = rescaling.twin(network, theta, run.rescaled.by, dataset.train.images[: rescaling.EXAMPLES])
+    layers = [*(f"{pair.layer}, before {pair.norm}" for pair in twin.normed)]
+    layers += [f"{both.layer}, made up for by {both.following}" for both in twin.joined]
+    _log.info("%d layers are multiplied by %g: %s", len(layers), run.rescaled.by, "; ".join(layers))
+    facts = {"device": device.name(where), "of": state_of(origin), "layers": layers}
+    _write_untrained(options, run, text, network, dataset, twin.weights, **facts)
+
+
+def _write_untrained(
+    options: argparse.Namespace,
+    run: "Run",
+    text: str,
+    network: "nn.Module",
+    dataset: "DataSet",
+    theta: "Weights",
+    **facts: Any,
+) -> None:
+    """The files of a run that is not trained here: its weights, a history of one row, and no epochs."""
+    from landscape import checkpoint, files, surface, train
+    from landscape.config.schema import RULES
+
     network.load_state_dict(theta, strict=False)
     weights, history, epochs = (Path(path) for path in options.output)
     inputs: dict[str, Any] = {"data_hash": hash_of(options.data), "weights_hash": hash_of(options.weights)}
-    inputs |= {"code_hash": [hash_of(path) for path in code_of(run)], "device": device.name(where)}
-    header = header_of(options.name, run, text, "adopt", **facts_of(network, dataset), **inputs)
+    inputs |= {"code_hash": [hash_of(path) for path in code_of(run)], **facts}
+    header = header_of(options.name, run, text, RULES[run.made], **facts_of(network, dataset), **inputs)
     row = train.history_of(network, dataset, surface.recorded)
-    files.write_dataset(row.assign_attrs(attributes({"title": f"{options.name}, adopted", **header})), history)
+    files.write_dataset(row.assign_attrs(attributes({"title": f"{options.name}, {run.made}", **header})), history)
     checkpoint.write_epochs(epochs, {}, header)
     checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)
 

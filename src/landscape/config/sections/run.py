@@ -16,9 +16,26 @@ LEARNING_RATES = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "adagrad": 0.01}
 
 ONECYCLE_WARMUP = 0.25
 
+RULES = {"trained": "train", "adopted": "adopt", "rescaled": "rescale"}
+"""Of what a run is (`Run.made`), the rule that makes it."""
+
+
+class Rescaled(Section):
+    """Another run's weights, rescaled so that they compute the same (Li et al. 2018, section 4)."""
+
+    run: str = Field(description="a run, or a kept epoch of one as RUN@EPOCH")
+    by: float = Field(
+        gt=1,
+        le=1e6,
+        description="the factor of every filter that batch norm follows, or that the layer after ReLU makes up for",
+    )
+
 
 class Run(Section):
-    """One network, trained here or (with `weights`) adopted. The defaults are the recipe of Li et al. 2018."""
+    """One network: trained here, or (with `weights`) adopted, or (with `rescaled`) the twin of another run.
+
+    The defaults are the recipe of Li et al. 2018.
+    """
 
     network: str = Field(
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
@@ -26,6 +43,11 @@ class Run(Section):
     args: Arguments = Field({}, description="arguments of the network's function")
     data: str = Field(description="a name in the section data")
     weights: str | None = Field(None, description="a state dict made elsewhere; the run is then adopted, not trained")
+    rescaled: Rescaled | None = Field(
+        None,
+        description="a run whose weights are multiplied and divided so that it computes the same; network, args, data and "
+        "code are then that run's",
+    )
     code: tuple[str, ...] = Field((), description="further files whose change redoes the run")
     seed: int = Field(0, ge=0, lt=2**63, description="of the initial weights, the order of images and the augmentation")
     epochs: int = Field(300, ge=1, le=MAX_EPOCHS)
@@ -94,6 +116,9 @@ class Run(Section):
         return self
 
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
+        if self.rescaled is not None:
+            yield "a rescaled run is not trained, so it", set(Run.model_fields) - _SHARED_KEYS - {"rescaled"}
+            return
         if self.adopted:
             yield "an adopted run (it has weights) is not trained, so it", set(Run.model_fields) - _ADOPTED_KEYS
             return
@@ -101,6 +126,10 @@ class Run(Section):
             yield f"optimizer: {self.optimizer}", {"momentum"}
         if self.schedule != "step":
             yield f"schedule: {self.schedule}", {"milestones"}
+
+    @property
+    def made(self) -> Literal["trained", "adopted", "rescaled"]:
+        return "rescaled" if self.rescaled is not None else "adopted" if self.adopted else "trained"
 
     @property
     def adopted(self) -> bool:
@@ -126,7 +155,7 @@ class Run(Section):
 
     def keeps(self, epoch: int) -> bool:
         """Whether `RUN@EPOCH` is kept; epoch 0 is the initial weights."""
-        if self.adopted or self.keep == "none" or not 0 <= epoch <= self.epochs:
+        if self.made != "trained" or self.keep == "none" or not 0 <= epoch <= self.epochs:
             return False
         return self.keep == "all" or epoch % int(self.keep) == 0 or epoch == self.epochs
 
@@ -136,7 +165,8 @@ class Run(Section):
         return [epoch for epoch in range(self.epochs + 1) if self.keeps(epoch)]
 
 
-_ADOPTED_KEYS = {"network", "args", "data", "weights", "code", "seed"}
+_SHARED_KEYS = {"network", "args", "data", "code", "seed"}
+_ADOPTED_KEYS = {*_SHARED_KEYS, "weights", "rescaled"}
 
 
 def _paper_milestones(epochs: int) -> tuple[int, ...]:
