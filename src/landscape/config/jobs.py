@@ -19,14 +19,17 @@ from landscape.errors import InputError, one_of
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 STATE = NAME + r"(@\d{3})?"
-OPERATIONS = 2e16
-"""In one tile: 17 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over the 60,000 images of CIFAR-10 is two."""
+OPERATIONS = 2.4e16
+"""At most, in one tile: 20 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over CIFAR-10's 60,000 images is two."""
 
 MAX_TILES = 10_000
 """Of one surface: a graph of more jobs is not built in any useful time."""
 
 PASSES = {"loss": 1, "gradients": 8, "curvature": 150}
 """Forward passes over its images that a point costs, about."""
+
+AIMED = ("to", "through", "of", "eigenvectors")
+"""Directions made from another state, from other directions, or from a probe, for which jobs of other runs may be waited."""
 
 _UNKNOWN = Known((3, 32, 32), 10, 60_000)
 
@@ -88,6 +91,11 @@ def epochs_file(experiment: Experiment, at: str) -> str:
     return f"{experiment.results}/runs/{state(experiment, at).run}/epochs.safetensors"
 
 
+def aimed(experiment: Experiment) -> list[str]:
+    """The planes whose directions are made from more than the run they start at."""
+    return [name for name, plane in experiment.planes.items() if plane.directions in AIMED]
+
+
 def directions_file(experiment: Experiment, at: str, plane_name: str) -> str:
     return f"{experiment.results}/directions/{at}/{plane_name}.safetensors"
 
@@ -127,16 +135,20 @@ def history_file(experiment: Experiment, at: str) -> str:
 
 
 def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
-    """In how many tiles a surface is computed: what the plane says, else by points, images, and the network's size."""
+    """In how many tiles a surface is computed: what the plane says, else the fewest none of which is above `OPERATIONS`.
+
+    A tile is evaluated at its points and, once more, at the centre. What decides is the plane, the images and the network
+    of the configuration, and nothing else, so that a surface is cut alike on every machine.
+    """
     seen = plane(experiment, plane_name)
     points = seen.shape[0] * seen.shape[1]
     if seen.tiles is not None:
         return min(seen.tiles, points, MAX_TILES)
     own = experiment.runs[state(experiment, at).run]
     known = FETCHED.get(experiment.data[own.data].source, _UNKNOWN)
-    passes = points * _images(experiment, at, seen.images) * PASSES[seen.measure]
-    whole = passes * operations(own.network, own.args, known.shape, known.classes)
-    return max(1, min(points, round(whole / OPERATIONS), MAX_TILES))
+    passes = _images(experiment, at, seen.images) * PASSES[seen.measure]
+    point = passes * operations(own.network, own.args, known.shape, known.classes)
+    return min(math.ceil(points / max(1, int(OPERATIONS / point) - 1)), MAX_TILES)
 
 
 def tile_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:

@@ -20,6 +20,7 @@ from landscape.config.schema import (
     InterpolationRow,
     Layers,
     Lines,
+    Overlay,
     Plane,
     Probe,
     Profiles,
@@ -34,7 +35,7 @@ Broken = Mapping[str, set[str]]
 """Per section the names of entries that are wrong by themselves: what refers to them is not wrong for that."""
 
 _PLURAL = {"data": "data sets"}
-_ALONG_LINES = {(Lines, "plane"), (Profiles, "line"), (Bundles, "rows")}
+_ALONG_LINES = {(Lines, "plane"), (Overlay, "lines"), (Profiles, "line"), (Bundles, "rows")}
 """Where a figure names lines; everywhere else it names planes with two axes."""
 
 

@@ -119,6 +119,15 @@ def drawable(loss: np.ndarray) -> Any:
     return np.ma.masked_invalid(loss).clip(1e-9)
 
 
+def require_variable(surface: xr.Dataset, variable: str, kind: str) -> None:
+    """Raises: InputError if the surface does not hold a loss, as that of a test split there is not."""
+    if variable not in surface:
+        raise InputError(
+            f"the plane {surface.attrs['plane']!r} of {surface.attrs['run']} holds no {words.NAMES[variable]}, and draw: {kind} "
+            "needs one; its data set may have no test split, or the plane measures something else"
+        )
+
+
 def require_plane(surface: xr.Dataset, kind: str) -> None:
     """Raises: InputError if the surface has fewer than two points on an axis."""
     shape = surface.sizes["alpha"], surface.sizes["beta"]

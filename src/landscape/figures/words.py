@@ -190,7 +190,13 @@ def _at_centre(surface: xr.Dataset, place: str = "") -> str:
 
 
 def _seed(member: Member) -> list[str]:
-    return [f"trained with seed {member.history.attrs['seed']}"] if "seed" in member.history.attrs else []
+    """Where the weights are from: the seed of a training, or what run they are rescaled from."""
+    attrs = member.history.attrs
+    if rescaled := json.loads(attrs["spec"]).get("rescaled"):
+        return [
+            f"{escape(rescaled['run'])} with filters multiplied by {rescaled['by']:g}, which leaves its function as it is"
+        ]
+    return [f"trained with seed {attrs['seed']}"] if "seed" in attrs else []
 
 
 def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:

@@ -108,6 +108,19 @@ class Lines(_OfRuns):
         return list(itertools.product(self.runs, self.plane))
 
 
+class Overlay(_OfRuns):
+    """Several runs along the same lines, on one pair of axes for each line (the argument of Li et al. 2018, section 4)."""
+
+    draw: Literal["overlay"]
+    lines: Names = Field(description="lines, a panel for each with all runs in it; * stands for several")
+    variable: Variable = "train_loss"
+    columns: int | None = Field(None, ge=1, description="panels in a row; default by their number")
+
+    @property
+    def seen(self) -> list[tuple[str, str]]:
+        return list(itertools.product(self.runs, self.lines))
+
+
 class Training(_OfRuns):
     """Loss, error and learning rate per epoch (Li et al. 2018, appendix)."""
 
@@ -295,6 +308,7 @@ Figure = Annotated[
     Contours
     | Surfaces
     | Lines
+    | Overlay
     | Training
     | Interpolation
     | Profiles
@@ -314,6 +328,7 @@ DRAWN: Mapping[str, type[Section]] = {
     "contours": Contours,
     "surfaces": Surfaces,
     "lines": Lines,
+    "overlay": Overlay,
     "training": Training,
     "interpolation": Interpolation,
     "profiles": Profiles,
