@@ -29,10 +29,11 @@ from landscape.plan import sizes
 from landscape.plan.budget import choose
 from landscape.plan.cost import SEARCH, Cost, Costs, of_probe, of_run, of_tile, of_trajectory
 from landscape.plan.estimate import Estimate
-from landscape.plan.graph import Task
+from landscape.plan.graph import Graph, Task
 from landscape.plan.sizes import Images, Network
+from landscape.plan.submissions import submissions
 
-from running import SMOKE, landscape, snakemake, written
+from running import REPOSITORY, SMOKE, landscape, snakemake, written
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*PuLP 4.0:DeprecationWarning")
 
@@ -91,6 +92,25 @@ def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
     assert 0 < len(chosen["figures"]) < len(found["figures"])
     said = landscape(*shlex.split(chosen["command"])[1:], "--dry-run", folder=tmp_path)
     assert chosen["needs"]["jobs_by_rule"] == job_stats(said)
+
+
+def test_jobs_of_a_group_are_given_to_a_cluster_together() -> None:
+    tiles = [Task("tile", ("one", plane, f"{i}of2")) for plane in ("a", "b", "c") for i in (1, 2)]
+    tasks = [*tiles, Task("tile", ("other", "a", "1of1")), Task("train", ("one",)), Task("merge", ("one", "a"))]
+    assert submissions(tasks, {}) == 8
+    by_state = {"groups": ["tile=tiles-{state}"]}
+    assert submissions(tasks, by_state) == 8, "one at a time, as nothing else is said"
+    assert (
+        submissions(tasks, {**by_state, "group-components": ["tiles-{state}=4"]}) == 4
+    )  # 4 and 2 of one, other, train
+    both = {"groups": ["tile={state}-{i}of{n}", "train={run}"], "group-components": ["{state}-{i}of{n}=2", "{run}=9"]}
+    assert submissions(tasks, both) == 6  # a and b, c; the same of the second tiles; other, train
+
+
+def test_the_paper_is_some_hundreds_of_jobs_of_a_cluster() -> None:
+    tasks = Graph(config.read(REPOSITORY / "config/paper.yaml")).all
+    profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
+    assert len(tasks) > 1500 and 300 < submissions(tasks, profile) < 800
 
 
 def layer_by_layer(network: nn.Module, image: torch.Tensor) -> int:
@@ -463,6 +483,7 @@ def test_it_prints_a_table_or_json_and_nothing_else(capfd: pytest.CaptureFixture
     assert cli.main(words) == 0
     said = capfd.readouterr().out
     assert "20 TFLOP/s kept up, an assumption, not a measurement" in said
+    assert re.search(r"A cluster is given \d+: ", said)
     experiment = config.read(SMOKE)
     assert [line.split()[0] for line in said.splitlines()[2 : 2 + len(experiment.figures)]] == list(experiment.figures)
     assert cli.main([*words, "--json", "--tflops", "0.1"]) == 0

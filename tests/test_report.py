@@ -115,6 +115,6 @@ def test_the_run_time_of_every_job_is_there(made: Path) -> None:
     tiles = list((made / RESULTS / "surfaces").rglob("*of*.nc"))
     surfaces = set((made / RESULTS / "surfaces").rglob("*.nc")) - set(tiles)
     assert counted["tile"] == len(tiles) > len(surfaces)
-    assert counted["merge"] == counted["directions"] == len(surfaces)
+    assert counted["merge"] == counted["directions"] + counted["aimed"] == len(surfaces)
     assert (counted["dataset"], counted["train"], counted["figure"], counted["summary"]) == (1, 3, 16, 1)
     assert (counted["trajectory"], counted["mark"], counted["table"], counted["claims"]) == (2, 2, 1, 1)

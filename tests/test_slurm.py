@@ -18,6 +18,8 @@ import psutil
 import pytest
 import yaml
 
+from landscape.plan.submissions import LOCAL
+
 import running
 import slurm
 from running import REPOSITORY, assert_same_bits, begun, landscape, once, wait_until, whole_files, written
@@ -198,7 +200,7 @@ def prepared(folder: Path, parts: int = 1) -> Path:
     return folder
 
 
-TIMES = {"train": "1-00:00:00", "directions": "00:30:00", "tile": "01:00:00", "probe": "02:00:00"}
+TIMES = {"train": "1-00:00:00", "directions": "00:05:00", "tile": "01:00:00", "probe": "02:00:00"}
 MEMORY = 1500
 
 
@@ -291,6 +293,7 @@ def test_the_profile_speaks_of_rules_there_are_and_every_queued_rule_says_its_me
     rules = dict(re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", text, flags=re.M))
     queued = {name for name, body in rules.items() if "localrule: True" not in body}
     profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
-    assert profile["set-resources"].keys() == queued - {"directions", "mark"}
+    assert profile["set-resources"].keys() == queued - {"mark"}
+    assert rules.keys() - queued == {*LOCAL}, "of which `landscape plan` knows that a cluster sees nothing"
     assert {name for name in queued if "mem_mb=grown(" not in rules[name]} == set()
     assert yaml.safe_load((REPOSITORY / "profiles/slurm/partitions.yaml").read_text()) == {"partitions": {}}

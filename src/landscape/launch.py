@@ -40,7 +40,7 @@ def run(config: str, options: Sequence[str]) -> int:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
         command += [f"--configfile={config}"]  # in one word, or it would swallow a target behind it
         if not Path("profiles/default").is_dir():
-            command += ["--workflow-profile", str(_profile())]
+            command += ["--workflow-profile", str(profile("default"))]
         if any((_STATE / "locks").glob("*")):
             lock.seek(0)
             if (host := lock.read().strip()) not in ("", socket.gethostname()):
@@ -97,10 +97,10 @@ def snakefile() -> Path:
     raise InputError(f"no Snakefile beside {here}; the installation is incomplete")
 
 
-def _profile() -> Path:
-    """The profile for one machine, which Snakemake finds by itself only in the root of a checkout."""
+def profile(name: str) -> Path:
+    """A profile of this installation, `default` for one machine or `slurm`; Snakemake finds them in the root of a checkout."""
     beside = snakefile().parent
-    return next(path for path in (beside / "profiles/default", beside.parent / "profiles/default") if path.is_dir())
+    return next(path for path in (beside / "profiles" / name, beside.parent / "profiles" / name) if path.is_dir())
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:

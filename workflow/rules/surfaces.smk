@@ -1,5 +1,8 @@
+AIMED = "|".join(re.escape(plane) for plane in jobs.aimed(EXPERIMENT)) or "(?!)"
+
+
 rule directions:
-    """Draw the directions of a plane around a state."""
+    """Draw the directions of a plane around a state: random ones, or by the run's own path."""
     input:
         weights=ask(jobs.weights_file, "state"),
         other=ask(jobs.other_files, "state", "plane"),
@@ -7,6 +10,8 @@ rule directions:
         f"{RESULTS}/directions/{{state}}/{{plane}}.safetensors",
     log:
         f"{RESULTS}/logs/directions/{{state}}/{{plane}}.log",
+    wildcard_constraints:
+        plane=rf"(?!({AIMED})\.safetensors$){jobs.NAME}",
     resources:
         mem_mb=grown(jobs.memory, "state"),
         slot=1,
@@ -17,6 +22,11 @@ rule directions:
     shell:
         "landscape directions --spec {params.spec:q} --name {wildcards.plane:q}"
         " --weights {params.weights:q} --other {params.other:q} --output {output:q} > {log:q} 2>&1"
+
+
+use rule directions as aimed with:
+    wildcard_constraints:
+        plane=AIMED,
 
 
 rule tile:

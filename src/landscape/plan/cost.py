@@ -26,6 +26,7 @@ PRODUCT = 9
 SEARCH = {"lanczos": 20, "eigsh": 62}
 """Products that the search for both extreme eigenvalues takes, about: 14 to 32 and 42 to 82 were seen."""
 
+_OF_NETWORKS = ("train", "adopt", "rescale", "directions", "aimed", "tile", "merge", "trajectory", "probe")
 _HISTORY_COLUMNS = 10
 _COORDINATES_OF_A_POINT = 24  # bytes of a tile's index, alpha and beta
 
@@ -71,9 +72,7 @@ class Costs:
             case Task("dataset", (name,)):
                 images = self._images[name]
                 return Cost(disk=images.disk) if images else Cost(known=False)
-            case Task(
-                "train" | "adopt" | "rescale" | "directions" | "tile" | "merge" | "trajectory" | "probe", (at, *rest)
-            ):
+            case Task(rule, (at, *rest)) if rule in _OF_NETWORKS:
                 run = state(self._experiment, at).run
                 images, network = self._images[self._experiment.runs[run].data], self._of_run[run]
                 if images is None or network is None:
@@ -92,7 +91,7 @@ class Costs:
             return cost
         plane = self._experiment.planes[rest[0]]
         match task.rule:
-            case "directions":
+            case "directions" | "aimed":
                 axis = network.moving if plane.statistics == "interpolated" else network.parameters
                 return Cost(disk=axis * (1 if plane.is_line else 2))
             case "tile":

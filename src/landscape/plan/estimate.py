@@ -72,6 +72,7 @@ class Estimate:
         figures: by name.
         together: all figures, each job once.
         whole: every job of `rule all`: figures, tables, summary, claims.
+        tasks: these jobs.
         shared: operations of the jobs that all figures of a set need, and no other figure does.
         planes: by name.
         unknown: what is not known, and why, one line each; what hangs on it is not in the numbers.
@@ -94,7 +95,8 @@ class Estimate:
             self.figures[name] = OfFigure(self._need(needed), alone, self._sharing(name))
         self._needed = graph.figures
         self.together = self.of(list(graph.figures))
-        self.whole = self._need(graph.all)
+        self.tasks = graph.all
+        self.whole = self._need(self.tasks)
         self.planes = self._planes(experiment)
 
     def of(self, figures: Collection[str]) -> Need:

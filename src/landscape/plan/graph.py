@@ -67,7 +67,7 @@ def _inputs(experiment: Experiment, task: Task) -> list[str]:
             return [jobs.data_file(experiment, run), twins.origin_file(experiment, run)]
         case Task("part", (run, left)):
             return [jobs.data_file(experiment, run), *parts.before(experiment, run, left)]
-        case Task("directions", (at, plane)):
+        case Task("directions" | "aimed", (at, plane)):
             return [jobs.weights_file(experiment, at), *jobs.other_files(experiment, at, plane)]
         case Task("tile", (at, plane, _)):
             own = [question(experiment, at) for question in (jobs.weights_file, jobs.data_file)]
@@ -115,7 +115,7 @@ def _maker(experiment: Experiment, path: str) -> Task:
         case ["runs", run, _]:
             return Task(RULES[experiment.runs[run].made], (run,))
         case ["directions", at, plane]:
-            return Task("directions", (at, plane))
+            return Task("aimed" if plane in jobs.aimed(experiment) else "directions", (at, plane))
         case ["surfaces", at, plane]:
             return Task("merge", (at, plane))
         case ["surfaces", at, plane, part]:

@@ -9,13 +9,19 @@ from landscape.config import Experiment
 from landscape.plan.budget import choose
 from landscape.plan.estimate import TILE_MINUTES, Estimate, Need, OfPlane
 from landscape.plan.graph import target
+from landscape.plan.submissions import submissions
 
 ASSUMED = 20.0
 """Operations a second, in units of 1e12, that a GPU of a data centre may keep up in fp32. Not measured."""
 
 
 def values(
-    experiment: Experiment, config: str, *, tflops: float | None = None, budget: float | None = None
+    experiment: Experiment,
+    config: str,
+    *,
+    tflops: float | None = None,
+    budget: float | None = None,
+    profile: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What `landscape plan --json` prints: operations, GPU hours, bytes, minutes.
 
@@ -23,6 +29,7 @@ def values(
         config: the path of the experiment's configuration.
         tflops: operations a second that are kept up, in units of 1e12; None for the assumption.
         budget: GPU hours for which figures are chosen.
+        profile: of Snakemake, by whose groups the jobs of everything are given to a cluster.
 
     Raises:
         InputError: if a data set is wrong, a network cannot be built, or there is no solver for a budget.
@@ -48,7 +55,7 @@ def values(
             for name, figure in estimate.figures.items()
         },
         "figures_together": of(estimate.together),
-        "in_all": of(estimate.whole),
+        "in_all": {**of(estimate.whole), "cluster_jobs": submissions(estimate.tasks, profile or {})},
         "planes": {name: _of_plane(plane, speed * 60) for name, plane in estimate.planes.items()},
         "unknown": estimate.unknown,
     }
@@ -79,6 +86,10 @@ def text(found: Mapping[str, Any]) -> str:
     by_rule = found["in_all"]["jobs_by_rule"]
     lines.insert(0, " " * lines[0].rfind("jobs") + "of it alone")
     lines += ["", "Jobs: " + ", ".join(f"{number} {rule}" for rule, number in by_rule.items()) + "."]
+    lines += [
+        f"A cluster is given {found['in_all']['cluster_jobs']}: by the profile slurm several share one, and what takes "
+        "seconds stays where Snakemake is."
+    ]
     lines += [f"GPU hours: at {found['tflops']:g} TFLOP/s kept up, {_SAID[found['tflops_stated']]}.", *_NOTES]
     lines += _on_tiles(found["planes"], by_rule.get("tile", 0))
     if found["unknown"]:

@@ -116,12 +116,14 @@ def schema(options: argparse.Namespace) -> None:
 
 
 def plan(options: argparse.Namespace) -> None:
-    from landscape import config, plan
+    from landscape import config, launch, plan
+    from landscape.config import document
 
     tflops, budget = options.tflops, options.gpu_hours
     if tflops is not None and not 0 < tflops < math.inf:
         raise InputError(f"--tflops is {tflops:g}; it must be a positive number")
     if budget is not None and not 0 <= budget < math.inf:
         raise InputError(f"--gpu-hours is {budget:g}; it must be a number of at least 0")
-    found = plan.values(config.read(options.config), options.config, tflops=tflops, budget=budget)
+    experiment, profile = config.read(options.config), document.read(str(launch.profile("slurm") / "config.yaml"))
+    found = plan.values(experiment, options.config, tflops=tflops, budget=budget, profile=profile)
     sys.stdout.write(json.dumps(found, indent=1) + "\n" if options.json else plan.text(found))
