@@ -11,16 +11,17 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.contour import QuadContourSet
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from landscape import geometry
 from landscape.config.schema import Contours
 from landscape.errors import InputError
-from landscape.figures import marks, style, words
+from landscape.figures import contour_words, lowest, marks, style, words
 from landscape.figures.drawing import Drawing, Member
 from landscape.figures.labels import SMALL, scale_of
-from landscape.figures.panels import NOTE, Panels, default_columns, few_ticks, fits, lay_out, plain_ticks
+from landscape.figures.panels import NOTE, Panels, default_columns, few_ticks, fits, lay_out, plain_ticks, ticks_within
 
 LEVELS = {
     "log": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
@@ -41,46 +42,72 @@ def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
     """
     for member in members:
         require_plane(member.seen, spec.draw)
+        for variable in spec.variables:
+            require_variable(member.seen, variable, spec.draw)
     levels = LEVELS[spec.levels] if isinstance(spec.levels, str) else spec.levels
     first = members[0].seen
     columns = spec.columns or default_columns(len(members))
     side = _size(first, columns)
+    both = len(spec.variables) == 2
+    width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
     up = words.axis(first, "beta")
     if not fits(up, side[1] * -(-len(members) // columns) + 0.2):
         up = "beta (same unit)" if words.unit(first) == words.unit(first, "beta") else "beta"
     panels = lay_out(
         [member.label for member in members],
-        [[*notes(member, spec.variable), *marks.note(member)] for member in members],
+        [_notes(member, spec.variables) for member in members],
         columns=columns,
-        width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
+        width=width,
         panel=side,
         margins=(0.5, 0.25 if columns == 3 else 0.12) if columns > 1 else (0.6, 0.45),
-        foot=0.6,
+        foot=0.6 + (0.17 * (2 if columns <= 2 else 1) if both else 0),
         labels=(words.axis(first, "alpha"), up),
         heading=spec.title,
     )
     for ax, member in zip(panels.axes, members, strict=True):
-        contour(ax, member.seen, variable=spec.variable, levels=levels, others=member.marks)
-    colour_bar(panels, levels, words.NAMES[spec.variable], [member.seen for member in members])
-    drawn = pd.concat([numbers(members, [spec.variable]), marks.numbers(members)], ignore_index=True)
-    return Drawing(panels.figure, drawn, _caption(spec, members, levels))
+        contour(ax, member.seen, variable=spec.variables[0], levels=levels, others=member.marks, both=both)
+    guessed = [] if both else [member.seen for member in members]
+    colour_bar(panels, levels, " and ".join(words.NAMES[name] for name in spec.variables), guessed)
+    drawn = [numbers(members, spec.variables), marks.numbers(members)]
+    if both:
+        drawn.append(lowest.numbers(members))
+        _legend(panels, 2 if columns <= 2 else 4)
+    return Drawing(panels.figure, pd.concat(drawn, ignore_index=True), contour_words.caption(spec, members, levels))
 
 
 def contour(
-    ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], others: Sequence[xr.Dataset] = ()
+    ax: Axes,
+    surface: xr.Dataset,
+    *,
+    variable: str,
+    levels: Sequence[float],
+    others: Sequence[xr.Dataset] = (),
+    both: bool = False,
 ) -> QuadContourSet:
-    """Level lines of `variable` over the whole grid, its centre and the places of other states marked."""
-    lines = level_lines(ax, surface, variable=variable, levels=levels)
+    """Level lines of `variable` over the whole grid, its centre and the places of other states marked.
+
+    Args:
+        both: whether those of the test loss are drawn too, dashed, and the lowest point of each loss, instead of the loss
+            of guessing.
+    """
+    lines = level_lines(ax, surface, variable=variable, levels=levels, guessing=not both)
     ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
     frame(ax)
     mark_centre(ax)
-    label_levels(ax, lines, avoid=np.concatenate([np.zeros((1, 2)), marks.places(others)]))
+    avoid = [np.zeros((1, 2)), marks.places(others)]
+    if both:
+        _lines(ax, surface, "test_loss", levels, (0.9, 0.5), colors="black", linestyles="--", zorder=3)
+        lowest.draw_lowest(ax, surface)
+        avoid += [np.array([(found.alpha, found.beta)]) for found in lowest.lowest(surface)]
+    label_levels(ax, lines, avoid=np.concatenate(avoid))
     marks.draw_marks(ax, others)
     return lines
 
 
-def level_lines(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float]) -> QuadContourSet:
-    """Level lines of `variable` on a pale fill; where it is not finite, white with grey hatching."""
+def level_lines(
+    ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
+) -> QuadContourSet:
+    """Level lines of `variable` on a pale fill, that of guessing dashed; where it is not finite, white with grey hatching."""
     z = surface[variable].transpose("beta", "alpha")  # matplotlib wants (y, x)
     alpha, beta = z.alpha.values, z.beta.values
     loss = drawable(z.values)
@@ -89,22 +116,29 @@ def level_lines(ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequenc
         ax.add_patch(Rectangle(corner, *sides, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0))
     fill = ax.contourf(alpha, beta, loss, _FILL, cmap=style.PALE_MAP, norm=style.norm(), extend="both", zorder=1)
     fill.set_rasterized(True)
-    widths = [1.4 if _is_in(level, _THICK) else 0.6 for level in levels]
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
-        lines = ax.contour(
-            alpha, beta, loss, levels, cmap=style.DEEP_MAP, linewidths=widths, norm=style.norm(), zorder=2
-        )
-        ax.contour(
-            alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, zorder=3
-        )
+    lines = _lines(ax, surface, variable, levels, (1.4, 0.6), cmap=style.DEEP_MAP, norm=style.norm(), zorder=2)
+    if guessing:
+        look: dict[str, Any] = {"colors": "black", "linestyles": "--", "linewidths": 0.8, "zorder": 3}
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the level is nowhere
+            ax.contour(alpha, beta, loss, [geometry.guessing(surface)], **look)
     return lines
 
 
+def _lines(
+    ax: Axes, surface: xr.Dataset, variable: str, levels: Sequence[float], width: tuple[float, float], **look: Any
+) -> QuadContourSet:
+    """Args: width: of thick lines, and of the others."""
+    z = surface[variable].transpose("beta", "alpha")
+    widths = [width[0] if _is_in(level, _THICK) else width[1] for level in levels]
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
+        return ax.contour(z.alpha.values, z.beta.values, drawable(z.values), levels, linewidths=widths, **look)
+
+
 def frame(ax: Axes) -> None:
-    """A line all around, and few ticks on both axes."""
-    for ticks in (ax.xaxis, ax.yaxis):
-        ticks.set_major_locator(few_ticks())
-        ticks.set_major_formatter(plain_ticks())
+    """A line all around, and few ticks on both axes, whose limits are set."""
+    ticks_within(ax)
+    ax.yaxis.set_major_locator(few_ticks())
+    ax.yaxis.set_major_formatter(plain_ticks())
     ax.spines[:].set_visible(True)
 
 
@@ -148,6 +182,12 @@ def numbers(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame
         frame.insert(0, "member", member.state)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
+
+
+def _notes(member: Member, variables: Sequence[str]) -> list[str]:
+    """With the lowest point of each loss where two are shown, and marks outside the grid."""
+    where = lowest.notes(member.seen) if len(variables) > 1 else []
+    return [*notes(member, variables[0]), *where, *marks.note(member)]
 
 
 def notes(member: Member, variable: str) -> list[str]:
@@ -227,21 +267,15 @@ def colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Seq
         ax.text(math.log(classes), 1.6, f"ln {classes}", ha="center", va="bottom", fontsize=NOTE)
 
 
-def _caption(spec: Contours, members: Sequence[Member], levels: Sequence[float]) -> str:
-    name = words.NAMES[spec.variable]
-    classes = words.each(member.seen.attrs["classes"] for member in members)
-    seen = (
-        f"Level lines of the {name} on the plane {words.escape(spec.plane)}, at "
-        f"{', '.join(f'{level:g}' for level in levels)}; those at 0.1 and 1 are thick, the dashed one is the loss of "
-        f"guessing, ln({classes}). The cross marks the state itself. One logarithmic colour scale for all panels, from "
-        "0.01 to 100; points where the loss is not finite are white and hatched."
-    )
-    return words.caption(
-        spec.about,
-        seen,
-        [*words.surface_made(members), *marks.explained(members)],
-        [words.member_item(member, [spec.variable]) + marks.item(member) for member in members],
-    )
+def _legend(panels: Panels, columns: int) -> None:
+    """Of two losses, at the foot."""
+    keys = [
+        Line2D([], [], color="black" if split == "test" else style.GREY, linestyle=dashes, label=f"{split} loss")
+        for split, dashes in style.SPLITS.items()
+    ]
+    look: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.2, "ncols": columns}
+    at = (0.5, 0.03 / panels.figure.get_size_inches()[1])
+    panels.figure.legend(handles=[*keys, *lowest.keys()], loc="lower center", bbox_to_anchor=at, **look)
 
 
 def _is_in(level: float, levels: Iterable[float]) -> bool:

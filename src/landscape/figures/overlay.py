@@ -5,6 +5,7 @@ The same function twice has other curves along unnormalised directions, and the 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,7 +66,7 @@ def draw(spec: Overlay, members: Sequence[Member]) -> Drawing:
     return Drawing(panels.figure, table(members, [spec.variable]), _caption(spec, rows, top))
 
 
-def looks(runs: int) -> list[dict[str, object]]:
+def looks(runs: int) -> list[dict[str, Any]]:
     """Of each curve its colour and width, so that those that coincide are all seen."""
     widths = np.geomspace(_WIDEST, _NARROWEST, runs) if runs > 1 else [_NARROWEST]
     return [{"color": _COLOURS[k % len(_COLOURS)], "linewidth": float(width)} for k, width in enumerate(widths)]

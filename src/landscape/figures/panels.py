@@ -14,6 +14,7 @@ LABEL, NOTE = 8, 7  # points
 _LINE = {LABEL: 0.14, NOTE: 0.12}  # inches from line to line
 _TICKS = 0.17  # tick labels below a panel
 _EDGE = 0.06
+_BETWEEN = 0.05  # tick labels
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,30 @@ def few_ticks(prune: Literal["both"] | None = None) -> MaxNLocator:
 def plain_ticks() -> FuncFormatter:
     """Numbers as short as they go: 1, not 1.00, beside 0.5."""
     return FuncFormatter(lambda value, _: f"{round(value, 9):g}".replace("-", "\N{MINUS SIGN}"))
+
+
+def ticks_within(ax: Axes) -> None:
+    """Few ticks along x, whose limits are set; labels that would stand out at an end are written inside it.
+
+    Those of the neighbouring panel would touch them. Where their neighbours would touch them, these have none.
+    """
+    low, high = ax.get_xlim()
+    ticks = [float(tick) for tick in few_ticks().tick_values(low, high) if low <= tick <= high]
+    scale = float(ax.get_window_extent().width) / ax.figure.dpi / (high - low)
+    texts = [plain_ticks()(tick) for tick in ticks]
+    half = [text_width(text, NOTE) / 2 for text in texts]
+    middle = [  # inches from the left
+        min(max((tick - low) * scale, room), (high - low) * scale - room)
+        for tick, room in zip(ticks, half, strict=True)
+    ]
+    last = len(ticks) - 1
+    ends = [(0, 1), (last, last - 1)] if last > 1 else []
+    if any(abs(middle[k] - middle[end]) < half[k] + half[end] + _BETWEEN for end, k in ends):
+        texts[1] = texts[last - 1] = ""
+    ax.set_xticks(ticks, texts)
+    for label, tick, at in zip(ax.get_xticklabels(), ticks, middle, strict=True):
+        off = at - (tick - low) * scale
+        label.set_horizontalalignment("center" if abs(off) < 1e-9 else "left" if off > 0 else "right")
 
 
 def _pieces(word: str) -> list[str]:

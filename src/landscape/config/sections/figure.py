@@ -67,10 +67,17 @@ class Contours(_OfRuns):
 
     draw: Literal["contours"]
     plane: str
-    variable: Variable = "train_loss"
+    variable: Variable | Literal["both"] = Field(
+        "train_loss", description="both: the test loss dashed over the train loss, with the lowest point of each"
+    )
     levels: Levels = Field("log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list")
     marks: tuple[str, ...] = Field((), description="runs or states shown where they lie on the planes, with distances")
     columns: int | None = Field(None, ge=1, description="panels in a row; default by their number")
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The losses shown; the colours are those of the first."""
+        return ("train_loss", "test_loss") if self.variable == "both" else (self.variable,)
 
     @property
     def seen(self) -> list[tuple[str, str]]:
