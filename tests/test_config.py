@@ -64,7 +64,7 @@ def test_the_embedded_experiment_and_the_paper_are_right() -> None:
     ]
     for name in ("paper", "miniature"):
         whole = config.read(REPOSITORY / f"config/{name}.yaml")
-        assert {figure.draw for figure in whole.figures.values()} | {"saddle"} == set(DRAWN) - {"lines"}
+        assert {figure.draw for figure in whole.figures.values()} | {"saddle", "overlay"} == set(DRAWN) - {"lines"}
         assert {f"figure{k}" for k in range(1, 10)} < set(whole.figures) and {"table1", "table2"} <= set(whole.tables)
     assert "resnet110-noshort-lr0.01" in config.read(REPOSITORY / "config/paper.yaml").runs
 
@@ -189,7 +189,7 @@ def test_a_wrong_plane(wrong: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"draw": "contour"}, "figures.wrong.draw is 'contour'; allowed are contours, surfaces, lines, training"),
+        ({"draw": "contour"}, "figures.wrong.draw is 'contour'; allowed are contours, surfaces, lines, overlay"),
         ({"runs": ["resnet2"]}, "figures.wrong.runs[0] is 'resnet2'; the runs are small, other"),
         ({"runs": ["small@001"]}, "figures.wrong.runs[0] is 'small@001': small@001 cannot be had"),
         ({"plane": "contuor"}, "figures.wrong.plane is 'contuor'; the planes are contour, line"),
