@@ -1,5 +1,6 @@
 """The experiment, and the questions rules ask of it."""
 
+import inspect
 import os
 import shlex
 import sys
@@ -51,13 +52,20 @@ def ask(question, *wildcards):
         except InputError as error:
             raise WorkflowError(*error.problems)
 
-    return answer
+    return _signed(answer)
 
 
 def grown(question, *wildcards):
     """Like `ask`, for an amount of memory: half as much again with each further attempt."""
+    asked = ask(question, *wildcards)
 
     def answer(given, attempt):
-        return int(ask(question, *wildcards)(given) * (1 + attempt) / 2)
+        return int(asked(given) * (1 + attempt) / 2)
 
-    return answer
+    return _signed(answer)
+
+
+def _signed(function):
+    """`function` with its signature beside it, which Snakemake looks up for every job: an eighth of its time."""
+    function.__signature__ = inspect.signature(function)
+    return function
