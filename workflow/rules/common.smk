@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 from landscape.config import jobs, parts, specs, twins
 from landscape.config.preflight import preflight
@@ -16,13 +17,16 @@ try:
 except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
-# The verbs of this installation, also where its environment is not activated; and the networks that are the user's own
-# code, which no verb runs because a file names them.
-BIN = shlex.quote(os.path.dirname(sys.executable))
+# The verbs of this installation, also where its environment is not activated, or those of the image; and the networks that
+# are the user's own code, which no verb runs because a file names them.
+IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+BIN = (
+    "" if IN_IMAGE else f'PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
+)
 OWN = "\n".join(
     {run.network: None for run in EXPERIMENT.runs.values() if ":" in run.network}
 )
-EXPORTS = f'export PATH={BIN}:"$PATH" LANDSCAPE_NETWORKS={shlex.quote(OWN)}; '
+EXPORTS = f"export {BIN}LANDSCAPE_NETWORKS={shlex.quote(OWN)}; "
 shell.prefix(EXPORTS.replace("{", "{{").replace("}", "}}"))
 
 RESULTS = EXPERIMENT.results
