@@ -47,7 +47,7 @@ STAGES = {
     "probe": 1,
     "figure": 2,
     "table": 1,
-    "summary": 2,
+    "summary": 3,
     "claims": 2,
 }
 

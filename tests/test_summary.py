@@ -59,9 +59,8 @@ def test_all_numbers_of_the_surface_and_why_some_are_missing() -> None:
 
 def test_the_page_shows_a_selection_and_marks_lower_bounds(tmp_path: Path) -> None:
     markdown = written(tmp_path, surfaces=[surface("b", 31)])["md"]
-    heading, _, first, second = [
-        [cell.strip() for cell in text.split("|")[1:-1]] for text in markdown.splitlines() if text.startswith("|")
-    ]
+    lines = [text for text in markdown.splitlines() if text.startswith("|")][:4]
+    heading, _, first, second = [[cell.strip() for cell in text.split("|")[1:-1]] for text in lines]
     assert heading[4:9] == ["test error (%)", "width at rise 0.5", "convex share", "convex height", "minima"]
     assert first[5:] == [""] * 5
     width, *others = second[5:9]
@@ -118,7 +117,7 @@ def test_lines_between_runs(tmp_path: Path) -> None:
     line.train_loss[40] = np.nan
     assert summary.between([line]).iloc[0]["undefined"].startswith("barrier (train loss): ")
     texts = written(tmp_path, [surface("b"), line])
-    assert "## Between runs" in texts["md"] and texts["tex"].count(r"\toprule") == 2
+    assert "## Between runs" in texts["md"] and texts["tex"].count(r"\toprule") == 3
 
 
 def test_paths_of_trainings(tmp_path: Path) -> None:
@@ -139,3 +138,12 @@ def test_paths_of_trainings(tmp_path: Path) -> None:
     assert row["share of alpha (%)"] == pytest.approx(70) and row["random walk, beta (%)"] == pytest.approx(15)
     assert (row["loss at the start, on the plane"], row["loss at the start, as saved"]) == (2, 3)
     assert "70.0 (random walk 60.0)" in written(tmp_path, walked=[walked])["md"]
+
+
+def test_a_width_that_reaches_the_border_is_a_lower_bound(tmp_path: Path) -> None:
+    wide = surface("b", 31)
+    wide["train_loss"] = 0.01 + 0.4 * (wide.alpha**2 + wide.beta**2)
+    markdown = written(tmp_path, surfaces=[wide])["md"]
+    row = next(text for text in markdown.splitlines() if text.startswith("| b "))
+    area = float(row.split("|")[6].strip().removeprefix("> "))
+    assert row.split("|")[6].strip().startswith("> ") and 2.1 < area < 2.24  # a disk of radius 1.12, cut by the plane

@@ -7,8 +7,8 @@ mean over directions, then over training seeds.
 import itertools
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,8 @@ class Comparison:
         agree, pairs: of `pairs` pairs of networks whose test errors' intervals do not overlap, `agree` have the larger
             number where the larger error is.
         kendall: None below `FEW` networks.
-        interval: 95 % interval of tau by hierarchical bootstrap; None below `MANY` networks.
+        interval: 95 % interval of tau by hierarchical bootstrap; None below `MANY` networks, and without tau.
+        by_factor: `agree` and `pairs` among the pairs of networks that differ in one factor alone, by that factor.
         untested: why there is no comparison; empty if there is one.
     """
 
@@ -65,20 +66,37 @@ class Comparison:
     pairs: int = 0
     kendall: Kendall | None = None
     interval: tuple[float, float] | None = None
+    by_factor: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     untested: str = ""
 
     def __str__(self) -> str:
         if self.untested:
             return f"not tested: {self.untested}"
         agreement = f"order agrees in {self.agree} of {self.pairs} pairs"
+        if self.by_factor:
+            agreement += f", of those that differ in one factor alone in {self.alone}"
         if self.kendall is None:
             return agreement
         between = "" if self.interval is None else f" ({self.interval[0]:.2f} to {self.interval[1]:.2f})"
         p = f"p {'=' if self.kendall.exact else 'about'} {self.kendall.p:.2g}"
         return f"tau {self.kendall.tau:.2f}{between}, {p}, {self.networks} networks; {agreement}"
 
+    @property
+    def alone(self) -> str:
+        """The pairs that differ in one factor: `2 of 3 (depth), 1 of 1 (shortcut)`."""
+        return ", ".join(
+            f"{agree} of {pairs} ({factor.removeprefix('args.')})" for factor, (agree, pairs) in self.by_factor.items()
+        )
 
-def compare(numbers: pd.DataFrame, errors: pd.DataFrame, *, resamples: int = 1000, seed: int = 0) -> Comparison:
+
+def compare(
+    numbers: pd.DataFrame,
+    errors: pd.DataFrame,
+    factors: Mapping[Any, Mapping[str, Any]] | None = None,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
     """The order of networks by a number, and by their test errors.
 
     A number that is to fall with the error, as a width, is given negated. Tau is over all pairs of networks; those whose
@@ -89,6 +107,7 @@ def compare(numbers: pd.DataFrame, errors: pd.DataFrame, *, resamples: int = 100
             value is NaN are left out.
         errors: a row per run, columns `network`, `run`, `wrong` and `images` (of the test split); runs without a number
             are left out.
+        factors: of each network what tells it from others, by name.
     """
     known = numbers[np.isfinite(numbers["value"])].merge(errors, on=["network", "run"], validate="many_to_one")
     found = _per_network(known)
@@ -101,13 +120,15 @@ def compare(numbers: pd.DataFrame, errors: pd.DataFrame, *, resamples: int = 100
     apart = separated(*np.transpose([_interval(row.error, row.images) for row in found.itertuples()]))
     x, y = found["value"].to_numpy(), found["error"].to_numpy()
     agree, pairs = agreement(x, y, apart)
-    enough = len(found) >= FEW
+    told = None if factors is None else pd.DataFrame([factors[network] for network in found.index])
+    tau = kendall(x, y) if len(found) >= FEW else None
     return Comparison(
         len(found),
         agree,
         pairs,
-        kendall(x, y) if enough else None,
-        bootstrap(known, resamples, seed) if len(found) >= MANY else None,
+        tau,
+        bootstrap(known, resamples, seed) if len(found) >= MANY and tau and math.isfinite(tau.tau) else None,
+        {} if told is None else granulated(told, x, y, apart),
     )
 
 

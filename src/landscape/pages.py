@@ -27,8 +27,8 @@ class Table:
 
 
 def write(title: str, tables: Sequence[Table], csv: Sequence[Path], markdown: Path, latex: Path, page: Path) -> None:
-    """Write tables, each to a CSV of its own, and all of them to one file of every other kind."""
-    for table, path in zip(tables, csv, strict=True):
+    """Write tables, the first ones each to a CSV of its own, and all of them to one file of every other kind."""
+    for table, path in zip(tables, csv, strict=False):
         files.write_text(path, table.rows.to_csv(index=False, lineterminator="\n"))
     full = [table for table in tables if len(table.rows)]
     files.write_text(markdown, "\n".join(_markdown(table) for table in full))

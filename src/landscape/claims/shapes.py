@@ -112,7 +112,8 @@ def _compared(
 def _ordered(claim: str, evidence: Evidence, planes: Sequence[str]) -> tuple[Judgement, float]:
     """Whether the sharper network has the higher test error, and tau, NaN where there is none."""
     numbers, errors = _tables(evidence, planes)
-    found = comparisons.compare(numbers, errors)
+    factors = {network.label: network.factors for network in evidence.networks}
+    found = comparisons.compare(numbers, errors, factors)
     if found.untested:
         return Judgement(claim, "not tested", found.untested), math.nan
     measured = [network for network in evidence.networks if network.label in set(numbers["network"])]

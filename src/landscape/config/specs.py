@@ -44,7 +44,7 @@ STAGES = {
     "probe": 1,
     "figure": 2,
     "table": 1,
-    "summary": 2,
+    "summary": 3,
     "claims": 2,
 }
 """Version of what each stage computes. Raise it when the stage's code or a default it uses alters results."""

@@ -147,8 +147,9 @@ def joined(points: Sequence[Point]) -> list[tuple[int, int]]:
 
 def compare(points: Sequence[Point], number: str) -> comparisons.Comparison:
     """Whether the sharper network, in the mean of its seeds, has the larger error."""
-    networks = enumerate(group([point.first for point in points], "seed"))
-    network = {member.state: k for k, of in networks for member in of.members}
+    networks = group([point.first for point in points], "seed")
+    network = {member.state: k for k, of in enumerate(networks) for member in of.members}
+    factors = {k: recipes.factors(of.first.history) | {"seed": None} for k, of in enumerate(networks)}
     sign = -1 if number.startswith(_FLAT) else 1
     values = [
         {"network": network[p.first.state], "run": p.first.state, "direction": member.plane, "value": sign * value}
@@ -159,7 +160,7 @@ def compare(points: Sequence[Point], number: str) -> comparisons.Comparison:
         {"network": network[p.first.state], "run": p.first.state, "wrong": p.errors.wrong, "images": p.errors.images}
         for p in points
     ]
-    return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors))
+    return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors), factors)
 
 
 def confounded(points: Sequence[Point]) -> list[str]:

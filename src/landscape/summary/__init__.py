@@ -1,4 +1,4 @@
-"""What is known of the whole experiment: its runs, the lines between them, and the paths of their trainings."""
+"""What is known of the whole experiment: its runs and their order, the lines between them, the paths of their trainings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import xarray as xr
 
 from landscape import pages
-from landscape.summary import lines, paths, runs
+from landscape.summary import lines, orders, paths, runs
 from landscape.summary.lines import between
 from landscape.summary.paths import trajectories
 from landscape.summary.runs import table
@@ -20,7 +20,7 @@ def write(
     walked: Sequence[xr.Dataset],
     places: Sequence[Path],
 ) -> None:
-    """Write the three tables; one that is empty is left out of all but its CSV.
+    """Write the tables; one that is empty is left out of all but its CSV. That of orders has none.
 
     Args:
         histories: of every run, in the order of the rows.
@@ -33,4 +33,5 @@ def write(
     ends = [surface for surface in surfaces if lines.is_between(surface)]
     planes = [surface for surface in surfaces if not lines.is_between(surface)]
     tables = [runs.page(table(histories, planes)), lines.page(between(ends)), paths.page(trajectories(walked))]
+    tables.append(orders.page(orders.orders(histories, planes)))
     pages.write("Summary", tables, [csv, lines_csv, paths_csv], markdown, latex, page)

@@ -83,7 +83,7 @@ def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
         errors = zip(shown["test error (%)"], shown["95 % interval"], strict=True)
         shown["test error (%)"] = ["" if pd.isna(e) else f"{e:.1f} ({interval})" for e, interval in errors]
     for name in _HEADINGS.keys() & shown.keys():
-        touches = shown.get(f"touches_border_{name}", pd.Series(0.0, shown.index))
+        touches = shown.get(border_of(name), pd.Series(0.0, shown.index))
         shown[name] = [
             f"> {shown_number(value)}" if touch == 1 else value
             for value, touch in zip(shown[name], touches, strict=True)
@@ -91,6 +91,11 @@ def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
     shown = shown.rename(columns=_HEADINGS)
     kept = ("run", "parameters", "epochs", "train loss", "test error (%)", *_HEADINGS.values(), "minima", "findings")
     return shown[[column for column in kept if column in shown]]
+
+
+def border_of(number: str) -> str:
+    """The number of a surface that says whether this one reaches the border of the plane."""
+    return f"touches_border_{number.removeprefix('width_')}"
 
 
 def shown_number(value: object) -> str:
