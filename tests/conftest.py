@@ -8,7 +8,7 @@ import running
 
 torch.set_num_threads(1)
 
-LONG = ("finished", "untested")
+LONG = ("finished", "strangers")
 """Fixtures that take minutes to make: tests that use them are begun first, so that no worker is left with one at the end."""
 
 

@@ -98,7 +98,7 @@ def test_the_table_and_the_resolved_configuration_are_there(made: Path) -> None:
     table = content(results[f"{RESULTS}/summary.html"]).decode()
     assert table == (made / RESULTS / "summary.html").read_text()
     runs, between, paths = (re.findall(r"<tr>\s*<td>(.*?)</td>", part) for part in table.split("<h2>")[1:])
-    assert (runs, between, paths) == (["small", "noshort", "other"], ["small", "small"], ["small", "small"])
+    assert (runs, between, paths) == (["small", "noshort", "other"], ["small", "small"], ["small"])
     for name, path in (("errors", "tables/errors.html"), ("claims", "claims.html")):
         assert content(results[f"{RESULTS}/{path}"]).decode() == (made / RESULTS / path).read_text(), name
     shown = content(results[f"{RESULTS}/config.html"]).decode()

@@ -18,8 +18,11 @@ import yaml
 from torch import nn
 
 from landscape import checkpoint, config, data, files, networks
+from landscape.config import jobs as asked
+from landscape.config import specs
+from landscape.errors import InputError
 
-from running import REPOSITORY, SMOKE, begun, copied, jobs, landscape, once, run, snakemake, wait_until, written
+from running import REPOSITORY, SMOKE, begun, copied, jobs, landscape, run, snakemake, wait_until, written
 
 RESULTS = "results/smoke"
 
@@ -76,11 +79,9 @@ def test_a_new_run_adds_its_own_jobs_and_no_other(finished: Path, tmp_path: Path
     assert made.pop("train") == {
         f"{RESULTS}/runs/new/{name}" for name in ("weights.safetensors", "history.nc", "epochs.safetensors")
     }
-    planes = ("contour", "line")  # of the summary, and of the claims
-    assert made.pop("directions") == {f"{RESULTS}/directions/new/{plane}.safetensors" for plane in planes}
-    tiles = {f"{RESULTS}/surfaces/new/contour/{i}of3.nc" for i in (1, 2, 3)}
-    assert made.pop("tile") == tiles | {f"{RESULTS}/surfaces/new/line/1of1.nc"}
-    assert made.pop("merge") == {f"{RESULTS}/surfaces/new/{plane}.nc" for plane in planes}
+    assert made.pop("directions") == {f"{RESULTS}/directions/new/contour.safetensors"}  # of the summary and the claims
+    assert made.pop("tile") == {f"{RESULTS}/surfaces/new/contour/{i}of3.nc" for i in (1, 2, 3)}
+    assert made.pop("merge") == {f"{RESULTS}/surfaces/new/contour.nc"}
     assert made.keys() == {"summary", "claims", "configuration"}
 
 
@@ -156,15 +157,30 @@ def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("question", "target", "reason"),
+    [
+        (specs.of_surface, ("other", "towards"), "a line from other to itself has no direction"),
+        (specs.of_surface, ("noshort", "towards"), "needs two states of one architecture"),
+        (asked.tile_files, ("nobody", "line"), "there is no run 'nobody'; the runs are small, noshort, other"),
+        (asked.tile_files, ("small", "nowhere"), "there is no plane 'nowhere'; the planes are contour, line"),
+        (asked.tile_files, ("noshort@001", "line"), "has keep: none of 3 epochs"),
+        (asked.surfaces_of_figure, ("figure99",), "there is no figure 'figure99'; the figures are figure7"),
+        (asked.data_file, ("nobody",), "there is no run 'nobody'"),
+    ],
+)
+def test_an_impossible_target_has_a_reason(question: Any, target: tuple[str, ...], reason: str) -> None:
+    """Put as a rule puts it: to the experiment, with its wildcards."""
+    experiment = config.read(SMOKE)
+    with pytest.raises(InputError) as refused:
+        question(experiment, *target)
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("surfaces/other/towards.nc", "a line from other to itself has no direction"),
         ("surfaces/noshort/towards.nc", "needs two states of one architecture"),
-        ("surfaces/nobody/line.nc", "there is no run 'nobody'; the runs are small, noshort, other"),
-        ("surfaces/small/nowhere.nc", "there is no plane 'nowhere'; the planes are contour, line"),
-        ("surfaces/noshort@001/line.nc", "has keep: none of 3 epochs"),
         ("figures/figure99.pdf", "there is no figure 'figure99'; the figures are figure7"),
-        ("runs/nobody/weights.safetensors", "there is no run 'nobody'"),
     ],
 )
 def test_an_impossible_target_is_an_error_with_its_reason(target: str, reason: str, finished: Path) -> None:
@@ -311,201 +327,6 @@ def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:
     there = other.sel(alpha=0, beta=0)
     assert float(line.train_loss.sel(alpha=1)) == pytest.approx(float(there.train_loss), rel=1e-4)
     assert float(line.test_accuracy.sel(alpha=1)) == pytest.approx(float(there.test_accuracy), abs=0.011)
-
-
-STRANGER = '''
-"""A network of somebody else's, with what our own have not."""
-import torch
-from torch import nn
-
-from blocks import Scale
-
-
-class Net(nn.Module):
-    def __init__(self, hidden, num_classes):
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, hidden, 3, padding=1), nn.GELU(), nn.GroupNorm(2, hidden), Scale())
-        self.token = nn.Parameter(torch.zeros(1, hidden))
-        self.head = nn.Linear(hidden, num_classes)
-
-    def forward(self, x):
-        x = self.body(x)
-        if x.mean() > 1e9:  # data-dependent control flow
-            x = x / 2
-        return self.head(x.mean((2, 3)) + self.token)
-
-
-def wide(hidden=6, *, num_classes):
-    return Net(hidden, num_classes)
-'''
-BLOCKS = """
-from torch import nn
-
-
-class Scale(nn.Module):
-    def forward(self, x):
-        return 2 * x
-"""
-
-
-@pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder with a network, its weights and its data, none of them ours, and a configuration that names them."""
-    folder = tmp_path_factory.mktemp("stranger")
-    (folder / "nets").mkdir()
-    (folder / "nets/mine.py").write_text(STRANGER)
-    (folder / "nets/blocks.py").write_text(BLOCKS)
-    rng = np.random.default_rng(0)
-    np.savez(
-        folder / "ours.npz",
-        train_images=rng.integers(0, 256, (30, 9, 7, 3), dtype=np.uint8),
-        train_labels=np.arange(30) % 5,
-        test_images=rng.integers(0, 256, (10, 9, 7, 3), dtype=np.uint8),
-        test_labels=np.arange(10) % 5,
-    )
-    sys.path.insert(0, str(folder / "nets"))
-    try:
-        namespace: dict[str, Any] = {}
-        exec(compile(STRANGER, "mine.py", "exec"), namespace)
-    finally:
-        sys.path.pop(0)
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        state = nn.DataParallel(namespace["wide"](num_classes=5)).state_dict()
-        torch.save({"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}}, folder / f"mine{seed}.pt")
-    run_entry = {"network": "nets/mine.py:wide", "data": "ours", "code": ["nets/blocks.py"]}
-    content: dict[str, Any] = {
-        "data": {"ours": {"source": "ours.npz"}},
-        "runs": {
-            "mine": {**run_entry, "weights": "mine0.pt"},
-            "twin": {**run_entry, "weights": "mine1.pt"},
-        },
-        "planes": {
-            "contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 3]},
-            "towards": {"directions": "to", "run": "twin", "alpha": [0, 1, 3]},
-            "same": {"directions": "of", "run": "twin", "plane": "contour", "alpha": [-1, 1, 3]},
-        },
-        "figures": {"figure5": {"draw": "contours", "runs": ["mine", "twin"], "plane": "contour"}},
-        "summary": {"plane": "contour"},
-    }
-    return folder, content
-
-
-def test_a_strangers_network_and_weights_and_data_work_on_every_plane(stranger: tuple[Path, dict[str, Any]]) -> None:
-    folder, content = stranger
-    pairs = [f"results/surfaces/mine/{plane}.nc" for plane in content["planes"]]
-    snakemake(written(content, folder), "all", *pairs, folder=folder)
-    weights, header = checkpoint.read(folder / "results/runs/mine/weights.safetensors")
-    saved = torch.load(folder / "mine0.pt", weights_only=True)["state_dict"]
-    assert {f"module.{name}" for name in weights} == saved.keys()
-    assert all(torch.equal(weights[name], saved[f"module.{name}"]) for name in weights)
-    assert header["images"] == [3, 9, 7] and header["classes"] == 5
-    centre = files.read_dataset(folder / "results/surfaces/mine/contour.nc").sel(alpha=0, beta=0)
-    recorded = files.read_dataset(folder / "results/runs/mine/history.nc").isel(epoch=-1)
-    assert float(centre.train_loss) == float(recorded.train_loss)
-    assert float(centre.test_loss) == float(recorded.test_loss)
-
-
-def test_what_only_torch_can_see_is_said_before_any_job(stranger: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    folder = copied(stranger[0], tmp_path / "folder")
-    content = json.loads(json.dumps(stranger[1]))
-    shutil.rmtree(folder / "results", ignore_errors=True)
-    torch.save(
-        {"token": torch.zeros(1, 6), "head.weight": torch.zeros(4, 6), "more": torch.zeros(2)}, folder / "unfit.pt"
-    )
-    (folder / "cut.npz").write_bytes((folder / "ours.npz").read_bytes()[:900])
-    np.savez(folder / "short.npz", train_images=np.zeros((4, 8, 8), np.uint8), train_labels=np.zeros(3, int))
-    content["data"] |= {"cut": {"source": "cut.npz"}, "short": {"source": "short.npz"}}
-    content["runs"] |= {
-        "unfit": {**content["runs"]["mine"], "weights": "unfit.pt"},
-        "absent": {"network": "torch.nn:NoSuchThing", "data": "ours"},
-        "odd": {"network": "torch.nn:Linear", "data": "ours", "args": {"in_featuers": 3}},
-    }
-    for said in (
-        snakemake(written(content, folder), folder=folder, expect=1),
-        landscape("run", "config.yaml", folder=folder, expect=None),
-    ):
-        assert (
-            "runs.unfit.weights is 'unfit.pt', which does not fit nets/mine.py:wide: head.bias is missing, of shape (5,)"
-            in said
-        )
-        assert "head.weight has shape (4, 6), and the network's has (5, 6)" in said
-        assert "more is not in the network" in said
-        assert "runs.absent.network: torch.nn:NoSuchThing: torch.nn has no function NoSuchThing" in said
-        assert "runs.odd.network: torch.nn:Linear(in_featuers=3) cannot be built" in said
-        assert "data.cut.source is 'cut.npz', which is not a whole .npz file" in said
-        assert "data.short.source is 'short.npz', which has 4 train_images and 3 train_labels" in said
-        assert "Traceback" not in said
-    assert not (folder / "results").exists()
-
-
-TINY = """
-from torch import nn
-
-
-def net(in_channels, num_classes):
-    return nn.Sequential(
-        nn.Conv2d(in_channels, 4, 3), nn.BatchNorm2d(4), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes),
-    )
-"""
-
-
-@pytest.fixture(scope="module")
-def untested(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An experiment on data without a test split, in a folder and from files with spaces in their names."""
-    return once(tmp_path_factory, "my first look", _untested) / "results"
-
-
-def _untested(folder: Path) -> None:
-    (folder / "my nets").mkdir()
-    (folder / "my nets/tiny net.py").write_text(TINY)
-    rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 4
-    np.savez(folder / "our data.npz", train_images=images, train_labels=labels)
-    content = {
-        "data": {"ours": {"source": "our data.npz"}},
-        "runs": {"tiny": {"network": "my nets/tiny net.py:net", "data": "ours", "epochs": 1, "keep": "all"}},
-        "planes": {
-            "contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 3], "tiles": 2},
-            "back": {"directions": "to", "run": "tiny@000", "alpha": [0, 1, 3]},
-            "forth": {"directions": "to", "run": "tiny", "alpha": [0, 1, 3]},
-        },
-        "figures": {
-            "flat": {"draw": "contours", "runs": ["tiny"], "plane": "contour"},
-            "high": {"draw": "surfaces", "runs": ["tiny"], "plane": "contour"},
-            "backwards": {"draw": "lines", "runs": ["tiny"], "plane": "back"},
-            "forwards": {"draw": "lines", "runs": ["tiny@000"], "plane": "forth"},
-            "training": {"draw": "training", "runs": ["tiny"]},
-        },
-        "summary": {"plane": "contour"},
-    }
-    landscape("run", written(content, folder, "my config.yaml").name, folder=folder)
-
-
-def test_without_a_test_split_every_kind_of_figure_and_the_summary_are_made(untested: Path) -> None:
-    history = files.read_dataset(untested / "runs/tiny/history.nc")
-    surface = files.read_dataset(untested / "surfaces/tiny/contour.nc")
-    for made in (history, surface):
-        assert "train_loss" in made and not [name for name in made if str(name).startswith("test")]
-    assert float(surface.train_loss.sel(alpha=0, beta=0)) == float(history.train_loss.sel(epoch=1))
-    for figure in ("flat", "high", "backwards", "forwards", "training"):
-        assert (untested / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
-        assert (untested / f"figures/{figure}.png").stat().st_size > 5000
-        caption = (untested / f"figures/{figure}.rst").read_text()
-        assert "tiny" in caption and "test error" not in caption and "nan" not in caption.lower().split()
-    table = (untested / "summary.md").read_text()
-    assert "tiny" in table and "nan" not in table.lower()
-
-
-def test_a_kept_epoch_is_the_one_end_or_the_other_of_an_interpolation(untested: Path) -> None:
-    history = files.read_dataset(untested / "runs/tiny/history.nc")
-    back = files.read_dataset(untested / "surfaces/tiny/back.nc").train_loss.squeeze("beta")
-    forth = files.read_dataset(untested / "surfaces/tiny@000/forth.nc").train_loss.squeeze("beta")
-    ends = history.train_loss.sel(epoch=[1, 0]).values
-    assert abs(ends[1] / ends[0] - 1) > 1e-4
-    np.testing.assert_allclose(back.sel(alpha=[0, 1]).values, ends, rtol=1e-6)
-    np.testing.assert_allclose(forth.values, back.values[::-1], rtol=1e-6)
 
 
 def test_ctrl_c_ends_soon_without_a_lock_and_training_goes_on_later(tmp_path: Path) -> None:

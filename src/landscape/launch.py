@@ -54,7 +54,7 @@ def run(config: str, options: Sequence[str]) -> int:
         lock.truncate(0)
         lock.write(socket.gethostname())
         lock.flush()
-        if not _only_looking(options):
+        if not _only_looking(options) and Path(experiment.results).is_dir():
             _announce_changes([*command, *options])
         if not any(re.match(r"(--cores|-c|--jobs|-j|--profile|--executor|-e)", option) for option in options):
             command += ["--cores", "all"]
