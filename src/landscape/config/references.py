@@ -1,18 +1,15 @@
 """What is wrong between entries of a configuration that are right by themselves."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from landscape.config import code
+from landscape.config import outside
 from landscape.config.expand import INHERITED, PLANES, PROBES, RUNS, expanded, patterns, select
-from landscape.config.known import FETCHED
 from landscape.config.lookup import impossible, no_path, state, unlike
 from landscape.config.schema import (
     Bundles,
     Claims,
     Curvature,
-    Data,
     Experiment,
     Figure,
     Gradients,
@@ -42,7 +39,7 @@ _ALONG_LINES = {(Lines, "plane"), (Overlay, "lines"), (Profiles, "line"), (Bundl
 def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
     """Every reference to what is not there, every circle, every impossible pair; each with its path and what is allowed."""
     for name, data in whole.data.items():
-        yield from _data(f"data.{name}", data)
+        yield from outside.of_data(f"data.{name}", data)
     for name, run in whole.runs.items():
         yield from _run(f"runs.{name}", run, whole, broken)
     for name, plane in whole.planes.items():
@@ -62,26 +59,9 @@ def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
         yield from _claimed(whole.claims, whole)
 
 
-def _data(path: str, data: Data) -> Iterator[str]:
-    source = data.source
-    match data.kind:
-        case "function":
-            yield from _function(f"{path}.source", path, source, data.args)
-        case "npz" if not Path(source).is_file():
-            yield f"{path}.source is {source!r}, and there is no such file"
-        case "folder" if not Path(source).is_dir():
-            yield (
-                f"{path}.source is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz, a folder of images, "
-                "package.module:function, path/file.py:function"
-            )
-    yield from _missing_files(path, "code", data.code)
-
-
 def _run(path: str, run: Run, whole: Experiment, broken: Broken) -> Iterator[str]:
     yield from _unknown(f"{path}.data", run.data, "data", whole, broken)
-    yield from _function(f"{path}.network", path, run.network, run.args)
-    yield from _missing_files(path, "weights", [run.weights] if run.weights else [])
-    yield from _missing_files(path, "code", run.code)
+    yield from outside.of_run(path, run)
     if run.rescaled is not None:
         yield from _no_state(f"{path}.rescaled.run", run.rescaled.run, whole, broken)
         origin = whole.runs.get(run.rescaled.run.partition("@")[0])
@@ -93,20 +73,6 @@ def _rescaled(path: str, run: Run, of: str, origin: Run) -> Iterator[str]:
     for key in INHERITED:
         if (own := getattr(run, key)) != (theirs := getattr(origin, key)):
             yield f"{path}.{key} is {own!r}, and {of}, which it rescales, has {theirs!r}; leave it out"
-
-
-def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:
-    try:
-        parameters = code.parameters(function)
-    except InputError as error:
-        yield f"{key} {error}"
-    else:
-        if parameters:
-            yield from (f"{path}.args {problem}" for problem in parameters.problems(function, args))
-
-
-def _missing_files(path: str, key: str, files: tuple[str, ...] | list[str]) -> Iterator[str]:
-    yield from (f"{path}.{key} is {file!r}, and there is no such file" for file in files if not Path(file).is_file())
 
 
 def _plane(name: str, plane: Plane, whole: Experiment, broken: Broken) -> Iterator[str]:
