@@ -83,7 +83,7 @@ def install() -> None:
 
 @contextlib.contextmanager
 def one_node(cpus: int, memory: int, gpus: int) -> Iterator[Node]:
-    """A SLURM with the partitions `cpu` (the default) and `gpu`, which are of the same node.
+    """A SLURM with the partitions `cpu` (the default), `gpu`, and `urgent`, whose jobs preempt others, all of the same node.
 
     Args:
         memory: in MiB; like the processors and the GPUs it is what jobs may ask for, not what the machine has.
