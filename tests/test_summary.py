@@ -14,7 +14,7 @@ from landscape import geometry, summary
 
 
 def history(name: str, accuracy: float, **attrs: Any) -> xr.Dataset:
-    spec = {"network": "resnet", "epochs": 2} if "spec" not in attrs else attrs.pop("spec")
+    spec = {"network": "resnet", "args": {"depth": 20}, "epochs": 2} if "spec" not in attrs else attrs.pop("spec")
     columns = {
         "train_loss": [2.3, 0.5, 0.01],
         "train_accuracy": [0.1, 0.8, 1.0],
@@ -37,6 +37,7 @@ def surface(run: str, points: int = 5) -> xr.Dataset:
 def test_one_row_per_run_with_its_last_epoch_and_its_surface() -> None:
     rows = summary.table([history("a", 0.9), history("b", 0.955)], [surface("b")])
     assert list(rows["run"]) == ["a", "b"]
+    assert set(rows["network"]) == {"resnet(depth=20)"}
     assert list(rows["train loss"]) == [0.01, 0.01]
     np.testing.assert_allclose(rows["test error (%)"], [10, 4.5])
     assert rows["95 % interval"][0] == "6.6 to 14.9"  # Wilson for 20 of 200

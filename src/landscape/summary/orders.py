@@ -9,10 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from landscape import comparisons, geometry, pages, recipes
-from landscape.summary.runs import border_of
-
-_NUMBERS = ("width_rise_0.5", "convex_share", "convex_height")
-"""Numbers of a surface that are the larger, the flatter it is."""
+from landscape.summary.runs import HEADINGS, border_of
 
 _COLUMNS = ("number", "networks", "agree", "pairs", "tau", "low", "high", "p", "of one factor", "beware")
 
@@ -41,7 +38,7 @@ def orders(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> p
     confounded = recipes.confounded(losses, int(measured[0].attrs["classes"]))
     numbers = {name: geometry.numbers(by_run[name]) for name in names}
     rows = []
-    for number in _NUMBERS:
+    for number in HEADINGS:
         values = errors[["network", "run"]].assign(direction=0, value=[_sharpness(numbers[n], number) for n in names])
         rows.append(_row(number, comparisons.compare(values, errors, told), confounded))
     return pd.DataFrame(rows, columns=_COLUMNS)
@@ -51,7 +48,7 @@ def page(rows: pd.DataFrame) -> pages.Table:
     """The table as it is written."""
     shown = pd.DataFrame(
         {
-            "number": rows["number"].map(geometry.NAMES),
+            "number": rows["number"].map(HEADINGS),
             "networks": rows["networks"],
             "order agrees in": [f"{row.agree} of {row.pairs} pairs" if row.pairs else "" for row in rows.itertuples()],
             "of one factor": rows["of one factor"],

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
     spec = json.loads(history.attrs["spec"])
     row: dict[str, object] = {
         "run": history.attrs["name"],
-        "network": spec["network"],
+        "network": _network(spec),
         "parameters": history.attrs["parameters"],
         "epochs": recipes.epochs(spec),
         "train loss": float(last.train_loss),
@@ -60,6 +61,12 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
     return row
 
 
+def _network(spec: Mapping[str, Any]) -> str:
+    """`resnet(depth=20, width=8)`: with the arguments that are stated."""
+    args = ", ".join(f"{key}={value}" for key, value in spec.get("args", {}).items())
+    return f"{spec['network']}({args})" if args else str(spec["network"])
+
+
 def _undefined(reasons: Mapping[str, str]) -> str:
     """`not resolved: width_rise_0.1, area_rise_0.1; a line: ...`."""
     by_reason: dict[str, list[str]] = {}
@@ -68,12 +75,12 @@ def _undefined(reasons: Mapping[str, str]) -> str:
     return "; ".join(f"{reason}: {', '.join(names)}" for reason, names in by_reason.items())
 
 
-_HEADINGS = {
+HEADINGS = {
     "width_rise_0.5": "width at rise 0.5",
     "convex_share": "convex share",
     "convex_height": "convex height",
 }
-"""Numbers of a surface that are shown on the page, with their headings there."""
+"""Numbers of a surface that are shown on the page, with their headings there; the larger, the flatter it is."""
 
 
 def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -82,14 +89,14 @@ def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
     if "test error (%)" in shown:
         errors = zip(shown["test error (%)"], shown["95 % interval"], strict=True)
         shown["test error (%)"] = ["" if pd.isna(e) else f"{e:.1f} ({interval})" for e, interval in errors]
-    for name in _HEADINGS.keys() & shown.keys():
+    for name in HEADINGS.keys() & shown.keys():
         touches = shown.get(border_of(name), pd.Series(0.0, shown.index))
         shown[name] = [
             f"> {shown_number(value)}" if touch == 1 else value
             for value, touch in zip(shown[name], touches, strict=True)
         ]
-    shown = shown.rename(columns=_HEADINGS)
-    kept = ("run", "parameters", "epochs", "train loss", "test error (%)", *_HEADINGS.values(), "minima", "findings")
+    shown = shown.rename(columns=HEADINGS)
+    kept = ("run", "parameters", "epochs", "train loss", "test error (%)", *HEADINGS.values(), "minima", "findings")
     return shown[[column for column in kept if column in shown]]
 
 
