@@ -75,11 +75,14 @@ def read_epochs(path: str | Path) -> tuple[dict[int, Weights], dict[str, Any]]:
     tensors, header = read(path)
     if "epochs" not in header or "epoch" in header:
         raise InputError(f"{path} is no file of epochs")
-    epochs: dict[int, Weights] = {epoch: {} for epoch in header["epochs"]}
+    epochs: dict[int, Weights] = {}
     for key, tensor in tensors.items():
         epoch, _, name = key.partition("/")
-        epochs[int(epoch)][name] = tensor
-    return epochs, header
+        epochs.setdefault(int(epoch) if epoch.isdecimal() else -1, {})[name] = tensor
+    if sorted(epochs) != header["epochs"]:
+        held = sorted(epochs)
+        raise InputError(f"{path} is damaged: its header names the epochs {header['epochs']}, and it holds {held}")
+    return {epoch: epochs[epoch] for epoch in sorted(epochs)}, header
 
 
 def read_header(path: str | Path) -> files.Header:

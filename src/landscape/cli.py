@@ -6,6 +6,7 @@ which the last line says; 1 if it may help, after a full disk, too little memory
 """
 
 import argparse
+import functools
 import logging
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+@functools.cache
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="landscape", description=landscape.__doc__)
     parser.add_argument("--version", action="version", version=landscape.__version__)

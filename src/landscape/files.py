@@ -92,15 +92,33 @@ def read_dataset(path: str | Path) -> xr.Dataset:
         _raise_if_transient(error)
         raise InputError(f"{path} is not a whole NetCDF file: {error}") from None
     _check_version(path, dataset.attrs)
+    _check_json(path, dataset.attrs)
     return dataset
 
 
+_KINDS: Mapping[str, Any] = {
+    "name": str,
+    "state": str,
+    "spec": dict,
+    "classes": int,
+    "epoch": int | None,
+    "epochs": list,
+}
+"""Of what kind an entry of a safetensors file's header is, where it has one."""
+
+_JSON = {"spec": dict, "direction_norms": list, "drift": list}
+"""What the text of a NetCDF file's attribute stands for, where it has one."""
+
+
 class Header(dict[str, Any]):
-    """The header of a safetensors file; what it lacks is the file's mistake."""
+    """The header of a safetensors file; what it lacks, or has of another kind, is the file's mistake."""
 
     def __init__(self, path: Path, content: Mapping[str, Any]):
         super().__init__(content)
         self._path = path
+        for key, kind in _KINDS.items():
+            if key in content and not isinstance(content[key], kind):
+                raise InputError(f"{path} is damaged: its header has {content[key]!r} for {key}")
 
     def __missing__(self, key: str) -> Any:
         raise InputError(f"{self._path} is not the file that is needed here: its header has no entry {key!r}")
@@ -220,6 +238,16 @@ def _check_version(path: str | Path, header: Mapping[str, Any]) -> None:
     version = header.get("format_version", FORMAT_VERSION)
     if not isinstance(version, int | np.integer) or version > FORMAT_VERSION:
         raise InputError(f"{path} has format version {version}; this is up to {FORMAT_VERSION}")
+
+
+def _check_json(path: str | Path, attrs: Mapping[str, Any]) -> None:
+    for key, kind in _JSON.items():
+        try:
+            found = json.loads(attrs.get(key, "null"))
+        except (ValueError, TypeError, RecursionError):
+            found = ...
+        if key in attrs and not isinstance(found, kind):
+            raise InputError(f"{path} is damaged: its attribute {key} is {str(attrs[key])[:80]!r}")
 
 
 def _raise_if_transient(error: Exception) -> None:

@@ -217,7 +217,7 @@ def _check_fit(name: str, tile: xr.Dataset, whole: xr.Dataset) -> None:
             raise InputError(
                 f"{name} has {key} {tile.attrs.get(key)!r}, and the plane has {whole.attrs.get(key)!r}; make it anew"
             )
-    missing = [variable for variable in whole if variable not in tile]
+    missing = [variable for variable in (*whole, "index", *whole.dims) if variable not in tile]
     extra = [variable for variable in tile if variable not in whole]
     if missing or extra:
         raise InputError(f"{name} lacks the variables {missing} and has {extra} that the plane has not")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from landscape.directions.gaussian import Axes, Directions, with_filters, zero_filters
-from landscape.errors import InputError
+from landscape.errors import InputError, one_of
 from landscape.weights import Weights, check_fit, cosine, norm
 
 
@@ -44,7 +44,12 @@ def measured_over(directions: Directions, axes: Axes) -> list[str]:
     Those with filters, as the paper's paths leave out batch norm and biases (section 7). All of them, where a direction
     moves others too: on planes towards, through or to the start of something, where other states lie with everything they
     have. Buffers never count.
+
+    Raises:
+        InputError: if the directions lack a parameter.
     """
+    if missing := [f"{axis}/{name}" for axis, d in directions.items() for name in axes if name not in d]:
+        raise InputError(f"the directions lack {one_of(missing)}, which the network has; draw them anew")
     names = with_filters(axes)
     moves_others = any(bool(d[name].any()) for d in directions.values() for name in axes if name not in names)
     return list(axes) if moves_others else names

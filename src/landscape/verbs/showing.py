@@ -35,11 +35,20 @@ def figure(options: argparse.Namespace) -> None:
     figures.save(figures.draw(spec, members), Path(options.output))
 
 
+_HELD = {
+    "surface": ("alpha", "beta", "status"),
+    "history": ("epoch", "train_loss", "train_accuracy"),
+    "trajectory": ("epoch", "alpha", "beta"),
+    "mark": ("alpha", "beta"),
+}
+"""Variables that every file of a kind has."""
+
+
 def _read(paths: Sequence[str] | None, kind: str) -> "list[xr.Dataset]":
     """Files of one kind.
 
     Raises:
-        InputError: if one is of another kind.
+        InputError: if one is of another kind, or lacks what its kind has.
     """
     from landscape import files, show
 
@@ -47,6 +56,8 @@ def _read(paths: Sequence[str] | None, kind: str) -> "list[xr.Dataset]":
     for path, dataset in zip(paths or [], read, strict=True):
         if (found := show.kind(path, dataset.attrs)) != kind:
             raise InputError(f"{path} is a {found}, and a {kind} is needed")
+        if missing := [name for name in _HELD.get(kind, ()) if name not in dataset.variables]:
+            raise InputError(f"{path} is damaged: it is a {kind} without {', '.join(missing)}")
     return read
 
 
