@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import curvature, gpu, jobs, surfaces
+from benchmarks import curvature, gpu, jobs, scale, surfaces
 from benchmarks.contenders import NETWORKS
 from landscape import files
 
@@ -27,17 +27,17 @@ def main() -> None:
     parser.add_argument("--memory-images", type=int, default=50_000)
     parser.add_argument("--curvature-images", type=int, default=1024)
     parser.add_argument("--curvature-network", choices=NETWORKS, default="ResNet-20")
-    parts = {"surfaces": _surfaces, "curvature": _curvature, "jobs": _jobs, "gpu": _gpu}
-    parser.add_argument("--only", choices=parts, help="print one part, and keep nothing")
+    parts = {"surfaces": _surfaces, "curvature": _curvature, "jobs": _jobs, "gpu": _gpu, "scale": _scale}
+    parser.add_argument("--only", choices=parts, help="print one part, and keep nothing unless told to")
+    parser.add_argument("--keep", action="store_true", help="with --only: keep this part, in the place of what it was")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     wanted = [options.only] if options.only else list(parts)
-    texts = {}
     for part in wanted:
-        texts[part] = parts[part](options)
-        print(texts[part], flush=True)  # noqa: T201
-    if not options.only:
-        _keep("\n".join([_machine(options.threads), *texts.values()]))
+        text = f"{parts[part](options)}\n{_machine(options.threads)}"
+        print(text, flush=True)  # noqa: T201
+        if options.keep or not options.only:
+            _keep(part, text)
 
 
 def _surfaces(options: argparse.Namespace) -> str:
@@ -156,6 +156,16 @@ def _gpu(options: argparse.Namespace) -> str:
     return f"### GPU: {torch.cuda.get_device_name()}\n\n{_table(header, body)}"
 
 
+def _scale(options: argparse.Namespace) -> str:
+    header = ["what is done", "seconds", "of a processor", "peak memory"]
+    body = [
+        [what, f"{cost.seconds:.1f}", f"{cost.processor:.1f}", f"{cost.memory:.2f} GB"] for what, cost in scale.table()
+    ]
+    runs = len(scale.NETWORKS) * scale.SEEDS
+    tiles = f"{runs * scale.PLANES * scale.TILES:,} tiles"
+    return f"### {runs} runs, {runs * scale.PLANES:,} surfaces, {tiles}\n\n{_table(header, body)}"
+
+
 def _machine(threads: int) -> str:
     found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.M)
     versions = ", ".join(f"{name} {version}" for name, version in files.versions().items())
@@ -171,10 +181,11 @@ def _table(header: Sequence[str], body: Iterable[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
-def _keep(text: str) -> None:
-    """Replace what stands below the mark in the README."""
-    before, mark, _ = README.read_text().partition("<!-- results -->\n")
-    files.write_text(README, f"{before}{mark}\n{text}")
+def _keep(part: str, text: str) -> None:
+    """Replace what stands in the README between the mark of a part and the next."""
+    before, mark, rest = README.read_text().partition(f"<!-- {part} -->\n")
+    _, following, after = rest.partition("<!-- ")
+    files.write_text(README, f"{before}{mark}\n{text}\n{following}{after}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import AT, Case
+from benchmarks.processes import watched
 from landscape.data import Split
 from landscape.engine import Engine
 
@@ -103,9 +104,5 @@ def _verb(verb: str, place: Path, *options: str | Path) -> str:
 
 
 def _peak(place: Path) -> float:
-    """Peak memory in GB of the tile job, in a process whose only child it is."""
-    code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL); "
-    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    command = [sys.executable, "-c", code, sys.executable, "-m", "landscape", "tile", *map(str, _of_tile(place))]
-    said = subprocess.run(command, cwd=place, check=True, capture_output=True, text=True).stdout
-    return int(said) * 1024 / 1e9
+    """Peak memory in GB of the tile job."""
+    return watched([sys.executable, "-m", "landscape", "tile", *_of_tile(place)], place).memory
