@@ -107,11 +107,15 @@ def draw(spec: Gradients, members: Sequence[Member]) -> Drawing:
 
 
 def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
-    """One scale of the norm for all, around its finite values: from the highest four decades down at most."""
+    """One scale of the norm for all: four decades at most, in the middle of nine tenths of its finite values.
+
+    At the corners of a plane the norm can be a million times that around the centre.
+    """
     values = np.concatenate([geometry.values_of(surface, "gradient_norm").ravel() for surface in surfaces])
     known = values[np.isfinite(values) & (values > 0)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.1, 1.0)
-    return LogNorm(max(min(low, high / 10), high / 10**_DECADES), high)
+    low, high = np.log10(np.quantile(known, [0.05, 0.95])) if known.size else (-1.0, 0.0)
+    half = min(max(high - low, 1), _DECADES) / 2
+    return LogNorm(float(10 ** ((low + high) / 2 - half)), float(10 ** ((low + high) / 2 + half)))
 
 
 def _lay_out(spec: Gradients, members: Sequence[Member], points: Found) -> tuple[list[Place], Panels]:
@@ -186,7 +190,7 @@ def _bars(panels: Panels, places: Sequence[Place], norm: LogNorm) -> None:
         if place.quantity == "descent":
             scale_bar(bar, style.norm(), style.PALE_MAP, ticks=_LOSS_TICKS, extend="both")
         elif place.quantity == "gradient norm":
-            scale_bar(bar, norm, _NORM_MAP, ticks=decades, extend="min")
+            scale_bar(bar, norm, _NORM_MAP, ticks=decades, extend="both")
         else:
             scale_bar(bar, COSINE, COSINE_MAP, ticks=_COSINE_TICKS, extend="neither")
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 LABEL, NOTE = 8, 7  # points
 _LINE = {LABEL: 0.14, NOTE: 0.12}  # inches from line to line
@@ -175,7 +176,9 @@ def ticks_within(ax: Axes) -> None:
     """
     low, high = ax.get_xlim()
     ticks = [float(tick) for tick in few_ticks().tick_values(low, high) if low <= tick <= high]
-    scale = float(ax.get_window_extent().width) / ax.figure.dpi / (high - low)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    scale = float(ax.get_window_extent().width) / figure.dpi / (high - low)
     texts = [plain_ticks()(tick) for tick in ticks]
     half = [text_width(text, NOTE) / 2 for text in texts]
     middle = [  # inches from the left
@@ -188,8 +191,8 @@ def ticks_within(ax: Axes) -> None:
         texts[1] = texts[last - 1] = ""
     ax.set_xticks(ticks, texts)
     for label, tick, at in zip(ax.get_xticklabels(), ticks, middle, strict=True):
-        off = at - (tick - low) * scale
-        label.set_horizontalalignment("center" if abs(off) < 1e-9 else "left" if off > 0 else "right")
+        inwards = ScaledTranslation(at - (tick - low) * scale, 0, figure.dpi_scale_trans)
+        label.set_transform(label.get_transform() + inwards)
 
 
 def _pieces(word: str) -> list[str]:
