@@ -197,7 +197,7 @@ def test_the_norms_share_a_scale_of_four_decades_at_most() -> None:
     norms = [curved("a", valley, **GRID).seen, curved("b", valley, **GRID).seen]
     norms[1] = norms[1].assign(gradient_norm=1e5 * norms[1].gradient_norm)
     scale = gradients.norm_scale(norms)
-    assert scale.vmin is not None and scale.vmax == pytest.approx(1e4 * scale.vmin)
+    assert scale.vmin is not None and scale.vmax is not None and scale.vmax == pytest.approx(1e4 * scale.vmin)
     values = np.concatenate([norm.gradient_norm.values.ravel() for norm in norms])
     ends = np.quantile(values[values > 0], [0.05, 0.95])
     assert scale.vmin * scale.vmax == pytest.approx(np.prod(ends))  # in the middle of nine tenths of the values
