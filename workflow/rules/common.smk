@@ -73,3 +73,9 @@ def _signed(function):
     """`function` with its signature beside it, which Snakemake looks up for every job: an eighth of its time."""
     function.__signature__ = inspect.signature(function)
     return function
+
+
+def runs_that_are(*made):
+    """A pattern for the runs that are trained, adopted or rescaled; one that nothing matches if there are none."""
+    names = [name for name, run in EXPERIMENT.runs.items() if run.made in made]
+    return "|".join(map(re.escape, names)) or "(?!)"

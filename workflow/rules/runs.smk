@@ -1,9 +1,3 @@
-def runs_that_are(*made):
-    """A pattern for the runs that are trained, adopted or rescaled; one that nothing matches if there are none."""
-    names = [name for name, run in EXPERIMENT.runs.items() if run.made in made]
-    return "|".join(map(re.escape, names)) or "(?!)"
-
-
 rule train:
     """Train a network. Interrupted, it goes on from its last epoch, kept in the undeclared folder .work."""
     input:
