@@ -372,6 +372,7 @@ def test_sharpness_says_what_confounds_it_and_what_is_not_drawn() -> None:
     far = members[:8] + on_planes("fit", (0.5,), 31, final=(0.3, 0.9)) + on_planes("tiny", (0.05,), 31)
     drawing = sharpness_of([replace(m, history=m.history.assign_attrs(test_images=5000)) for m in far])
     assert "confounded: train losses from 0.01 to 0.3" in texts(drawing.figure).replace("\n", " ")
+    assert "1 of 6 runs not drawn" in texts(drawing.figure)
     assert "Not drawn, since the number is not defined: tiny." in drawing.caption
     assert "confounded: train losses from 0.01 to 0.3." in drawing.caption
     lost = on_planes("lost", (0.5,), 31, final=(2.2, 0.2))

@@ -46,7 +46,10 @@ def test_a_twin_has_the_network_and_data_of_its_run() -> None:
     ("stated", "problem"),
     [
         ({"rescaled": {"run": "nat", "by": 2}}, "runs.twin-0.rescaled.run is 'nat'; the runs are twin-0, net-1, other"),
-        ({"rescaled": {"run": "twin-0", "by": 2}}, "'twin-0', which is rescaled itself; name the run that it comes from"),
+        (
+            {"rescaled": {"run": "twin-0", "by": 2}},
+            "'twin-0', which is rescaled itself; name the run that it comes from",
+        ),
         ({"rescaled": {"run": "other@001", "by": 2}}, "other@001 cannot be had: the run other has keep: none"),
         ({"rescaled": {"run": "net-1", "by": 1}}, "runs.twin-0.rescaled.by is 1: input should be greater than 1"),
         (

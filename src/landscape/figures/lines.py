@@ -15,7 +15,7 @@ from landscape.figures.bands import band, require_lines, stack, table
 from landscape.figures.contours import HATCH
 from landscape.figures.drawing import Drawing, Member
 from landscape.figures.groups import Group, counted, group, items, loss_names, not_finite, notes
-from landscape.figures.panels import default_columns, few_ticks, lay_out, plain_ticks
+from landscape.figures.panels import default_columns, few_ticks, lay_out, ticks_within
 
 _SHADE = {"train_loss": 0.22, "test_loss": 0.12, "train_accuracy": 0.14, "test_accuracy": 0.08}  # of the bands
 VARIABLES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
@@ -78,8 +78,7 @@ def frame(ax: Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
     for left, right in _spans(alpha, ~finite):
         ax.axvspan(left, right, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0.5)
     ax.set(xlim=alpha[[0, -1]], ylim=(0, top))
-    ax.xaxis.set_major_locator(few_ticks())
-    ax.xaxis.set_major_formatter(plain_ticks())
+    ticks_within(ax)
     ax.yaxis.set_major_locator(few_ticks())
 
 

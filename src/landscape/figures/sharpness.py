@@ -86,9 +86,10 @@ def draw(spec: Sharpness, members: Sequence[Member]) -> Drawing:
     families = list(dict.fromkeys(point.family for point in shown))
     depths = [point.depth for point in shown if point.depth is not None]
     compared = [str(compare(points, spec.number)), *confounded(shown)]
+    absent = [f"{len(points) - len(shown)} of {len(points)} runs not drawn"] if len(shown) < len(points) else []
     panels = lay_out(
         [""],
-        [compared],
+        [[*compared, *absent]],
         columns=1,
         width=style.COLUMN_WIDTH,
         panel=(2.55, 2.2),
@@ -234,7 +235,7 @@ def _caption(
     sharper = "smaller" if spec.number.startswith(_FLAT) else "larger"
     seen = [
         f"{geometry.NAMES[spec.number].capitalize()}, of the train loss, against the test error: a point per run, the number "
-        f"being the mean of {planes} planes with a bar from the lowest to the highest, the test error with its 95 % Wilson "
+        f"being the mean over its planes ({planes}) with a bar from the lowest to the highest, the test error with its 95 % Wilson "
         "interval. A marker per family of networks, the colour their depth.",
         f"Thin lines join the {len(pairs)} pairs of runs that differ in one factor and have the same seed."
         if pairs
