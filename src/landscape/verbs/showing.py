@@ -58,6 +58,8 @@ def _read(paths: Sequence[str] | None, kind: str) -> "list[xr.Dataset]":
             raise InputError(f"{path} is a {found}, and a {kind} is needed")
         if missing := [name for name in _HELD.get(kind, ()) if name not in dataset.variables]:
             raise InputError(f"{path} is damaged: it is a {kind} without {', '.join(missing)}")
+        if "spec" not in dataset.attrs:
+            raise InputError(f"{path} is damaged: it has no attribute spec")
     return read
 
 
