@@ -134,7 +134,9 @@ def test_the_order_of_sharpness_and_error() -> None:
     backwards = [bowl(name, steepness) for (name, _, _), (_, steepness, _) in zip(made, reversed(made), strict=True)]
     assert judged("1", *histories, surfaces=backwards).verdict == "not reproduced"
     few = judged("1", *histories[:3], surfaces=surfaces)
-    assert few.verdict == "reproduced" and few.because.startswith("order agrees in 3 of 3 pairs, of those that differ in one factor")
+    assert few.verdict == "reproduced" and few.because.startswith(
+        "order agrees in 3 of 3 pairs, of those that differ in one factor"
+    )
     assert judged("1", *histories[:1], surfaces=surfaces).verdict == "not tested"
 
 
@@ -207,6 +209,16 @@ def test_the_flip_of_the_small_and_the_large_batch() -> None:
     assert found(sharp_first, sharp_last).verdict == "reproduced"
     assert found(sharp_first, sharp_first).verdict == "not reproduced"
     assert "w 0.224 (small batch), 0.632 (large)" in found(sharp_first, sharp_first).because
+    very_sharp = np.minimum(1e4 * x**2, 5 * (x - 1) ** 2)  # sqrt(0.5 / 1e4) to either side: 2.8 cells in all
+    assert found(very_sharp, sharp_last).verdict == "reproduced"
+    assert "w under 0.03 (small batch), 0.632 (large)" in found(very_sharp, sharp_last).because
+    assert found(very_sharp, very_sharp).verdict == "not reproduced"
+    both_sharp = np.minimum(1e4 * x**2, 1e4 * (x - 1) ** 2)
+    assert "a width is not defined" in found(both_sharp, sharp_last).because
+    ended = np.where(x < -0.06, np.nan, sharp_first)  # to 0.06 on one side and to 0.112 on the other
+    assert "w 0.172 (small batch)" in found(ended, sharp_last).because
+    low = found(np.minimum(0.1, sharp_first), sharp_last)
+    assert low.verdict == "confounded" and "one well holds both ends" in low.because
 
 
 def test_weight_norms() -> None:

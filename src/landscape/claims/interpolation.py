@@ -9,6 +9,7 @@ import xarray as xr
 
 from landscape import geometry
 from landscape.claims.evidence import Evidence, Judgement, Run, Verdict, confounded
+from landscape.geometry.grid import NOT_RESOLVED
 
 
 def order_flips(evidence: Evidence) -> Iterator[Judgement]:
@@ -28,16 +29,19 @@ def order_flips(evidence: Evidence) -> Iterator[Judgement]:
                 reasons.append(f"{run.name}, {other.name}: {reason}")
                 continue
             small_first = run.factors["batch_size"] < other.factors["batch_size"]
-            widths = geometry.end_widths(line)
-            small, large = widths if small_first else widths[::-1]
-            if math.isnan(small) or math.isnan(large):
+            wells = [geometry.well(line, x) for x in (0, 1)]
+            if wells[0].high >= 1:
+                reasons.append(f"{run.name}, {other.name}: one well holds both ends")
+                continue
+            small, large = wells if small_first else wells[::-1]
+            if math.isnan(sign := _sign(small, large)):
                 reasons.append(f"{run.name}, {other.name}: a width is not defined")
                 continue
             decay = run.factors["weight_decay"]
             told.append(
-                f"seed {run.factors['seed']}, decay {decay:g}: w {small:.3g} (small batch), {large:.3g} (large)"
+                f"seed {run.factors['seed']}, decay {decay:g}: w {_said(small)} (small batch), {_said(large)} (large)"
             )
-            signs[_case(run, line)][decay > 0] = math.log(small / large)
+            signs[_case(run, line)][decay > 0] = sign
     complete = [each for each in signs.values() if len(each) == 2]
     text = "; ".join([*told, *reasons])
     if not complete:
@@ -48,6 +52,25 @@ def order_flips(evidence: Evidence) -> Iterator[Judgement]:
     flips = sum(each[False] * each[True] < 0 for each in complete)
     word: Verdict = "reproduced" if flips == len(complete) else "not reproduced"
     yield Judgement(claim, word, f"flips in {flips} of {len(complete)} seeds; {text}")
+
+
+def _sign(small: geometry.Well, large: geometry.Well) -> float:
+    """That of log(w_small / w_large). A well too narrow for the grid is narrower than one that is not; NaN if both are, or
+    an end has no loss. A well ends where the network has no loss, for a variance below 0, before which its loss grows."""
+    defined = [not math.isnan(each.width.value) for each in (small, large)]
+    if all(defined):
+        return math.copysign(1, small.width.value - large.width.value)
+    if any(defined) and all(_is_narrow(each) for each, known in zip((small, large), defined, strict=True) if not known):
+        return 1.0 if defined[0] else -1.0
+    return math.nan
+
+
+def _is_narrow(well: geometry.Well) -> bool:
+    return well.width.reason == NOT_RESOLVED
+
+
+def _said(well: geometry.Well) -> str:
+    return f"under {geometry.CELLS * well.width.step:.3g}" if _is_narrow(well) else f"{well.width.value:.3g}"
 
 
 def _case(run: Run, line: xr.Dataset) -> tuple[str, ...]:
