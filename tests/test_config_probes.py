@@ -209,4 +209,4 @@ def test_the_workflow_makes_the_probe_first_and_the_plane_from_it(tmp_path: Path
         "results/probes/small/pairs.nc",
         "results/probes/small/pairs.safetensors",
     }
-    assert made["directions"] == {"results/directions/small/sharp.safetensors"}
+    assert made["aimed"] == {"results/directions/small/sharp.safetensors"}

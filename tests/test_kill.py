@@ -16,7 +16,7 @@ RECIPE = {"network": "resnet", "data": "digits", "keep": 5}
 CONFIG = {
     "data": {"digits": {"source": "digits"}},
     "runs": {
-        "long": {**RECIPE, "args": {"depth": 14, "width": 8}, "epochs": 16},
+        "long": {**RECIPE, "args": {"depth": 8, "width": 8}, "epochs": 16},
         "short": {**RECIPE, "args": {"depth": 8, "width": 4}, "epochs": 2},
     },
     "planes": {"contour": {"alpha": [-1, 1, 9], "beta": [-1, 1, 9], "seed": 1, "tiles": 3, "images": 300}},

@@ -17,7 +17,7 @@ import xarray as xr
 import yaml
 from torch import nn
 
-from landscape import checkpoint, config, data, files, networks
+from landscape import checkpoint, cli, config, data, files, networks
 from landscape.config import jobs as asked
 from landscape.config import specs
 from landscape.errors import InputError
@@ -33,6 +33,11 @@ def changed(finished: Path, to: Path, change: Any) -> dict[str, set[str]]:
     content = yaml.safe_load(SMOKE.read_text())
     change(content)
     return jobs(snakemake(written(content, folder), "-n", folder=folder))
+
+
+def verb(*words: object, expect: int = 0) -> None:
+    """A verb, in this process: to import torch anew takes longer than the verb."""
+    assert cli.main([str(word) for word in words]) == expect
 
 
 def test_everything_named_is_made(finished: Path) -> None:
@@ -74,12 +79,13 @@ def test_a_new_run_adds_its_own_jobs_and_no_other(finished: Path, tmp_path: Path
         for entry in (*content["figures"].values(), *content["tables"].values()):
             if entry.get("runs") == ["*"]:
                 entry["runs"] = ["small", "noshort", "other"]
+        content["summary"]["runs"].append("new")
 
     made = changed(finished, tmp_path, change)
     assert made.pop("train") == {
         f"{RESULTS}/runs/new/{name}" for name in ("weights.safetensors", "history.nc", "epochs.safetensors")
     }
-    assert made.pop("directions") == {f"{RESULTS}/directions/new/contour.safetensors"}  # of the summary and the claims
+    assert made.pop("directions") == {f"{RESULTS}/directions/new/contour.safetensors"}  # of the summary
     assert made.pop("tile") == {f"{RESULTS}/surfaces/new/contour/{i}of3.nc" for i in (1, 2, 3)}
     assert made.pop("merge") == {f"{RESULTS}/surfaces/new/contour.nc"}
     assert made.keys() == {"summary", "claims", "configuration"}
@@ -109,7 +115,7 @@ def test_a_changed_learning_rate_redoes_that_run_and_what_hangs_on_it(finished: 
     assert all("/noshort/" in path for rule in ("train", "directions", "tile", "merge") for path in made[rule])
     assert {path for path in made["figure"] if path.endswith(".pdf")} == {
         f"{RESULTS}/figures/{name}.pdf"
-        for name in ("figure1", "figure3", "figure5", "training", "profiles", "bundles", "sharpness")
+        for name in ("figure1", "figure3", "figure5", "training", "profiles", "bundles", "rings", "sharpness")
     }
     assert {"summary", "claims", "table"} <= made.keys() and "dataset" not in made
 
@@ -164,7 +170,7 @@ def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None
         (asked.tile_files, ("nobody", "line"), "there is no run 'nobody'; the runs are small, noshort, other"),
         (asked.tile_files, ("small", "nowhere"), "there is no plane 'nowhere'; the planes are contour, line"),
         (asked.tile_files, ("noshort@001", "line"), "has keep: none of 3 epochs"),
-        (asked.surfaces_of_figure, ("figure99",), "there is no figure 'figure99'; the figures are figure7"),
+        (asked.surfaces_of_figure, ("figure99",), "there is no figure 'figure99'; the figures are gradients"),
         (asked.data_file, ("nobody",), "there is no run 'nobody'"),
     ],
 )
@@ -180,7 +186,7 @@ def test_an_impossible_target_has_a_reason(question: Any, target: tuple[str, ...
     ("target", "reason"),
     [
         ("surfaces/noshort/towards.nc", "needs two states of one architecture"),
-        ("figures/figure99.pdf", "there is no figure 'figure99'; the figures are figure7"),
+        ("figures/figure99.pdf", "there is no figure 'figure99'; the figures are gradients"),
     ],
 )
 def test_an_impossible_target_is_an_error_with_its_reason(target: str, reason: str, finished: Path) -> None:
@@ -229,18 +235,20 @@ def test_a_surface_says_what_it_is(finished: Path) -> None:
 
 def test_the_centre_is_the_runs_recorded_loss(tmp_path: Path, finished: Path) -> None:
     """On all images, through files and the command line."""
-    folder = copied(finished, tmp_path / "folder")
+    results = finished / RESULTS
     content = yaml.safe_load(SMOKE.read_text())
-    content["planes"]["whole"] = {"alpha": [-1, 1, 3], "seed": 1}
-    snakemake(
-        written(content, folder),
-        f"{RESULTS}/surfaces/small/whole.nc",
-        f"{RESULTS}/surfaces/small@001/whole.nc",
-        folder=folder,
-    )
-    history = files.read_dataset(folder / RESULTS / "runs/small/history.nc")
-    for state, epoch in (("small", 3), ("small@001", 1)):
-        centre = files.read_dataset(folder / RESULTS / f"surfaces/{state}/whole.nc").sel(alpha=0, beta=0)
+    planes = {"whole": {"alpha": [-1, 1, 3], "seed": 1}}
+    path = written({"data": content["data"], "runs": content["runs"], "planes": planes}, tmp_path)
+    history = files.read_dataset(results / "runs/small/history.nc")
+    for state, file, epoch in (("small", "weights", 3), ("small@001", "epochs", 1)):
+        weights = f"{results}/runs/small/{file}.safetensors" + ("" if file == "weights" else "@001")
+        common = ("--spec", f"{path}#planes.whole", "--name", "whole", "--weights", weights)
+        drawn, tile = tmp_path / f"{state}.safetensors", tmp_path / f"{state}.nc"
+        verb("directions", *common, "--output", drawn)
+        verb("tile", *common, "--directions", drawn, "--data", results / "data/digits.safetensors", "--output", tile)
+        assert state in files.read_dataset(tile).attrs["title"]
+        verb("merge", "--spec", f"{path}#planes.whole", "--tiles", tile, "--output", tmp_path / "whole.nc")
+        centre = files.read_dataset(tmp_path / "whole.nc").sel(alpha=0, beta=0)
         for variable in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
             assert float(centre[variable]) == float(history[variable].sel(epoch=epoch)), (state, variable)
 
@@ -265,32 +273,28 @@ def test_a_point_on_file_is_the_network_moved_along_both_directions(finished: Pa
         assert float(surface.train_loss.sel(alpha=alpha, beta=beta, method="nearest")) == pytest.approx(loss, rel=1e-5)
 
 
-def test_a_tile_made_by_hand_is_the_workflows(finished: Path, tmp_path: Path) -> None:
-    folder = copied(finished, tmp_path / "folder")
-    results = folder / RESULTS
-    made = {}
-    for name, spec in (("hand", "config.yaml#planes.contour"), ("flow", None)):
-        made[name] = results / "surfaces/small/contour/2of3.nc" if spec is None else folder / "hand.nc"
-        if spec:
-            common = ("--spec", spec, "--name", "contour")
-            weights = ("--weights", results / "runs/small/weights.safetensors")
-            landscape("directions", *common, *weights, "--output", folder / "d.safetensors", folder=folder)
-            files_in = ("--directions", folder / "d.safetensors", "--data", results / "data/digits.safetensors")
-            landscape(
-                "tile", *common, *weights, *files_in, "--tile", "2", "--of", "3", "--output", made[name], folder=folder
-            )
-    hand, flow = (files.read_dataset(made[name]) for name in ("hand", "flow"))
-    xr.testing.assert_equal(hand, flow)
+def test_a_tile_made_by_hand_is_the_workflows(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, spec = finished / RESULTS, f"{finished / 'config.yaml'}#planes.contour"
+    common = ("--spec", spec, "--name", "contour", "--weights", results / "runs/small/weights.safetensors")
+    drawn, made = tmp_path / "drawn.safetensors", tmp_path / "hand.nc"
+    verb("directions", *common, "--output", drawn)
+    inputs = ("--directions", drawn, "--data", results / "data/digits.safetensors")
+    verb("tile", *common, *inputs, "--tile", 2, "--of", 3, "--output", made)
+    flow = files.read_dataset(results / "surfaces/small/contour/2of3.nc")
+    xr.testing.assert_equal(files.read_dataset(made), flow)
     tiles = [results / f"surfaces/small/contour/{i}of3.nc" for i in (1, 3)]
-    merge = ("merge", "--spec", "config.yaml#planes.contour", "--output", folder / "whole.nc", "--tiles")
-    landscape(*merge, *tiles, made["hand"], folder=folder)
+    merge = ("merge", "--spec", spec, "--output", tmp_path / "whole.nc", "--tiles")
+    verb(*merge, *tiles, made)
     xr.testing.assert_equal(
-        files.read_dataset(folder / "whole.nc"), files.read_dataset(results / "surfaces/small/contour.nc")
+        files.read_dataset(tmp_path / "whole.nc"), files.read_dataset(results / "surfaces/small/contour.nc")
     )
-    said = landscape(*merge, tiles[0], folder=folder, expect=2)
-    assert "42 of 63 points are in no tile" in said
-    shutil.copy(results / "surfaces/small/line/1of1.nc", folder / "odd.nc")
-    assert "odd.nc has spec_hash" in landscape(*merge, *tiles, folder / "odd.nc", folder=folder, expect=2)
+    verb(*merge, tiles[0], expect=2)
+    assert "42 of 63 points are in no tile" in capsys.readouterr().err
+    shutil.copy(results / "surfaces/small/line/1of1.nc", tmp_path / "odd.nc")
+    verb(*merge, *tiles, tmp_path / "odd.nc", expect=2)
+    assert "odd.nc has spec_hash" in capsys.readouterr().err
 
 
 FULL_DISK = """
@@ -323,10 +327,17 @@ def test_no_space_left_while_a_tile_is_written(finished: Path, tmp_path: Path) -
 
 def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:
     line = files.read_dataset(finished / RESULTS / "surfaces/small/towards.nc").squeeze("beta")
-    other = files.read_dataset(finished / RESULTS / "surfaces/other/contour.nc")
-    there = other.sel(alpha=0, beta=0)
-    assert float(line.train_loss.sel(alpha=1)) == pytest.approx(float(there.train_loss), rel=1e-4)
-    assert float(line.test_accuracy.sel(alpha=1)) == pytest.approx(float(there.test_accuracy), abs=0.011)
+    theta, header = checkpoint.read(finished / RESULTS / "runs/other/weights.safetensors")
+    other = networks.build("resnet", header["spec"]["args"], seed=0, images=(1, 8, 8), classes=10).eval()
+    other.load_state_dict(theta)
+    whole = data.read(finished / RESULTS / "data/digits.safetensors")
+    assert whole.test is not None
+    train, test = (data.subset(split, 100) for split in (whole.train, whole.test))
+    with torch.no_grad():
+        loss = nn.functional.cross_entropy(other(train.images), train.labels).item()
+        share = (other(test.images).argmax(1) == test.labels).float().mean().item()
+    assert float(line.train_loss.sel(alpha=1)) == pytest.approx(loss, rel=1e-4)
+    assert float(line.test_accuracy.sel(alpha=1)) == pytest.approx(share, abs=0.011)
 
 
 def test_ctrl_c_ends_soon_without_a_lock_and_training_goes_on_later(tmp_path: Path) -> None:
@@ -334,7 +345,7 @@ def test_ctrl_c_ends_soon_without_a_lock_and_training_goes_on_later(tmp_path: Pa
     content = {
         "data": {"digits": {"source": "digits"}},
         "runs": {
-            "long": {"network": "resnet", "args": {"depth": 14, "width": 8}, "data": "digits", "epochs": 12, "keep": 5}
+            "long": {"network": "resnet", "args": {"depth": 8, "width": 8}, "data": "digits", "epochs": 12, "keep": 5}
         },
     }
     written(content, folder)

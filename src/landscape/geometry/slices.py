@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from scipy.interpolate import RegularGridInterpolator
 
 from landscape.geometry.grid import (
     CELLS,
@@ -55,4 +54,6 @@ def _interpolated(surface: xr.Dataset, axes: list[str], values: np.ndarray, r: f
     angles = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
     circle = r * np.stack([np.cos(angles), np.sin(angles)], 1) if len(axes) == 2 else np.array([[-r], [r]])
     inside = np.clip(circle, [x[0] for x in coordinates], [x[-1] for x in coordinates])  # but for rounding it is
+    from scipy.interpolate import RegularGridInterpolator  # which takes long to import
+
     return np.asarray(RegularGridInterpolator(coordinates, values, method="linear")(inside))
