@@ -33,7 +33,7 @@ def run(*command: str | Path, folder: Path, expect: int | None = 0) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=400,
+        timeout=900,
     )
     assert expect is None or done.returncode == expect, f"exit code {done.returncode}:\n{done.stdout[-6000:]}"
     return done.stdout
@@ -58,11 +58,11 @@ def begun(*options: str | Path, folder: Path, said: Path) -> subprocess.Popen[by
 
 
 def wait_until(happened: Callable[[], Any], process: subprocess.Popen[bytes], said: Path) -> None:
-    """Look twenty times a second, for two minutes at most, whether something happened while `process` is at work."""
-    limit = time.monotonic() + 120
+    """Look twenty times a second, for five minutes at most, whether something happened while `process` is at work."""
+    limit = time.monotonic() + 300
     while not happened():
         assert process.poll() is None, f"it ended before that happened:\n{said.read_text()[-6000:]}"
-        assert time.monotonic() < limit, f"it did not happen in two minutes:\n{said.read_text()[-6000:]}"
+        assert time.monotonic() < limit, f"it did not happen in five minutes:\n{said.read_text()[-6000:]}"
         time.sleep(0.05)
 
 

@@ -90,7 +90,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
     other = begun("run", "config.yaml", "--cores", "1", folder=undisturbed, said=other_said)
     try:
         made = disturb(disturbed)
-        assert other.wait(120) == 0, other_said.read_text()[-6000:]
+        assert other.wait(300) == 0, other_said.read_text()[-6000:]
     finally:
         end(other)
     after = whole_files(disturbed)
