@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ torch.set_num_threads(1)
 
 LONG = ("finished", "strangers")
 """Fixtures that take minutes to make: tests that use them are begun first, so that no worker is left with one at the end."""
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests of the workflow wait for others' work a sixth of their time."""
-    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
