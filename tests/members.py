@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from landscape import figures
 from landscape.config.schema import Plane, Run
-from landscape.config.sections.figure import Drawn
+from landscape.config.sections.drawn import Drawn
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -11,26 +11,21 @@ from pydantic import Field
 
 from landscape.config.sections.base import MAX_EPOCHS, NAME, Section
 from landscape.config.sections.claims import Claims, Published, Table
+from landscape.config.sections.curvature_figure import Curvature, Gradients, Layers, Saddle, Sharpening, Spectra
 from landscape.config.sections.data import Data
+from landscape.config.sections.drawn import Drawn
 from landscape.config.sections.figure import (
     DRAWN,
     Bundles,
     Contours,
-    Curvature,
-    Drawn,
     Figure,
-    Gradients,
     Interpolation,
     InterpolationRow,
-    Layers,
     Lines,
     Overlay,
     Profiles,
     Rings,
-    Saddle,
-    Sharpening,
     Sharpness,
-    Spectra,
     Surfaces,
     Training,
     Trajectories,

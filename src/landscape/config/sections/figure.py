@@ -2,67 +2,19 @@
 
 import itertools
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from landscape.config.sections.base import MAX_EPOCHS, Section
+from landscape.config.sections.base import Section
+from landscape.config.sections.curvature_figure import Curvature, Gradients, Layers, Saddle, Sharpening, Spectra
+from landscape.config.sections.drawn import Drawn, OfRuns
 from landscape.config.values import Levels, Names
 
 Variable = Literal["train_loss", "test_loss"]
 
 
-class Drawn(Section):
-    """What every figure has: words of its own, and the files that it is drawn from.
-
-    The properties answer once the patterns in it are expanded (`read.resolve`), each in the order in which the files
-    are given to the drawing.
-    """
-
-    title: str | None = Field(None, description="a line above the figure")
-    about: str | None = Field(None, description="a sentence of your own before the caption")
-    group: str | None = Field(None, description="the heading under which the report files it")
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """The states shown, whose histories are read."""
-        raise NotImplementedError
-
-    @property
-    def seen(self) -> list[tuple[str, str]]:
-        """The surfaces: pairs of a state and a plane."""
-        return []
-
-    @property
-    def paths(self) -> list[tuple[str, str]]:
-        """The trajectories: pairs of a run and a plane."""
-        return []
-
-    @property
-    def marked(self) -> list[tuple[str, str, str]]:
-        """States marked on a plane around another one: the centre, the plane, the marked state."""
-        return []
-
-    @property
-    def weighed(self) -> tuple[str, ...]:
-        """The states whose weights themselves are read."""
-        return ()
-
-    @property
-    def probed(self) -> list[tuple[str, str]]:
-        """The probes: pairs of a state and a probe."""
-        return []
-
-
-class _OfRuns(Drawn):
-    runs: tuple[str, ...] = Field(min_length=1, description="runs or states, in order; * and ? stand for several")
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        return self.runs
-
-
-class Contours(_OfRuns):
+class Contours(OfRuns):
     """Level lines, one panel per run (Li et al. 2018, Figures 5 and 6)."""
 
     draw: Literal["contours"]
@@ -88,7 +40,7 @@ class Contours(_OfRuns):
         return [(state, self.plane, mark) for state in self.runs for mark in self.marks]
 
 
-class Surfaces(_OfRuns):
+class Surfaces(OfRuns):
     """Shaded 3D surfaces of log10 of the loss, one panel per run (Li et al. 2018, Figures 1 and 4)."""
 
     draw: Literal["surfaces"]
@@ -100,7 +52,7 @@ class Surfaces(_OfRuns):
         return [(state, self.plane) for state in self.runs]
 
 
-class Lines(_OfRuns):
+class Lines(OfRuns):
     """Loss and accuracy along a line, on twin axes (Li et al. 2018, Figures 2 and 3)."""
 
     draw: Literal["lines"]
@@ -115,7 +67,7 @@ class Lines(_OfRuns):
         return list(itertools.product(self.runs, self.plane))
 
 
-class Overlay(_OfRuns):
+class Overlay(OfRuns):
     """Several runs along the same lines, on one pair of axes for each line (the argument of Li et al. 2018, section 4)."""
 
     draw: Literal["overlay"]
@@ -128,7 +80,7 @@ class Overlay(_OfRuns):
         return list(itertools.product(self.runs, self.lines))
 
 
-class Training(_OfRuns):
+class Training(OfRuns):
     """Loss, error and learning rate per epoch (Li et al. 2018, appendix)."""
 
     draw: Literal["training"]
@@ -167,7 +119,7 @@ class Interpolation(Drawn):
         return self.states
 
 
-class Profiles(_OfRuns):
+class Profiles(OfRuns):
     """Above the loss along lines, as a band; below the level lines (Li et al. 2018, Figure 3)."""
 
     draw: Literal["profiles"]
@@ -180,7 +132,7 @@ class Profiles(_OfRuns):
         return list(itertools.product(self.runs, (*self.line, self.plane)))
 
 
-class Trajectories(_OfRuns):
+class Trajectories(OfRuns):
     """The path of a training on planes, over the level lines (Li et al. 2018, Figures 8 and 9)."""
 
     draw: Literal["trajectories"]
@@ -200,7 +152,7 @@ class Trajectories(_OfRuns):
         return list(itertools.product(self.runs, self.planes))
 
 
-class Bundles(_OfRuns):
+class Bundles(OfRuns):
     """Many directions at once: runs in columns, sets of lines in rows (Li et al. 2018, appendix)."""
 
     draw: Literal["bundles"]
@@ -211,7 +163,7 @@ class Bundles(_OfRuns):
         return list(dict.fromkeys((state, plane) for state in self.runs for row in self.rows for plane in row))
 
 
-class Rings(_OfRuns):
+class Rings(OfRuns):
     """One level line of every member of a set of planes, on top of each other: repeatability (appendix)."""
 
     draw: Literal["rings"]
@@ -228,7 +180,7 @@ class Rings(_OfRuns):
         return list(itertools.product(self.runs, self.planes))
 
 
-class Sharpness(_OfRuns):
+class Sharpness(OfRuns):
     """A number of the surface against the test error, a point per network."""
 
     draw: Literal["sharpness"]
@@ -238,77 +190,6 @@ class Sharpness(_OfRuns):
     @property
     def seen(self) -> list[tuple[str, str]]:
         return list(itertools.product(self.runs, self.planes))
-
-
-class Curvature(_OfRuns):
-    """The map of |lambda_min / lambda_max| beside the level lines of the loss (Li et al. 2018, Figure 7)."""
-
-    draw: Literal["curvature"]
-    plane: str = Field(description="a plane with measure: curvature")
-    contours: str | None = Field(None, description="a finer plane of the same directions for the level lines")
-    ratio: Literal["negative", "plain"] = Field(
-        "negative",
-        description="negative: |min(lambda_min, 0)| / lambda_max; plain: |lambda_min / lambda_max|, the paper's",
-    )
-
-    @property
-    def seen(self) -> list[tuple[str, str]]:
-        planes = [self.plane, *([self.contours] if self.contours else [])]
-        return list(itertools.product(self.runs, planes))
-
-
-class Gradients(_OfRuns):
-    """The gradient over a plane: as arrows over the level lines, its norm, where it points, how steady it is."""
-
-    draw: Literal["gradients"]
-    plane: str = Field(description="a plane with measure: gradients or curvature")
-
-    @property
-    def seen(self) -> list[tuple[str, str]]:
-        return [(state, self.plane) for state in self.runs]
-
-
-class _OfProbe(_OfRuns):
-    probe: str
-
-    @property
-    def probed(self) -> list[tuple[str, str]]:
-        return [(state, self.probe) for state in self.states]
-
-
-class Spectra(_OfProbe):
-    """The spectral density of the Hessian, filter-scaled and raw, a panel per run."""
-
-    draw: Literal["spectra"]
-    probe: str = Field(description="a probe with measure: spectrum")
-
-
-class Layers(_OfProbe):
-    """The scale of activations and gradients, layer by layer."""
-
-    draw: Literal["layers"]
-    probe: str = Field(description="a probe with measure: activations")
-
-
-class Sharpening(_OfProbe):
-    """The extreme eigenvalues of the Hessian along a training."""
-
-    draw: Literal["sharpening"]
-    probe: str = Field(description="a probe with measure: eigenpairs or spectrum")
-    epochs: tuple[Annotated[int, Field(ge=0, le=MAX_EPOCHS)], ...] = Field(
-        min_length=2, description="kept epochs of every run"
-    )
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        return tuple(f"{run}@{epoch:03d}" for run in self.runs for epoch in self.epochs)
-
-
-class Saddle(_OfProbe):
-    """A saddle point: the plane of its most negative and most positive curvature, and its spectrum."""
-
-    draw: Literal["saddle"]
-    probe: str = Field(description="a probe with measure: saddle")
 
 
 Figure = Annotated[
@@ -332,21 +213,6 @@ Figure = Annotated[
     Field(discriminator="draw"),
 ]
 DRAWN: Mapping[str, type[Section]] = {
-    "contours": Contours,
-    "surfaces": Surfaces,
-    "lines": Lines,
-    "overlay": Overlay,
-    "training": Training,
-    "interpolation": Interpolation,
-    "profiles": Profiles,
-    "trajectories": Trajectories,
-    "bundles": Bundles,
-    "rings": Rings,
-    "sharpness": Sharpness,
-    "curvature": Curvature,
-    "gradients": Gradients,
-    "spectra": Spectra,
-    "layers": Layers,
-    "sharpening": Sharpening,
-    "saddle": Saddle,
+    get_args(kind.model_fields["draw"].annotation)[0]: kind for kind in get_args(get_args(Figure)[0])
 }
+"""The kinds of figures by what `draw` says."""
