@@ -27,6 +27,14 @@ def main() -> None:
     parser.add_argument("--memory-images", type=int, default=50_000)
     parser.add_argument("--curvature-images", type=int, default=1024)
     parser.add_argument("--curvature-network", choices=NETWORKS, default="ResNet-20")
+    parser.add_argument(
+        "--curvature-run",
+        nargs=2,
+        type=Path,
+        metavar=("WEIGHTS", "DATA"),
+        help="files of a run and of its data, as the workflow makes them (runs/R/weights.safetensors, data/D.safetensors);"
+        " by default a network is trained on digits",
+    )
     parts = {"surfaces": _surfaces, "curvature": _curvature, "jobs": _jobs, "gpu": _gpu, "scale": _scale}
     parser.add_argument("--only", choices=parts, help="print one part, and keep nothing unless told to")
     parser.add_argument("--keep", action="store_true", help="with --only: keep this part, in the place of what it was")
@@ -87,7 +95,8 @@ def _whole_machine(options: argparse.Namespace) -> str:
 
 def _curvature(options: argparse.Namespace) -> str:
     rounds = min(3, options.rounds)
-    rows = curvature.table(rounds, options.curvature_network, options.curvature_images)
+    network, run = options.curvature_network, options.curvature_run
+    rows = curvature.table(rounds, network, options.curvature_images, run)
     header = [
         "point",
         "contender",
@@ -114,7 +123,8 @@ def _curvature(options: argparse.Namespace) -> str:
         for row in rows
     ]
     of = rows[0]
-    title = f"### Both extreme eigenvalues of the Hessian, {of['network']} after training, {of['images']:,} images"
+    trained = "of a given run" if run else "trained on digits enlarged to 32 x 32"
+    title = f"### Both extreme eigenvalues of the Hessian, {network} {trained}, {of['images']:,} images"
     return f"{title}, {rounds} interleaved rounds, graph {of['graph']}\n\n{_table(header, body)}"
 
 
