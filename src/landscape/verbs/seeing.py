@@ -33,9 +33,8 @@ def directions(options: argparse.Namespace) -> None:
 
 
 def tile(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device, directions, files, surface, tiling
+    from landscape import checkpoint, data, device, directions, files, tiling
     from landscape.config import specs
-    from landscape.curvature import plane as curvature
 
     plane, text = specs.load(options.spec, "surface")
     indices = tiling.tile_of(plane.shape, options.tile, options.of)
@@ -57,8 +56,12 @@ def tile(options: argparse.Namespace) -> None:
     whole = _template(plane, test=dataset.test is not None, attrs=attributes(facts))
     pair = directions.unflatten(tensors)
     if plane.measure == "loss":
+        from landscape import surface
+
         tile = surface.evaluate(whole, indices, plane, network, theta, pair, dataset)
     else:
+        from landscape.curvature import plane as curvature
+
         tile = curvature.evaluate(whole, indices, plane, network, theta, pair, dataset)
     tile.attrs["tile"] = f"{options.tile} of {options.of}"
     files.write_dataset(tile, options.output)
