@@ -2,8 +2,9 @@
 
 What is done, and what it gives (ratios in benchmarks/README.md): the images stay on the device in the layout that its
 kernels like; batch norm is folded (`folding`); on the CPU convolutions are fused with the addition after them (`fusing`),
-on a GPU all batches of a split are one CUDA graph; a point is set by two additions into a flat buffer (`moving`). Every
-one of these is left out where it cannot be done, by a rule that depends on the network, the plane and the device alone.
+on a GPU all batches are one CUDA graph; a point is set by two additions into a flat buffer (`moving`). Every one of these
+is left out where it cannot be done, by a rule that depends on the network, the plane and the device alone. Splits are
+measured one after the other in one row of batches: of small ones a batch holds several.
 """
 
 import copy
@@ -101,15 +102,18 @@ class Engine:
             kind = dtype if form.folded is None else None
             recalibration = recalibration.to(kind or recalibration.dtype).contiguous(memory_format=form.layout)
         self._point = form.on(whole, theta, directions, dtype, recalibration)
-        self._images = {
-            name: split.images.to(dtype or split.images.dtype).contiguous(memory_format=form.layout)
-            for name, split in splits.items()
-        }
-        self._labels = {name: split.labels for name, split in splits.items()}
-        self._classes = {name: int(split.labels.max()) + 1 for name, split in splits.items()}
-        self._sums = {name: torch.zeros(5, dtype=torch.float64, device=images.device) for name in splits}
-        self._centre = {name: torch.zeros(len(split.labels)).to(self._sums[name]) for name, split in splits.items()}
-        self._recorded: dict[str, Callable[[], None]] = {}
+        self._layout = form.layout
+        self._images = [
+            split.images.to(dtype or split.images.dtype).contiguous(memory_format=form.layout)
+            for split in splits.values()
+        ]
+        self._labels = torch.cat([split.labels for split in splits.values()])
+        self._classes = int(self._labels.max()) + 1
+        self._counts = {name: len(split.labels) for name, split in splits.items()}
+        self._sums = torch.zeros(len(splits), 5, dtype=torch.float64, device=images.device)
+        self._centre = torch.zeros(len(self._labels), dtype=torch.float64, device=images.device)
+        self._cut: tuple[int, list[tuple[Tensor, Tensor]]] = 0, []
+        self._recorded: Callable[[], None] | None = None
         self._records = self._is_gpu
 
     def centre(self) -> dict[str, Measured]:
@@ -138,58 +142,71 @@ class Engine:
     @torch.inference_mode()
     def _to_centre(self) -> None:
         self._point.move(0.0, 0.0)
-        for name in self._images:
-            try:
-                self._with_room(functools.partial(self._pass, name, remember=True))
-            except torch.OutOfMemoryError:
+        try:
+            self._with_room(functools.partial(self._pass, remember=True))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            if self.precision != "bf16":
                 raise
-            except RuntimeError as error:
-                if self.precision != "bf16":
-                    raise
-                reason = str(error).splitlines()[0]
-                raise InputError(f"the network does not run in bf16 here ({reason}); use precision: fp32") from None
+            reason = str(error).splitlines()[0]
+            raise InputError(f"the network does not run in bf16 here ({reason}); use precision: fp32") from None
 
     @torch.inference_mode()
     def _at(self, alpha: float, beta: float) -> Tensor:
         self._point.move(alpha, beta)
-        for name in self._images:
-            self._with_room(functools.partial(self._run, name))
+        self._with_room(self._run)
         return self._row()
 
     def _row(self) -> Tensor:
         """What was added up where the network stands, float64 (5 for each split, and 1)."""
-        sums = list(self._sums.values())
-        return torch.cat([*sums, self._point.negative_variances().to(sums[0]).view(1)])
+        return torch.cat([self._sums.view(-1), self._point.negative_variances().to(self._sums).view(1)])
 
-    def _pass(self, name: str, remember: bool = False) -> None:
-        """Add up a split where the network stands; with `remember`, note each image's loss as the centre's."""
+    def _pass(self, remember: bool = False) -> None:
+        """Add up every split where the network stands; with `remember`, note each image's loss as the centre's."""
+        losses, rights = [], []
         with devices.tensor_floats(self.precision == "tf32"):
-            sums = self._sums[name].zero_()
-            parts = (tensor[name].split(self.batch) for tensor in (self._images, self._labels, self._centre))
-            for images, labels, centre in zip(*parts, strict=True):
-                logits = self._logits(images, self._classes[name]).double()
-                loss = functional.cross_entropy(logits, labels, reduction="none")
-                if remember:
-                    centre.copy_(loss)
-                correct = (logits.argmax(1) == labels) & ~logits.isnan().any(1)
-                rise = loss - centre
-                sums += torch.stack([loss.sum(), correct.sum(), loss.square().sum(), rise.sum(), rise.square().sum()])
+            for images, labels in self._batches():
+                logits = self._logits(images).double()
+                losses.append(functional.cross_entropy(logits, labels, reduction="none"))
+                rights.append((logits.argmax(1) == labels) & ~logits.isnan().any(1))
+        loss, right = torch.cat(losses), torch.cat(rights)
+        if remember:
+            self._centre.copy_(loss)
+        rise = loss - self._centre
+        numbers = torch.stack([loss, right.double(), loss.square(), rise, rise.square()])
+        for sums, of_split in zip(self._sums, numbers.split(list(self._counts.values()), 1), strict=True):
+            sums.copy_(of_split.sum(1))
 
-    def _run(self, name: str) -> None:
+    def _batches(self) -> list[tuple[Tensor, Tensor]]:
+        """Images and labels of all splits, one after the other, cut; only what lies across two splits is a copy."""
+        if self._cut[0] != self.batch:
+            firsts = [0, *itertools.accumulate(self._counts.values())]
+            batches = []
+            for start in range(0, firsts.pop(), self.batch):
+                parts = [
+                    images[max(0, start - first) : max(0, start - first + self.batch)]
+                    for images, first in zip(self._images, firsts, strict=True)
+                ]
+                pieces = [part for part in parts if len(part)]
+                whole = pieces[0] if len(pieces) == 1 else torch.cat(pieces).contiguous(memory_format=self._layout)
+                batches.append((whole, self._labels[start : start + self.batch]))
+            self._cut = self.batch, batches
+        return self._cut[1]
+
+    def _run(self) -> None:
         """`_pass`; on a GPU as one graph of all batches, recorded once."""
-        work = functools.partial(self._pass, name)
-        if self._records and name not in self._recorded:
+        if self._records and self._recorded is None:
             try:
-                self._recorded[name] = record(work)
+                self._recorded = record(self._pass)
                 self.kernels = "cuda graph"
             except RuntimeError as error:
                 if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
                     raise torch.OutOfMemoryError(str(error)) from None
-                # A network that looks at its own numbers on the way. It is run as it is, on every split alike.
+                # A network that looks at its own numbers on the way. It is run as it is.
                 _log.info("no CUDA graph of this network: %s", str(error).splitlines()[0])
                 self._records, self.kernels = False, "plain"
-                self._recorded.clear()
-        self._recorded.get(name, work)()
+        (self._recorded or self._pass)()
 
     def _with_room(self, work: Callable[[], None]) -> None:
         """Do it; where a GPU's memory does not suffice, with half as many images in a batch, and so on."""
@@ -200,7 +217,7 @@ class Engine:
                 if self.batch == 1:
                     raise
             self.batch //= 2
-            self._recorded.clear()
+            self._recorded = None
             if self._is_gpu:
                 torch.cuda.empty_cache()
             _log.info("out of memory; going on with %d images in a batch", self.batch)
@@ -208,21 +225,19 @@ class Engine:
     def _read(self, rows: list[Tensor]) -> Iterator[tuple[dict[str, Measured], int]]:
         for row in torch.stack(rows).tolist() if rows else ():
             values = iter(row)
-            measured = {
-                name: _measured(len(labels), *itertools.islice(values, 5)) for name, labels in self._labels.items()
-            }
+            measured = {name: _measured(count, *itertools.islice(values, 5)) for name, count in self._counts.items()}
             yield measured, int(next(values))
 
-    def _logits(self, images: Tensor, classes: int) -> Tensor:
+    def _logits(self, images: Tensor) -> Tensor:
         logits = self._network(images.clone() if self._overwrites else images)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise InputError(
                 f"the network returned {found} for {len(images)} images; it must return one row of logits for each"
             )
-        if logits.shape[1] < classes:
+        if logits.shape[1] < self._classes:
             raise InputError(
-                f"the network returned {logits.shape[1]} logits for each image, and there are {classes} classes"
+                f"the network returned {logits.shape[1]} logits for each image, and there are {self._classes} classes"
             )
         return logits
 
