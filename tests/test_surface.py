@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch.nn import functional
 from landscape import directions, networks, surface, tiling
 from landscape.config import Plane
 from landscape.data import DataSet, Split, subset
+from landscape.engine import Engine
 from landscape.errors import InputError
 from landscape.tiling import Status
 
@@ -76,7 +78,7 @@ def merged(plane: Plane, tiles: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
 
 
 def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
-    return surface.recorded(network, data)
+    return surface.Recorder()(network, data)
 
 
 def resnet(seed: int = 0, **args: Any) -> nn.Module:
@@ -141,6 +143,37 @@ def test_the_centre_is_the_loss_that_training_records() -> None:
     network, data = resnet(), dataset()
     found = surface_of(network, a_plane(beta=[-1, 1, 3]), data).sel(alpha=0, beta=0)
     assert {name: float(found[name]) for name in LOSSES} == recorded(network, data)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_one_recorder_says_of_every_state_what_its_own_would(follows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one engine where this follows the network; else with others."""
+    made: list[Any] = []
+
+    class Counted(Engine):
+        def __init__(self, *args: Any):
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(surface, "Engine", Counted)
+    if not follows:
+        monkeypatch.setattr(Engine, "follows", lambda *args: False)
+    data, recorder = dataset(), surface.Recorder()
+    states = [resnet(seed) for seed in range(3)]
+    found = [recorder(network.train(), data) for network in states]
+    assert len(made) == (1 if follows else 3)
+    assert found == [recorded(network, data) for network in states]
+    assert all(network.training for network in states)
+    assert recorder(states[0], replace(data, test=None)) == recorded(states[0], replace(data, test=None))
+
+
+def test_an_engine_that_misses_what_the_network_says_does_not_follow() -> None:
+    network, data = resnet(), dataset()
+    here = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    there = here | {"linear.bias": here["linear.bias"] + torch.arange(10)}
+    measuring = Engine(network, here, {}, {"train": data.train})
+    assert measuring.follows(network.eval(), here)
+    assert not measuring.follows(network, there)
 
 
 def test_the_centre_is_the_recorded_loss_on_large_images_too() -> None:

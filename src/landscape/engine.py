@@ -126,6 +126,18 @@ class Engine:
         self._point.load(theta)
         return self.centre()
 
+    @torch.inference_mode()
+    def follows(self, network: nn.Module, theta: Weights) -> bool:
+        """Make the weights of a network the centre; whether a few images then have its logits, as far as rounding goes.
+
+        Args:
+            network: of the engine's architecture, with the weights `theta`, in eval mode.
+        """
+        self._point.load(theta)
+        example = self._images[0][:EXAMPLES].to(next(network.parameters()).dtype)
+        expected = network(example.clone(memory_format=torch.contiguous_format))
+        return _the_same(self._logits(example), expected)
+
     def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
         """For each point (alpha, beta): every split there, and the number of batch-norm variances below zero.
 

@@ -1,5 +1,6 @@
 """The loss over a plane: f(alpha, beta) = L(theta + alpha d1 + beta d2) (Li et al. 2018, section 2), tile by tile."""
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -130,18 +131,31 @@ def _deviations(tile: xr.Dataset, exact: xr.Dataset) -> np.ndarray:
     return np.asarray(np.where(np.isnan(deviations), np.inf, deviations).max(0)[known])
 
 
-def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
-    """What a history says of a network as it is, in eval mode: on the CPU to the bit what a plane holds at (0, 0).
+class Recorder:
+    """Says what a history has of a network as it is, in eval mode: on the CPU to the bit what a plane holds at (0, 0).
 
-    Returns:
-        `train_loss`, `train_accuracy`, and, with a test split, `test_loss` and `test_accuracy`.
+    Of one architecture and one data set it keeps the engine, as long as that says what the network says. The network itself
+    is left alone: what is asked is a copy.
     """
-    theta = {name: tensor.detach() for name, tensor in network.state_dict().items()}
-    splits = {"train": data.train} | ({"test": data.test} if data.test else {})
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
-    try:
-        found = Engine(network, theta, {}, splits).centre()
-    finally:
-        torch.set_num_threads(threads)
-    return {f"{name}_{of}": getattr(found[name], of) for name in splits for of in ("loss", "accuracy")}
+
+    def __init__(self) -> None:
+        self._kept: tuple[DataSet, nn.Module, Engine] | None = None
+
+    def __call__(self, network: nn.Module, data: DataSet) -> dict[str, float]:
+        """`train_loss`, `train_accuracy`, and, with a test split, `test_loss` and `test_accuracy`."""
+        theta = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+        splits = {"train": data.train} | ({"test": data.test} if data.test else {})
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
+        try:
+            if self._kept is None or self._kept[0] is not data or not self._follows(*self._kept[1:], theta):
+                self._kept = data, copy.deepcopy(network).eval(), Engine(network, theta, {}, splits)
+            found = self._kept[2].centre()
+        finally:
+            torch.set_num_threads(threads)
+        return {f"{name}_{of}": getattr(found[name], of) for name in splits for of in ("loss", "accuracy")}
+
+    @staticmethod
+    def _follows(network: nn.Module, engine: Engine, theta: Weights) -> bool:
+        network.load_state_dict(theta)
+        return engine.follows(network, theta)

@@ -97,7 +97,7 @@ def _training(options: argparse.Namespace, folder: Path) -> Iterator[_Training]:
     work = folder / ".work"
 
     def go_on(until: int) -> "Trained":
-        return train.train(run, network, dataset, work, identity, surface.recorded, options.name, until)
+        return train.train(run, network, dataset, work, identity, surface.Recorder(), options.name, until)
 
     with finished.alone(folder / ".lock", f"{options.name} is being trained"):
         yield _Training(run, header, work / f"finished-{identity[:16]}", go_on)
@@ -156,7 +156,7 @@ def _write_untrained(
     inputs: dict[str, Any] = {"data_hash": hash_of(options.data), "weights_hash": hash_of(options.weights)}
     inputs |= {"code_hash": [hash_of(path) for path in code_of(run)], **facts}
     header = header_of(options.name, run, text, RULES[run.made], **facts_of(network, dataset), **inputs)
-    row = train.history_of(network, dataset, surface.recorded)
+    row = train.history_of(network, dataset, surface.Recorder())
     files.write_dataset(row.assign_attrs(attributes({"title": f"{options.name}, {run.made}", **header})), history)
     checkpoint.write_epochs(epochs, {}, header)
     checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)
