@@ -172,7 +172,8 @@ def plain_ticks() -> FuncFormatter:
 def ticks_within(ax: Axes) -> None:
     """Few ticks along x, whose limits are set; labels that would stand out at an end are written inside it.
 
-    Those of the neighbouring panel would touch them. Where their neighbours would touch them, these have none.
+    Those of the neighbouring panel would touch them. Where that makes two labels touch, every other tick has one, that
+    nearest 0 among them.
     """
     low, high = ax.get_xlim()
     ticks = [float(tick) for tick in few_ticks().tick_values(low, high) if low <= tick <= high]
@@ -188,7 +189,8 @@ def ticks_within(ax: Axes) -> None:
     last = len(ticks) - 1
     ends = [(0, 1), (last, last - 1)] if last > 1 else []
     if any(abs(middle[k] - middle[end]) < half[k] + half[end] + _BETWEEN for end, k in ends):
-        texts[1] = texts[last - 1] = ""
+        zero = min(range(len(ticks)), key=lambda k: abs(ticks[k]))
+        texts = [text if (k - zero) % 2 == 0 else "" for k, text in enumerate(texts)]
     ax.set_xticks(ticks, texts)
     for label, tick, at in zip(ax.get_xticklabels(), ticks, middle, strict=True):
         inwards = ScaledTranslation(at - (tick - low) * scale, 0, figure.dpi_scale_trans)
