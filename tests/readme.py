@@ -7,6 +7,7 @@ caller, which runs it anyway.
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 
@@ -21,7 +22,9 @@ def main(readme: Path) -> None:
                 if command != "make test":
                     sys.stdout.write(f"\n$ {command}\n")
                     sys.stdout.flush()
+                    start = time.monotonic()
                     subprocess.run(command, shell=True, check=True, executable="/bin/bash")
+                    sys.stdout.write(f"({command}: {time.monotonic() - start:.0f} s)\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What figures of measurements at single points draw, by its structure; never by its pixels."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def layers_spec(members: list[figures.Member], **more: Any) -> Any:
     return spec(Layers, probe="point", runs=[member.state for member in members], **more)
 
 
+@functools.cache
 def every_kind() -> list[tuple[Any, list[figures.Member]]]:
     deep = probed("deep", layers([f"l{k}" for k in range(70)]), measure="activations")
     return [

@@ -20,8 +20,8 @@ CONFIG = {
         "short": {**RECIPE, "args": {"depth": 8, "width": 4}, "epochs": 2},
     },
     "planes": {"contour": {"alpha": [-1, 1, 9], "beta": [-1, 1, 9], "seed": 1, "tiles": 3, "images": 300}},
-    "figures": {"figure5": {"draw": "contours", "runs": ["long"], "plane": "contour"}},
 }
+TARGETS = ("results/surfaces/long/contour.nc", "results/runs/short/history.nc")
 LOG = "results/logs/train/long.log"
 
 
@@ -70,7 +70,7 @@ def killed(folder: Path, event: Callable[[Path], bool], verb: str, delay: float)
     """Start the experiment, three jobs at once, and, `delay` seconds after an event, when a job is at `verb`, `kill -9` all of it."""
     said = folder / "said.txt"
     (folder / LOG).unlink(missing_ok=True)
-    process = begun("run", "config.yaml", "--cores", "3", folder=folder, said=said)
+    process = begun("run", "config.yaml", *TARGETS, "--cores", "3", folder=folder, said=said)
     try:
         wait_until(lambda: event(folder), process, said)
         time.sleep(delay)
@@ -87,7 +87,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
         folder.mkdir()
         written(CONFIG, folder)
     other_said = tmp_path / "undisturbed.txt"
-    other = begun("run", "config.yaml", "--cores", "1", folder=undisturbed, said=other_said)
+    other = begun("run", "config.yaml", *TARGETS, "--cores", "1", folder=undisturbed, said=other_said)
     try:
         made = disturb(disturbed)
         assert other.wait(300) == 0, other_said.read_text()[-6000:]
@@ -128,7 +128,7 @@ def disturb(folder: Path) -> dict[str, int]:
         look(killed(folder, event, verb, delay))
     (folder / LOG).unlink(missing_ok=True)
     before = dict(made)
-    look(landscape("run", "config.yaml", "--cores", "3", folder=folder))
+    look(landscape("run", "config.yaml", *TARGETS, "--cores", "3", folder=folder))
     assert unlocked == len(kills)
     assert len(saved) == 3 and saved[-1] == 16, "the training was started three times, and finished once"
     assert len(gone_on) == 2

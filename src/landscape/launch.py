@@ -22,6 +22,7 @@ from landscape.queued import queued
 
 _log = logging.getLogger(__name__)
 _STATE = Path(".snakemake")
+_ASKED = _STATE / "landscape.asked"
 
 
 def run(config: str, options: Sequence[str]) -> int:
@@ -36,7 +37,7 @@ def run(config: str, options: Sequence[str]) -> int:
     content = document.read(config)
     experiment = resolve(content)
     with alone() as lock:
-        preflight(content, thorough=True)
+        _, resolved = preflight(content, thorough=True)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
         command += [f"--configfile={config}"]  # in one word, or it would swallow a target behind it
         if not Path("profiles/default").is_dir():
@@ -54,8 +55,11 @@ def run(config: str, options: Sequence[str]) -> int:
         lock.truncate(0)
         lock.write(socket.gethostname())
         lock.flush()
-        if not _only_looking(options) and Path(experiment.results).is_dir():
-            _announce_changes([*command, *options])
+        asked = "\n".join([resolved, *options])  # a file named by what is in it, and what is to be made
+        if not _only_looking(options):
+            if Path(experiment.results).is_dir() and _asked_last() != asked:
+                _announce_changes([*command, *options])
+            _ASKED.write_text(asked)
         if not any(re.match(r"(--cores|-c|--jobs|-j|--profile|--executor|-e)", option) for option in options):
             command += ["--cores", "all"]
         sys.stderr.flush()
@@ -154,6 +158,10 @@ def _only_looking(options: Sequence[str]) -> bool:
     }
     looks |= {"--rulegraph", "--filegraph", "--version", "-v", "--help", "-h", "--touch", "-t", "--cleanup-metadata"}
     return any(option.split("=")[0] in looks for option in options)
+
+
+def _asked_last() -> str | None:
+    return _ASKED.read_text() if _ASKED.is_file() else None
 
 
 def _announce_changes(command: list[str]) -> None:
