@@ -1,12 +1,11 @@
 """What more images make of the extreme eigenvalues: a subset makes the largest too large and the smallest too small."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from torch import Tensor
 
 from landscape import tiling
 from landscape.curvature.hessian import Hessian
@@ -38,16 +37,14 @@ def drift(
     train: Split,
     images: int,
     over: Callable[[Split], Hessian],
-    find: Callable[[Hessian, Tensor | None], Extremes],
-    starts: Mapping[int, Tensor],
+    find: Callable[[Hessian], Extremes],
 ) -> list[dict[str, Any]]:
     """The eigenvalues at some points of a tile as they are there, and over 2 and 4 times as many images where there are.
 
     Args:
         images: those that the tile is measured on.
         over: the Hessian over a split.
-        find: its extreme eigenvalues where it stands, searched from a vector (size,).
-        starts: such vectors by the index of the point; a search over more images begins at what fewer images gave.
+        find: its extreme eigenvalues where it stands.
 
     Returns:
         For each point its `index`, `alpha`, `beta`, the numbers of `images`, and for each of them both eigenvalues and their
@@ -59,14 +56,11 @@ def drift(
         point = points.isel(point=k)
         entry: dict[str, Any] = {"index": int(point["index"]), "alpha": float(point.alpha), "beta": float(point.beta)}
         entries.append({**entry, "images": numbers, **{name: [_number(float(point[name]))] for name in _NUMBERS}})
-    starts = dict(starts)
     for n in numbers[1:] if entries else []:
         hessian = over(subset(train, n))
         for entry in entries:
             hessian.move(entry["alpha"], entry["beta"])
-            found = find(hessian, starts.get(entry["index"]))
-            if found.converged:
-                starts[entry["index"]] = found.vector_max + found.vector_min
+            found = find(hessian)
             for name, of in _NUMBERS.items():
                 entry[name].append(_number(getattr(found, of)))
     return entries

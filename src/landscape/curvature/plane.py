@@ -134,8 +134,6 @@ class _Field:
         self._hessian = self._over(subset(data.train, plane.images))
         self._slice = Slice(directions, self._hessian)
         self._found: dict[int, tuple[float, Tensor]] = {}
-        self._starts: dict[int, Tensor] = {}  # of searches over more images
-        self._drifting = set(drift.points_of(whole))
         row = (self._shape[1] + 2) * self._hessian.size * self._hessian.dtype.itemsize
         self._holds_a_row = row <= plane.memory * 2**20
         self.searched_again = 0
@@ -194,7 +192,7 @@ class _Field:
         }
         if self._plane.measure == "gradients":
             return row
-        found = self._curvature(index)
+        found = self._curvature()
         return row | found if found else status
 
     def _gradient(self, index: int) -> tuple[float, Tensor]:
@@ -219,7 +217,7 @@ class _Field:
         self._found = {k: self._found[k] for k in kept}
         return row
 
-    def _curvature(self, index: int) -> dict[str, float] | None:
+    def _curvature(self) -> dict[str, float] | None:
         """The extreme eigenvalues here, and those within the plane; None if a product is not finite."""
         found = self._extremes(self._hessian)
         if found.reason == NOT_FINITE:
@@ -233,8 +231,6 @@ class _Field:
             found = self._extremes(self._hessian, start=start)
             products += found.products
             outside = self._outside(found, inside)
-        if index in self._drifting:
-            self._starts[index] = found.vector_max + found.vector_min
         low, high = found.minimum, found.maximum
         return {
             "eigenvalue_min": low,
@@ -264,9 +260,9 @@ class _Field:
 
     def drift(self, tile: xr.Dataset) -> list[dict[str, Any]]:
         """What more images make of the eigenvalues at the points of a tile that `drift.points_of` names."""
-        few = tile.isel(point=np.flatnonzero(np.isin(tile["index"].values, list(self._drifting))))
+        few = tile.isel(point=np.flatnonzero(np.isin(tile["index"].values, drift.points_of(self._whole))))
         self._hessian.move(0.0, 0.0)  # and let go of the graph
-        return drift.drift(few, self._data.train, self._hessian.images, self._over, self._extremes, self._starts)
+        return drift.drift(few, self._data.train, self._hessian.images, self._over, self._extremes)
 
     def _at(self, index: int) -> tuple[float, float]:
         alpha, beta = tiling.points_of(self._whole, np.array([index]))
