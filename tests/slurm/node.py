@@ -60,8 +60,9 @@ def install() -> None:
     """Install the packages where they are missing. Debian would start the daemons, which is not wanted.
 
     Raises:
-        Unavailable: if that cannot be done.
+        Unavailable: if that cannot be done, or would not help.
     """
+    _as_root()
     if not _missing():
         return
     policy = not _POLICY.exists()
@@ -81,6 +82,11 @@ def install() -> None:
             _POLICY.unlink()
 
 
+def _as_root() -> None:
+    if os.geteuid() != 0:
+        raise Unavailable("a SLURM of one's own needs root")
+
+
 @contextlib.contextmanager
 def one_node(cpus: int, memory: int, gpus: int) -> Iterator[Node]:
     """A SLURM with the partitions `cpu` (the default), `gpu`, and `urgent`, whose jobs preempt others, all of the same node.
@@ -91,8 +97,7 @@ def one_node(cpus: int, memory: int, gpus: int) -> Iterator[Node]:
     Raises:
         Unavailable: with the reason if there can be none here.
     """
-    if os.geteuid() != 0:
-        raise Unavailable("a SLURM of one's own needs root")
+    _as_root()
     if missing := _missing():
         raise Unavailable(f"{', '.join(missing)} missing: apt-get install {' '.join(PACKAGES)}")
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # a short path: that of a socket has 107 characters at most
