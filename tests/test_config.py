@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from landscape import check, config
-from landscape.config import jobs, preflight, specs
+from landscape import check, config, networks
+from landscape.config import jobs, memory, preflight, specs
 from landscape.config.schema import DRAWN
 from landscape.config.work import operations
 from landscape.errors import InputError
@@ -573,8 +573,35 @@ def test_memory_is_that_of_the_unpacked_images(tmp_path: Path) -> None:
     for save in (np.savez, np.savez_compressed):
         save(tmp_path / f"{save.__name__}.npz", train_images=images, train_labels=labels)
         data = {"digits": {"source": f"{tmp_path}/{save.__name__}.npz"}}
-        found.append(jobs.memory(config.resolve(experiment(data=data, figures={})), "small"))
+        found.append(memory.of_job(config.resolve(experiment(data=data, figures={})), "small"))
     assert found[0] == found[1] > 1500 + 6 * images.nbytes // 2**20 - 1
+
+
+def test_memory_has_room_for_the_network_the_epochs_of_a_path_and_a_search_for_eigenvalues() -> None:
+    run = {"network": "vgg9", "data": "cifar", "epochs": 10}
+    content = {
+        "data": {"cifar": {"source": "cifar10"}},
+        "runs": {"none": run, "all": {**run, "keep": "all"}, "mine": {**run, "network": "torchvision.models:vgg11"}},
+        "planes": {
+            "loss": {"alpha": [-1, 1, 3]},
+            "path": {"directions": "pca"},
+            "eigen": {"measure": "curvature", "alpha": [-1, 1, 3], "memory": 300},
+        },
+        "probes": {"pairs": {"measure": "eigenpairs", "memory": 300}},
+    }
+    whole = config.resolve(content)
+    built = networks.build("vgg9", {}, seed=0, images=(3, 32, 32), classes=10, device="meta")
+    of_network = sum(4 * parameter.numel() / 2**20 for parameter in built.parameters())
+    unknown = memory.of_job(whole, "mine")
+    assert memory.of_job(whole, "none") - unknown == pytest.approx(8 * of_network, rel=0.01)
+    assert memory.of_training(whole, "mine") == unknown
+    base = memory.of_job(whole, "none")
+    assert memory.of_training(whole, "none") == memory.of_tile(whole, "all", "loss") == base
+    assert memory.of_training(whole, "all") - base == pytest.approx(2 * 11 * of_network, rel=0.01)
+    assert memory.of_directions(whole, "all", "path") == memory.of_training(whole, "all@003")
+    assert memory.of_directions(whole, "all", "eigen") == base
+    assert memory.of_tile(whole, "none", "eigen") == memory.of_probe(whole, "none", "pairs")
+    assert memory.of_probe(whole, "none", "pairs") - base == pytest.approx(300 + 100 * of_network, rel=0.01)
 
 
 def test_a_number_written_as_text_is_a_number_everywhere() -> None:

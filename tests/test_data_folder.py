@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from landscape import checkpoint, config, data
-from landscape.config import Data, jobs
+from landscape.config import Data, jobs, memory
 from landscape.errors import InputError
 from landscape.vision import with_torchvision
 
@@ -269,7 +269,7 @@ def experiment(source: Path, **spec: Any) -> config.Experiment:
     return config.resolve(
         {
             "data": {"ours": {"source": str(source), **spec}},
-            "runs": {"small": {"network": "resnet", "args": {"depth": 8}, "data": "ours"}},
+            "runs": {"small": {"network": "torchvision.models:resnet18", "data": "ours"}},
         }
     )
 
@@ -278,15 +278,15 @@ def test_memory_is_that_of_the_images(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     photos(root, {"train/a": 3, "train/b": 2, "test/a": 2}, size=(1000, 400))
     (root / "classes.txt").write_text("a b")
-    assert jobs.memory(experiment(root), "small") == 1500 + 6 * 7 * 3 * 1000 * 400 // 2**20
-    assert jobs.memory(experiment(root, image_size=224), "small") == 1500 + 6 * 7 * 3 * 224**2 // 2**20
+    assert memory.of_job(experiment(root), "small") == 1500 + 6 * 7 * 3 * 1000 * 400 // 2**20
+    assert memory.of_job(experiment(root, image_size=224), "small") == 1500 + 6 * 7 * 3 * 224**2 // 2**20
 
 
 @pytest.mark.parametrize("files", [[], ["broken.png"], ["notes.txt"]])
 def test_memory_of_what_cannot_be_read_is_that_of_cifar(tmp_path: Path, files: list[str]) -> None:
     for name in files:
         (tmp_path / name).write_text("no image")
-    assert jobs.memory(experiment(tmp_path), "small") == 1500 + 6 * 60_000 * 3 * 32**2 // 2**20
+    assert memory.of_job(experiment(tmp_path), "small") == 1500 + 6 * 60_000 * 3 * 32**2 // 2**20
 
 
 def test_an_image_more_or_less_is_seen(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from landscape import networks
-from landscape.config.work import UNKNOWN, operations
+from landscape.config.work import UNKNOWN, operations, weights
 
 CIFAR = (3, 32, 32)
 DIGITS = (1, 8, 8)
@@ -31,9 +31,11 @@ def test_against_torchs_count(network: str, args: dict[str, Any], shape: tuple[i
     with FlopCounterMode(display=False) as counter:
         built(torch.empty(1, *shape, device="meta"))
     assert operations(network, args, shape, classes) == counter.get_total_flops()
+    assert weights(network, args, shape, classes) == sum(p.numel() for p in built.parameters() if p.ndim > 1)
 
 
 def test_of_others_a_guess_by_the_size_of_the_image() -> None:
     assert operations("torchvision.models:resnet18", {}, CIFAR, 10) == UNKNOWN
+    assert weights("torchvision.models:resnet18", {}, CIFAR, 10) == 0
     assert operations("nets/mine.py:net", {"hidden": 3}, (1, 16, 64), 10) == UNKNOWN
     assert operations("resnet", {}, CIFAR, 10) == UNKNOWN  # without its depth, which is reported elsewhere

@@ -8,7 +8,7 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from landscape.config import jobs, parts, specs, twins
+from landscape.config import jobs, memory, parts, specs, twins
 from landscape.config.preflight import preflight
 from landscape.errors import InputError
 

@@ -13,7 +13,7 @@ rule probe:
     benchmark:
         f"{RESULTS}/benchmarks/probe/{{state}}/{{probe}}.tsv"
     resources:
-        mem_mb=grown(jobs.memory, "state"),
+        mem_mb=grown(memory.of_probe, "state", "probe"),
         slot=1,
     params:
         spec=ask(specs.of_probe, "state", "probe"),

@@ -16,7 +16,7 @@ rule train:
         run=f"(?!({runs_that_are('adopted', 'rescaled')})/){jobs.NAME}",
     threads: ask(jobs.threads, "run")
     resources:
-        mem_mb=grown(jobs.memory, "run"),
+        mem_mb=grown(memory.of_training, "run"),
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
@@ -42,7 +42,7 @@ rule part:
         left=r"[1-9]\d*",
     threads: ask(jobs.threads, "run")
     resources:
-        mem_mb=grown(jobs.memory, "run"),
+        mem_mb=grown(memory.of_training, "run"),
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
@@ -67,7 +67,7 @@ rule adopt:
     wildcard_constraints:
         run=runs_that_are("adopted"),
     resources:
-        mem_mb=grown(jobs.memory, "run"),
+        mem_mb=grown(memory.of_job, "run"),
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
@@ -91,7 +91,7 @@ rule rescale:
     wildcard_constraints:
         run=runs_that_are("rescaled"),
     resources:
-        mem_mb=grown(jobs.memory, "run"),
+        mem_mb=grown(memory.of_job, "run"),
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),

@@ -13,7 +13,7 @@ rule directions:
     wildcard_constraints:
         plane=rf"(?!({AIMED})\.safetensors$){jobs.NAME}",
     resources:
-        mem_mb=grown(jobs.memory, "state"),
+        mem_mb=grown(memory.of_directions, "state", "plane"),
         slot=1,
     params:
         spec=ask(specs.of_directions, "state", "plane"),
@@ -46,7 +46,7 @@ rule tile:
         i=r"[1-9]\d*",
         n=r"[1-9]\d*",
     resources:
-        mem_mb=grown(jobs.memory, "state"),
+        mem_mb=grown(memory.of_tile, "state", "plane"),
         slot=1,
     params:
         spec=ask(specs.of_surface, "state", "plane"),
@@ -85,7 +85,7 @@ rule trajectory:
     log:
         f"{RESULTS}/logs/trajectory/{{run}}/{{plane}}.log",
     resources:
-        mem_mb=grown(jobs.memory, "run"),
+        mem_mb=grown(memory.of_training, "run"),
         slot=1,
     params:
         spec=ask(specs.of_trajectory, "run", "plane"),
@@ -106,7 +106,7 @@ rule mark:
     log:
         f"{RESULTS}/logs/mark/{{state}}/{{plane}}/{{marked}}.log",
     resources:
-        mem_mb=grown(jobs.memory, "state"),
+        mem_mb=grown(memory.of_job, "state"),
         slot=1,
     params:
         spec=ask(specs.of_mark, "state", "plane", "marked"),

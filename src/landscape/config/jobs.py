@@ -1,17 +1,15 @@
-"""What the workflow's rules ask of an experiment: which file of what is an input, in how many tiles, with how much memory.
+"""What the workflow's rules ask of an experiment: which file of what is an input, in how many tiles.
 
 Paths are relative to the `results` folder's prefix, which every function puts in front.
 """
 
-import functools
 import math
 import re
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from landscape.config import code
-from landscape.config.known import FETCHED, Known
+from landscape.config.known import known_of
 from landscape.config.lookup import differing, figure, impossible, no_path, plane, probe, run, state
 from landscape.config.schema import Claims, Experiment
 from landscape.config.work import operations
@@ -30,8 +28,6 @@ PASSES = {"loss": 1, "gradients": 8, "curvature": 150}
 
 AIMED = ("to", "through", "of", "eigenvectors")
 """Directions made from another state, from other directions, or from a probe, for which jobs of other runs may be waited."""
-
-_UNKNOWN = Known((3, 32, 32), 10, 60_000)
 
 
 def source_files(experiment: Experiment, name: str) -> list[str]:
@@ -145,7 +141,7 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
     if seen.tiles is not None:
         return min(seen.tiles, points, MAX_TILES)
     own = experiment.runs[state(experiment, at).run]
-    known = FETCHED.get(experiment.data[own.data].source, _UNKNOWN)
+    known = known_of(experiment.data[own.data].source)
     passes = _images(experiment, at, seen.images) * PASSES[seen.measure]
     point = passes * operations(own.network, own.args, known.shape, known.classes)
     return min(math.ceil(points / max(1, int(OPERATIONS / point) - 1)), MAX_TILES)
@@ -154,48 +150,6 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
 def tile_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
     n = tiles(experiment, at, plane_name)
     return [f"{experiment.results}/surfaces/{at}/{plane_name}/{i}of{n}.nc" for i in range(1, n + 1)]
-
-
-def memory(experiment: Experiment, at: str) -> int:
-    """MiB for a job that holds a run's data set: torch, the images in float32, and room for activations.
-
-    The network is not counted, nor are the epochs a training keeps: how many parameters there are is known to torch only.
-    """
-    data = experiment.data[experiment.runs[state(experiment, at).run].data]
-    size = 0
-    if data.kind == "npz":
-        size = _unpacked(Path(data.source))
-    elif data.kind == "folder":
-        size = _of_images(Path(data.source), data.image_size)
-    if not size:
-        known = FETCHED.get(data.source, _UNKNOWN)
-        size = known.images * math.prod(known.shape)
-    return 1500 + 6 * size // 2**20
-
-
-def _unpacked(npz: Path) -> int:
-    """Bytes of all arrays of an .npz, compressed or not; 0 if it cannot be read."""
-    try:
-        with zipfile.ZipFile(npz) as archive:
-            return sum(member.file_size for member in archive.infolist())
-    except (OSError, zipfile.BadZipFile):
-        return 0
-
-
-@functools.cache  # every job that holds the images asks, and there can be very many files
-def _of_images(folder: Path, size: int | None) -> int:
-    """Bytes of a folder's images in colour, each as large as the first or `size` x `size`; 0 if that cannot be read."""
-    from PIL import Image
-
-    suffixes = Image.registered_extensions()
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes]
-    try:
-        if size is None:
-            with Image.open(min(found)) as image:
-                return len(found) * 3 * image.width * image.height
-    except (OSError, ValueError):
-        return 0
-    return len(found) * 3 * size**2
 
 
 def surface_files(experiment: Experiment, pairs: Iterable[tuple[str, str]]) -> list[str]:
@@ -338,5 +292,5 @@ def _possible(experiment: Experiment, planes: Iterable[str], runs: Iterable[str]
 def _images(experiment: Experiment, at: str, subset: int | None) -> int:
     """Images of both splits that one point is measured on, as far as the configuration tells."""
     source = experiment.data[experiment.runs[state(experiment, at).run].data].source
-    whole = FETCHED.get(source, _UNKNOWN).images
+    whole = known_of(source).images
     return min(whole, 2 * subset) if subset else whole

@@ -1,7 +1,9 @@
 """How much work a network is, as far as its name and arguments tell: no job may be cut by what only torch could count."""
 
+import functools
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from landscape.config import code
 
@@ -17,32 +19,53 @@ def operations(network: str, args: Mapping[str, Any], shape: Shape, classes: int
 
     Those of convolutions and linear layers, exact for built-in networks with arguments they can be built with.
     """
-    name, full = code.plain(network, args)
+    layers = _layers(network, json.dumps(args, default=str), shape, classes)
+    if not layers:
+        return UNKNOWN * shape[1] * shape[2] / 32**2
+    return sum(2.0 * layer.weights * layer.places for layer in layers)
+
+
+def weights(network: str, args: Mapping[str, Any], shape: Shape, classes: int) -> int:
+    """The weights of convolutions and linear layers, nearly all that a built-in network has; of another 0."""
+    return sum(layer.weights for layer in _layers(network, json.dumps(args, default=str), shape, classes))
+
+
+class _Layer(NamedTuple):
+    """The weights of a layer, and the number of places of an image at which they are used."""
+
+    weights: int
+    places: int
+
+
+@functools.cache  # every job asks
+def _layers(network: str, args: str, shape: Shape, classes: int) -> list[_Layer]:
+    """Of a network with arguments as JSON; none if it is not built in, or cannot be built, which is reported elsewhere."""
+    name, full = code.plain(network, json.loads(args))
     try:
         match name:
             case "mlp":
-                return sum(_mlp(full["hidden"], shape, classes))
+                return list(_mlp(full["hidden"], shape, classes))
             case "resnet":
-                return sum(_resnet(full["depth"], full["width"], full["shortcut"], shape, classes))
+                return list(_resnet(full["depth"], full["width"], full["shortcut"], shape, classes))
             case "vgg":
-                return sum(_vgg(full["features"], full["hidden"], shape, classes))
+                return list(_vgg(full["features"], full["hidden"], shape, classes))
             case "vgg9":
-                return sum(_vgg([64, 64, "M", 128, 128, "M", 256, 256, 256, "M"], 256, shape, classes))
+                return list(_vgg([64, 64, "M", 128, 128, "M", 256, 256, 256, "M"], 256, shape, classes))
             case "densenet121":
-                return sum(_densenet121(shape, classes))
+                return list(_densenet121(shape, classes))
     except (KeyError, TypeError):
-        pass  # arguments that no network can be built with, which is reported where they stand
-    return UNKNOWN * shape[1] * shape[2] / 32**2
+        pass
+    return []
 
 
-def _mlp(hidden: Sequence[int], shape: Shape, classes: int) -> Iterator[float]:
+def _mlp(hidden: Sequence[int], shape: Shape, classes: int) -> Iterator[_Layer]:
     inputs = shape[0] * shape[1] * shape[2]
     for units in [*hidden, classes]:
         yield _linear(inputs, units)
         inputs = units
 
 
-def _resnet(depth: int, width: int, shortcut: bool, shape: Shape, classes: int) -> Iterator[float]:
+def _resnet(depth: int, width: int, shortcut: bool, shape: Shape, classes: int) -> Iterator[_Layer]:
     channels, *size = shape
     yield _convolution(3, channels, width, size)
     channels = width
@@ -52,14 +75,15 @@ def _resnet(depth: int, width: int, shortcut: bool, shape: Shape, classes: int) 
             shrinks = stage > 0 and block == 0
             if shrinks:
                 size = [-(-side // 2) for side in size]
-            yield _convolution(3, channels, outputs, size) + _convolution(3, outputs, outputs, size)
+            yield _convolution(3, channels, outputs, size)
+            yield _convolution(3, outputs, outputs, size)
             if shortcut and shrinks:
                 yield _convolution(1, channels, outputs, size)
             channels = outputs
     yield _linear(channels, classes)
 
 
-def _vgg(features: Sequence[int | str], hidden: int, shape: Shape, classes: int) -> Iterator[float]:
+def _vgg(features: Sequence[int | str], hidden: int, shape: Shape, classes: int) -> Iterator[_Layer]:
     channels, *size = shape
     for feature in features:
         if isinstance(feature, str):
@@ -67,10 +91,11 @@ def _vgg(features: Sequence[int | str], hidden: int, shape: Shape, classes: int)
         else:
             yield _convolution(3, channels, feature, size)
             channels = feature
-    yield _linear(channels * size[0] * size[1], hidden) + _linear(hidden, classes)
+    yield _linear(channels * size[0] * size[1], hidden)
+    yield _linear(hidden, classes)
 
 
-def _densenet121(shape: Shape, classes: int) -> Iterator[float]:
+def _densenet121(shape: Shape, classes: int) -> Iterator[_Layer]:
     channels, *size = shape
     yield _convolution(3, channels, 64, size)
     channels = 64
@@ -79,14 +104,15 @@ def _densenet121(shape: Shape, classes: int) -> Iterator[float]:
             yield _convolution(1, channels, channels // 2, size)
             channels, size = channels // 2, [side // 2 for side in size]
         for _ in range(layers):
-            yield _convolution(1, channels, 128, size) + _convolution(3, 128, 32, size)
+            yield _convolution(1, channels, 128, size)
+            yield _convolution(3, 128, 32, size)
             channels += 32
     yield _linear(channels, classes)
 
 
-def _convolution(kernel: int, inputs: int, outputs: int, size: Sequence[int]) -> float:
-    return 2.0 * kernel**2 * inputs * outputs * size[0] * size[1]
+def _convolution(kernel: int, inputs: int, outputs: int, size: Sequence[int]) -> _Layer:
+    return _Layer(kernel**2 * inputs * outputs, size[0] * size[1])
 
 
-def _linear(inputs: int, outputs: int) -> float:
-    return 2.0 * inputs * outputs
+def _linear(inputs: int, outputs: int) -> _Layer:
+    return _Layer(inputs * outputs, 1)
