@@ -587,7 +587,7 @@ def test_memory_has_room_for_the_network_the_epochs_of_a_path_and_a_search_for_e
             "path": {"directions": "pca"},
             "eigen": {"measure": "curvature", "alpha": [-1, 1, 3], "memory": 300},
         },
-        "probes": {"pairs": {"measure": "eigenpairs", "memory": 300}},
+        "probes": {"pairs": {"measure": "eigenpairs", "memory": 300}, "layers": {"measure": "activations"}},
     }
     whole = config.resolve(content)
     built = networks.build("vgg9", {}, seed=0, images=(3, 32, 32), classes=10, device="meta")
@@ -600,6 +600,7 @@ def test_memory_has_room_for_the_network_the_epochs_of_a_path_and_a_search_for_e
     assert memory.of_training(whole, "all") - base == pytest.approx(2 * 11 * of_network, rel=0.01)
     assert memory.of_directions(whole, "all", "path") == memory.of_training(whole, "all@003")
     assert memory.of_directions(whole, "all", "eigen") == base
+    assert memory.of_probe(whole, "none", "layers") == base
     assert memory.of_tile(whole, "none", "eigen") == memory.of_probe(whole, "none", "pairs")
     assert memory.of_probe(whole, "none", "pairs") - base == pytest.approx(300 + 100 * of_network, rel=0.01)
 

@@ -53,8 +53,9 @@ def of_tile(experiment: Experiment, at: str, plane_name: str) -> int:
 
 
 def of_probe(experiment: Experiment, at: str, name: str) -> int:
-    """For a probe, with the graph of a point that it allows."""
-    return of_job(experiment, at) + _of_search(experiment, at, probe(experiment, name).memory)
+    """For a probe; but for activations, with the graph of a point that it allows."""
+    seen = probe(experiment, name)
+    return of_job(experiment, at) + (_of_search(experiment, at, seen.memory) if seen.measure != "activations" else 0)
 
 
 def _of_search(experiment: Experiment, at: str, graph: int) -> int:
