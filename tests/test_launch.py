@@ -21,6 +21,7 @@ def test_changes_are_looked_for_where_something_else_is_asked_than_the_last_time
     looked: list[list[str]] = []
     monkeypatch.setattr("landscape.config.preflight._check", lambda config: None)
     monkeypatch.setattr(launch, "_announce_changes", looked.append)
+    monkeypatch.setattr(launch, "queued", lambda folder, certain: [])
     monkeypatch.setattr("subprocess.Popen", lambda command: command)
     monkeypatch.setattr(launch, "_ended", lambda command: 0)
     monkeypatch.chdir(tmp_path)

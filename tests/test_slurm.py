@@ -47,7 +47,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
 TIMES = {"train": "1-00:00:00", "directions": "00:05:00", "tiles": "01:00:00", "probe": "02:00:00"}
 MEMORY = 1500
 GRAPH = 2048
-"""What a search for eigenvalues may take besides."""
+"""Of a point, in a search for eigenvalues, whose vectors are small here."""
 
 
 def test_every_job_asked_slurm_for_what_it_needs(record: Record) -> None:
@@ -57,7 +57,8 @@ def test_every_job_asked_slurm_for_what_it_needs(record: Record) -> None:
         assert first["TimeLimit"] == limit or what == "train"
         assert first["Partition"] == ("cpu" if what == "directions" else "gpu")
         assert first.get("TresPerJob") == (None if what == "directions" else "gres:gpu:1")
-        assert f"mem={MEMORY + GRAPH * (what == 'probe')}M" in first["TRES"]
+        asked = re.search(r"mem=(\d+)M", first["TRES"])
+        assert asked and 0 <= int(asked[1]) - (MEMORY + GRAPH if what == "probe" else MEMORY) < 10
         assert first["Requeue"] == "1"
     assert not record.of("merge") and not record.of("figure"), "what takes a second stays out of the queue"
 

@@ -119,6 +119,7 @@ def trouble(node: Node, place: Path) -> None:
         os.killpg(first.pid, signal.SIGINT)  # as a terminal does: to `landscape run` and to the Snakemake it waits for
         first.wait(60)
         wait_for(lambda: not of_slurm(node, "RUNNING", "rule_part"), "the first one's job is cancelled")
+        wait_for(lambda: not at_work_in(parted), "and has ended")  # which SLURM says before it is so
         fourth = under_way(parted, *LINES, said="fourth")
 
         done = "rule_train_wildcards_plain"
@@ -190,16 +191,23 @@ def of_slurm(node: Node, state: str, comment: str) -> list[dict[str, str]]:
 
 def verb_at_work(verb: str, folder: Path) -> psutil.Process | None:
     """A process in `folder` that is at a verb of `landscape`."""
+    found = (process for process, words in at_work_in(folder) if verb in words and "landscape" in named(words[:2]))
+    return next(found, None)
+
+
+def at_work_in(folder: Path) -> list[tuple[psutil.Process, list[str]]]:
+    """Processes of Snakemake or `landscape` in a folder, and their command lines."""
+    found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             words = process.cmdline()
-            if (
-                verb in words
-                and "landscape" in (Path(word).name for word in words[:2])
-                and process.cwd() == str(folder)
-            ):
-                return process
-    return None
+            if {"snakemake", "landscape"} & named(words[:3]) and process.cwd() == str(folder):
+                found.append((process, words))
+    return found
+
+
+def named(words: list[str]) -> set[str]:
+    return {Path(word).name for word in words}
 
 
 def wait_for(happened: Callable[[], object], what: str) -> None:
