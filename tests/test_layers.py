@@ -18,6 +18,7 @@ LAYERS = [
     {"trajectory", "curvature"},
     {"surface", "train"},
     {"engine"},
+    {"forms"},
     {"moving", "fusing", "rescaling"},
     {"directions", "folding"},
     {"networks", "data"},

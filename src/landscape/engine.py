@@ -3,7 +3,7 @@
 What is done, and what it gives (ratios in benchmarks/README.md): the images stay on the device in the layout that its
 kernels like; batch norm is folded (`folding`); on the CPU convolutions are fused with the addition after them (`fusing`),
 on a GPU all batches are one CUDA graph; a point is set by two additions into a flat buffer (`moving`). Every one of these
-is left out where it cannot be done, by a rule that depends on the network, the plane and the device alone. Splits are
+is left out where it cannot be done, by a rule that depends on the network, the plane and the device alone (`forms`). Splits are
 measured one after the other in one row of batches: of small ones a batch holds several.
 """
 
@@ -22,17 +22,14 @@ from torch.nn import functional
 
 from landscape import device as devices
 from landscape.config.schema import Precision
-from landscape.data import Split, memory_format
+from landscape.data import Split
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.folding import Folded, fold
-from landscape.fusing import fuse
-from landscape.moving import Moving, Point
+from landscape.forms import EXAMPLES, fastest, the_same
 from landscape.weights import Weights
 
 _log = logging.getLogger(__name__)
 
-EXAMPLES = 4  # images on which a folded or fused network is compared with the plain one before it is used
 BLOCK = 32  # points whose results are read back from a GPU together
 
 _ACTIVATIONS = {"cpu": 2**20, "cuda": 2**26}
@@ -95,7 +92,7 @@ class Engine:
         self.batch = self.planned_batch = _batch(whole, example)
         self._overwrites = not torch.equal(example, before)  # a network that writes into its images
         example = before
-        form = _fastest(whole, theta, directions, example)
+        form = fastest(whole, theta, directions, example)
         self._network, self.kernels = form.network, form.kernels
         self.folded = len(form.folded.pairs) if form.folded else 0
         if recalibration is not None:
@@ -136,7 +133,7 @@ class Engine:
         self._point.load(theta)
         example = self._images[0][:EXAMPLES].to(next(network.parameters()).dtype)
         expected = network(example.clone(memory_format=torch.contiguous_format))
-        return _the_same(self._logits(example), expected)
+        return the_same(self._logits(example), expected)
 
     def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
         """For each point (alpha, beta): every split there, and the number of batch-norm variances below zero.
@@ -252,73 +249,6 @@ class Engine:
                 f"the network returned {logits.shape[1]} logits for each image, and there are {self._classes} classes"
             )
         return logits
-
-
-@dataclass(frozen=True)
-class _Form:
-    """A network as it may be computed: folded, or (with folded None) whole."""
-
-    network: nn.Module
-    kernels: str
-    folded: Folded | None
-    layout: torch.memory_format
-
-    def on(
-        self,
-        whole: nn.Module,
-        theta: Weights,
-        directions: Directions,
-        dtype: torch.dtype | None = None,
-        recalibration: Tensor | None = None,
-    ) -> Point:
-        return Point(whole, self.network, self.folded, theta, directions, self.layout, dtype, recalibration)
-
-
-def _fastest(whole: nn.Module, theta: Weights, directions: Directions, example: Tensor) -> _Form:
-    """The fastest form that says what the network says at the centre and, on a plane, at two other points.
-
-    In the end that is the network itself, in the plain layout. The points are the same for all tiles of a plane, and so is
-    the answer. `whole` may be moved meanwhile.
-    """
-    points = [(0.0, 0.0), *(_ELSEWHERE if directions else ())]
-    plain = Moving(copy.deepcopy(whole), theta, directions, torch.contiguous_format, None)
-    expected = [_logits_at(plain, point, example) for point in points]
-    for form in _forms(whole, example):
-        network, images = form.on(whole, theta, directions), example.clone(memory_format=form.layout)
-        if all(_the_same(_logits_at(network, point, images), e) for point, e in zip(points, expected, strict=True)):
-            return form
-        _log.debug("%s kernels, %s: not used", form.kernels, "folded" if form.folded else "whole")
-    return _Form(whole, "plain", None, torch.contiguous_format)
-
-
-@torch.inference_mode()
-def _logits_at(network: Moving | Point, point: tuple[float, float], images: Tensor) -> Tensor:
-    network.move(*point)
-    logits: Tensor = network.network(images.clone())
-    return logits
-
-
-def _the_same(found: Tensor, expected: Tensor) -> bool:
-    """To rounding; where the network overflows anything is."""
-    if not bool(expected.isfinite().all()):
-        return True
-    return bool((found - expected).abs().max() <= _TOLERANCE * expected.abs().max())
-
-
-def _forms(whole: nn.Module, example: Tensor) -> Iterator[_Form]:
-    layout = memory_format((example.shape[1], example.shape[2], example.shape[3]))
-    folded = fold(whole, example.clone())  # either may write into what it is given
-    if folded is not None:
-        fused = fuse(folded.network, example.clone())
-        if fused is not None:
-            yield _Form(fused, "onednn", folded, layout)
-        yield _Form(folded.network, "plain", folded, layout)
-    yield _Form(whole, "plain", None, layout)
-
-
-_ELSEWHERE = ((0.5, -0.4), (-6.0, 9.0))
-_TOLERANCE = 1e-3
-"""Of the largest logit: rounding is far below it, and away from the centre what a form gets wrong is far above."""
 
 
 def on_gpu(tensor: Tensor) -> bool:
