@@ -26,6 +26,7 @@ _MODULES = (
     "files",
     "finished",
     "folding",
+    "forms",
     "fusing",
     "geometry",
     "loading",
