@@ -1,0 +1,76 @@
+"""Convolutions that are differentiated twice by convolutions of their own kind, against torch's own derivatives."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from landscape.curvature.convolution import TwiceDifferentiable
+
+KINDS: dict[str, tuple[Any, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+    "plain": (functional.conv2d, (3, 2, 5, 6), (4, 2, 3, 3), {"padding": 1}),
+    "stride": (functional.conv2d, (3, 2, 6, 7), (4, 2, 3, 2), {"stride": (2, 3), "padding": [1, 0]}),
+    "groups": (functional.conv2d, (3, 4, 5, 5), (6, 2, 3, 3), {"groups": 2}),
+    "depthwise": (functional.conv2d, (3, 4, 5, 5), (4, 1, 3, 3), {"groups": 4, "padding": 1}),
+    "dilation": (functional.conv2d, (3, 2, 7, 7), (4, 2, 3, 3), {"dilation": 2, "padding": (2,)}),
+    "pointwise": (functional.conv2d, (3, 2, 4, 4), (4, 2, 1, 1), {"stride": 2}),
+    "one dimension": (functional.conv1d, (3, 2, 8), (4, 2, 3), {"stride": 2, "padding": 1}),
+    "three dimensions": (functional.conv3d, (2, 2, 4, 4, 4), (3, 2, 2, 2, 2), {"padding": 1}),
+    "named padding": (functional.conv2d, (3, 2, 5, 5), (4, 2, 3, 3), {"padding": "same"}),
+    "an image alone": (functional.conv2d, (2, 5, 5), (4, 2, 3, 3), {"padding": 1}),
+}
+
+
+def drawn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def derivatives(kind: str, *, bias: bool, of_images: bool = True) -> list[Tensor]:
+    """The output of a convolution, the gradients of a function of it, and of these gradients' product with vectors."""
+    convolution, images, weights, keys = KINDS[kind]
+    leaves = [drawn(*images, seed=1), drawn(*weights, seed=2)] + ([drawn(weights[0], seed=3)] if bias else [])
+    for leaf in leaves if of_images else leaves[1:]:
+        leaf.requires_grad_(True)
+    asked = [leaf for leaf in leaves if leaf.requires_grad]
+    out = convolution(*leaves, **keys)
+    first = torch.autograd.grad((out.tanh() ** 2).sum(), asked, create_graph=True)
+    along = [drawn(*leaf.shape, seed=4 + i) for i, leaf in enumerate(asked)]
+    second = torch.autograd.grad(first, asked, along, retain_graph=True)
+    of_weights = torch.autograd.grad(first[1 if of_images else 0], asked, along[1 if of_images else 0])
+    return [out, *first, *second, *of_weights]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_numbers(kind: str, bias: bool) -> None:
+    for of_images in (True, False):
+        expected = derivatives(kind, bias=bias, of_images=of_images)
+        with TwiceDifferentiable():
+            found = derivatives(kind, bias=bias, of_images=of_images)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("named padding", "an image alone")])
+def test_no_convolution_has_a_kernel_as_large_as_the_image(kind: str) -> None:
+    """Which is what torch differentiates by, and slow."""
+
+    def convolutions() -> set[str]:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            derivatives(kind, bias=False)
+        return {event.name for event in profile.events() if "double_backward" in event.name}
+
+    assert convolutions()
+    with TwiceDifferentiable():
+        assert not convolutions()
+
+
+def test_a_third_derivative_is_refused() -> None:
+    x, weight = drawn(2, 1, 4, 4, seed=1), drawn(2, 1, 3, 3, seed=2).requires_grad_(True)
+    with TwiceDifferentiable():
+        out = functional.conv2d(x, weight)
+    (first,) = torch.autograd.grad((out**3).sum(), weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="cannot be differentiated three times"):
+        torch.autograd.grad(first.sum(), weight, create_graph=True)
