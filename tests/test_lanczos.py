@@ -1,6 +1,6 @@
 """Eigenvalues at both ends of operators whose spectrum is prescribed, against numpy's of the whole matrix and scipy's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -186,3 +186,59 @@ def test_a_product_that_is_not_finite_gives_no_number(find: Callable[..., Extrem
 def test_no_more_pairs_than_there_are(k: int) -> None:
     with pytest.raises(InputError, match=f"{k} eigenpairs at each end.* 10 weights, so 1 to 10"):
         Operator(np.arange(10.0)).pairs(k)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_small_negative_eigenvalue_is_found_behind_many_that_are_about_zero(seed: int) -> None:
+    """The spectrum of a trained network: a value of the cluster has a small residual after a few products already."""
+    spectrum = np.r_[
+        np.geomspace(10, 110, 9), np.geomspace(0.01, 5, 200), RANDOM.normal(scale=0.01, size=9000), -0.5, -0.7
+    ]
+    diagonal = torch.from_numpy(spectrum)
+
+    found = extremes(lambda vector: diagonal * vector, len(spectrum), seed=seed, device="cpu", dtype=torch.float64)
+    assert found.converged and -0.7 <= found.minimum <= -0.7 + 0.001 * 110
+    assert found.maximum == pytest.approx(110, rel=1e-4)
+    assert found.minimum - 0.001 * 110 <= found.bound_min <= found.minimum
+    assert found.maximum <= found.bound_max <= found.maximum + 0.01 * 110
+
+
+def spaces(spectrum: np.ndarray, steps: int, seeds: range) -> Iterator[Krylov]:
+    """Of a diagonal operator, from as many random starts."""
+    diagonal = torch.from_numpy(spectrum)
+    for seed in seeds:
+        space = Krylov(lambda vector: diagonal * vector, len(spectrum), seed=seed, device="cpu", dtype=torch.float64)
+        for _ in range(steps):
+            space.extend()
+        yield space
+
+
+def test_no_more_than_one_bound_in_ten_is_crossed() -> None:
+    """Where a few eigenvalues lie beyond a crowd, of whose eigenvectors a start may hold next to nothing."""
+    crossed = []
+    for space in spaces(np.r_[np.linspace(0, 1, 300), -0.2, 1.5], 9, range(300)):
+        low, high = space.bounds(space.ritz()[0], 0.9)
+        crossed.append((low > -0.2, high < 1.5))
+    assert (np.mean(crossed, 0) <= 0.1 + 2 * (0.1 * 0.9 / 300) ** 0.5).all()
+    assert np.mean(crossed) > 0.02, "or they would be too wide"
+
+
+def test_at_a_bound_the_polynomial_says_that_the_start_is_improbable() -> None:
+    """The orthonormal polynomials of Lanczos by their recurrence, and the distribution of a share of a random vector."""
+    size = 302
+    (space,) = spaces(np.r_[np.linspace(0, 1, size - 2), -0.2, 1.5], 9, range(1))
+    vectors = np.random.default_rng(0).normal(size=(20_000, size))
+    least = np.quantile(vectors[:, 0] ** 2 / (vectors**2).sum(1), 0.1)
+    for at in space.bounds(space.ritz()[0], 0.9):
+        before, here, beta = 0.0, 1.0, 0.0
+        for alpha, following in zip(space._diagonal, space._beside, strict=True):
+            before, here, beta = here, ((at - alpha) * here - beta * before) / following, following
+        assert here**2 * least == pytest.approx(1, rel=0.1)
+
+
+def test_from_a_given_start_there_are_no_bounds() -> None:
+    operator = Operator(SPECTRA["indefinite"])
+    found = extremes(
+        operator, operator.size, seed=0, device="cpu", dtype=torch.float64, start=torch.ones(operator.size)
+    )
+    assert found.converged and np.isnan([found.bound_min, found.bound_max]).all()

@@ -56,14 +56,15 @@ def run(config: str, options: Sequence[str]) -> int:
         lock.write(socket.gethostname())
         lock.flush()
         asked = "\n".join([resolved, *options])  # a file named by what is in it, and what is to be made
-        if not _only_looking(options):
-            if Path(experiment.results).is_dir() and _asked_last() != asked:
-                _announce_changes([*command, *options])
-            _ASKED.write_text(asked)
+        if not _only_looking(options) and Path(experiment.results).is_dir() and not _was_asked_last(asked):
+            _announce_changes([*command, *options])
         if not any(re.match(r"(--cores|-c|--jobs|-j|--profile|--executor|-e)", option) for option in options):
             command += ["--cores", "all"]
         sys.stderr.flush()
-        return _ended(subprocess.Popen([*command, *options]))
+        code = _ended(subprocess.Popen([*command, *options]))
+        if not _only_looking(options):
+            _ASKED.write_text(f"{_newest_log()}\n{asked}")
+        return code
 
 
 @contextlib.contextmanager
@@ -160,8 +161,13 @@ def _only_looking(options: Sequence[str]) -> bool:
     return any(option.split("=")[0] in looks for option in options)
 
 
-def _asked_last() -> str | None:
-    return _ASKED.read_text() if _ASKED.is_file() else None
+def _was_asked_last(asked: str) -> bool:
+    """Whether the last Snakemake in this folder, whoever started it, was asked for the same."""
+    return _ASKED.is_file() and _ASKED.read_text() == f"{_newest_log()}\n{asked}"
+
+
+def _newest_log() -> str:
+    return max((path.name for path in (_STATE / "log").glob("*.log")), default="")
 
 
 def _announce_changes(command: list[str]) -> None:

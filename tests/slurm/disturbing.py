@@ -40,9 +40,13 @@ CONFIG: dict[str, Any] = {
         "contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 5], "seed": 1, "tiles": 2, "images": 100},
         "line": {"alpha": [-1, 1, 5], "seed": 2, "tiles": 1, "images": 100},
         "other": {"alpha": [-1, 1, 5], "seed": 3, "tiles": 1, "images": 100},
+        "eigen": {"measure": "curvature", "alpha": [-1, 1, 3], "beta": [-1, 1, 3], "seed": 1, "tiles": 1, "images": 20},
     },
     "probes": {"spectrum": {"measure": "eigenpairs", "images": 100}},
-    "figures": {"figure5": {"draw": "contours", "runs": ["plain"], "plane": "contour"}},
+    "figures": {
+        "figure5": {"draw": "contours", "runs": ["plain"], "plane": "contour"},
+        "figure7": {"draw": "curvature", "runs": ["plain"], "plane": "eigen", "contours": "contour"},
+    },
 }
 PLAIN = f"{RESULTS}/runs/plain/weights.safetensors"
 TILES = f"{RESULTS}/surfaces/plain/contour"
@@ -218,7 +222,7 @@ def wait_for(happened: Callable[[], object], what: str) -> None:
 
 
 def prepared(folder: Path, slow: int = 0, parts: int = 1) -> Path:
-    """A folder with the experiment, the profile as a site would have it, and how often a training is to be slow."""
+    """A folder with the experiment, the profile of a site where jobs alone may compute, and how often a training is slow."""
     (folder / "trouble").mkdir(parents=True)
     (folder / "trouble/slow").write_text(str(slow))
     runs = {**CONFIG["runs"], "troubled": {**CONFIG["runs"]["troubled"], "parts": parts}}
@@ -226,6 +230,10 @@ def prepared(folder: Path, slow: int = 0, parts: int = 1) -> Path:
     shutil.copy(REPOSITORY / "tests/slurm/troubled.py", folder)
     shutil.copytree(PROFILE, folder / "slurm")
     (folder / "slurm/partitions.yaml").write_text(yaml.safe_dump(PARTITIONS))
+    profile = folder / "slurm/config.yaml"
+    said, changed = re.subn(r"^  # - (merge|figure)=", r"  - \1=", profile.read_text(), flags=re.M)
+    assert changed == 2
+    profile.write_text(said)
     return folder
 
 
@@ -242,7 +250,7 @@ def by_hand(folder: Path) -> None:
                 f"{RESULTS}/runs/{run}/{name}" for name in ("weights.safetensors", "history.nc", "epochs.safetensors")
             ]
             verb("train", "--spec", specs.of_run(experiment, run), "--name", run, "--data", data, "--output", *made)
-        for run, plane in (("plain", "contour"), ("troubled", "line"), ("troubled", "other")):
+        for run, plane in (("plain", "contour"), ("plain", "eigen"), ("troubled", "line"), ("troubled", "other")):
             weights = ("--weights", jobs.weights(experiment, run))
             drawn, tiles = jobs.directions_file(experiment, run, plane), jobs.tile_files(experiment, run, plane)
             spec = specs.of_directions(experiment, run, plane)

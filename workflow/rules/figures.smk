@@ -20,7 +20,10 @@ rule figure:
         caption=f"{RESULTS}/figures/{{figure}}.rst",
     log:
         f"{RESULTS}/logs/figure/{{figure}}.log",
-    localrule: True
+    localrule: True  # unless a profile groups its jobs, as profiles/slurm does
+    resources:
+        mem_mb=grown(memory.of_figure, "figure"),
+        slot=1,
     params:
         spec=ask(specs.of_figure, "figure"),
         weights=ask(jobs.weighed_in_figure, "figure"),

@@ -65,7 +65,10 @@ rule merge:
         f"{RESULTS}/surfaces/{{state}}/{{plane}}.nc",
     log:
         f"{RESULTS}/logs/merge/{{state}}/{{plane}}.log",
-    localrule: True
+    localrule: True  # unless a profile groups its jobs, as profiles/slurm does
+    resources:
+        mem_mb=grown(memory.of_merge, "state", "plane"),
+        slot=1,
     params:
         spec=ask(specs.of_surface, "state", "plane"),
     shell:

@@ -9,12 +9,15 @@ import zipfile
 from pathlib import Path
 
 from landscape.config.known import known_of
-from landscape.config.lookup import plane, probe, state
+from landscape.config.lookup import figure, plane, probe, state
 from landscape.config.schema import Experiment
 from landscape.config.work import weights
 
 BASE = 1500
 """Of a process with torch, and room for activations."""
+
+NUMBERS = 1000
+"""Of a process without torch that reads surfaces and draws."""
 
 IMAGES = 6
 """Times the images, which are bytes in the file and float32 in memory, and for a moment both."""
@@ -56,6 +59,16 @@ def of_probe(experiment: Experiment, at: str, name: str) -> int:
     """For a probe; but for activations, with the graph of a point that it allows."""
     seen = probe(experiment, name)
     return of_job(experiment, at) + (_of_search(experiment, at, seen.memory) if seen.measure != "activations" else 0)
+
+
+def of_merge(experiment: Experiment, at: str, plane_name: str) -> int:
+    """For putting a surface's tiles together."""
+    return NUMBERS
+
+
+def of_figure(experiment: Experiment, name: str) -> int:
+    """For a figure; with torch, if it draws weights."""
+    return BASE if figure(experiment, name).weighed else NUMBERS
 
 
 def _of_search(experiment: Experiment, at: str, graph: int) -> int:

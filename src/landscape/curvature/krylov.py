@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy.linalg import eigh_tridiagonal
+from scipy.optimize import brentq
+from scipy.special import betaincinv
 from torch import Tensor
 
 Product = Callable[[Tensor], Tensor]
@@ -43,6 +45,7 @@ class Krylov:
         self._diagonal: list[float] = []
         self._beside: list[float] = []
         self._scale = 0.0  # the largest norm of a product
+        self._starts_random = start is None
         first = self._random() if start is None else start.to(device, dtype)
         self._next = first / torch.linalg.vector_norm(first)
 
@@ -83,6 +86,28 @@ class Krylov:
         values, coefficients = eigh_tridiagonal(self._diagonal, self._beside[:-1])
         return values, self._beside[-1] * np.abs(coefficients[-1]), coefficients
 
+    def bounds(self, values: np.ndarray, probability: float) -> tuple[float, float]:
+        """(low, high): no eigenvalue of the operator lies below `low`, with this probability, and none above `high`, with
+        the same. NaN where the start was given: that it is random is what this rests on.
+
+        The next basis vector is a known polynomial of the operator, times the start. Far enough beyond all Ritz values the
+        polynomial is so large that of an eigenvector there the vector would hold more than its length, but for a start that
+        holds improbably little of it (van Dorsselaer, Hochstenbach and van der Vorst 2000).
+
+        Args:
+            values: as of `ritz`.
+        """
+        if not self._starts_random:
+            return math.nan, math.nan
+        if min(self._beside) == 0.0:  # an invariant space, which holds a part of every eigenvector that the start does
+            return float(values[0]), float(values[-1])
+        least = betaincinv(0.5, (self._size - 1) / 2, 1 - probability)  # of an eigenvector in the start, squared
+        length = float(np.log(self._beside).sum() - np.log(least) / 2)
+        return (
+            float(values[0] - _distance(values - values[0], length)),
+            float(values[-1] + _distance(values[-1] - values[::-1], length)),
+        )
+
     def vectors(self, coefficients: np.ndarray) -> Tensor:
         """Unit vectors (k, size) from columns of coefficients in the basis, (steps, k)."""
         parts = torch.from_numpy(coefficients.T.copy()).to(self._device, self._dtype).split(_ROWS, dim=1)
@@ -112,3 +137,12 @@ class Krylov:
     def _random(self) -> Tensor:
         drawn = torch.randn(self._size, generator=self._generator, dtype=torch.float64)
         return drawn.to(self._device, self._dtype)
+
+
+def _distance(gaps: np.ndarray, length: float) -> float:
+    """The t > 0 for which the product of all t + gap is exp(length); gaps ascend from 0."""
+    high = length / gaps.size
+    low = length - (gaps.size - 1) * math.log(gaps[-1] + math.exp(high))
+    if low >= high:
+        return math.exp(high)
+    return math.exp(brentq(lambda t: np.log(math.exp(t) + gaps).sum() - length, low, high))

@@ -19,6 +19,8 @@ TOLERANCE = 0.01
 """Largest residual of an eigenvalue that counts as found, as a share of it."""
 TOLERANCE_OF_LARGEST = 0.001
 """The same as a share of the largest eigenvalue, if that is positive; the larger of the two is allowed."""
+PROBABILITY = 0.9
+"""That no eigenvalue lies below the lower bound, and that none lies above the upper."""
 LIMIT = 300
 """Products after which the search is given up."""
 
@@ -36,8 +38,9 @@ class Pairs:
         largest, smallest: eigenvalues, float64 (k,), descending and ascending.
         residuals_largest, residuals_smallest: of these, float64 (k,).
         vectors_largest, vectors_smallest: unit vectors, (k, size).
+        bound_max, bound_min: above and below which no eigenvalue lies, each with `PROBABILITY`; NaN where that is not known.
         products: number of products taken.
-        converged: whether every residual is as small as asked.
+        converged: whether every residual and both bounds are as near as asked.
         reason: why not; else empty.
     """
 
@@ -47,6 +50,8 @@ class Pairs:
     residuals_smallest: np.ndarray
     vectors_largest: Tensor
     vectors_smallest: Tensor
+    bound_max: float
+    bound_min: float
     products: int
     converged: bool
     reason: str = ""
@@ -54,7 +59,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The largest and the smallest eigenvalue; residuals, unit vectors (size,) and the rest as of `Pairs`."""
+    """The largest and the smallest eigenvalue; residuals, unit vectors (size,), bounds and the rest as of `Pairs`."""
 
     maximum: float
     minimum: float
@@ -62,6 +67,8 @@ class Extremes:
     residual_min: float
     vector_max: Tensor
     vector_min: Tensor
+    bound_max: float
+    bound_min: float
     products: int
     converged: bool
     reason: str = ""
@@ -86,6 +93,10 @@ def pairs(
     A Ritz value lies within the spectrum, so the largest eigenvalue is found too small and the smallest too large. Of an
     eigenvalue that is there several times not every copy need be found.
 
+    A small residual says that there is an eigenvalue, not that none lies beyond: of a Hessian most are about 0, and one of
+    those is found long before a negative one that is small. So the search goes on until, with `PROBABILITY`, none lies
+    further beyond the outermost ones than their residuals may be large. From a given start this cannot be said.
+
     Args:
         product, size, seed, start: as of `Krylov`.
         limit: of products, 2 k at least; beyond, what was found is returned as not converged.
@@ -107,9 +118,11 @@ def pairs(
             continue
         values, residuals, coefficients = space.ritz()
         allowed = np.maximum(tolerance * np.abs(values), tolerance_of_largest * values[-1])
-        good = residuals <= np.maximum(allowed, torch.finfo(dtype).eps * np.abs(values).max())
-        converged = bool(good[:k].all() and good[-k:].all())
+        allowed = np.maximum(allowed, torch.finfo(dtype).eps * np.abs(values).max())
+        good = residuals <= allowed
+        converged = bool(good[:k].all() and good[-k:].all()) and _none_beyond(space, values, allowed)
     low, high = slice(0, k), slice(-1, -k - 1, -1)
+    bound_min, bound_max = space.bounds(values, PROBABILITY)
     return Pairs(
         largest=values[high],
         smallest=values[low],
@@ -117,10 +130,17 @@ def pairs(
         residuals_smallest=residuals[low],
         vectors_largest=space.vectors(coefficients[:, high]),
         vectors_smallest=space.vectors(coefficients[:, low]),
+        bound_max=bound_max,
+        bound_min=bound_min,
         products=space.steps,
         converged=converged,
-        reason="" if converged else f"the residuals are too large after {space.steps} products",
+        reason="" if converged else f"the residuals or the bounds are too large after {space.steps} products",
     )
+
+
+def _none_beyond(space: Krylov, values: np.ndarray, allowed: np.ndarray) -> bool:
+    low, high = space.bounds(values, PROBABILITY)
+    return not (low < values[0] - allowed[0] or high > values[-1] + allowed[-1])  # true where there are no bounds
 
 
 def extremes(
@@ -183,6 +203,8 @@ def by_eigsh(
         residual_min=low[1],
         vector_max=torch.from_numpy(high[2]).to(device, dtype),
         vector_min=torch.from_numpy(low[2]).to(device, dtype),
+        bound_max=math.nan,
+        bound_min=math.nan,
         products=taken,
         converged=True,
     )
@@ -196,6 +218,8 @@ def _one(found: Pairs) -> Extremes:
         residual_min=float(found.residuals_smallest[0]),
         vector_max=found.vectors_largest[0],
         vector_min=found.vectors_smallest[0],
+        bound_max=found.bound_max,
+        bound_min=found.bound_min,
         products=found.products,
         converged=found.converged,
         reason=found.reason,
@@ -204,4 +228,6 @@ def _one(found: Pairs) -> Extremes:
 
 def _nothing(k: int, size: int, products: int, reason: str, device: torch.device | str, dtype: torch.dtype) -> Pairs:
     values, vectors = np.full(k, np.nan), torch.full((k, size), math.nan, device=device, dtype=dtype)
-    return Pairs(values, values, values, values, vectors, vectors, products, converged=False, reason=reason)
+    return Pairs(
+        values, values, values, values, vectors, vectors, math.nan, math.nan, products, converged=False, reason=reason
+    )

@@ -16,7 +16,16 @@ from landscape import networks, surface, tiling
 from landscape.config import Plane
 from landscape.curvature import drift
 from landscape.curvature.hessian import Hessian
-from landscape.curvature.lanczos import LIMIT, NOT_FINITE, TOLERANCE, TOLERANCE_OF_LARGEST, Extremes, by_eigsh, extremes
+from landscape.curvature.lanczos import (
+    LIMIT,
+    NOT_FINITE,
+    PROBABILITY,
+    TOLERANCE,
+    TOLERANCE_OF_LARGEST,
+    Extremes,
+    by_eigsh,
+    extremes,
+)
 from landscape.curvature.slices import Slice, cosine
 from landscape.data import DataSet, Split, subset
 from landscape.directions import Directions
@@ -48,6 +57,8 @@ _CURVATURE: dict[str, tuple[Any, str]] = {
     "eigenvalue_max": (np.nan, "largest eigenvalue of the Hessian over the chosen parameters"),
     "residual_min": (np.nan, "norm of the residual of the smallest eigenvalue"),
     "residual_max": (np.nan, "norm of the residual of the largest eigenvalue"),
+    "bound_min": (np.nan, f"below which, with probability {PROBABILITY:g}, no eigenvalue lies"),
+    "bound_max": (np.nan, f"above which, with probability {PROBABILITY:g}, no eigenvalue lies"),
     "eigenvalue_ratio": (np.nan, "|min(lambda_min, 0)| / lambda_max, NaN where lambda_max is not positive"),
     "eigenvalue_ratio_plain": (np.nan, "|lambda_min / lambda_max|"),
     "products": (np.int32(0), "products with the Hessian that the search for its eigenvalues took"),
@@ -169,6 +180,7 @@ class _Field:
                 "tolerance_max": TOLERANCE,
                 "tolerance_min": TOLERANCE,
                 "tolerance_min_of_max": TOLERANCE_OF_LARGEST,
+                "probability_of_bounds": PROBABILITY,
                 "limit_of_products": LIMIT,
             }
         return facts
@@ -224,7 +236,7 @@ class _Field:
             return None
         inside, vectors = self._slice.eigen(self._hessian.product)
         outside = self._outside(found, inside)
-        products = found.products
+        products, bounds = found.products, (found.bound_min, found.bound_max)
         if outside.any() and self._plane.eigensolver == "lanczos":
             self.searched_again += 1
             start = found.vector_max.double() + found.vector_min.double() + vectors[torch.from_numpy(outside)].sum(0)
@@ -237,6 +249,8 @@ class _Field:
             "eigenvalue_max": high,
             "residual_min": found.residual_min,
             "residual_max": found.residual_max,
+            "bound_min": min(bounds[0], low),
+            "bound_max": max(bounds[1], high),
             "eigenvalue_ratio": abs(min(low, 0.0)) / high if high > 0 else math.nan,
             "eigenvalue_ratio_plain": abs(low / high) if high else math.nan,
             "products": products,

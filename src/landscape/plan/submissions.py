@@ -8,7 +8,7 @@ from typing import Any
 from landscape.plan.graph import Task
 
 LOCAL = ("dataset", "merge", "figure", "table", "summary", "claims", "configuration")
-"""Rules that a cluster sees nothing of."""
+"""Rules that a cluster sees nothing of, unless the profile groups their jobs."""
 
 _WILDCARDS = {
     "part": ("run", "left"),
@@ -16,8 +16,10 @@ _WILDCARDS = {
     "aimed": ("state", "plane"),
     "tile": ("state", "plane", "i", "n"),
     "trajectory": ("run", "plane"),
+    "merge": ("state", "plane"),
     "mark": ("state", "plane", "marked"),
     "probe": ("state", "probe"),
+    "figure": ("figure",),
 }
 
 
