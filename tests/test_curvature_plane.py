@@ -120,6 +120,7 @@ def test_every_variable_is_what_the_whole_matrix_says(keys: dict[str, Any]) -> N
         assert point["residual_min"] <= allowed + near
         assert high - point["residual_max"] - near <= point["eigenvalue_max"] <= high + near
         assert low - near <= point["eigenvalue_min"] <= low + point["residual_min"] + near
+        assert point["bound_min"] - near <= low and point["eigenvalue_min"] - point["bound_min"] <= allowed + near
         ratio = point["eigenvalue_min"] / point["eigenvalue_max"]
         assert point["eigenvalue_ratio_plain"] == pytest.approx(abs(ratio))
         assert point["eigenvalue_ratio"] == pytest.approx(abs(min(ratio, 0)))

@@ -128,6 +128,9 @@ def test_the_caption_tells_images_tolerance_residuals_and_drift() -> None:
     assert "1,500 training images" in said and "precision fp32" in said
     assert "at most 1 % of it and that of lambda_min at most 1 % of it or 0.1 % of lambda_max" in said
     assert "residuals of at most 0.4 % (lambda_max)" in said
+    surface = members[0].seen
+    lower = 100 * float((0.02 * np.abs(surface.eigenvalue_min) / surface.eigenvalue_max).max())
+    assert f"probability of 90 % at each point, no eigenvalue lies below lambda_min by more than {lower:.2g} %" in said
     assert "On 1,024 images" in said and "lambda_max by −8 to −8 %" in said and "lambda_min by −20 to −20 %" in said
 
 

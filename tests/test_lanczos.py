@@ -188,6 +188,18 @@ def test_no_more_pairs_than_there_are(k: int) -> None:
         Operator(np.arange(10.0)).pairs(k)
 
 
+def test_in_single_precision_eigenvalues_do_not_suffer_from_the_length_of_vectors() -> None:
+    """Eigenvectors like a network's, most of whose length is in a few of very many weights."""
+    diagonal = torch.logspace(2, -4, 300_000)
+    found = []
+    for dtype in DTYPES:
+        space = Krylov(lambda vector: diagonal * vector, len(diagonal), seed=0, device="cpu", dtype=dtype)
+        for _ in range(31):
+            space.extend()
+        found.append(space.ritz()[0][-1])
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_small_negative_eigenvalue_is_found_behind_many_that_are_about_zero(seed: int) -> None:
     """The spectrum of a trained network: a value of the cluster has a small residual after a few products already."""

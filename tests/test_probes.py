@@ -54,6 +54,9 @@ def test_eigenpairs_are_those_of_the_dense_hessian(example: Example, parameters:
             allowed = np.maximum(0.01 * np.abs(of_end), 0.001 * wanted[-1])
             assert (residuals <= allowed * 1.02).all()  # the share is of the value found, which the residual may move
             np.testing.assert_array_less(np.abs(found[f"eigenvalue_{end}{suffix}"] - of_end), residuals + 1e-9)
+        low, high = float(found[f"bound_min{suffix}"]), float(found[f"bound_max{suffix}"])
+        assert wanted[0] - 0.01 * abs(wanted[0]) - 0.001 * wanted[-1] <= low <= wanted[0] + 1e-9
+        assert wanted[-1] - 1e-9 <= high <= 1.01 * wanted[-1] + 1e-9
     for end in ("largest", "smallest"):
         for k in range(3):
             unit = vector(vectors, f"{end}-{k + 1}", example.names(parameters))

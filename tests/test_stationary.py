@@ -107,7 +107,12 @@ def test_where_the_slice_is_convex_and_how_negative_it_may_be() -> None:
     inner = np.abs(surface.alpha.values) < np.sqrt(0.25 / 3) - 1e-3  # second derivative 96 a^2 - 8 below zero
     assert (geometry.slice_is_convex(surface) == ~inner[:, None]).all()
     low = np.abs(surface.eigenvalue_min.values)
-    assert geometry.ratio_bound(surface) == pytest.approx(1.01 * low / surface.eigenvalue_max.values)
+    ratio = low / surface.eigenvalue_max.values
+    assert geometry.ratio_bound(surface) == pytest.approx(1.02 * ratio)
+    nearer = surface.assign(bound_min=surface.eigenvalue_min * 1.005)
+    unknown = surface.assign(bound_min=surface.eigenvalue_min * np.nan)
+    for other in (nearer, unknown):
+        assert geometry.ratio_bound(other) == pytest.approx(1.01 * ratio), "the residual is 1 %"
     slices = geometry.slice_ratio(surface)
     assert (slices[inner] > 0).all() and (slices[~inner] == 0).all()
     flat = surface.assign(eigenvalue_max=surface.eigenvalue_max * 0)

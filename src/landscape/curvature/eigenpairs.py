@@ -26,7 +26,8 @@ def measure(
     small matrix of Lanczos, but no less than one rounding of the largest eigenvalue, below which they mean nothing.
 
     Returns:
-        Eigenvalues and residuals (pair,), from the ends of the spectrum inwards, the number of products, and whether
+        Eigenvalues and residuals (pair,), from the ends of the spectrum inwards, the bounds above and below which none lies
+        with `lanczos.PROBABILITY`, the number of products, and whether
         all of H and of D H D have converged; and the unit vectors of H, keys `largest-1/NAME` and `smallest-1/NAME`
         for every chosen parameter, the entry of largest magnitude positive.
 
@@ -70,6 +71,8 @@ def _described(found: Pairs, suffix: str) -> dict[str, Any]:
         f"eigenvalue_smallest{suffix}": ("pair", found.smallest),
         f"residual_largest{suffix}": ("pair", np.maximum(found.residuals_largest, rounding)),
         f"residual_smallest{suffix}": ("pair", np.maximum(found.residuals_smallest, rounding)),
+        f"bound_max{suffix}": found.bound_max,
+        f"bound_min{suffix}": found.bound_min,
     }
 
 

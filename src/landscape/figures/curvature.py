@@ -48,6 +48,8 @@ _NUMBERS = (
     "eigenvalue_max",
     "residual_min",
     "residual_max",
+    "bound_min",
+    "bound_max",
     "eigenvalue_ratio",
     "eigenvalue_ratio_plain",
     "slice_eigenvalue_min",

@@ -44,11 +44,17 @@ def made(surfaces: Sequence[xr.Dataset]) -> list[str]:
         "lanczos": "both from one Krylov space (Lanczos with full reorthogonalisation)",
         "eigsh": "by scipy's implicitly restarted Lanczos (eigsh), the paper's method",
     }[first["eigensolver"]]
+    probability = f"{100 * first['probability_of_bounds']:g} %"
+    beyond = {
+        "lanczos": f", and when with a probability of {probability} none lay further below lambda_min or above lambda_max "
+        "than that",
+        "eigsh": "",
+    }[first["eigensolver"]]
     over = {"filters": "the parameters that have filters", "all": "all parameters"}[first["parameters"]]
     return [
         f"The extreme eigenvalues are those of the Hessian over {over}, {solver}, stopped when the residual of lambda_max "
         f"was at most {100 * first['tolerance_max']:g} % of it and that of lambda_min at most "
-        f"{100 * first['tolerance_min']:g} % of it or {100 * first['tolerance_min_of_max']:g} % of lambda_max. A Ritz value "
+        f"{100 * first['tolerance_min']:g} % of it or {100 * first['tolerance_min_of_max']:g} % of lambda_max{beyond}. A Ritz value "
         "of lambda_min lies above the eigenvalue, so it errs towards convexity. The Hessian is autograd's, which leaves the "
         "kinks of ReLU out."
     ]
@@ -65,6 +71,7 @@ def item(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> str:
     median = f"median ratio {words.loss(float(np.median(known)))}, {_below(known)}; " if known.size else ""
     with np.errstate(invalid="ignore", divide="ignore"):
         largest = [100 * float(np.nanmax(np.abs(r / high))) for r in (r_high, r_low)]
+        lower = 100 * (low - geometry.values_of(surface, "bound_min")) / high
     count, size = int(not_converged(surface).sum()), ratio.size
     told = (
         f"Over the plane: {median}lambda_max from {number(np.nanmin(high))} to {number(np.nanmax(high))}, lambda_min from "
@@ -72,6 +79,12 @@ def item(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> str:
         f"{largest[1]:.2g} % (lambda_min) of lambda_max; {f'{count:,} of {size:,}' if count else 'no'} points not "
         f"converged; {int(np.nanmedian(geometry.values_of(surface, 'products'))):,} Hessian products at the median point."
     )
+    if np.isfinite(lower).any():
+        probability = f"{100 * surface.attrs['probability_of_bounds']:g} %"
+        told += (
+            f" With a probability of {probability} at each point, no eigenvalue lies below lambda_min by more than "
+            f"{np.nanmax(lower):.2g} % of lambda_max."
+        )
     if hidden := int(geometry.values_of(surface, "below_arithmetic").sum()):
         told += f" At {hidden:,} points lambda_min is below what the arithmetic can see."
     return f"{told}{_drift(surface)}"

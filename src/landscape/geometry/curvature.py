@@ -28,9 +28,12 @@ def slice_ratio(surface: xr.Dataset) -> np.ndarray:
 def ratio_bound(surface: xr.Dataset) -> np.ndarray:
     """The largest that |min(lambda_min, 0)| / lambda_max can be, shape (alpha, beta); NaN where lambda_max <= 0.
 
-    A Ritz value of lambda_min lies above the eigenvalue, by at most its residual, which is therefore added.
+    A Ritz value of lambda_min lies above the eigenvalue. There is one within its residual, which is therefore added; and
+    where the surface holds a bound below which no eigenvalue lies, with the probability in its attributes, that is taken if it
+    is lower.
     """
     low = np.abs(np.minimum(values_of(surface, "eigenvalue_min"), 0)) + values_of(surface, "residual_min")
+    low = np.fmax(low, -values_of(surface, "bound_min"))  # which is NaN where none is known
     return _ratio(low, values_of(surface, "eigenvalue_max"))
 
 
