@@ -41,14 +41,14 @@ STAGES = {
     "adopt": 3,
     "rescale": 1,
     "directions": 1,
-    "surface": 2,
+    "surface": 3,
     "trajectory": 2,
     "mark": 1,
-    "probe": 1,
-    "figure": 2,
+    "probe": 2,
+    "figure": 3,
     "table": 1,
     "summary": 3,
-    "claims": 2,
+    "claims": 3,
 }
 
 

@@ -27,9 +27,9 @@ def measure(
 
     Returns:
         Eigenvalues and residuals (pair,), from the ends of the spectrum inwards, the bounds above and below which none lies
-        with `lanczos.PROBABILITY`, the number of products, and whether
-        all of H and of D H D have converged; and the unit vectors of H, keys `largest-1/NAME` and `smallest-1/NAME`
-        for every chosen parameter, the entry of largest magnitude positive.
+        with `lanczos.PROBABILITY`, the number of products, and whether all of H and of D H D have converged; and the unit
+        vectors of H, keys `largest-1/NAME` and `smallest-1/NAME` for every chosen parameter, the entry of largest magnitude
+        positive.
 
     Raises:
         InputError: if there are fewer than k eigenvalues.

@@ -24,7 +24,8 @@ from landscape.weights import Weights
 
 EXAMPLES = 4  # images by which folding is checked and the memory of an image is measured
 PIXELS = 2**17
-"""In one piece of the graph, 128 images of 32 x 32: with 64 or 256 a product takes 5 % longer, with 32 twice that (measured)."""
+"""In one piece of the graph, 128 images of 32 x 32: with 64 or 256 a product takes 5 % longer, and with 32 twice that
+(measured on a CPU)."""
 
 Parameters = Literal["filters", "all"]
 
