@@ -1,5 +1,6 @@
 """What figures of curvature draw, by its structure: values, scales, places, words; never by its pixels."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,10 @@ def test_planes_that_hold_too_little_are_refused() -> None:
             figures.draw(of_kind(line), line)
     with pytest.raises(InputError, match="holds no eigenvalues, and draw: curvature needs"):
         figures.draw(map_spec(steep), steep)
+    seen = curved("net", **GRID)
+    old = [dataclasses.replace(seen, surface=seen.seen.drop_vars(["bound_min", "bound_max"]))]
+    with pytest.raises(InputError, match="the surface of net on contour was measured by an earlier version"):
+        figures.draw(map_spec(old), old)
     with pytest.raises(InputError, match="holds no gradients, and draw: gradients needs"):
         figures.draw(gradient_spec(plain), plain)
 

@@ -137,6 +137,11 @@ def _column(spec: Curvature, members: Sequence[Member]) -> Column:
         raise InputError(
             f"the plane {spec.plane!r} holds no eigenvalues, and draw: {spec.draw} needs one with measure: curvature"
         )
+    if "bound_min" not in measured.seen:
+        raise InputError(
+            f"the surface of {measured.state} on {spec.plane} was measured by an earlier version, whose searches could end too "
+            "early and kept no bounds; delete it and measure it again"
+        )
     return Column(measured, loss)
 
 

@@ -33,7 +33,8 @@ def ratio_bound(surface: xr.Dataset) -> np.ndarray:
     is lower.
     """
     low = np.abs(np.minimum(values_of(surface, "eigenvalue_min"), 0)) + values_of(surface, "residual_min")
-    low = np.fmax(low, -values_of(surface, "bound_min"))  # which is NaN where none is known
+    if "bound_min" in surface:  # which earlier versions did not keep
+        low = np.fmax(low, -values_of(surface, "bound_min"))  # NaN where none is known
     return _ratio(low, values_of(surface, "eigenvalue_max"))
 
 
