@@ -1,7 +1,7 @@
 """Convolutions whose second derivatives are convolutions of the same kind.
 
 PyTorch differentiates the gradient of a convolution by convolutions with kernels as large as the image, which its libraries
-are slow at: on a CPU two thirds of the time of a product with the Hessian. Here each of the terms is the forward, the
+are slow at: on a CPU 72 % of the time of a product with the Hessian. Here each of the terms is the forward, the
 input-gradient or the weight-gradient convolution of the layer itself.
 """
 

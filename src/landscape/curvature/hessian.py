@@ -24,7 +24,7 @@ from landscape.weights import Weights
 
 EXAMPLES = 4  # images by which folding is checked and the memory of an image is measured
 PIXELS = 2**17
-"""In one piece of the graph, 128 images of 32 x 32: with 64 or 256 a product takes 5 % longer, and with 32 twice that
+"""In one piece of the graph, 128 images of 32 x 32: with 64 a product takes 3 to 7 % longer, with 32 or 256 some 10 %
 (measured on a CPU)."""
 
 Parameters = Literal["filters", "all"]

@@ -140,7 +140,7 @@ class Krylov:
 
 
 def _norm(vector: Tensor) -> float:
-    """Summed in float64: in single precision that of some 100,000 weights is off by 1e-5, and eigenvalues by twice that."""
+    """Summed in float64: in single precision eigenvalues of a ResNet-20 come out 1e-5 too large."""
     return float(torch.linalg.vector_norm(vector, dtype=torch.float64))
 
 
