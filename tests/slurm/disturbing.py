@@ -140,27 +140,32 @@ def trouble(node: Node, place: Path) -> None:
 
 
 def disturb(node: Node, third: subprocess.Popen[bytes], folder: Path, full: Path) -> list[str]:
-    """While a Snakemake is at work: end a slow training's time, kill a tile, and make room when another has found none.
+    """While a Snakemake is at work, end a slow training's time; kill the first tile of two once the second found no room.
+
+    Until then the first one is stopped, so that each of the two fails once, however fast they were begun.
 
     Returns:
         What lay in the folder of the tiles before there was room.
     """
-    limited = killed = False
+    limited = False
+    stopped: psutil.Process | None = None
     found: list[str] | None = None
+    log = folder / RESULTS / "logs/tile/plain/contour/2of2.log"
+    limit = time.monotonic() + 400
     while third.poll() is None:
+        assert time.monotonic() < limit, f"a tile {stopped} was stopped, and the other found no full disk: {found}"
         if not limited and left(folder) == 0:
             (slow,) = of_slurm(node, "RUNNING", "rule_train_wildcards_troubled")
             now = datetime.now().isoformat(timespec="seconds")
             node.ask("scontrol", "update", f"JobId={slow['JobId']}", f"EndTime={now}")
             limited = True
-        if not killed and (tile := verb_at_work("tile", folder)):
-            tile.kill()
-            killed = True
-        logs = (log for log in (folder / RESULTS / "logs/tile/plain/contour").glob("*.log"))
-        if found is None and (said := next((text for log in logs if "No space" in (text := log.read_text())), None)):
+        if stopped is None and (stopped := verb_at_work("tile", folder, "--name", "contour", "--tile", "1")):
+            stopped.suspend()
+        if found is None and stopped and log.exists() and "No space" in (said := log.read_text()):
             full.write_text(said)
             found = [path.name for path in (folder / TILES).rglob("*")]
             subprocess.run(["mount", "-o", "remount,size=10m", folder / TILES], check=True)
+            stopped.kill()
         time.sleep(0.2)
     return ["no tile found the disk full"] if found is None else found
 
@@ -193,10 +198,12 @@ def of_slurm(node: Node, state: str, comment: str) -> list[dict[str, str]]:
     return [job for job in node.jobs() if job["JobState"] == state and job.get("Comment", "").startswith(comment)]
 
 
-def verb_at_work(verb: str, folder: Path) -> psutil.Process | None:
-    """A process in `folder` that is at a verb of `landscape`."""
-    found = (process for process, words in at_work_in(folder) if verb in words and "landscape" in named(words[:2]))
-    return next(found, None)
+def verb_at_work(verb: str, folder: Path, *words: str) -> psutil.Process | None:
+    """A process in `folder` that is at a verb of `landscape`, with these words."""
+    for process, said in at_work_in(folder):
+        if {verb, *words} <= set(said) and "landscape" in named(said[:2]):
+            return process
+    return None
 
 
 def at_work_in(folder: Path) -> list[tuple[psutil.Process, list[str]]]:
