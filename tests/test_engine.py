@@ -69,11 +69,15 @@ def plain(network: nn.Module, theta: Weights, pair: Directions, at: tuple[float,
     return logits
 
 
-def assert_right(network: nn.Module, data: Split, points: Points, pair: Directions | None = None) -> list[float]:
-    """Within 1e-5 of float64, or 1e-7 of the largest logit. Returns the losses."""
+def assert_right(
+    network: nn.Module, data: Split, points: Points, pair: Directions | None = None, batches: int = 3
+) -> list[float]:
+    """In so many batches or more, within 1e-5 of float64, or 1e-7 of the largest logit. Returns the losses."""
     theta, pair = weights_of(network), pair or pair_for(network)
     losses = []
-    for at, (found, _) in zip(points, Engine(network, theta, pair, {"train": data}).measure(points), strict=True):
+    made = Engine(network, theta, pair, {"train": data})
+    made.batch = min(made.batch, math.ceil(len(data.labels) / batches))
+    for at, (found, _) in zip(points, made.measure(points), strict=True):
         logits = plain(network, theta, pair, at, data.images)
         loss = functional.cross_entropy(logits, data.labels).item()
         assert abs(found["train"].loss - loss) <= 1e-5 * loss + 1e-7 * float(logits.abs().max()), (at, loss)
@@ -89,7 +93,8 @@ def assert_right(network: nn.Module, data: Split, points: Points, pair: Directio
 def test_random_networks(blocks: list[dict[str, Any]]) -> None:
     torch.manual_seed(0)
     network = settled(Random(blocks))
-    assert_right(network, split(torch.randn(6, 4, 7, 7), 3), [(0.0, 0.0), (0.7, -0.4), (-3.0, 1.0)])
+    batches = 1 if any(drawn["norm"] == "batch" for drawn in blocks) else 3  # of which the statistics are
+    assert_right(network, split(torch.randn(6, 4, 7, 7), 3), [(0.0, 0.0), (0.7, -0.4), (-3.0, 1.0)], batches=batches)
 
 
 def with_a_minimum(network: nn.Module, data: Split, classes: int) -> nn.Module:
@@ -318,16 +323,36 @@ def test_standard_errors_of_one_image_and_of_overflow_are_nan() -> None:
 @pytest.mark.parametrize("shortcut", [True, False])
 @pytest.mark.parametrize("step", [1e3, 1e10, 1e15, 1e20, 1e30, 1e37])
 def test_overflow_is_where_it_is_in_the_plain_network(step: float, shortcut: bool) -> None:
-    """A kernel that made 0 of NaN would end with a finite loss."""
+    """A kernel that made 0 of NaN would end with a finite loss. In one batch and in two."""
     args = {"depth": 8, "width": 4, "shortcut": shortcut}
     network = settled(networks.build("resnet", args, seed=0, images=(3, 32, 32), classes=10))
     data = split(torch.randn(4, 3, 32, 32), 10)
     theta, pair = weights_of(network), pair_for(network)
-    ours = next(Engine(network, theta, pair, {"train": data}).measure([(step, step)]))[0]["train"].loss
+    made = Engine(network, theta, pair, {"train": data})
+    ours = []
+    for made.batch in (4, 2):
+        ours.append(next(made.measure([(step, step)]))[0]["train"].loss)
     network.load_state_dict(displace(theta, pair["alpha"], step, pair["beta"], step))
     with torch.no_grad():
         logits = network(data.images).double()
-    assert bool(logits.isfinite().all()) == math.isfinite(ours)
+    assert [math.isfinite(loss) for loss in ours] == 2 * [bool(logits.isfinite().all())]
+
+
+def test_relus_are_in_the_convolutions_after_a_first_batch_that_is_far_from_overflow() -> None:
+    network, data = a_resnet(), split(torch.randn(6, 3, 32, 32), 10)
+    made = Engine(network, weights_of(network), pair_for(network), {"train": data})
+    made.batch = 2
+    forward, used, form = made._logits, [], made._fused
+    assert form is not None
+
+    def looking(images: Tensor, network: nn.Module) -> Tensor:
+        used.append({id(form.apart): "apart", id(form.together): "together"}[id(network)])
+        return forward(images, network)
+
+    made._logits = looking  # type: ignore[method-assign]
+    list(made.measure([(1e20, 1e20), (0.5, 0.0)]))
+    near, far = ["apart", "together", "together"], ["apart"] * 3
+    assert used == near + far + near
 
 
 def test_a_channel_that_is_off_stays_off_however_far() -> None:
@@ -441,9 +466,9 @@ def test_splits_share_batches_and_are_told_apart() -> None:
     made = Engine(network, theta, pair, splits)
     forward, seen = made._logits, []
 
-    def looking(images: Tensor) -> Tensor:
+    def looking(images: Tensor, network: nn.Module) -> Tensor:
         seen.append(len(images))
-        return forward(images)
+        return forward(images, network)
 
     made._logits = looking  # type: ignore[method-assign]
     (found, _) = next(made.measure([at]))
@@ -507,12 +532,12 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return record(work)
 
-    def one_time_less(images: Tensor) -> Tensor:
+    def one_time_less(images: Tensor, network: nn.Module) -> Tensor:
         """Another process takes memory after the second point was measured."""
         seen.append(len(images))
         if len(images) > 64 and seen.count(128) > 6:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(images)
+        return forward(images, network)
 
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(engine, "record", without_room)

@@ -1,9 +1,9 @@
 """A network moved over a plane and measured: as fast as the device allows, with the answer of the plain loop.
 
 What is done, and what it gives (ratios in benchmarks/README.md): the images stay on the device in the layout that its
-kernels like; batch norm is folded (`folding`); on the CPU convolutions are fused with the addition after them (`fusing`),
-on a GPU all batches are one CUDA graph; a point is set by two additions into a flat buffer (`moving`). Every one of these
-is left out where it cannot be done, by a rule that depends on the network, the plane and the device alone (`forms`). Splits are
+kernels like; batch norm is folded (`folding`); on the CPU convolutions are fused with what follows them (`fusing`), on a
+GPU all batches are one CUDA graph; a point is set by two additions into a flat buffer (`moving`). Every one of these is left
+out where it cannot be done, by a rule that depends on the network, the plane and the device alone (`forms`). Splits are
 measured one after the other in one row of batches: of small ones a batch holds several.
 """
 
@@ -31,6 +31,10 @@ from landscape.weights import Weights
 _log = logging.getLogger(__name__)
 
 BLOCK = 32  # points whose results are read back from a GPU together
+
+FAR_FROM_OVERFLOW = 1e30
+"""Where no activation of the first batch of a point is larger, those of the others stay finite, unless some image had
+activations 1e8 times as large."""
 
 _ACTIVATIONS = {"cpu": 2**20, "cuda": 2**26}
 """Numbers in the largest activation of a batch: on a CPU some 4 MB stay in its cache (measured); of a GPU not measured."""
@@ -93,7 +97,7 @@ class Engine:
         self._overwrites = not torch.equal(example, before)  # a network that writes into its images
         example = before
         form = fastest(whole, theta, directions, example)
-        self._network, self.kernels = form.network, form.kernels
+        self._network, self.kernels, self._fused = form.network, form.kernels, form.fused
         self.folded = len(form.folded.pairs) if form.folded else 0
         if recalibration is not None:
             kind = dtype if form.folded is None else None
@@ -133,7 +137,7 @@ class Engine:
         self._point.load(theta)
         example = self._images[0][:EXAMPLES].to(next(network.parameters()).dtype)
         expected = network(example.clone(memory_format=torch.contiguous_format))
-        return the_same(self._logits(example), expected)
+        return the_same(self._logits(example, self._network), expected)
 
     def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
         """For each point (alpha, beta): every split there, and the number of batch-norm variances below zero.
@@ -175,8 +179,8 @@ class Engine:
         """Add up every split where the network stands; with `remember`, note each image's loss as the centre's."""
         losses, rights = [], []
         with devices.tensor_floats(self.precision == "tf32"):
-            for images, labels in self._batches():
-                logits = self._logits(images).double()
+            for (images, labels), network in zip(self._batches(), self._networks(), strict=False):
+                logits = self._logits(images, network).double()
                 losses.append(functional.cross_entropy(logits, labels, reduction="none"))
                 rights.append((logits.argmax(1) == labels) & ~logits.isnan().any(1))
         loss, right = torch.cat(losses), torch.cat(rights)
@@ -186,6 +190,16 @@ class Engine:
         numbers = torch.stack([loss, right.double(), loss.square(), rise, rise.square()])
         for sums, of_split in zip(self._sums, numbers.split(list(self._counts.values()), 1), strict=True):
             sums.copy_(of_split.sum(1))
+
+    def _networks(self) -> Iterator[nn.Module]:
+        """The form for each batch: that of the others depends on how far the activations of the first are from overflow."""
+        if self._fused is None or len(self._batches()) == 1:
+            yield from itertools.repeat(self._network)
+            return
+        with self._fused.relu.watched():
+            yield self._fused.apart
+        safe = bool(self._fused.relu.highest < FAR_FROM_OVERFLOW)
+        yield from itertools.repeat(self._fused.together if safe else self._fused.apart)
 
     def _batches(self) -> list[tuple[Tensor, Tensor]]:
         """Images and labels of all splits, one after the other, cut; only what lies across two splits is a copy."""
@@ -237,8 +251,8 @@ class Engine:
             measured = {name: _measured(count, *itertools.islice(values, 5)) for name, count in self._counts.items()}
             yield measured, int(next(values))
 
-    def _logits(self, images: Tensor) -> Tensor:
-        logits = self._network(images.clone() if self._overwrites else images)
+    def _logits(self, images: Tensor, network: nn.Module) -> Tensor:
+        logits = network(images.clone() if self._overwrites else images)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise InputError(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from landscape.data import memory_format
 from landscape.directions import Directions
 from landscape.folding import Folded, fold
-from landscape.fusing import fuse
+from landscape.fusing import Fused, fuse
 from landscape.moving import Moving, Point
 from landscape.weights import Weights
 
@@ -30,12 +30,13 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Form:
-    """A network as it may be computed: folded, or (with folded None) whole."""
+    """A network as it may be computed: folded, or (with `folded` None) whole; with `fused`, whose `apart` it is, in two forms."""
 
     network: nn.Module
     kernels: str
     folded: Folded | None
     layout: torch.memory_format
+    fused: Fused | None = None
 
     def on(
         self,
@@ -85,6 +86,6 @@ def _forms(whole: nn.Module, example: Tensor) -> Iterator[Form]:
     if folded is not None:
         fused = fuse(folded.network, example.clone())
         if fused is not None:
-            yield Form(fused, "onednn", folded, layout)
+            yield Form(fused.apart, "onednn", folded, layout, fused)
         yield Form(folded.network, "plain", folded, layout)
     yield Form(whole, "plain", None, layout)

@@ -1,12 +1,19 @@
-"""A convolution and the addition after it as one oneDNN kernel, in a traced network on the CPU (torch.fx).
+"""A convolution, the addition after it and the ReLU after that as one oneDNN kernel, in a traced network on the CPU (torch.fx).
 
-The ReLU stays outside, in place: oneDNN's own makes 0 of NaN, so that a network which overflows would end with finite
-logits. The operators are torch's own, those that its compiler generates calls to, but private: where they are missing, or say
+oneDNN's ReLU makes 0 of NaN, so that a network which overflows would end with finite logits. So there are two networks of the
+same parameters, which give the same bits: one with its ReLUs apart, for any numbers, and one with them in the convolutions, for
+numbers that are known to be far from overflow.
+
+The operators are torch's own, those that its compiler generates calls to, but private: where they are missing, or say
 something else than the plain network, nothing is fused.
 """
 
+import contextlib
 import copy
+import itertools
 import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,7 +31,49 @@ _AUGMENTED = tuple(
 _TOLERANCE = 1e-4  # of the largest logit; rounding is a thousandth of it, and a wrong operand is far above
 
 
-def fuse(network: fx.GraphModule, example: Tensor) -> fx.GraphModule | None:
+class ApartReLU(nn.Module):
+    """Writes into its input, and notes while it is watched how large that was.
+
+    Attributes:
+        highest: absolute value of an input since `watched` began, (); NaN if one was.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.highest = torch.zeros(())
+        self._is_watched = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._is_watched and x.numel():
+            least, most = torch.aminmax(x)
+            self.highest = torch.stack([self.highest, -least.float(), most.float()]).amax()
+        return torch.relu_(x)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        self.highest, self._is_watched = torch.zeros(()), True
+        try:
+            yield
+        finally:
+            self._is_watched = False
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A network in two forms of the same parameters.
+
+    Attributes:
+        apart: with its ReLUs apart.
+        together: with them in the convolutions; right where no input of `relu` is NaN or infinite.
+        relu: all that are apart in the one and in a convolution in the other.
+    """
+
+    apart: fx.GraphModule
+    together: fx.GraphModule
+    relu: ApartReLU
+
+
+def fuse(network: fx.GraphModule, example: Tensor) -> Fused | None:
     """A copy of a traced network with its 2D convolutions fused, or None where nothing could be.
 
     Args:
@@ -33,25 +82,23 @@ def fuse(network: fx.GraphModule, example: Tensor) -> fx.GraphModule | None:
     """
     if example.device.type != "cpu" or example.ndim != 4 or not available():
         return None
-    fused = copy.deepcopy(network)
+    apart = copy.deepcopy(network)
     try:
         with torch.inference_mode():
             expected = network(example)
-            ShapeProp(fused).propagate(example)
-        convolutions = [node for node in fused.graph.nodes if _is_plain_convolution(fused, node)]
+            ShapeProp(apart).propagate(example)
+        convolutions = [node for node in apart.graph.nodes if _is_plain_convolution(apart, node)]
         for node in convolutions:
-            _replace(fused, node)
-        for node in list(fused.graph.nodes):
-            _spare_a_copy(fused, node)
-        fused.delete_all_unused_submodules()
-        fused.graph.lint()
-        fused.recompile()
+            _replace(apart, node)
+        for node in list(apart.graph.nodes):
+            _spare_a_copy(apart, node)
+        fused = _in_two_forms(apart)
         with torch.inference_mode():
-            found = fused(example)
+            found = [form(example) for form in (fused.apart, fused.together)]
     except Exception:  # of the network's own code, or of operators that nobody promised
         return None
-    close = (found - expected).abs().max() <= _TOLERANCE * expected.abs().max()
-    return fused if convolutions and bool(close) else None
+    close = all(bool((f - expected).abs().max() <= _TOLERANCE * expected.abs().max()) for f in found)
+    return fused if convolutions and close else None
 
 
 def available() -> bool:
@@ -112,6 +159,37 @@ def _spare_a_copy(network: fx.GraphModule, node: fx.Node) -> None:
             spared = network.graph.call_function(torch.relu_, (node,))
         relu.replace_all_uses_with(spared)
         network.graph.erase_node(relu)
+
+
+def _in_two_forms(network: fx.GraphModule) -> Fused:
+    """Of a network whose convolutions are fused; it becomes the one with its ReLUs apart."""
+    relu = ApartReLU()
+    name = next(name for name in (f"relu_{i}" for i in itertools.count()) if not hasattr(network, name))
+    network.add_submodule(name, relu)
+    for node in network.graph.find_nodes(op="call_function", target=torch.relu_):
+        (convolution,) = node.all_input_nodes
+        if _unary(convolution) is not None and len(convolution.users) == 1:
+            with network.graph.inserting_before(node):
+                node.replace_all_uses_with(network.graph.call_module(name, (convolution,)))
+            network.graph.erase_node(node)
+    together = fx.GraphModule(network, copy.deepcopy(network.graph))
+    for node in together.graph.find_nodes(op="call_module", target=name):
+        (convolution,) = node.all_input_nodes
+        convolution.update_arg(_unary(convolution), "relu")
+        node.replace_all_uses_with(convolution)
+        together.graph.erase_node(node)
+    for form in (network, together):
+        form.delete_all_unused_submodules()
+        form.graph.lint()
+        form.recompile()
+    return Fused(network, together, relu)
+
+
+def _unary(node: fx.Node) -> int | None:
+    """Which argument of a fused convolution names the function that is applied to its output; None of other nodes."""
+    operators = torch.ops.mkldnn._convolution_pointwise
+    where: dict[Any, int] = {operators.default: 7, operators.binary: 10}
+    return where.get(node.target)
 
 
 def _can_wait(network: fx.GraphModule, node: fx.Node, last: fx.Node) -> bool:
