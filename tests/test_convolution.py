@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from landscape import fusing
 from landscape.curvature.convolution import TwiceDifferentiable
 
 KINDS: dict[str, tuple[Any, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
@@ -23,20 +24,25 @@ KINDS: dict[str, tuple[Any, tuple[int, ...], tuple[int, ...], dict[str, Any]]] =
 }
 
 
-def drawn(*shape: int, seed: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+def drawn(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
-def derivatives(kind: str, *, bias: bool, of_images: bool = True) -> list[Tensor]:
+def derivatives(
+    kind: str, *, bias: bool, of_images: bool = True, dtype: torch.dtype = torch.float64, last: bool = False
+) -> list[Tensor]:
     """The output of a convolution, the gradients of a function of it, and of these gradients' product with vectors."""
     convolution, images, weights, keys = KINDS[kind]
-    leaves = [drawn(*images, seed=1), drawn(*weights, seed=2)] + ([drawn(weights[0], seed=3)] if bias else [])
+    leaves = [drawn(*shape, seed=i, dtype=dtype) for i, shape in enumerate((images, weights, weights[:1]), 1)]
+    leaves = leaves if bias else leaves[:2]
+    if last and len(images) == 4:
+        leaves[0] = leaves[0].contiguous(memory_format=torch.channels_last)
     for leaf in leaves if of_images else leaves[1:]:
         leaf.requires_grad_(True)
     asked = [leaf for leaf in leaves if leaf.requires_grad]
     out = convolution(*leaves, **keys)
     first = torch.autograd.grad((out.tanh() ** 2).sum(), asked, create_graph=True)
-    along = [drawn(*leaf.shape, seed=4 + i) for i, leaf in enumerate(asked)]
+    along = [drawn(*leaf.shape, seed=4 + i, dtype=dtype) for i, leaf in enumerate(asked)]
     second = torch.autograd.grad(first, asked, along, retain_graph=True)
     of_weights = torch.autograd.grad(first[1 if of_images else 0], asked, along[1 if of_images else 0])
     return [out, *first, *second, *of_weights]
@@ -51,6 +57,26 @@ def test_the_same_numbers(kind: str, bias: bool) -> None:
             found = derivatives(kind, bias=bias, of_images=of_images)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_numbers_in_single_precision(kind: str, last: bool) -> None:
+    """Where other kernels compute them, with channels last or not."""
+    expected = derivatives(kind, bias=True)
+    with TwiceDifferentiable():
+        found = derivatives(kind, bias=True, dtype=torch.float32, last=last)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_sum_with_a_convolution_is_one_kernel_where_there_is_one() -> None:
+    def kernels() -> set[str]:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile, TwiceDifferentiable():
+            derivatives("plain", bias=False, dtype=torch.float32)
+        return {event.name for event in profile.events()}
+
+    assert ("mkldnn::_convolution_pointwise_" in kernels()) == fusing.available()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("named padding", "an image alone")])
