@@ -93,6 +93,19 @@ def test_no_convolution_has_a_kernel_as_large_as_the_image(kind: str) -> None:
         assert not convolutions()
 
 
+def test_in_a_transform_of_functions_torch_differentiates() -> None:
+    weight, images = drawn(4, 2, 3, 3, seed=1).requires_grad_(True), drawn(5, 2, 6, 6, seed=2)
+
+    def second() -> Tensor:
+        out = torch.vmap(lambda image: functional.conv2d(image[None], weight)[0])(images)
+        (first,) = torch.autograd.grad((out.tanh() ** 2).sum(), weight, create_graph=True)
+        return torch.autograd.grad((first**2).sum(), weight)[0]
+
+    expected = second()
+    with TwiceDifferentiable():
+        torch.testing.assert_close(second(), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_a_third_derivative_is_refused() -> None:
     x, weight = drawn(2, 1, 4, 4, seed=1), drawn(2, 1, 3, 3, seed=2).requires_grad_(True)
     with TwiceDifferentiable():

@@ -48,7 +48,12 @@ def _convolution(
     if isinstance(padding, str) or input.ndim != dimensions + 2:
         return func(input, weight, bias, stride, padding, dilation, groups)
     each = [_of_each_dimension(value, dimensions) for value in (stride, padding, dilation)]
-    return _Convolution.apply(input, weight, bias, _Kind(each[0], each[1], each[2], groups))
+    try:
+        return _Convolution.apply(input, weight, bias, _Kind(each[0], each[1], each[2], groups))
+    except RuntimeError as error:  # in torch.vmap and its kin, which do not take such functions
+        if "functorch" not in str(error):
+            raise
+        return func(input, weight, bias, stride, padding, dilation, groups)
 
 
 def _of_each_dimension(value: Any, dimensions: int) -> list[int]:
