@@ -1,7 +1,9 @@
 """The training loss around a point: its value, its gradient, and products with its Hessian.
 
 Of a ReLU network automatic differentiation gives the Hessian of the pieces and leaves the kinks between them out, so
-finite differences of a surface need not agree with it.
+finite differences of a surface need not agree with it. In fp32 a few activations come out on the other side of a kink (in a
+ResNet-20 1 to 4 for 128 images, folded or not), which moves the largest eigenvalue by up to 2e-5 of it, more than all other
+rounding does (measured against float64).
 """
 
 import contextlib
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from landscape import device as devices
-from landscape.curvature.convolution import TwiceDifferentiable
+from landscape.curvature.derivatives import TwiceDifferentiable
 from landscape.data import Split, memory_format
 from landscape.directions import Axes, Directions, with_filters
 from landscape.errors import InputError

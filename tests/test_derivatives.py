@@ -1,14 +1,15 @@
-"""Convolutions that are differentiated twice by convolutions of their own kind, against torch's own derivatives."""
+"""Convolutions and ReLUs with second derivatives of our own, against torch's own derivatives."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from landscape import fusing
-from landscape.curvature.convolution import TwiceDifferentiable
+from landscape.curvature.derivatives import TwiceDifferentiable
 
 KINDS: dict[str, tuple[Any, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "plain": (functional.conv2d, (3, 2, 5, 6), (4, 2, 3, 3), {"padding": 1}),
@@ -93,11 +94,55 @@ def test_no_convolution_has_a_kernel_as_large_as_the_image(kind: str) -> None:
         assert not convolutions()
 
 
+RELUS: dict[str, Callable[[Tensor], Tensor]] = {
+    "function": functional.relu,
+    "function in place": lambda x: functional.relu(x, inplace=True),
+    "function in place by position": lambda x: functional.relu(x, True),
+    "module": nn.ReLU(),
+    "module in place": nn.ReLU(inplace=True),
+    "of torch": torch.relu,
+    "of torch, in place": torch.relu_,
+    "method": lambda x: x.relu(),
+    "method in place": lambda x: x.relu_(),
+}
+
+
+@pytest.mark.parametrize("kind", RELUS)
+def test_relus_write_where_torchs_do_and_have_the_same_derivatives(kind: str) -> None:
+    def derivatives() -> list[Tensor]:
+        leaf = drawn(5, 4, seed=1).requires_grad_(True)
+        x = leaf**3
+        out = RELUS[kind](x)
+        first = torch.autograd.grad((out.sin() * x.cos()).sum(), leaf, create_graph=True)[0]
+        (second,) = torch.autograd.grad(first, leaf, drawn(5, 4, seed=2), create_graph=True)
+        return [x.detach(), first.detach(), second.detach(), *torch.autograd.grad(second.sum(), leaf)]
+
+    expected = derivatives()
+    with TwiceDifferentiable():
+        found = derivatives()
+    assert "in place" not in kind or bool((found[0] >= 0).all())
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_no_zeros_are_added_up_for_the_second_derivative_of_a_relu() -> None:
+    def made() -> int:
+        x = drawn(5, 4, seed=1).requires_grad_(True)
+        (first,) = torch.autograd.grad((x.relu() ** 3).sum(), x, create_graph=True)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            torch.autograd.grad(first.sum(), x)
+        return sum("zeros" in event.name for event in profile.events())
+
+    before = made()
+    with TwiceDifferentiable():
+        assert made() < before
+
+
 def test_in_a_transform_of_functions_torch_differentiates() -> None:
     weight, images = drawn(4, 2, 3, 3, seed=1).requires_grad_(True), drawn(5, 2, 6, 6, seed=2)
 
     def second() -> Tensor:
-        out = torch.vmap(lambda image: functional.conv2d(image[None], weight)[0])(images)
+        out = torch.vmap(lambda image: functional.conv2d(image[None], weight)[0].relu())(images)
         (first,) = torch.autograd.grad((out.tanh() ** 2).sum(), weight, create_graph=True)
         return torch.autograd.grad((first**2).sum(), weight)[0]
 
