@@ -16,6 +16,8 @@ from benchmarks.contenders import NETWORKS
 from landscape import files
 
 README = Path(__file__).parent / "README.md"
+TITLES = {"surfaces": "Surfaces", "curvature": "Curvature", "jobs": "Jobs", "gpu": "GPU", "scale": "Scale"}
+UNMEASURED = "not measured"
 
 
 def main() -> None:
@@ -42,10 +44,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     wanted = [options.only] if options.only else list(parts)
     for part in wanted:
-        text = f"{parts[part](options)}\n{_machine(options.threads)}"
+        device = _gpu_name() if part == "gpu" else _processor()
+        title = f"{TITLES[part]}, {device}"
+        text = f"## {title}\n\n{parts[part](options)}\n{_machine(options.threads)}\n"
         print(text, flush=True)  # noqa: T201
-        if options.keep or not options.only:
-            _keep(part, text)
+        if (options.keep or not options.only) and device != UNMEASURED:
+            files.write_text(README, kept(README.read_text(), title, text))
 
 
 def _surfaces(options: argparse.Namespace) -> str:
@@ -153,7 +157,7 @@ def _costs(found: Sequence[tuple[int, float]]) -> list[str]:
 
 def _gpu(options: argparse.Namespace) -> str:
     if not torch.cuda.is_available():
-        return "### GPU\n\nNot measured: no GPU was there.\n"
+        return "No GPU was there.\n"
     rows = gpu.table(options.networks, 16_384)
     header = ["network", "kernels", "precision", "batch", "images/s"]
     body = [
@@ -163,7 +167,7 @@ def _gpu(options: argparse.Namespace) -> str:
         ]
         for row in rows
     ]
-    return f"### GPU: {torch.cuda.get_device_name()}\n\n{_table(header, body)}"
+    return _table(header, body)
 
 
 def _scale(options: argparse.Namespace) -> str:
@@ -177,13 +181,21 @@ def _scale(options: argparse.Namespace) -> str:
 
 
 def _machine(threads: int) -> str:
-    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.M)
     versions = ", ".join(f"{name} {version}" for name, version in files.versions().items())
     capability = torch.backends.cpu.get_cpu_capability()
     return (
-        f"{datetime.date.today()}: {found[1] if found else platform.processor()}, {os.cpu_count()} cores, {capability}, "
-        f"{threads} thread(s) for everybody. {versions}.\n"
+        f"{datetime.date.today()}: {_processor()}, {os.cpu_count()} cores, {capability}, {threads} thread(s) for everybody. "
+        f"{versions}.\n"
     )
+
+
+def _processor() -> str:
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.M)
+    return found[1] if found else platform.processor()
+
+
+def _gpu_name() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else UNMEASURED
 
 
 def _table(header: Sequence[str], body: Iterable[Sequence[Any]]) -> str:
@@ -191,11 +203,18 @@ def _table(header: Sequence[str], body: Iterable[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
-def _keep(part: str, text: str) -> None:
-    """Replace what stands in the README between the mark of a part and the next."""
-    before, mark, rest = README.read_text().partition(f"<!-- {part} -->\n")
-    _, following, after = rest.partition("<!-- ")
-    files.write_text(README, f"{before}{mark}\n{text}\n{following}{after}")
+def kept(readme: str, title: str, text: str) -> str:
+    """The README with a part as measured on a device, in the place of what it was or after the same part on others."""
+    part = title.partition(",")[0]
+    head, *sections = re.split(r"^(?=## )", readme, flags=re.M)
+    sections = [section for section in sections if not section.startswith(f"## {part}, {UNMEASURED}\n")]
+    of_part = [i for i, section in enumerate(sections) if section.startswith(f"## {part}, ")]
+    mine = [i for i in of_part if sections[i].startswith(f"## {title}\n")]
+    if mine:
+        sections[mine[0]] = text
+    else:
+        sections.insert(of_part[-1] + 1 if of_part else len(sections), text)
+    return "".join([head, *sections]).rstrip() + "\n"
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ AT = (0.1, -0.05)
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 NETWORKS: dict[str, tuple[str, dict[str, Any], int]] = {
-    "ResNet-20": ("resnet", {"depth": 20}, 512),
-    "ResNet-56": ("resnet", {"depth": 56}, 256),
-    "VGG-9": ("vgg9", {}, 256),
-    "DenseNet-121": ("densenet121", {}, 64),
+    "ResNet-20": ("resnet", {"depth": 20}, 1024),
+    "ResNet-56": ("resnet", {"depth": 56}, 1024),
+    "VGG-9": ("vgg9", {}, 512),
+    "DenseNet-121": ("densenet121", {}, 128),
 }
 """The house's networks, their arguments, and the images of one round."""
 
