@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="of interleaved measurements")
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--without", nargs="*", choices=surfaces.CONTENDERS, default=[], help="leave these out")
+    parser.add_argument("--without", nargs="*", choices=surfaces.OTHERS, default=[], help="leave these out")
     parser.add_argument("--threads", type=int, default=1, help="of everybody; a tile job has one")
     parser.add_argument("--memory-images", type=int, default=50_000)
     parser.add_argument("--curvature-images", type=int, default=1024)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _surfaces(options: argparse.Namespace) -> str:
-    rows = surfaces.table(options.rounds, options.networks, set(options.without))
+    rows = surfaces.table(options.rounds, options.networks, set(options.without), options.threads)
     header = ["network", "contender", "images/s", "ratio", "least to most", "of the matmul peak", "peak memory"]
     body = [
         [

@@ -1,14 +1,13 @@
-"""Images per second on a surface: ours against the authors' loop and against others, interleaved in one process."""
+"""Images per second on a surface: ours against the authors' loop and against others, turn by turn, each in its own process."""
 
 import contextlib
 import multiprocessing
 import os
 import re
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,46 +18,50 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import contenders
 from benchmarks.contenders import Case, Point
 
+AUTHORS = "the authors' loop"
+LOSS_LANDSCAPES = "loss-landscapes 3.0.6"
 CONTENDERS: dict[str, Callable[[Case], Point]] = {
-    "the authors' loop": contenders.authors,
-    "loss-landscapes 3.0.6": contenders.loss_landscapes,
+    AUTHORS: contenders.authors,
+    LOSS_LANDSCAPES: contenders.loss_landscapes,
     "plain network, resident images": contenders.plain,
     "torch.compile, folded": contenders.compiled,
     "ours": contenders.ours,
     "ours, bf16": lambda case: contenders.ours(case, precision="bf16"),
 }
+OTHERS = [who for who in CONTENDERS if who != AUTHORS]
 
 
-def table(rounds: int, names: list[str], without: set[str]) -> list[dict[str, Any]]:
+def table(rounds: int, names: list[str], without: set[str], threads: int) -> list[dict[str, Any]]:
     """A row for each network and contender.
 
     `ratio` is the median over rounds of the authors' time over the contender's, both of that round; `peak` the share of
     the fp32 matrix product of 1024 x 1024 timed in the same rounds, by the plain network's operations (2 x MAC); `memory`
-    in GB.
+    in GB, the peak of a process that imports torch and measures one point.
     """
     rows = []
     for name in names:
+        with contextlib.ExitStack() as stack:
+            workers = {
+                who: stack.enter_context(_worker(name, who, threads)) for who in CONTENDERS if who not in without
+            }
+            right = workers[AUTHORS].loss
+            for who, worker in workers.items():
+                near = 0.05 if who.endswith("bf16") else 1e-4
+                if who != LOSS_LANDSCAPES and abs(worker.loss - right) > near * right:
+                    raise AssertionError(f"{who} finds a loss of {worker.loss} for {name}, and {AUTHORS} {right}")
+            times: dict[str, list[float]] = {who: [] for who in workers}
+            products = []
+            for _ in range(rounds):
+                products.append(_product())
+                for who, worker in workers.items():
+                    worker.begin()
+                    times[who].append(worker.seconds())
         case = Case(name)
-        points = {who: make(case) for who, make in CONTENDERS.items() if who not in without}
-        losses = {who: point() for who, point in points.items()}  # warm, and compiled
-        right = losses["the authors' loop"]
-        for who, loss in losses.items():
-            near = 0.05 if who.endswith("bf16") else 1e-4
-            if who != "loss-landscapes 3.0.6" and abs(loss - right) > near * right:
-                raise AssertionError(f"{who} finds a loss of {loss} for {name}, and the authors' loop {right}")
-        times: dict[str, list[float]] = {who: [] for who in points}
-        products = []
-        for _ in range(rounds):
-            products.append(_product())
-            for who, point in points.items():
-                start = time.perf_counter()
-                point()
-                times[who].append(time.perf_counter() - start)
         peak = statistics.median(products)
         operations = flops(case)
         for who, taken in times.items():
             rate = case.count / statistics.median(taken)
-            ratios = [a / b for a, b in zip(times["the authors' loop"], taken, strict=True)]
+            ratios = [a / b for a, b in zip(times[AUTHORS], taken, strict=True)]
             rows.append(
                 {
                     "network": name,
@@ -68,7 +71,7 @@ def table(rounds: int, names: list[str], without: set[str]) -> list[dict[str, An
                     "least": min(ratios),
                     "most": max(ratios),
                     "peak": rate * operations / peak,
-                    "memory": memory(name, who),
+                    "memory": workers[who].memory,
                 }
             )
     return rows
@@ -87,22 +90,17 @@ def machine(rounds: int, names: list[str]) -> list[dict[str, Any]]:
     try:
         for name in names:
             case = Case(name)
-            theirs = contenders.authors(case)
-            theirs()
             with contextlib.ExitStack() as stack:
-                workers = [stack.enter_context(_worker(name)) for _ in range(cores)]
+                theirs = stack.enter_context(_worker(name, AUTHORS, cores))
+                ours = [stack.enter_context(_worker(name, "ours", 1)) for _ in range(cores)]
                 rates: dict[str, list[float]] = {"theirs": [], "ours": [], "product": []}
                 for _ in range(rounds):
                     rates["product"].append(_product(2048))
-                    start = time.perf_counter()
-                    theirs()
-                    rates["theirs"].append(case.count / (time.perf_counter() - start))
-                    start = time.perf_counter()
-                    for worker in workers:
-                        worker.send(None)
-                    for worker in workers:
-                        worker.recv()
-                    rates["ours"].append(cores * case.count / (time.perf_counter() - start))
+                    theirs.begin()
+                    rates["theirs"].append(case.count / theirs.seconds())
+                    for worker in ours:
+                        worker.begin()
+                    rates["ours"].append(cores * case.count / max([worker.seconds() for worker in ours]))
             ratios = [ours / theirs for ours, theirs in zip(rates["ours"], rates["theirs"], strict=True)]
             share = statistics.median(rates["ours"]) * flops(case) / statistics.median(rates["product"])
             rows.append(
@@ -122,35 +120,56 @@ def machine(rounds: int, names: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
+@dataclass(frozen=True)
+class _Worker:
+    """A contender in a process of its own, which has measured a point once and does again when told to.
+
+    Attributes:
+        loss: what it found.
+        memory: the peak of the process by then, in GB.
+    """
+
+    connection: Connection
+    loss: float
+    memory: float
+
+    def begin(self) -> None:
+        self.connection.send(True)
+
+    def seconds(self) -> float:
+        return float(self.connection.recv())
+
+
 @contextlib.contextmanager
-def _worker(name: str) -> Iterator[Connection]:
-    """A process that measures a point each time something is sent to it, and answers when it has."""
+def _worker(network: str, who: str, threads: int) -> Iterator[_Worker]:
+    """In one process all would share what malloc has learned: after one has freed large arrays, it returns those of the
+    next no longer to the system, and the authors' loop is up to a third faster than it is alone.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_points, args=(name, there), daemon=True)
+    process = context.Process(target=_points, args=(network, who, threads, there), daemon=True)
     process.start()
+    there.close()  # or nobody would see that the other one has ended
     try:
-        here.recv()
-        yield here
+        yield _Worker(here, *here.recv())
+        here.send(False)
+        process.join()
     finally:
         process.terminate()
         process.join()
 
 
-def _points(name: str, connection: Connection) -> None:
-    torch.set_num_threads(1)
-    point = contenders.ours(Case(name))
-    point()
-    while True:
-        connection.send(None)
-        connection.recv()
+def _points(network: str, who: str, threads: int, connection: Connection) -> None:
+    torch.set_num_threads(threads)
+    point = CONTENDERS[who](Case(network))
+    loss = point()  # warm, and compiled
+    # Not getrusage: what it says begins with the peak of the process that this one was forked from.
+    peak = int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0])
+    connection.send((loss, peak * 1024 / 1e9))
+    while connection.recv():
+        start = time.perf_counter()
         point()
-
-
-def memory(network: str, contender: str) -> float:
-    """Peak memory in GB of a process that imports torch and measures one point, as many images as in a round."""
-    command = [sys.executable, "-m", "benchmarks.surfaces", network, contender]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) * 1024 / 1e9
+        connection.send(time.perf_counter() - start)
 
 
 def flops(case: Case) -> float:
@@ -170,10 +189,3 @@ def _product(size: int = 1024) -> float:
         torch.mm(a, b)
         best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    CONTENDERS[sys.argv[2]](Case(sys.argv[1]))()
-    # Not getrusage: what it says begins with the peak of the process that this one was forked from.
-    sys.stdout.write(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0])
