@@ -109,6 +109,45 @@ def test_a_convolution_that_others_read_keeps_its_relu_apart() -> None:
     assert (relus(made.apart), relus(made.together)) == (1, 1)
 
 
+def in_place(network: nn.Module) -> int:
+    """How many convolutions of a traced network write into what they add to."""
+    target = torch.ops.mkldnn._convolution_pointwise_.binary
+    return sum(node.target is target for node in fx.symbolic_trace(network).graph.nodes)
+
+
+def test_a_convolution_adds_to_what_is_read_no_later_in_place() -> None:
+    made = fused(*a_residual())
+    assert (in_place(made.apart), in_place(made.together)) == (1, 1)
+
+
+class Reader(Residual):
+    """Somebody still reads what a convolution is added to."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__()
+        self.who = who
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x) + 1.0  # no ReLU, which would write
+        view = x[:, :1] if self.who == "a view" else 1.0
+        y = (self.b(x) if self.who == "the convolution itself" else self.c(self.b(x))) + x
+        return (y * (x if self.who == "a later operation" else view)).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("who", "found"), [("the convolution itself", 0), ("a later operation", 0), ("a view", 0), ("nobody", 1)]
+)
+def test_what_somebody_still_reads_is_not_written_into(who: str, found: int) -> None:
+    torch.manual_seed(0)
+    network, images = Reader(who).eval(), torch.randn(3, 3, 9, 9)
+    made = fused(network, images)
+    with torch.inference_mode():
+        expected = network(images)
+        for form in (made.apart, made.together):
+            torch.testing.assert_close(form(images), expected, rtol=1e-5, atol=1e-6)
+    assert in_place(made.apart) == in_place(made.together) == found
+
+
 def test_they_move_together() -> None:
     network, images = a_residual()
     made = fused(network, images)

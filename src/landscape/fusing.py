@@ -28,6 +28,7 @@ _SUMS = (operator.add, torch.add)  # of a trace; `x += y` is recorded as a sum, 
 _AUGMENTED = tuple(
     getattr(operator, name) for name in dir(operator) if name.startswith("i") and hasattr(operator, name[1:])
 )
+_NEW = (*_SUMS, functional.pad)
 _TOLERANCE = 1e-4  # of the largest logit; rounding is a thousandth of it, and a wrong operand is far above
 
 
@@ -93,6 +94,8 @@ def fuse(network: fx.GraphModule, example: Tensor) -> Fused | None:
         for node in list(apart.graph.nodes):
             _spare_a_copy(apart, node)
         fused = _in_two_forms(apart)
+        for form in (fused.apart, fused.together):
+            _add_in_place(form)
         with torch.inference_mode():
             found = [form(example) for form in (fused.apart, fused.together)]
     except Exception:  # of the network's own code, or of operators that nobody promised
@@ -190,6 +193,47 @@ def _unary(node: fx.Node) -> int | None:
     operators = torch.ops.mkldnn._convolution_pointwise
     where: dict[Any, int] = {operators.default: 7, operators.binary: 10}
     return where.get(node.target)
+
+
+def _add_in_place(network: fx.GraphModule) -> None:
+    """Let a convolution that adds to what is read no later write into that: it takes a sixth less time (16 channels)."""
+    place = {node: i for i, node in enumerate(network.graph.nodes)}
+    operators = torch.ops.mkldnn
+    for node in network.graph.find_nodes(op="call_function", target=operators._convolution_pointwise.binary):
+        images, other, *rest = node.args
+        readers = [user for user in other.users if user is not node]
+        if (
+            images is not other
+            and _is_new(network, other)
+            and all(place[user] < place[node] and _makes_new(network, user) for user in readers)
+        ):
+            node.target = operators._convolution_pointwise_.binary
+            node.args = (other, images, *rest)
+    network.recompile()
+
+
+def _is_new(network: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a tensor is an operation's own, which nothing else shares its memory with but what that was made from."""
+    if node.target is torch.ops.mkldnn._convolution_pointwise_.binary or _makes_new(network, node):
+        return True
+    in_place = node.target is torch.relu_
+    if node.op == "call_module":
+        in_place = isinstance(network.get_submodule(str(node.target)), ApartReLU)
+    (before, *_) = node.all_input_nodes or [node]
+    return in_place and len(before.users) == 1 and _is_new(network, before)
+
+
+def _makes_new(network: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether an operation is known to write into nothing, and its output to share no memory with what it reads."""
+    if node.op == "call_module":
+        layer = network.get_submodule(str(node.target))
+        return type(layer) in (*NORMS, nn.Conv2d, nn.Linear) and is_plain(layer)
+    operators = torch.ops.mkldnn._convolution_pointwise
+    return (
+        node.op == "call_function"
+        and node.target in (*_NEW, operators.default, operators.binary)
+        and (node.kwargs.get("out") is None)
+    )
 
 
 def _can_wait(network: fx.GraphModule, node: fx.Node, last: fx.Node) -> bool:
