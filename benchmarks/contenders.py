@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from landscape import device as devices
 from landscape import directions, networks
 from landscape.data import Split
 from landscape.directions import Directions
@@ -150,6 +151,7 @@ def compiled(case: Case) -> Point:
 
 def ours(case: Case, **options: Any) -> Point:
     """The engine as a tile uses it, loss, accuracy and standard errors included."""
+    devices.settle(torch.get_num_threads())
     engine = Engine(case.network, case.theta, case.pair, {"train": case.split}, **options)
     points = engine.measure(iter(lambda: AT, None))
     next(points)

@@ -133,7 +133,9 @@ class Ours:
 
 
 def table(rounds: int, network: str, images: int, run: tuple[Path, Path] | None = None) -> list[dict[str, Any]]:
-    """With the weights and the data of a `run`, two files of the workflow, or else with a network trained here. For each of `POINTS`, a row for each of the two: seconds of a product and of a point (medians over rounds), `ratio`,
+    """With the weights and the data of a `run`, two files of the workflow, or else with a network trained here.
+
+    For each of `POINTS`, a row for each of the two: seconds of a product and of a point (medians over rounds), `ratio`,
     `least` and `most` of the authors' seconds a point over the contender's in the same round, and errors as shares of the
     true eigenvalues.
     """

@@ -1,6 +1,7 @@
-"""The device a verb computes on, with everything settled that alters bits."""
+"""The device a verb computes on, with everything settled that alters bits, and the memory it keeps."""
 
 import contextlib
+import ctypes
 import os
 import platform
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from collections.abc import Iterator
 import torch
 
 from landscape.errors import InputError
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_KEPT, _SMALL = 2**30, 2**28  # bytes
 
 
 def settle(threads: int = 1) -> torch.device:
@@ -19,6 +23,7 @@ def settle(threads: int = 1) -> torch.device:
     Raises:
         InputError: if LANDSCAPE_DEVICE is not there.
     """
+    _keep_freed_memory()
     torch.set_num_threads(threads)
     _allow_tensor_floats(False, False)
     torch.backends.cudnn.deterministic = True
@@ -31,6 +36,18 @@ def settle(threads: int = 1) -> torch.device:
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # streams and graphs belong to the current one
     return device
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what one batch freed for the next one's activations.
+
+    Else it returns them to the system, and the first touch of every page of the next ones costs 8 to 15 % of a training of
+    ResNet-20 on the CPU and 5 % of a product with its Hessian (measured). What is larger than `_SMALL` is returned as ever.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
+        libc.mallopt(_M_MMAP_THRESHOLD, _SMALL)
 
 
 @contextlib.contextmanager
