@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import curvature, gpu, jobs, scale, surfaces
 from benchmarks.contenders import NETWORKS
-from landscape import files
+from landscape.store import files
 
 README = Path(__file__).parent / "README.md"
 TITLES = {"surfaces": "Surfaces", "curvature": "Curvature", "jobs": "Jobs", "gpu": "GPU", "scale": "Scale"}

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from landscape import device as devices
-from landscape import directions, networks
-from landscape.data import Split
+from landscape import directions
+from landscape.data.datasets import Split
 from landscape.directions import Directions
-from landscape.engine import Engine
-from landscape.vision import with_torchvision
-from landscape.weights import Weights
+from landscape.engine import device as devices
+from landscape.engine.engine import Engine
+from landscape.networks import building
+from landscape.networks.torchvision_shim import with_torchvision
+from landscape.store.weights import Weights
 
 Point = Callable[[], float]
 """Move to a point, measure the loss there over the split, and return it."""
@@ -43,13 +44,13 @@ class Case:
         self.pixels = torch.randint(0, 256, (self.count, 32, 32, 3), dtype=torch.uint8, generator=generator).numpy()
         self.labels = torch.randint(0, 10, (self.count,), generator=generator)
         place = torch.device(device)
-        self.network = networks.build(network, args, seed=0, images=(3, 32, 32), classes=10, device=place).eval()
+        self.network = building.build(network, args, seed=0, images=(3, 32, 32), classes=10, device=place).eval()
         for tensor in self.network.state_dict().values():  # away from their initial values, as after training
             if tensor.is_floating_point() and tensor.ndim == 1:
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
         self.theta: Weights = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
         cpu = {name: tensor.cpu() for name, tensor in self.theta.items()}
-        axes = networks.filter_axes(self.network)
+        axes = building.filter_axes(self.network)
         pair = directions.random_pair(cpu, axes, 1, "filter", line=False)
         self.pair: Directions = {axis: {k: t.to(place) for k, t in step.items()} for axis, step in pair.items()}
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
@@ -127,7 +128,7 @@ def plain(case: Case) -> Point:
 
 def compiled(case: Case) -> Point:
     """`torch.compile` of the folded network, weights as inputs, in channels_last and the engine's batch."""
-    from landscape.folding import fold
+    from landscape.engine.folding import fold
 
     folded = fold(case.network, case.split.images[:4])
     if folded is None:
@@ -159,7 +160,7 @@ def ours(case: Case, **options: Any) -> Point:
 
 
 def _moved(case: Case) -> Weights:
-    from landscape.weights import displace
+    from landscape.store.weights import displace
 
     return displace(case.theta, case.pair["alpha"], AT[0], case.pair["beta"], AT[1])
 

@@ -19,12 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.contenders import MEAN, NETWORKS, STD, Case
-from landscape import checkpoint, directions, networks
-from landscape.config import Plane
-from landscape.curvature.hessian import Hessian
-from landscape.curvature.lanczos import extremes, pairs
-from landscape.data import Split, read, subset
-from landscape.weights import Weights, displace
+from landscape import directions
+from landscape.data.datasets import Split, read, subset
+from landscape.hessian.lanczos import extremes, pairs
+from landscape.hessian.products import Hessian
+from landscape.measures.plane_section import Plane
+from landscape.networks import building
+from landscape.store import checkpoint
+from landscape.store.weights import Weights, displace
 
 MEMORY = Plane().memory * 2**20
 AUTHORS = "the authors' method"
@@ -142,7 +144,7 @@ class Ours:
 
     def _made(self, dtype: torch.dtype) -> Hessian:
         case = self._case
-        axes = networks.filter_axes(case.network)
+        axes = building.filter_axes(case.network)
         made = Hessian(
             case.network, case.theta, case.pair, case.split, axes, dtype=dtype, memory=MEMORY * dtype.itemsize // 4
         )
@@ -215,7 +217,7 @@ def _trained(name: str, count: int) -> Case:
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     images, labels = ((pictures - mean) / std).contiguous(), torch.from_numpy(digits.target)
     made, args, _ = NETWORKS[name]
-    network = networks.build(made, args, seed=0, images=(3, 32, 32), classes=10, device=torch.device("cpu")).train()
+    network = building.build(made, args, seed=0, images=(3, 32, 32), classes=10, device=torch.device("cpu")).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.03, momentum=0.9, nesterov=True, weight_decay=5e-4)
     steps = math.ceil(len(labels) / STEP)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.03, epochs=EPOCHS, steps_per_epoch=steps)
@@ -238,7 +240,7 @@ def _of_run(name: str, count: int, weights: Path, data: Path) -> Case:
 def _with(case: Case, theta: Weights, split: Split) -> Case:
     case.theta = {name: tensor.detach().clone() for name, tensor in theta.items()}
     case.network.load_state_dict(case.theta)
-    case.pair = directions.random_pair(case.theta, networks.filter_axes(case.network), 1, "filter", line=False)
+    case.pair = directions.random_pair(case.theta, building.filter_axes(case.network), 1, "filter", line=False)
     case.split, case.count = split, len(split.labels)
     return case
 

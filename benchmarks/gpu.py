@@ -8,9 +8,9 @@ from typing import Any, get_args
 import torch
 
 from benchmarks.contenders import AT, Case
-from landscape import engine
-from landscape.config.schema import Precision
-from landscape.engine import Engine
+from landscape.config.values import Precision
+from landscape.engine import engine
+from landscape.engine.engine import Engine
 
 BATCHES = (512, 1024, 2048, 4096)
 KERNELS = ("eager", "graph", "compile")

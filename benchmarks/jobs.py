@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.contenders import AT, Case
 from benchmarks.processes import watched
-from landscape.data import Split
-from landscape.engine import Engine
+from landscape.data.datasets import Split
+from landscape.engine.engine import Engine
 
 RUN = {"network": "resnet", "args": {"depth": 8, "width": 4}, "data": "data", "epochs": 1}
 PLANE = {"alpha": [0, 0, 1]}

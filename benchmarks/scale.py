@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from benchmarks.processes import Cost, watched
-from landscape.launch import snakefile
+from landscape.running.launch import snakefile
 
 NETWORKS = {"resnet20": {}, "resnet56-noshort": {}, "densenet121": {}, "mlp": {"hidden": [64, 64]}}
 SEEDS = 50

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from landscape import data
-from landscape.config import Data
-from landscape.data import Split
+from landscape.data import datasets
+from landscape.data.data_section import Data
+from landscape.data.datasets import Split
 from landscape.errors import InputError
 
 Arrays = dict[str, np.ndarray]
@@ -33,15 +33,15 @@ def saved(folder: Path, content: Arrays, name: str = "ours.npz", **spec: Any) ->
 def problems(spec: Data) -> list[str]:
     """What is said to be wrong with a data set."""
     try:
-        data.describe(spec)
+        datasets.describe(spec)
     except InputError as error:
         return error.problems
     return []
 
 
-def made(spec: Data, folder: Path, device: str = "cpu") -> data.DataSet:
-    data.make(spec, folder / "made.safetensors", {"name": "ours"})
-    return data.read(folder / "made.safetensors", device)
+def made(spec: Data, folder: Path, device: str = "cpu") -> datasets.DataSet:
+    datasets.make(spec, folder / "made.safetensors", {"name": "ours"})
+    return datasets.read(folder / "made.safetensors", device)
 
 
 def assert_normalised(split: Split | None, pixels: np.ndarray, labels: np.ndarray, mean: Any, std: Any) -> None:

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, hessian
 from torch.nn import functional
 
-from landscape import networks
-from landscape.data import DataSet, Split
+from landscape.data.datasets import DataSet, Split
 from landscape.directions import Axes
-from landscape.weights import Weights
+from landscape.networks import building
+from landscape.store.weights import Weights
 
 CLASSES = 3
 
@@ -42,7 +42,7 @@ class Example:
         self.theta: Weights = {
             name: self._drawn(name, tensor, generator) for name, tensor in network.state_dict().items()
         }
-        self.axes: Axes = networks.filter_axes(network)
+        self.axes: Axes = building.filter_axes(network)
         pixels = torch.randn(images, 1, 4, 4, generator=generator)
         labels = torch.randint(0, CLASSES, (images,), generator=generator)
         self.dataset = DataSet(Split(pixels, labels), None, CLASSES, torch.zeros(1), {})

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from landscape import cli
-from landscape.config import read, specs
+from landscape.experiment import specs
+from landscape.experiment.reading import read
 
 CONFIG = """
 results: out

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from landscape.config.schema import Plane
+from landscape.measures.plane_section import Plane
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

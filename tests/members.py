@@ -11,8 +11,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from landscape import figures
-from landscape.config.schema import Plane, Run
-from landscape.config.sections.drawn import Drawn
+from landscape.figures.shared.figure_section import Drawn
+from landscape.measures.plane_section import Plane
+from landscape.training.run_section import Run
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

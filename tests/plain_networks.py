@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import networks
-from landscape.weights import Weights
+from landscape.networks import building
+from landscape.store.weights import Weights
 
 CIFAR = (3, 32, 32)
 DIGITS = (1, 8, 8)
@@ -16,7 +16,7 @@ DIGITS = (1, 8, 8)
 def build(
     network: str, images: tuple[int, int, int] = CIFAR, device: str = "cpu", seed: int = 0, **args: Any
 ) -> nn.Module:
-    return networks.build(network, args, seed=seed, images=images, classes=10, device=device)
+    return building.build(network, args, seed=seed, images=images, classes=10, device=device)
 
 
 CHANNELS_A_GROUP = {4: 2, 5: 5, 6: 2, 8: 2, 10: 2, 16: 2, 20: 2, 32: 2, 64: 2, 128: 4, 256: 8}

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from landscape import figures
-from landscape.config.schema import Probe
+from landscape.probes.probe_section import Probe
 
 from members import history
 

@@ -17,7 +17,7 @@ import xarray as xr
 import yaml
 from safetensors.torch import load_file
 
-from landscape import files
+from landscape.store import files
 
 REPOSITORY = Path(__file__).parents[1]
 SMOKE = REPOSITORY / "tests/configs/smoke.yaml"

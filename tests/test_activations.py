@@ -10,13 +10,14 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from landscape import directions, networks
-from landscape.config.schema import Probe
-from landscape.curvature import activations
-from landscape.data import DataSet, Split
+from landscape import directions
+from landscape.data.datasets import DataSet, Split
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.weights import displace
+from landscape.networks import building
+from landscape.probes import activations
+from landscape.probes.probe_section import Probe
+from landscape.store.weights import displace
 
 IMAGES, CLASSES = 150, 3  # more than two batches
 
@@ -40,7 +41,7 @@ def measured(
     network: nn.Module, pair: Directions | None = None, dataset: DataSet | None = None, **keys: Any
 ) -> xr.Dataset:
     theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    axes = networks.filter_axes(network)
+    axes = building.filter_axes(network)
     probe = Probe(measure="activations", **keys)
     found, vectors = activations.measure(probe, network, theta, pair or {}, axes, dataset or data_set())
     assert vectors == {}
@@ -107,7 +108,7 @@ def test_a_chain_of_layers() -> None:
 def test_at_a_point_of_a_plane_over_a_subset() -> None:
     network, dataset = chain(), data_set()
     theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    pair = directions.random_pair(theta, networks.filter_axes(network), 1, "filter", line=False)
+    pair = directions.random_pair(theta, building.filter_axes(network), 1, "filter", line=False)
     found = measured(network, pair, plane="contour", alpha=0.5, beta=-1.5)
     there = displace(theta, pair["alpha"], 0.5, pair["beta"], -1.5)
     assert_is(found, by_hand(there, dataset))

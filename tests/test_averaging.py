@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from landscape import train
+from landscape.training import loop
 
 from toy_training import CLASSES, Witness, a_data_set, a_network, a_run, assert_same_weights, evaluate, numbered
 
 
-def pair(work: Path, swa: int, **settings: Any) -> tuple[train.Trained, train.Trained]:
+def pair(work: Path, swa: int, **settings: Any) -> tuple[loop.Trained, loop.Trained]:
     """A plain training and an averaged one of five epochs, all epochs kept."""
     stated: dict[str, Any] = {"epochs": 5, "keep": "all", "schedule": "constant", **settings}
     plain, averaged = a_run(**stated), a_run(**stated, swa=swa)
     data = a_data_set()
     return (
-        train.train(plain, a_network(), data, work / "plain", "x", evaluate),
-        train.train(averaged, a_network(), data, work / "averaged", "x", evaluate),
+        loop.train(plain, a_network(), data, work / "plain", "x", evaluate),
+        loop.train(averaged, a_network(), data, work / "averaged", "x", evaluate),
     )
 
 
@@ -65,7 +65,7 @@ def test_batch_norm_has_the_statistics_of_the_images_as_they_are(batch_size: int
 
 def test_without_batch_norm_there_is_no_pass(tmp_path: Path) -> None:
     network = Witness()
-    train.train(a_run(epochs=3, batch_size=4, swa=1), network, numbered(8), tmp_path, "x", evaluate)
+    loop.train(a_run(epochs=3, batch_size=4, swa=1), network, numbered(8), tmp_path, "x", evaluate)
     assert len(network.seen) == 3 * 2
 
 
@@ -73,6 +73,6 @@ def test_sorted_images_are_mixed(tmp_path: Path) -> None:
     """A batch of neighbours would lack most of their variance."""
 
     network = nn.Sequential(nn.BatchNorm2d(1, affine=False), nn.Flatten(), nn.Linear(4, CLASSES))
-    trained = train.train(a_run(epochs=2, batch_size=32, swa=1), network, numbered(64), tmp_path, "x", evaluate)
+    trained = loop.train(a_run(epochs=2, batch_size=32, swa=1), network, numbered(64), tmp_path, "x", evaluate)
     whole = torch.arange(64).float().var()
     torch.testing.assert_close(trained.weights["0.running_var"], whole[None], rtol=0.3, atol=0)

@@ -18,8 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from landscape import checkpoint, files
 from landscape.errors import InputError
+from landscape.store import checkpoint, files
 
 HEADER = {
     "name": "vgg9",

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from landscape import claims, config
-from landscape.claims.evidence import Run, networks, pairs
-from landscape.config.schema import Claims, Published
+from landscape.analysis import claims
+from landscape.analysis.claims.evidence import Run, networks, pairs
+from landscape.experiment import reading
+from landscape.experiment.analysis_sections import Claims, Published
 
 RECIPE: dict[str, Any] = {
     "network": "resnet",
@@ -300,5 +301,5 @@ def test_they_are_written_with_what_they_rest_on(tmp_path: Path) -> None:
 
 def test_the_paper_and_the_miniature_ask_for_what_the_claims_need() -> None:
     for name in ("paper", "miniature"):
-        spec = config.read(f"config/{name}.yaml").claims
+        spec = reading.read(f"config/{name}.yaml").claims
         assert spec is not None and spec.planes and spec.interpolations and spec.paths

@@ -7,12 +7,12 @@ import pytest
 import xarray as xr
 from test_claims import history, judged
 
-from landscape import claims, config
-from landscape.claims.curvature import convex_regions
-from landscape.claims.evidence import Evidence, Run
-from landscape.config import jobs
-from landscape.config.schema import Claims
+from landscape.analysis import claims
+from landscape.analysis.claims.evidence import Evidence, Run
+from landscape.analysis.claims.negative_curvature import convex_regions
 from landscape.errors import InputError
+from landscape.experiment import jobs, reading
+from landscape.experiment.analysis_sections import Claims
 
 from curved_surfaces import Loss, chaotic, curved, double_well, valley
 
@@ -129,13 +129,13 @@ def experiment(**stated: Any) -> dict[str, Any]:
 def test_the_planes_of_these_claims_are_asked_for() -> None:
     """As far as figures show them: a map of curvature is too dear to be made of every run."""
     content = experiment(curvature="m*", gradients=["map", "steep"])
-    assert jobs.surfaces_of_claims(config.resolve(content)) == []
+    assert jobs.surfaces_of_claims(reading.resolve(content)) == []
     content["figures"] = {"figure7": {"draw": "curvature", "runs": ["a"], "plane": "map"}}
-    assert jobs.surfaces_of_claims(config.resolve(content)) == ["results/surfaces/a/map.nc"]
+    assert jobs.surfaces_of_claims(reading.resolve(content)) == ["results/surfaces/a/map.nc"]
 
 
 def test_planes_that_measure_something_else_are_refused() -> None:
     with pytest.raises(InputError, match="claims.curvature is 'steep', with measure: gradients; the claims need"):
-        config.resolve(experiment(curvature="steep"))
+        reading.resolve(experiment(curvature="steep"))
     with pytest.raises(InputError, match="claims.gradients is 'loss', with measure: loss"):
-        config.resolve(experiment(gradients="loss"))
+        reading.resolve(experiment(gradients="loss"))

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from landscape import clean, cli, config
-from landscape.config import jobs, specs
+from landscape import cli
 from landscape.errors import InputError
+from landscape.experiment import jobs, reading, specs
+from landscape.experiment.schema import Experiment
+from landscape.running import clean
 
 from every_kind import CONFIG
 
@@ -50,7 +52,7 @@ def changed(**sections: Any) -> None:
 
 
 def listed() -> set[str]:
-    return {path.relative_to("out").as_posix() for path in clean.found(config.read("config.yaml")).goes}
+    return {path.relative_to("out").as_posix() for path in clean.found(reading.read("config.yaml")).goes}
 
 
 def there() -> set[str]:
@@ -108,11 +110,11 @@ def test_sizes_are_those_on_the_disk_once_for_two_names(folder: Path) -> None:
     changed(runs={"twin": None}, planes={"towards": None})
     weights = Path("out/runs/twin/weights.safetensors")
     second = next(Path("out/runs/twin/.work").rglob("weights.safetensors"))
-    found = clean.found(config.read("config.yaml"))
+    found = clean.found(reading.read("config.yaml"))
     assert found.size == sum(found.goes.values())  # copied, each is a file of its own
     second.unlink()
     os.link(weights, second)
-    again = clean.found(config.read("config.yaml"))
+    again = clean.found(reading.read("config.yaml"))
     assert again.goes == found.goes and again.size == found.size - weights.stat().st_size
 
 
@@ -157,7 +159,7 @@ def test_what_is_not_known_stays_and_is_named(folder: Path, capsys: pytest.Captu
 
 def test_every_file_the_workflow_may_be_asked_for_is_known_and_stays(folder: Path) -> None:
     """Made up from the functions by which the rules name their files, for every possible pair."""
-    experiment = config.read("config.yaml")
+    experiment = reading.read("config.yaml")
     states = ["tiny", "twin", "tiny@000", "tiny@001", "tiny@002"]
     asked: list[str] = [jobs.data_file(experiment, "tiny")]
     for at, plane in itertools.product(states, experiment.planes):
@@ -177,7 +179,7 @@ def test_every_file_the_workflow_may_be_asked_for_is_known_and_stays(folder: Pat
     assert len(asked) > 40
 
 
-def _assert_all(experiment: config.Experiment, paths: Iterable[str], wanted: bool) -> None:
+def _assert_all(experiment: Experiment, paths: Iterable[str], wanted: bool) -> None:
     for path in paths:
         assert clean._wanted(experiment, path.removeprefix("out/")) is wanted, path
 

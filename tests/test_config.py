@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from landscape import check, config, networks
-from landscape.config import jobs, memory, preflight, specs
-from landscape.config.schema import DRAWN
-from landscape.config.work import operations
 from landscape.errors import InputError
+from landscape.experiment import jobs, memory, preflight, reading, specs
+from landscape.figures.kinds.sections import DRAWN
+from landscape.networks import building
+from landscape.networks.operations import operations
+from landscape.running import check
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -37,7 +38,7 @@ def experiment(**sections: Any) -> dict[str, Any]:
 
 def problems(**sections: Any) -> list[str]:
     with pytest.raises(InputError) as error:
-        config.resolve(experiment(**sections))
+        reading.resolve(experiment(**sections))
     return error.value.problems
 
 
@@ -53,7 +54,7 @@ def run_problem(**run: Any) -> str:
 
 
 def test_the_embedded_experiment_and_the_paper_are_right() -> None:
-    assert list(config.read(REPOSITORY / "config/default.yaml").runs) == [
+    assert list(reading.read(REPOSITORY / "config/default.yaml").runs) == [
         "resnet20",
         "resnet32",
         "resnet56",
@@ -63,14 +64,14 @@ def test_the_embedded_experiment_and_the_paper_are_right() -> None:
         "resnet20-nonorm",
     ]
     for name in ("paper", "miniature"):
-        whole = config.read(REPOSITORY / f"config/{name}.yaml")
+        whole = reading.read(REPOSITORY / f"config/{name}.yaml")
         assert {figure.draw for figure in whole.figures.values()} | {"saddle", "overlay"} == set(DRAWN) - {"lines"}
         assert {f"figure{k}" for k in range(1, 10)} < set(whole.figures) and {"table1", "table2"} <= set(whole.tables)
-    assert "resnet110-noshort-lr0.01" in config.read(REPOSITORY / "config/paper.yaml").runs
+    assert "resnet110-noshort-lr0.01" in reading.read(REPOSITORY / "config/paper.yaml").runs
 
 
 def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
-    run = config.resolve(experiment(runs={"small": {"network": "vgg9", "data": "digits"}})).runs["small"]
+    run = reading.resolve(experiment(runs={"small": {"network": "vgg9", "data": "digits"}})).runs["small"]
     assert (run.epochs, run.batch_size, run.initial_rate, run.momentum, run.weight_decay) == (300, 128, 0.1, 0.9, 5e-4)
     assert run.drops == (150, 225, 275)
 
@@ -223,7 +224,7 @@ def test_results_stay_where_they_should(results: str) -> None:
     ("written", "folder"), [("a/", "a"), ("./a", "a"), ("a//b", "a/b"), ("a/./b", "a/b"), ("//a", "/a")]
 )
 def test_results_have_one_spelling(written: str, folder: str) -> None:
-    assert config.resolve(experiment(results=written)).results == folder
+    assert reading.resolve(experiment(results=written)).results == folder
 
 
 def test_names_are_one_whatever_their_case() -> None:
@@ -248,7 +249,7 @@ def test_the_last_epoch_is_the_end() -> None:
     (problem,) = problems(planes=planes, figures=figures)
     assert "plane back leads to small@004, and a line from small to itself has no direction" in problem
     planes["back"]["run"] = "small@002"
-    config.resolve(experiment(planes=planes, figures=figures))
+    reading.resolve(experiment(planes=planes, figures=figures))
 
 
 def test_planes_of_every_kind_need_what_they_are_made_from() -> None:
@@ -258,7 +259,7 @@ def test_planes_of_every_kind_need_what_they_are_made_from() -> None:
         recipe = {"network": "resnet", "args": {"depth": 8}, "data": "digits", "epochs": 4}
         runs = {"net": {**recipe, "keep": keep}, "b": {**recipe, "seed": 1}, "c": {**recipe, "seed": 2}}
         try:
-            config.resolve(experiment(runs=runs, planes=planes, figures=figures))
+            reading.resolve(experiment(runs=runs, planes=planes, figures=figures))
         except InputError as error:
             return "; ".join(error.problems)
         return "fine"
@@ -288,28 +289,28 @@ def test_planes_of_every_kind_need_what_they_are_made_from() -> None:
 
 def test_a_plane_of_a_path_has_a_grid_of_its_own() -> None:
     planes = {"p": {"directions": "pca"}, "q": {"directions": "pca", "alpha": [-0.4, 1.2, 41], "beta": [-1, 1, 51]}}
-    whole = config.resolve(experiment(planes=planes, figures={}))
+    whole = reading.resolve(experiment(planes=planes, figures={}))
     assert whole.planes["p"] == whole.planes["q"]
     assert (whole.planes["p"].shape, whole.planes["p"].is_line) == ((41, 51), False)
 
 
 def test_tiles_are_cut_by_the_work_in_them() -> None:
-    whole = config.read(REPOSITORY / "config/paper.yaml")
+    whole = reading.read(REPOSITORY / "config/paper.yaml")
     for run in ("resnet20", "resnet56", "wrn56-4", "wrn56-8", "densenet121"):
         point = 60_000 * operations(run, {}, (3, 32, 32), 10)
         fitting = (n for n in range(1, 200) if (math.ceil(51 * 51 / n) + 1) * point <= jobs.OPERATIONS)
         assert jobs.tiles(whole, run, "contour") == next(fitting)
     assert jobs.tiles(whole, "resnet56", "contour") < jobs.tiles(whole, "wrn56-8", "contour") < 200
     stated = experiment(planes={"contour": {"alpha": [-1, 1, 5], "beta": [-1, 1, 5], "tiles": 7}})
-    assert jobs.tiles(config.resolve(stated), "small", "contour") == 7
+    assert jobs.tiles(reading.resolve(stated), "small", "contour") == 7
     stated["planes"]["contour"]["tiles"] = 70
-    assert jobs.tiles(config.resolve(stated), "small", "contour") == 25
+    assert jobs.tiles(reading.resolve(stated), "small", "contour") == 25
 
 
 def test_figures_say_what_they_are_drawn_from() -> None:
     recipe = {"network": "resnet", "args": {"depth": 8}, "data": "digits", "epochs": 4, "keep": 1}
     grid = {"alpha": [-1, 1, 3], "beta": [-1, 1, 3]}
-    whole = config.resolve(
+    whole = reading.resolve(
         experiment(
             runs={"a": recipe, "b": {**recipe, "seed": 1}},
             planes={
@@ -336,7 +337,9 @@ def test_figures_say_what_they_are_drawn_from() -> None:
     assert jobs.trajectories_of_figure(whole, "paths") == [f"results/trajectories/{r}/path.nc" for r in "ab"]
     assert jobs.surfaces_of_figure(whole, "bundles") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
     assert jobs.others(whole, "a", "path") == ["results/runs/a/epochs.safetensors"]
-    assert config.resolve(experiment(**{k: v for k, v in preflight._in_full(whole).items() if k != "results"})) == whole
+    assert (
+        reading.resolve(experiment(**{k: v for k, v in preflight._in_full(whole).items() if k != "results"})) == whole
+    )
 
 
 def test_what_data_sets_supply_is_part_of_an_architecture() -> None:
@@ -350,16 +353,16 @@ def test_what_data_sets_supply_is_part_of_an_architecture() -> None:
     (problem,) = problems(**sections)
     assert "and here is resnet(depth=8, in_channels=1) while there is resnet(depth=8, in_channels=3)" in problem
     sections["runs"]["there"] |= {"data": "again"}
-    config.resolve(experiment(**sections))
+    reading.resolve(experiment(**sections))
     sections["runs"]["there"] |= {"args": {"depth": 8, "shortcut": True, "in_channels": 1}}
-    config.resolve(experiment(**sections))
+    reading.resolve(experiment(**sections))
 
 
 def test_what_files_supply_is_compared_by_looking_into_them(tmp_path: Path) -> None:
     for name, classes in (("two", 2), ("also-two", 2), ("five", 5)):
         labels = np.arange(10) % classes
         np.savez(tmp_path / f"{name}.npz", train_images=np.zeros((10, 8, 8), np.uint8), train_labels=labels)
-    whole = config.resolve(
+    whole = reading.resolve(
         experiment(
             data={path.stem: {"source": str(path)} for path in tmp_path.glob("*.npz")},
             runs={
@@ -395,7 +398,7 @@ def test_a_borrowed_plane_has_the_directions_and_statistics_it_is_asked_for() ->
         "moved-on": {"directions": "of", "run": "small", "plane": "moved", "batchnorm": "interpolated"},
         "fixed": {"directions": "of", "run": "small", "plane": "towards"},
     }
-    assert config.resolve(experiment(planes=planes, figures={})).planes["fixed"].statistics == "stored"
+    assert reading.resolve(experiment(planes=planes, figures={})).planes["fixed"].statistics == "stored"
     planes["flat"] = {"directions": "of", "run": "small", "plane": "line", "beta": [-1, 1, 3]}
     planes["off"] = {"directions": "of", "run": "small", "plane": "fixed", "batchnorm": "interpolated"}
     assert problems(planes=planes, figures={}) == [
@@ -425,7 +428,7 @@ def test_every_mistake_is_reported_at_once() -> None:
 @pytest.mark.parametrize("content", [None, [], "text", {"runs": []}, {"runs": {"a": None}}, {"data": 3, "runs": {}}])
 def test_what_is_no_configuration(content: Any) -> None:
     with pytest.raises(InputError):
-        config.resolve(content)
+        reading.resolve(content)
 
 
 def test_a_sweep_makes_one_run_per_combination_and_one_name_per_value() -> None:
@@ -436,7 +439,7 @@ def test_a_sweep_makes_one_run_per_combination_and_one_name_per_value() -> None:
             "sweep": {"optimizer": ["sgd", "adam"], "weight_decay": [0, "5e-4", 5.0e-5], "args.depth": [8, "14"]},
         }
     }
-    resolved = config.resolve(experiment(runs=runs, figures={})).runs
+    resolved = reading.resolve(experiment(runs=runs, figures={})).runs
     assert len(resolved) == 12
     assert resolved["net-adam-wd0.0005-d14"].weight_decay == 0.0005
     assert resolved["net-adam-wd0.0005-d14"].args == {"depth": 14}
@@ -446,25 +449,25 @@ def test_a_sweep_makes_one_run_per_combination_and_one_name_per_value() -> None:
 
 def test_a_sweep_over_optimizers_states_what_all_of_them_take() -> None:
     run = {"network": "vgg9", "data": "digits", "sweep": {"optimizer": ["sgd", "adam"]}}
-    assert len(config.resolve(experiment(runs={"net-{optimizer}": run}, figures={})).runs) == 2
+    assert len(reading.resolve(experiment(runs={"net-{optimizer}": run}, figures={})).runs) == 2
     found = problems(runs={"net-{optimizer}": {**run, "momentum": 0.5}}, figures={})
     assert found == ["runs.net-adam: optimizer: adam takes no momentum"]
 
 
 def test_a_sweep_sets_arguments_beside_those_stated() -> None:
     run: dict[str, Any] = {"network": "resnet", "data": "digits", "args": {"width": 4}, "sweep": {"args.depth": [8]}}
-    assert config.resolve(experiment(runs={"net": run}, figures={})).runs["net"].args == {"width": 4, "depth": 8}
+    assert reading.resolve(experiment(runs={"net": run}, figures={})).runs["net"].args == {"width": 4, "depth": 8}
     run["sweep"] = {"args.depth": [8], "args": [{"depth": 14}]}
     assert "runs.net.sweep has args and single arguments; state one of the two" in problems(runs={"net": run})[1]
 
 
 def test_figures_take_patterns_and_states() -> None:
     figures = {"f": {"draw": "contours", "runs": ["small@002", "*"], "plane": "contour"}}
-    assert config.resolve(experiment(figures=figures)).figures["f"].states == ("small@002", "small", "other")
+    assert reading.resolve(experiment(figures=figures)).figures["f"].states == ("small@002", "small", "other")
 
 
 def test_stating_a_default_changes_no_specification() -> None:
-    plain = config.resolve(experiment())
+    plain = reading.resolve(experiment())
     stated = experiment()
     stated["runs"] = yaml.safe_load(yaml.safe_dump(stated["runs"]))
     stated["runs"]["small"] |= {
@@ -476,7 +479,7 @@ def test_stating_a_default_changes_no_specification() -> None:
     }
     stated["planes"]["contour"] |= {"normalize": "filter", "batchnorm": "stored", "directions": "random"}
     stated["figures"]["figure5"] |= {"levels": "log", "variable": "train_loss"}
-    again = config.resolve(stated)
+    again = reading.resolve(stated)
     assert again.runs["small"].drops == plain.runs["small"].drops == (2, 3)
     for spec, names in (
         (specs.of_run, ["small"]),
@@ -529,7 +532,7 @@ def _spec(function: str, args: dict[str, Any], folder: Path) -> str:
     (folder / "net.py").write_text(SOURCE)
     network = function if function == "resnet" else f"{folder}/net.py:{function}"
     run = {"network": network, "args": args, "data": "digits"}
-    whole = config.resolve(experiment(runs={"small": run}, planes={}, figures={}))
+    whole = reading.resolve(experiment(runs={"small": run}, planes={}, figures={}))
     spec = specs.of_run(whole, "small")
     assert specs.load(spec, "train")[1] == spec
     return spec
@@ -537,7 +540,7 @@ def _spec(function: str, args: dict[str, Any], folder: Path) -> str:
 
 def test_directions_depend_on_nothing_of_the_grid_but_whether_it_is_a_line() -> None:
     def planes(**plane: Any) -> tuple[str, str]:
-        whole = config.resolve(experiment(planes={"contour": {"seed": 1, **plane}}, figures={}))
+        whole = reading.resolve(experiment(planes={"contour": {"seed": 1, **plane}}, figures={}))
         return specs.of_directions(whole, "small", "contour"), specs.of_surface(whole, "small", "contour")
 
     coarse, fine = planes(beta=[-1, 1, 3]), planes(beta=[-2, 2, 9], alpha=[-1, 1, 7], images=5, tiles=2)
@@ -557,7 +560,7 @@ def test_directions_depend_on_nothing_of_the_grid_but_whether_it_is_a_line() -> 
 def test_the_directions_of_a_plane_are_what_their_specification_says(plane: dict[str, Any], tmp_path: Path) -> None:
     content = experiment(planes={"contour": {"beta": [-1, 1, 2]}, "p": plane}, figures={})
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
-    whole = config.resolve(content)
+    whole = reading.resolve(content)
     seen, spec = whole.planes["p"], specs.of_directions(whole, "small", "p")
     drawn, again = specs.load(spec, "directions")
     assert again == spec
@@ -573,7 +576,7 @@ def test_memory_is_that_of_the_unpacked_images(tmp_path: Path) -> None:
     for save in (np.savez, np.savez_compressed):
         save(tmp_path / f"{save.__name__}.npz", train_images=images, train_labels=labels)
         data = {"digits": {"source": f"{tmp_path}/{save.__name__}.npz"}}
-        found.append(memory.of_job(config.resolve(experiment(data=data, figures={})), "small"))
+        found.append(memory.of_job(reading.resolve(experiment(data=data, figures={})), "small"))
     assert found[0] == found[1] > 1500 + 6 * images.nbytes // 2**20 - 1
 
 
@@ -589,8 +592,8 @@ def test_memory_has_room_for_the_network_the_epochs_of_a_path_and_a_search_for_e
         },
         "probes": {"pairs": {"measure": "eigenpairs", "memory": 300}, "layers": {"measure": "activations"}},
     }
-    whole = config.resolve(content)
-    built = networks.build("vgg9", {}, seed=0, images=(3, 32, 32), classes=10, device="meta")
+    whole = reading.resolve(content)
+    built = building.build("vgg9", {}, seed=0, images=(3, 32, 32), classes=10, device="meta")
     of_network = sum(4 * parameter.numel() / 2**20 for parameter in built.parameters())
     unknown = memory.of_job(whole, "mine")
     assert memory.of_job(whole, "none") - unknown == pytest.approx(8 * of_network, rel=0.01)
@@ -614,7 +617,7 @@ def test_a_number_written_as_text_is_a_number_everywhere() -> None:
             "weight_decay": "5e-4",
         }
     }
-    run = config.resolve(experiment(runs=runs)).runs["small"]
+    run = reading.resolve(experiment(runs=runs)).runs["small"]
     assert run.args == {"depth": 8, "width": 16.0}
     assert run.weight_decay == 0.0005
 
@@ -636,8 +639,8 @@ def test_a_spec_may_name_an_entry_of_a_file() -> None:
 @pytest.mark.parametrize("path", ["config/default.yaml", "config/paper.yaml", "tests/configs/smoke.yaml"])
 def test_the_resolved_configuration_is_a_configuration_of_the_same_experiment(path: str, tmp_path: Path) -> None:
     content = yaml.safe_load((REPOSITORY / path).read_text())
-    (tmp_path / "resolved.yaml").write_text(yaml.safe_dump(preflight._in_full(config.resolve(content))))
-    first, again = config.resolve(content), config.read(tmp_path / "resolved.yaml")
+    (tmp_path / "resolved.yaml").write_text(yaml.safe_dump(preflight._in_full(reading.resolve(content))))
+    first, again = reading.resolve(content), reading.read(tmp_path / "resolved.yaml")
     assert [specs.of_run(first, name) for name in first.runs] == [specs.of_run(again, name) for name in first.runs]
     assert [specs.of_figure(first, name) for name in first.figures] == [
         specs.of_figure(again, name) for name in first.figures

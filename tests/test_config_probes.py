@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from landscape import config
-from landscape.config import jobs, specs
-from landscape.config.schema import Probe
 from landscape.errors import InputError
+from landscape.experiment import jobs, reading, specs
+from landscape.probes.probe_section import Probe
 
 import running
 
@@ -41,7 +40,7 @@ def experiment(**sections: Any) -> dict[str, Any]:
 
 def problems(**sections: Any) -> list[str]:
     with pytest.raises(InputError) as error:
-        config.resolve(experiment(**sections))
+        reading.resolve(experiment(**sections))
     return error.value.problems
 
 
@@ -58,7 +57,7 @@ def with_figure(**figure: Any) -> dict[str, Any]:
 
 
 def test_unstated_keys_of_a_probe() -> None:
-    probe = config.resolve(experiment()).probes["pairs"]
+    probe = reading.resolve(experiment()).probes["pairs"]
     assert (probe.plane, probe.images, probe.parameters, probe.precision, probe.pairs) == (
         None,
         None,
@@ -161,14 +160,14 @@ def test_a_probe_on_a_plane_where_a_run_cannot_be_seen() -> None:
     probes = {**experiment()["probes"], "back": {"measure": "spectrum", "plane": "start", "alpha": 0.5}}
     (problem,) = problems(probes=probes, figures={"wrong": figure})
     assert problem.startswith("figures.wrong.runs[1] is 'other': plane start leads to the start of the training")
-    whole = config.resolve(experiment())
+    whole = reading.resolve(experiment())
     with pytest.raises(InputError, match="other cannot be seen on start: plane start leads to the start"):
         specs.of_probe(whole, "other", "back")
     assert '"plane": "start"' in specs.of_probe(whole, "small", "back")
 
 
 def test_files_of_probes_and_of_planes_along_eigenvectors() -> None:
-    whole = config.resolve(experiment())
+    whole = reading.resolve(experiment())
     assert jobs.probe_file(whole, "small@002", "pairs") == "results/probes/small@002/pairs.nc"
     assert jobs.directions_of_probe(whole, "small", "pairs") == []
     assert jobs.directions_of_probe(whole, "small@002", "there") == ["results/directions/small@002/contour.safetensors"]
@@ -181,7 +180,7 @@ def test_files_of_probes_and_of_planes_along_eigenvectors() -> None:
 
 
 def test_the_specification_holds_what_differs_from_the_defaults() -> None:
-    whole = config.resolve(experiment())
+    whole = reading.resolve(experiment())
     assert specs.of_probe(whole, "small", "pairs") == '{"measure": "eigenpairs", "stage": 2}'
     stated = Probe(measure="eigenpairs", pairs=2, precision="fp32", images=None)
     assert specs.of("probe", stated) == specs.of_probe(whole, "small", "pairs")
@@ -189,7 +188,7 @@ def test_the_specification_holds_what_differs_from_the_defaults() -> None:
     assert specs.of_directions(whole, "small", "sharp") == (
         '{"directions": "eigenvectors", "probe": "pairs", "stage": 1}'
     )
-    other = config.resolve(experiment(**with_plane(probe="pairs", vectors=["smallest-2"])))
+    other = reading.resolve(experiment(**with_plane(probe="pairs", vectors=["smallest-2"])))
     assert '"vectors": ["smallest-2"]' in specs.of_directions(other, "small", "wrong")
     assert '"line": true' in specs.of_directions(other, "small", "wrong")
     for name, entry in whole.probes.items():

@@ -12,18 +12,20 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from landscape import directions, networks, tiling
-from landscape.config import Plane
-from landscape.curvature import lanczos
-from landscape.curvature import plane as curvature
-from landscape.curvature.hessian import Hessian
-from landscape.curvature.krylov import Product
-from landscape.curvature.lanczos import TOLERANCE, TOLERANCE_OF_LARGEST, Extremes
-from landscape.data import DataSet, Split, subset
+from landscape import directions
+from landscape.data.datasets import DataSet, Split, subset
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.tiling import Status
-from landscape.weights import Weights, displace
+from landscape.geometry.grid import Status
+from landscape.hessian import lanczos
+from landscape.hessian.krylov import Product
+from landscape.hessian.lanczos import TOLERANCE, TOLERANCE_OF_LARGEST, Extremes
+from landscape.hessian.products import Hessian
+from landscape.measures import curvature as curvature
+from landscape.measures import tiling
+from landscape.measures.plane_section import Plane
+from landscape.networks import building
+from landscape.store.weights import Weights, displace
 
 from plain_networks import with_random_tensors
 
@@ -53,7 +55,7 @@ class Case:
         self.plane = Plane.model_validate({"alpha": ALPHA, "beta": BETA, "measure": measured, "seed": 1, **keys})
         self.network, self.data = network(), data or dataset()
         self.theta: Weights = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
-        self.axes = networks.filter_axes(self.network)
+        self.axes = building.filter_axes(self.network)
         line = self.plane.is_line
         self.pair: Directions = directions.random_pair(self.theta, self.axes, 1, "filter", line=line)
 
@@ -281,7 +283,7 @@ def test_what_arithmetic_cannot_see_is_marked() -> None:
     case = Case(data=data)
     case.network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False))
     case.theta = {"1.weight": torch.randn(2, 16, generator=torch.Generator().manual_seed(0))}
-    case.axes = networks.filter_axes(case.network)
+    case.axes = building.filter_axes(case.network)
     case.pair = directions.random_pair(case.theta, case.axes, 1, "filter", line=False)
     found = case.surface()
     assert found.below_arithmetic.values.all() and found.attrs["points_below_arithmetic"] == 9

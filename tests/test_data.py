@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from landscape import checkpoint, data
-from landscape.config import Data
-from landscape.data import Split
+from landscape.data import datasets
+from landscape.data.data_section import Data
+from landscape.data.datasets import Split
 from landscape.errors import InputError
+from landscape.store import checkpoint
 
 from data_sets import arrays, made, problems, saved
 
@@ -45,18 +46,18 @@ def test_black_is_the_value_of_a_black_pixel(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", ["digits", "cifar10"])
 def test_stated_moments_must_have_the_channels_of_the_images(tmp_path: Path, source: str) -> None:
-    channels = data.describe(Data(source=source))[0][0]
+    channels = datasets.describe(Data(source=source))[0][0]
     spec = Data(source=source, mean=(0.5,) * (channels + 1), std=(0.5,) * (channels + 1))
     message = f"is {source!r}, whose images have {channels} channels; mean and std have {channels + 1}"
     assert problems(spec) == [message]
     with pytest.raises(InputError, match=message):
-        data.make(spec, tmp_path / "made.safetensors", {})
+        datasets.make(spec, tmp_path / "made.safetensors", {})
 
 
 def test_only_what_make_wrote_is_read(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "weights.safetensors", {"a": torch.zeros(2)}, {"mean": [0.5]})
     with pytest.raises(InputError, match="weights.safetensors is no data set made by `landscape dataset`"):
-        data.read(tmp_path / "weights.safetensors")
+        datasets.read(tmp_path / "weights.safetensors")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux")
@@ -98,7 +99,7 @@ def labelled(labels: list[int]) -> Split:
 def test_a_subset_has_every_class_in_its_proportion(labels: list[int], share: float, seed: int) -> None:
     split = labelled(labels)
     images = 1 + int(share * (len(labels) - 1))
-    found = data.subset(split, images, seed)
+    found = datasets.subset(split, images, seed)
     assert len(found.labels) == len(found.images) == images
     numbers = found.images.flatten().long()
     assert (numbers.diff() > 0).all(), "in the order of the split, none twice"
@@ -106,14 +107,14 @@ def test_a_subset_has_every_class_in_its_proportion(labels: list[int], share: fl
     for value in set(labels):
         quota = labels.count(value) * images / len(labels)
         assert abs(int((found.labels == value).sum()) - quota) < 1
-    again = data.subset(split, images, seed)
+    again = datasets.subset(split, images, seed)
     assert torch.equal(found.images, again.images)
 
 
 def test_subsets_by_largest_remainders() -> None:
     split = labelled([0] * 50 + [1] * 31 + [2] * 19)
     for images, counts in ((10, [5, 3, 2]), (11, [6, 3, 2]), (13, [7, 4, 2]), (1, [1, 0, 0]), (99, [49, 31, 19])):
-        found = data.subset(split, images)
+        found = datasets.subset(split, images)
         # 5.5, 3.41, 2.09 -> 6, 3, 2;  6.5, 4.03, 2.47 -> 7, 4, 2;  49.5, 30.69, 18.81 -> 49, 31, 19
         assert found.labels.bincount(minlength=3).tolist() == counts
 
@@ -121,12 +122,12 @@ def test_subsets_by_largest_remainders() -> None:
 def test_whole_subsets_are_the_split_and_seeds_differ() -> None:
     split = labelled([0, 1] * 50)
     for images in (None, 100, 1000):
-        assert data.subset(split, images) is split
+        assert datasets.subset(split, images) is split
     state = torch.get_rng_state()
-    drawn = [data.subset(split, 20, seed).images.flatten().tolist() for seed in range(3)]
+    drawn = [datasets.subset(split, 20, seed).images.flatten().tolist() for seed in range(3)]
     assert torch.equal(torch.get_rng_state(), state), "the global generator is left alone"
     assert all(x != y for x, y in itertools.combinations(drawn, 2))
-    assert drawn[0] == data.subset(split, 20).images.flatten().tolist()
+    assert drawn[0] == datasets.subset(split, 20).images.flatten().tolist()
 
 
 # Label noise
@@ -136,24 +137,24 @@ def test_whole_subsets_are_the_split_and_seeds_differ() -> None:
 def test_noise_is_in_as_many_labels_as_stated(n: int, classes: int, share: float, seed: int) -> None:
     labels = torch.arange(n) % classes
     before, state = labels.clone(), torch.get_rng_state()
-    found, count = data.mislabelled(labels, classes, share, seed)
+    found, count = datasets.mislabelled(labels, classes, share, seed)
     assert int((found != labels).sum()) == count == round(share * n)
     assert found.dtype == torch.int64 and 0 <= int(found.min()) <= int(found.max()) < classes
     assert torch.equal(labels, before) and torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(found, data.mislabelled(labels, classes, share, seed)[0])
+    assert torch.equal(found, datasets.mislabelled(labels, classes, share, seed)[0])
 
 
 def test_noise_is_drawn_evenly_over_images_and_other_classes() -> None:
     n = 40_000
     labels = torch.arange(n) % 4
-    found, _ = data.mislabelled(labels, 4, 0.6, seed=3)
+    found, _ = datasets.mislabelled(labels, 4, 0.6, seed=3)
     pairs = torch.stack([labels, found]).unique(dim=1, return_counts=True)
     for (old, new), count in zip(pairs[0].T.tolist(), pairs[1].tolist(), strict=True):
         expected = 0.4 * n / 4 if old == new else 0.6 * n / 4 / 3
         assert abs(count - expected) < 5 * expected**0.5
     changed = (found != labels).view(100, -1).sum(1)
     assert ((changed - 0.6 * n / 100).abs() < 5 * (0.6 * n / 100) ** 0.5).all(), "anywhere in the split"
-    assert not torch.equal(found, data.mislabelled(labels, 4, 0.6, seed=4)[0])
+    assert not torch.equal(found, datasets.mislabelled(labels, 4, 0.6, seed=4)[0])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
@@ -167,9 +168,9 @@ def test_the_file_holds_the_subset_and_the_noise(tmp_path: Path, images: int | N
     whole, _ = checkpoint.read(tmp_path / "made.safetensors")
     found = made(spec, tmp_path)
     stored, header = checkpoint.read(tmp_path / "made.safetensors")
-    part = data.subset(Split(whole["train_images"], whole["train_labels"]), images, seed=5)
+    part = datasets.subset(Split(whole["train_images"], whole["train_labels"]), images, seed=5)
     assert torch.equal(stored["train_images"], part.images)
-    expected, count = data.mislabelled(part.labels, 4, share, seed=5)
+    expected, count = datasets.mislabelled(part.labels, 4, share, seed=5)
     assert torch.equal(stored["train_labels"], expected) and count == round(share * (images or 60))
     assert torch.equal(found.train.labels, expected)
     assert all(torch.equal(stored[f"test_{kind}"], whole[f"test_{kind}"]) for kind in ("images", "labels"))
@@ -187,7 +188,7 @@ def test_classes_stay_when_a_subset_lacks_some(tmp_path: Path) -> None:
     content["train_labels"] = np.array([0] * 19 + [1] * 19 + [2, 3])
     spec = saved(tmp_path, content, images=2)
     found = made(spec, tmp_path)
-    assert found.train.labels.tolist() == [0, 1] and found.classes == 4 == data.describe(spec)[1]
+    assert found.train.labels.tolist() == [0, 1] and found.classes == 4 == datasets.describe(spec)[1]
 
 
 def test_a_subset_of_more_images_than_there_are(tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ def test_augmentation_pixel_by_pixel(shape: tuple[int, ...], crop: bool, flip: b
     black = torch.arange(-1.0, -1 - shape[1], -1)
     before, state = images.clone(), torch.get_rng_state()
     for seed in range(3):
-        found = data.augment(images, black, torch.Generator().manual_seed(seed), crop=crop, flip=flip)
+        found = datasets.augment(images, black, torch.Generator().manual_seed(seed), crop=crop, flip=flip)
         assert torch.equal(found, augmented(images, black, seed, crop, flip))
     assert torch.equal(images, before) and torch.equal(torch.get_rng_state(), state)
 
@@ -232,7 +233,7 @@ def test_crops_and_flips_are_drawn_evenly() -> None:
     """Of one white pixel: every shift of -4 to 4 in both directions, mirrored or not."""
     images = torch.zeros(8000, 1, 12, 12)
     images[:, :, 5, 4] = 1
-    found = data.augment(images, torch.zeros(1), torch.Generator().manual_seed(0), crop=True, flip=True)
+    found = datasets.augment(images, torch.zeros(1), torch.Generator().manual_seed(0), crop=True, flip=True)
     places = torch.nonzero(found[:, 0])
     assert len(places) == 8000
     rows, columns = places[:, 1].bincount(minlength=12), places[:, 2].bincount(minlength=12)
@@ -243,5 +244,5 @@ def test_crops_and_flips_are_drawn_evenly() -> None:
 
 
 def test_layout_depends_on_the_size_of_the_images_alone() -> None:
-    assert data.memory_format((3, 32, 32)) is torch.channels_last
-    assert data.memory_format((1, 8, 8)) is data.memory_format((64, 8, 8)) is torch.contiguous_format
+    assert datasets.memory_format((3, 32, 32)) is torch.channels_last
+    assert datasets.memory_format((1, 8, 8)) is datasets.memory_format((64, 8, 8)) is torch.contiguous_format

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from landscape import checkpoint, data
-from landscape.config import Data
+from landscape.data import datasets
+from landscape.data.data_section import Data
 from landscape.errors import InputError
-from landscape.vision import with_torchvision
+from landscape.networks.torchvision_shim import with_torchvision
+from landscape.store import checkpoint
 
 from data_sets import assert_normalised, made
 
@@ -43,15 +44,15 @@ def test_digits_are_scikit_learns(tmp_path: Path) -> None:
 
 def test_digits_are_the_same_every_time(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        data.make(Data(source="digits"), tmp_path / name, {})
+        datasets.make(Data(source="digits"), tmp_path / name, {})
         torch.rand(3)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_what_is_known_without_a_file() -> None:
-    assert data.describe(Data(source="digits")) == ((1, 8, 8), 10)
-    assert data.describe(Data(source="cifar10")) == ((3, 32, 32), 10)
-    assert data.describe(Data(source="cifar100")) == ((3, 32, 32), 100)
+    assert datasets.describe(Data(source="digits")) == ((1, 8, 8), 10)
+    assert datasets.describe(Data(source="cifar10")) == ((3, 32, 32), 10)
+    assert datasets.describe(Data(source="cifar100")) == ((3, 32, 32), 100)
 
 
 def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(
             InputError, match=f"'{source}', which could not be fetched: .*put .*{archive} into {tmp_path}/downloads"
         ):
-            data.make(Data(source=source), tmp_path / "made.safetensors", {})
+            datasets.make(Data(source=source), tmp_path / "made.safetensors", {})
     assert not (tmp_path / "made.safetensors").exists()
 
 
@@ -71,7 +72,7 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pyte
 def test_the_real_cifar10(tmp_path: Path) -> None:
     """Size, classes, and the mean and standard deviation that Li et al. 2018 normalise by."""
     spec = Data(source=os.environ["LANDSCAPE_CIFAR10"])
-    assert data.describe(spec) == ((3, 32, 32), 10) == data.describe(Data(source="cifar10"))
+    assert datasets.describe(spec) == ((3, 32, 32), 10) == datasets.describe(Data(source="cifar10"))
     found = made(spec, tmp_path)
     assert found.test is not None
     assert found.train.images.shape == (50_000, 3, 32, 32) and found.test.images.shape == (10_000, 3, 32, 32)
@@ -80,7 +81,7 @@ def test_the_real_cifar10(tmp_path: Path) -> None:
     assert found.header["mean"] == pytest.approx([125.3 / 255, 123.0 / 255, 113.9 / 255], abs=2e-3)
     assert found.header["std"] == pytest.approx([63.0 / 255, 62.1 / 255, 66.7 / 255], abs=2e-3)
     assert found.train.images.double().mean((0, 2, 3)).tolist() == pytest.approx([0] * 3, abs=1e-5)
-    assert data.subset(found.train, 1000).labels.bincount().tolist() == [100] * 10
+    assert datasets.subset(found.train, 1000).labels.bincount().tolist() == [100] * 10
 
 
 def test_cifar_through_torchvisions_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +107,7 @@ def test_cifar_through_torchvisions_download(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(kind, "test_list", [["test_batch", sums["test_batch"]]])
     monkeypatch.setitem(kind.meta, "md5", sums["batches.meta"])
 
-    data.make(Data(source="cifar10"), tmp_path / "cifar10.safetensors", {})
+    datasets.make(Data(source="cifar10"), tmp_path / "cifar10.safetensors", {})
     found, header = checkpoint.read(tmp_path / "cifar10.safetensors")
     for split, names in (("train", ("data_batch_1", "data_batch_2")), ("test", ("test_batch",))):
         pixels = np.concatenate([batches[name]["data"] for name in names]).reshape(-1, 3, 32, 32)

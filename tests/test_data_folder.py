@@ -10,10 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from landscape import checkpoint, config, data
-from landscape.config import Data, jobs, memory
+from landscape.data import datasets
+from landscape.data.data_section import Data
 from landscape.errors import InputError
-from landscape.vision import with_torchvision
+from landscape.experiment import jobs, memory, reading
+from landscape.experiment.schema import Experiment
+from landscape.networks.torchvision_shim import with_torchvision
+from landscape.store import checkpoint
 
 from data_sets import assert_normalised, made
 
@@ -37,7 +40,7 @@ def image_folder(root: Path) -> tuple[np.ndarray, list[int]]:
     return np.stack([np.asarray(image) for image, _ in found]).transpose(0, 3, 1, 2) / 255, found.targets
 
 
-def assert_is(found: data.DataSet, train: Path, test: Path | None) -> None:
+def assert_is(found: datasets.DataSet, train: Path, test: Path | None) -> None:
     mean, std = found.header["mean"], found.header["std"]
     pixels, labels = image_folder(train)
     np.testing.assert_allclose(mean, pixels.mean((0, 2, 3)), rtol=1e-9)
@@ -58,7 +61,7 @@ def test_splits_are_torchvisions_folders(tmp_path: Path, test: str) -> None:
     found = made(spec, tmp_path)
     assert_is(found, root / "train", root / test)
     assert found.shape == (3, 6, 5) and found.classes == 4
-    assert data.describe(spec) == (found.shape, found.classes)
+    assert datasets.describe(spec) == (found.shape, found.classes)
     assert found.train.labels.tolist() == [0, 1, 1, 2, 2, 2, 3, 3], "10, 9, cat, dog"
 
 
@@ -67,7 +70,7 @@ def test_classes_in_the_folder_itself(tmp_path: Path) -> None:
     found = made(spec, tmp_path)
     assert_is(found, tmp_path / "photos", None)
     assert found.train.labels.tolist() == [0, 1, 1, 2, 2, 2]
-    assert data.describe(spec) == ((3, 6, 5), 3)
+    assert datasets.describe(spec) == ((3, 6, 5), 3)
 
 
 def test_the_test_split_is_the_first_there_is_and_may_lack_classes(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_images_are_grey_if_all_are(tmp_path: Path, colour: str) -> None:
         Image.new("RGB", (5, 6), (200, 3, 90)).save(root / colour / "0.png")
     found = made(spec, tmp_path)
     channels = 1 if colour == "none" else 3
-    assert found.shape == (channels, 6, 5) == data.describe(spec)[0]
+    assert found.shape == (channels, 6, 5) == datasets.describe(spec)[0]
     stored, _ = checkpoint.read(tmp_path / "made.safetensors")
     for split in ("train", "test"):
         pixels, labels = image_folder(root / split)
@@ -144,8 +147,8 @@ def test_images_brought_to_one_size(tmp_path: Path, size: tuple[int, int], mode:
     photos(root, {"test/a": 2}, mode, (9, 16))
     spec = Data(source=str(root), image_size=8)
     channels = 1 if mode == "L" else 3
-    assert data.describe(spec) == ((channels, 8, 8), 2)
-    data.make(spec, tmp_path / "made.safetensors", {})
+    assert datasets.describe(spec) == ((channels, 8, 8), 2)
+    datasets.make(spec, tmp_path / "made.safetensors", {})
     stored, _ = checkpoint.read(tmp_path / "made.safetensors")
     for split, width, height in (("train", *size), ("test", 9, 16)):
         expected = []
@@ -166,7 +169,7 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (root / name).mkdir(parents=True)
         Image.fromarray(board.astype(np.uint8)).save(root / name / "0.png")
-    data.make(Data(source=str(root), image_size=8), tmp_path / "made.safetensors", {})
+    datasets.make(Data(source=str(root), image_size=8), tmp_path / "made.safetensors", {})
     pixels = checkpoint.read(tmp_path / "made.safetensors")[0]["train_images"].float()
     assert float((pixels - 127.5).abs().max()) < 6
 
@@ -192,7 +195,7 @@ def test_folders_that_are_wrong(tmp_path: Path, name: str) -> None:
     root.mkdir()
     spec = photos(root, counts)
     with pytest.raises(InputError, match=f"^is {str(root)!r}, {message.replace('{root}', str(root))}"):
-        data.describe(spec)
+        datasets.describe(spec)
     with pytest.raises(InputError, match=f"^the source is {str(root)!r}, {message.replace('{root}', str(root))}"):
         made(spec, tmp_path)
     assert not (tmp_path / "made.safetensors").exists()
@@ -220,10 +223,10 @@ def test_nothing_is_unpacked_before_it_is_read(tmp_path: Path) -> None:
     """With headers alone left of them, the images are described as before; then the first broken one is named."""
     root = tmp_path / "photos"
     spec = photos(root, SIX, size=(40, 40))
-    before = data.describe(spec)
+    before = datasets.describe(spec)
     for path in root.rglob("*.png"):
         path.write_bytes(path.read_bytes()[:200])
-    assert data.describe(spec) == before == ((3, 40, 40), 2)
+    assert datasets.describe(spec) == before == ((3, 40, 40), 2)
     with pytest.raises(InputError, match=f"in which {root}/train/cat/0.png is no whole image: "):
         made(spec, tmp_path)
 
@@ -265,8 +268,8 @@ def test_damaged_bytes_never_give_another_error(tmp_path: Path, suffix: str) -> 
 # What the workflow asks of a folder
 
 
-def experiment(source: Path, **spec: Any) -> config.Experiment:
-    return config.resolve(
+def experiment(source: Path, **spec: Any) -> Experiment:
+    return reading.resolve(
         {
             "data": {"ours": {"source": str(source), **spec}},
             "runs": {"small": {"network": "torchvision.models:resnet18", "data": "ours"}},

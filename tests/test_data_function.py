@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landscape import check, config, data
-from landscape.config import Data
+from landscape.data import datasets
+from landscape.data.data_section import Data
 from landscape.errors import InputError
+from landscape.experiment import reading
+from landscape.running import check
 
 from data_sets import arrays, assert_normalised, made, saved
 
@@ -51,7 +53,7 @@ def test_a_function_of_a_file(tmp_path: Path, kind: str, test: bool) -> None:
     if test:
         assert_normalised(found.test, pixels[1], np.arange(9) % 3, mean, std)
     assert (found.test is not None) == test
-    assert data.describe(spec) == ((3, 6, 5), 3) == (found.shape, found.classes)
+    assert datasets.describe(spec) == ((3, 6, 5), 3) == (found.shape, found.classes)
 
 
 def test_it_gives_what_an_npz_of_the_same_arrays_gives(tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_a_function_that_is_wrong(tmp_path: Path, name: str) -> None:
     text, message = WRONG[name]
     spec = Data(source=f"{written(tmp_path / 'mine.py', text)}:load")
     with pytest.raises(InputError, match=f"^is {spec.source!r}, {message}"):
-        data.describe(spec)
+        datasets.describe(spec)
     with pytest.raises(InputError, match=f"^the source is {spec.source!r}, {message}"):
         made(spec, tmp_path)
 
@@ -149,7 +151,7 @@ def test_a_configuration_is_checked_with_one_call(tmp_path: Path) -> None:
     broken = written(tmp_path / "broken.py", "def load():\n    raise ValueError('no disk')")
     count = tmp_path / "count.txt"
     run: dict[str, Any] = {"network": "torch.nn:Flatten"}
-    experiment = config.resolve(
+    experiment = reading.resolve(
         {
             "data": {
                 "mine": {"source": f"{path}:load", "args": {"count": str(count)}},

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landscape import checkpoint, data
-from landscape.config import Data
+from landscape.data import datasets
+from landscape.data.data_section import Data
 from landscape.errors import InputError
+from landscape.store import checkpoint
 
 from data_sets import Arrays, arrays, assert_normalised, made, problems, saved
 
@@ -34,7 +35,7 @@ def test_npz_of_bytes(tmp_path: Path, shape: tuple[int, ...], stated: bool) -> N
     assert_normalised(found.train, images["train"], content["train_labels"], mean, std)
     assert_normalised(found.test, images["test"], content["test_labels"], mean, std)
     assert found.shape == (channels, *shape[:2]) and found.classes == 4
-    assert data.describe(spec) == (found.shape, found.classes)
+    assert datasets.describe(spec) == (found.shape, found.classes)
     assert found.header["counts"] == {"train_images": 12, "train_labels": 12, "test_images": 5, "test_labels": 5}
 
 
@@ -52,7 +53,7 @@ def test_npz_of_floats_is_taken_in_its_own_units(tmp_path: Path, dtype: Any) -> 
     np.testing.assert_allclose(found.header["std"], std, rtol=1e-9)
     assert_normalised(found.train, images["train"], content["train_labels"], mean, std)
     assert_normalised(found.test, images["test"], content["test_labels"], mean, std)
-    assert data.describe(spec) == ((2, 6, 5), 4) == (found.shape, found.classes)
+    assert datasets.describe(spec) == ((2, 6, 5), 4) == (found.shape, found.classes)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64, ">i8"])
@@ -67,7 +68,7 @@ def test_without_a_test_split(tmp_path: Path) -> None:
     spec = saved(tmp_path, content)
     found = made(spec, tmp_path)
     assert found.test is None
-    assert data.describe(spec) == ((3, 6, 5), 4) == (found.shape, found.classes)
+    assert datasets.describe(spec) == ((3, 6, 5), 4) == (found.shape, found.classes)
 
 
 def test_classes_are_counted_over_both_splits_and_are_two_at_least(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_classes_are_counted_over_both_splits_and_are_two_at_least(tmp_path: Pat
         ({**content, **{f"{s}_labels": 0 * content[f"{s}_labels"] for s in ("train", "test")}}, 2),
     ):
         spec = saved(tmp_path, labels)
-        assert made(spec, tmp_path).classes == classes == data.describe(spec)[1]
+        assert made(spec, tmp_path).classes == classes == datasets.describe(spec)[1]
 
 
 @pytest.mark.parametrize(("train", "test"), [([1, 2, 4], [1]), ([1, 2, 3], [0]), ([2, 3], [2]), ([0, 1, 2], [1, 2])])
@@ -100,7 +101,7 @@ def test_what_else_is_in_the_file_does_not_matter(tmp_path: Path) -> None:
         archive.writestr("notes.txt", "made on Monday")
         archive.writestr("folder/", "")
     found = made(spec, tmp_path)
-    assert data.describe(spec) == ((3, 6, 5), 4) == (found.shape, found.classes)
+    assert datasets.describe(spec) == ((3, 6, 5), 4) == (found.shape, found.classes)
     assert set(checkpoint.read(tmp_path / "made.safetensors")[0]) == set(arrays())
 
 
@@ -157,7 +158,7 @@ MALFORMED: dict[str, tuple[Arrays, str]] = {
 def test_malformed_npz(tmp_path: Path, name: str) -> None:
     content, message = MALFORMED[name]
     spec = saved(tmp_path, content)
-    for function, begin in ((data.describe, ""), (lambda spec: made(spec, tmp_path), "the source ")):
+    for function, begin in ((datasets.describe, ""), (lambda spec: made(spec, tmp_path), "the source ")):
         with pytest.raises(InputError, match=message) as caught:
             function(spec)
         assert all(problem.startswith(f"{begin}is {spec.source!r}, wh") for problem in caught.value.problems)
@@ -211,7 +212,7 @@ def test_objects_are_never_unpickled(tmp_path: Path, name: str) -> None:
 
 def assert_refused(path: Path, *messages: str) -> None:
     spec = Data(source=str(path))
-    for function in (data.describe, lambda spec: data.make(spec, path.parent / "made.safetensors", {})):
+    for function in (datasets.describe, lambda spec: datasets.make(spec, path.parent / "made.safetensors", {})):
         with pytest.raises(InputError) as caught:
             function(spec)
         assert str(path) in str(caught.value) and all(message in str(caught.value) for message in messages)
@@ -267,7 +268,7 @@ def test_damaged_bytes_never_give_another_error(tmp_path: Path, compressed: bool
         content[position] ^= int(rng.integers(1, 256))
         path.write_bytes(content)
         try:
-            data.make(spec, tmp_path / "made.safetensors", {})
+            datasets.make(spec, tmp_path / "made.safetensors", {})
         except InputError:
             refused += 1
     assert refused > 50

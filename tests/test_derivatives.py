@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import fusing
-from landscape.curvature.derivatives import TwiceDifferentiable
+from landscape.engine import fusing
+from landscape.hessian.derivatives import TwiceDifferentiable
 
 KINDS: dict[str, tuple[Any, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "plain": (functional.conv2d, (3, 2, 5, 6), (4, 2, 3, 3), {"padding": 1}),

@@ -8,9 +8,10 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
-from landscape import directions, networks
+from landscape import directions
 from landscape.errors import InputError
-from landscape.weights import Weights, cosine, displace, dot, norm
+from landscape.networks import building
+from landscape.store.weights import Weights, cosine, displace, dot, norm
 
 
 class Mixed(nn.Module):
@@ -30,7 +31,7 @@ class Mixed(nn.Module):
 def mixed() -> tuple[dict[str, torch.Tensor], dict[str, int | None]]:
     torch.manual_seed(0)
     network = Mixed()
-    return {name: tensor.detach() for name, tensor in network.state_dict().items()}, networks.filter_axes(network)
+    return {name: tensor.detach() for name, tensor in network.state_dict().items()}, building.filter_axes(network)
 
 
 def test_every_filter_gets_the_norm_of_the_builtown(mixed: tuple) -> None:
@@ -85,10 +86,10 @@ def test_a_zero_filter_gets_no_direction_and_is_counted(mixed: tuple) -> None:
 
 
 def test_a_draw_depends_on_seed_axis_and_name_and_on_nothing_else() -> None:
-    shallow = networks.build("resnet", {"depth": 8}, seed=0, images=(1, 8, 8), classes=10)
-    deep = networks.build("resnet", {"depth": 14}, seed=5, images=(1, 8, 8), classes=10)
+    shallow = building.build("resnet", {"depth": 8}, seed=0, images=(1, 8, 8), classes=10)
+    deep = building.build("resnet", {"depth": 14}, seed=5, images=(1, 8, 8), classes=10)
     draws = [
-        directions.random_pair(dict(net.state_dict()), networks.filter_axes(net), 1, "none", line=False)
+        directions.random_pair(dict(net.state_dict()), building.filter_axes(net), 1, "none", line=False)
         for net in (shallow, deep)
     ]
     shared = [name for name in draws[0]["alpha"] if draws[1]["alpha"].get(name) is not None]
@@ -97,35 +98,35 @@ def test_a_draw_depends_on_seed_axis_and_name_and_on_nothing_else() -> None:
         for name in shared:
             assert torch.equal(draws[0][axis][name], draws[1][axis][name])
     assert abs(cosine(draws[0]["alpha"], draws[0]["beta"])) < 0.05
-    other = directions.random_pair(dict(shallow.state_dict()), networks.filter_axes(shallow), 2, "none", line=True)
+    other = directions.random_pair(dict(shallow.state_dict()), building.filter_axes(shallow), 2, "none", line=True)
     assert abs(cosine(other["alpha"], draws[0]["alpha"])) < 0.05
 
 
 def test_towards_another_state_ends_there() -> None:
-    here = networks.build("resnet", {"depth": 8}, seed=0, images=(1, 8, 8), classes=10)
-    there = networks.build("resnet", {"depth": 8}, seed=1, images=(1, 8, 8), classes=10)
+    here = building.build("resnet", {"depth": 8}, seed=0, images=(1, 8, 8), classes=10)
+    there = building.build("resnet", {"depth": 8}, seed=1, images=(1, 8, 8), classes=10)
     there(torch.ones(4, 1, 8, 8))  # moves the running statistics
     theta, other = dict(here.state_dict()), dict(there.state_dict())
-    step = directions.towards(theta, other, networks.filter_axes(here), buffers=True)["alpha"]
+    step = directions.towards(theta, other, building.filter_axes(here), buffers=True)["alpha"]
     assert any(name.endswith("running_var") for name in step)
     assert not any(name.endswith("num_batches_tracked") for name in step)
     for name, difference in step.items():
         torch.testing.assert_close(theta[name] + difference, other[name])
-    without = directions.towards(theta, other, networks.filter_axes(here), buffers=False)["alpha"]
+    without = directions.towards(theta, other, building.filter_axes(here), buffers=False)["alpha"]
     assert without.keys() == dict(here.named_parameters()).keys()
 
 
 def test_directions_are_borrowed_or_refused() -> None:
-    small = networks.build("resnet", {"depth": 8}, seed=0, images=(1, 8, 8), classes=10)
-    large = networks.build("resnet", {"depth": 14}, seed=0, images=(1, 8, 8), classes=10)
-    theta, axes = dict(small.state_dict()), networks.filter_axes(small)
+    small = building.build("resnet", {"depth": 8}, seed=0, images=(1, 8, 8), classes=10)
+    large = building.build("resnet", {"depth": 14}, seed=0, images=(1, 8, 8), classes=10)
+    theta, axes = dict(small.state_dict()), building.filter_axes(small)
     pair = directions.random_pair(theta, axes, 1, "filter", line=False)
     tensors = {f"{axis}/{name}": t for axis, d in pair.items() for name, t in d.items()}
     again = directions.borrowed(tensors, theta, axes, line=False)
     assert all(torch.equal(again[axis][name], pair[axis][name]) for axis in pair for name in axes)
     assert list(directions.borrowed(tensors, theta, axes, line=True)) == ["alpha"]
     with pytest.raises(InputError):
-        directions.borrowed(tensors, dict(large.state_dict()), networks.filter_axes(large), line=False)
+        directions.borrowed(tensors, dict(large.state_dict()), building.filter_axes(large), line=False)
     line = {key: t for key, t in tensors.items() if key.startswith("alpha/")}
     with pytest.raises(InputError, match="is a line"):
         directions.borrowed(line, theta, axes, line=False)
@@ -134,10 +135,10 @@ def test_directions_are_borrowed_or_refused() -> None:
 
 def states(number: int) -> tuple[list[Weights], dict[str, int | None]]:
     """Networks with weights and running statistics of their own."""
-    built = [networks.build("resnet", {"depth": 8}, seed=k, images=(1, 8, 8), classes=10) for k in range(number)]
+    built = [building.build("resnet", {"depth": 8}, seed=k, images=(1, 8, 8), classes=10) for k in range(number)]
     for k, network in enumerate(built):
         network(torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(k)))
-    return [dict(network.state_dict()) for network in built], networks.filter_axes(built[0])
+    return [dict(network.state_dict()) for network in built], building.filter_axes(built[0])
 
 
 def parameters(weights: Weights, axes: dict[str, int | None]) -> np.ndarray:

@@ -8,11 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from landscape import checkpoint, cli, data, directions, files, networks
-from landscape.config.schema import Data, Probe, Run
-from landscape.curvature import probes
+from landscape import cli, directions
+from landscape.data import datasets
+from landscape.data.data_section import Data
 from landscape.errors import InputError
-from landscape.weights import Weights, norm
+from landscape.networks import building
+from landscape.probes import kinds
+from landscape.probes.probe_section import Probe
+from landscape.store import checkpoint, files
+from landscape.store.weights import Weights, norm
+from landscape.training.run_section import Run
 
 from dense_hessian import Example, connected, convolutional
 
@@ -21,7 +26,7 @@ SMOOTH = {"hidden": [6], "activation": "softplus", "linear_std": 0.3}
 
 def found_by_a_probe(example: Example, **keys: Any) -> tuple[Any, Weights]:
     probe = Probe(measure="eigenpairs", precision="fp64", **keys)
-    return probes.measure(probe, example.network, example.theta, {}, example.axes, example.dataset)
+    return kinds.measure(probe, example.network, example.theta, {}, example.axes, example.dataset)
 
 
 @pytest.mark.parametrize("parameters", ["filters", "all"])
@@ -68,9 +73,9 @@ def test_eigenvectors_that_cannot_be_directions() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smooth network's initial weights, as the run `net` and as epochs 0 and 1 of it, and data."""
     folder = tmp_path_factory.mktemp("eigenvectors")
-    data.make(Data(source="digits", images=200), folder / "data.safetensors", {"name": "digits"})
+    datasets.make(Data(source="digits", images=200), folder / "data.safetensors", {"name": "digits"})
     run = Run(network="mlp", args=SMOOTH, data="digits", epochs=1, keep="all")
-    built = networks.build("mlp", SMOOTH, seed=3, images=(1, 8, 8), classes=10)
+    built = building.build("mlp", SMOOTH, seed=3, images=(1, 8, 8), classes=10)
     theta = built.state_dict()
     header = {"name": "net", "spec": run.in_full(), "spec_hash": "0", "images": [1, 8, 8], "classes": 10}
     checkpoint.write(folder / "net.safetensors", theta, {**header, "epoch": 1})

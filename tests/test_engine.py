@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import device, directions, engine, fusing, networks
-from landscape.data import Split
+from landscape import directions
+from landscape.data.datasets import Split
 from landscape.directions import Directions
-from landscape.engine import Engine, Measured
+from landscape.engine import device, engine, fusing
+from landscape.engine.engine import Engine, Measured
+from landscape.engine.plane_point import Moving
 from landscape.errors import InputError
-from landscape.moving import Moving
-from landscape.vision import with_torchvision
-from landscape.weights import Weights, displace
+from landscape.networks import building
+from landscape.networks.torchvision_shim import with_torchvision
+from landscape.store.weights import Weights, displace
 
 from random_networks import Random, block
 
@@ -52,7 +54,7 @@ def weights_of(network: nn.Module) -> Weights:
 
 
 def pair_for(network: nn.Module) -> Directions:
-    return directions.random_pair(weights_of(network), networks.filter_axes(network), 1, "filter", line=False)
+    return directions.random_pair(weights_of(network), building.filter_axes(network), 1, "filter", line=False)
 
 
 def plain(network: nn.Module, theta: Weights, pair: Directions, at: tuple[float, float], images: Tensor) -> Tensor:
@@ -130,7 +132,7 @@ def test_every_network_of_the_house_from_a_deep_minimum_to_a_high_wall(
     name: str, args: Any, images: int, high: Points
 ) -> None:
     torch.manual_seed(1)
-    network = settled(networks.build(name, args, seed=0, images=(3, 32, 32), classes=10))
+    network = settled(building.build(name, args, seed=0, images=(3, 32, 32), classes=10))
     data = split(torch.randn(images, 3, 32, 32), 10)
     with_a_minimum(network, data, 10)
     losses = assert_right(network, data, [(0.0, 0.0), (0.1, -0.05), (0.5, 0.5), (-1.0, 1.0), *high])
@@ -202,7 +204,7 @@ def test_networks_as_they_come_have_the_answer_of_the_plain_loop(name: str) -> N
 
 
 def a_resnet(seed: int = 0) -> nn.Module:
-    return settled(networks.build("resnet", {"depth": 8, "width": 4}, seed=seed, images=(3, 32, 32), classes=10))
+    return settled(building.build("resnet", {"depth": 8, "width": 4}, seed=seed, images=(3, 32, 32), classes=10))
 
 
 def test_without_the_private_operator_everything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +327,7 @@ def test_standard_errors_of_one_image_and_of_overflow_are_nan() -> None:
 def test_overflow_is_where_it_is_in_the_plain_network(step: float, shortcut: bool) -> None:
     """A kernel that made 0 of NaN would end with a finite loss. In one batch and in two."""
     args = {"depth": 8, "width": 4, "shortcut": shortcut}
-    network = settled(networks.build("resnet", args, seed=0, images=(3, 32, 32), classes=10))
+    network = settled(building.build("resnet", args, seed=0, images=(3, 32, 32), classes=10))
     data = split(torch.randn(4, 3, 32, 32), 10)
     theta, pair = weights_of(network), pair_for(network)
     made = Engine(network, theta, pair, {"train": data})
@@ -505,7 +507,7 @@ def test_another_process_with_other_points_before_finds_the_same_bits() -> None:
 def test_other_weights_have_the_bits_of_an_engine_of_their_own(norm: str) -> None:
     one, other = (
         settled(
-            networks.build("resnet", {"depth": 8, "width": 4, "norm": norm}, seed=seed, images=(3, 32, 32), classes=10),
+            building.build("resnet", {"depth": 8, "width": 4, "norm": norm}, seed=seed, images=(3, 32, 32), classes=10),
             seed,
         )
         for seed in (0, 1)
@@ -700,7 +702,7 @@ def test_odd_networks_have_the_answer_of_the_plain_loop(kind: str) -> None:
 
 def test_the_batch_follows_the_largest_activation() -> None:
     one = {"train": split(torch.randn(1, 3, 32, 32), 10)}
-    wide = networks.build("resnet", {"depth": 8, "width": 16}, seed=0, images=(3, 32, 32), classes=10)
-    vgg = networks.build("vgg9", {}, seed=0, images=(3, 32, 32), classes=10)
+    wide = building.build("resnet", {"depth": 8, "width": 16}, seed=0, images=(3, 32, 32), classes=10)
+    vgg = building.build("vgg9", {}, seed=0, images=(3, 32, 32), classes=10)
     batches = [Engine(network, weights_of(network), {}, one).batch for network in (a_resnet(), wide, vgg)]
     assert batches == [256, 64, 32]  # 4, 16, 64 channels of 32 x 32; the last one is held at the least

@@ -12,9 +12,10 @@ import xarray as xr
 from matplotlib.patches import Rectangle
 
 from landscape import figures
-from landscape.config.schema import Contours, Lines, Surfaces, Training
 from landscape.errors import InputError
-from landscape.figures import contours, panels, style, surfaces, words
+from landscape.figures.kinds import contours, surfaces
+from landscape.figures.kinds.sections import Contours, Lines, Surfaces, Training
+from landscape.figures.shared import panels, style, words
 
 from members import assert_texts_apart, bowl, broken, drawn, lopsided, member, published, spec, texts
 

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape import figures
-from landscape.config.schema import Contours
 from landscape.errors import InputError
-from landscape.figures import contours, lowest, style
+from landscape.figures.kinds import contours
+from landscape.figures.kinds.sections import Contours
+from landscape.figures.shared import lowest, style
 
 from members import assert_texts_apart, bowl, broken, drawn, member, published, spec
 

@@ -13,9 +13,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.quiver import Quiver
 
 from landscape import figures, geometry
-from landscape.config.schema import Curvature, Gradients
 from landscape.errors import InputError
-from landscape.figures import arrows, gradients
+from landscape.figures.kinds import gradients
+from landscape.figures.kinds.curvature_sections import Curvature, Gradients
+from landscape.figures.shared import arrows
 
 from curved_surfaces import chaotic, curved, double_well, valley
 from members import assert_texts_apart, drawn, member, published, spec, texts

@@ -11,9 +11,10 @@ from matplotlib.collections import PolyCollection
 from scipy.stats import norm
 
 from landscape import figures
-from landscape.config.schema import Bundles, Interpolation, Lines, Profiles, Training
 from landscape.errors import InputError
-from landscape.figures import bands, bundles, groups, lines, panels, style, training, weighing, widths
+from landscape.figures.kinds import bundles, lines, training
+from landscape.figures.kinds.sections import Bundles, Interpolation, Lines, Profiles, Training
+from landscape.figures.shared import bands, groups, panels, style, weight_density, widths
 
 from members import Loss, assert_texts_apart, bowl, drawn, history, member, published, spec, texts
 
@@ -372,14 +373,14 @@ def test_norms_are_drawn_over_steps_with_the_drops_of_the_rate() -> None:
 def test_an_adopted_run_has_no_norms() -> None:
     adopted = history("mine").isel(epoch=[0])
     adopted.attrs["spec"] = '{"network": "resnet20", "data": "digits", "weights": "mine.pt"}'
-    assert len(weighing.norms(figures.Member("mine", None, adopted))) == 0
+    assert len(weight_density.norms(figures.Member("mine", None, adopted))) == 0
 
 
 def test_densities_are_of_all_weights_with_more_than_one_dimension() -> None:
     member_of = pair()[0]
-    assert weighing.flat(member_of).size == 1000
+    assert weight_density.flat(member_of).size == 1000
     random = np.random.default_rng(0).normal(size=(2, 100_000)) * [[1.0], [0.5]]
-    of = weighing.densities(list(random))
+    of = weight_density.densities(list(random))
     assert of.edges[[0, -1]] == pytest.approx([-4 * random.std(), 4 * random.std()]) and of.edges.size == 201
     shares = (of.values * np.diff(of.edges)).sum(axis=1)
     np.testing.assert_allclose(shares, [(np.abs(w) <= of.edges[-1]).mean() for w in random])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from landscape import figures
-from landscape.config.schema import Overlay
 from landscape.errors import InputError
-from landscape.figures import overlay
+from landscape.figures.kinds import overlay
+from landscape.figures.kinds.sections import Overlay
 
 from members import Loss, assert_texts_apart, bowl, broken, drawn, history, member, published, spec, texts
 

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from landscape import figures, geometry
-from landscape.config.schema import Contours, Plane, Rings, Sharpness, Trajectories
 from landscape.errors import InputError
-from landscape.figures import labels, paths, rings, sharpness, words
+from landscape.figures.kinds import rings, sharpness
+from landscape.figures.kinds.sections import Contours, Rings, Sharpness, Trajectories
+from landscape.figures.shared import labels, paths, words
+from landscape.measures.plane_section import Plane
 
 from members import member, published, spec, texts
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from landscape import figures
-from landscape.config.schema import Layers, Sharpening, Spectra
-from landscape.figures.curvature_words import number
+from landscape.figures.kinds.curvature_sections import Layers, Sharpening, Spectra
+from landscape.figures.shared.curvature_words import number
 
 from members import assert_texts_apart, drawn, published, spec, texts
 from probed_members import eigenpairs, eigenvalues, layers, probed, spectrum

@@ -12,8 +12,9 @@ import xarray as xr
 from matplotlib.colors import to_rgba
 
 from landscape import figures
-from landscape.config.schema import Probe, Saddle
-from landscape.figures import style
+from landscape.figures.kinds.curvature_sections import Saddle
+from landscape.figures.shared import style
+from landscape.probes.probe_section import Probe
 
 from members import assert_texts_apart, drawn, history, published, spec, texts
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from landscape import files
 from landscape.errors import InputError
+from landscape.store import files
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:

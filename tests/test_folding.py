@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from landscape import directions, networks
-from landscape.folding import fold
-from landscape.weights import displace
+from landscape import directions
+from landscape.engine.folding import fold
+from landscape.networks import building
+from landscape.store.weights import displace
 
 from random_networks import Random, block
 
@@ -31,7 +32,7 @@ def assert_folds(network: nn.Module, images: Tensor, pairs: int | None = None) -
     folded = fold(network, images)
     assert folded is not None
     assert pairs is None or len(folded.pairs) == pairs
-    axes = networks.filter_axes(network)
+    axes = building.filter_axes(network)
     pair = directions.random_pair(theta, axes, 1, "filter", line=False)
     assert all(folded.leaves_norms_alone(direction) for direction in pair.values())
     d1, d2 = (folded.direction(direction, theta) for direction in pair.values())
@@ -61,7 +62,7 @@ def test_random_networks(blocks: list[dict[str, Any]]) -> None:
     ],
 )
 def test_our_own_networks_fold_whole(name: str, args: dict[str, Any], pairs: int) -> None:
-    network = networks.build(name, args, seed=0, images=(1, 8, 8), classes=10)
+    network = building.build(name, args, seed=0, images=(1, 8, 8), classes=10)
     assert_folds(settled(network), torch.randn(2, 1, 8, 8, dtype=torch.float64), pairs)
 
 
@@ -133,7 +134,7 @@ def test_a_trace_that_computes_something_else_is_not_used() -> None:
 
 
 def test_a_direction_that_moves_a_norm_is_told() -> None:
-    network = networks.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(1, 8, 8), classes=10)
+    network = building.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(1, 8, 8), classes=10)
     folded = fold(network, torch.randn(2, 1, 8, 8))
     assert folded is not None
     zero = {name: torch.zeros_like(tensor) for name, tensor in network.named_parameters()}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
-from landscape import networks
-from landscape.fusing import Fused, fuse
+from landscape.engine.fusing import Fused, fuse
+from landscape.networks import building
 
 from random_networks import Random, block
 
@@ -83,7 +83,7 @@ def test_both_forms_give_the_same_bits(blocks: list[dict[str, Any]]) -> None:
     ("name", "args"), [("resnet", {"depth": 20}), ("vgg", {"features": [8, "M", 16, "M"], "hidden": 8})]
 )
 def test_networks_of_the_house_give_the_same_bits(name: str, args: dict[str, Any]) -> None:
-    network = networks.build(name, args, seed=0, images=(3, 32, 32), classes=10)
+    network = building.build(name, args, seed=0, images=(3, 32, 32), classes=10)
     images = torch.randn(5, 3, 32, 32)
     made = fused(network, images)
     with torch.inference_mode():

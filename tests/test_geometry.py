@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landscape import geometry
-from landscape.config.schema import Plane
+from landscape.measures.plane_section import Plane
 
 from known_surfaces import bowl, surface
 

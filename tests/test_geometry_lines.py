@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 
 from landscape import geometry
-from landscape.config.schema import Plane
 from landscape.errors import InputError
+from landscape.measures.plane_section import Plane
 
 from known_surfaces import bowl, line, surface
 

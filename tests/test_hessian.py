@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from landscape import directions, networks
-from landscape.curvature import hessian as module
-from landscape.curvature.hessian import Hessian, Parameters, filter_scale, scaled
-from landscape.data import Split
+from landscape import directions
+from landscape.data.datasets import Split
 from landscape.errors import InputError
-from landscape.weights import Weights, displace
+from landscape.hessian import products as module
+from landscape.hessian.products import Hessian, Parameters, filter_scale, scaled
+from landscape.networks import building
+from landscape.store.weights import Weights, displace
 
 from plain_networks import with_random_tensors
 
@@ -68,7 +69,7 @@ def group_norm() -> nn.Module:
 
 
 def resnet() -> nn.Module:
-    return networks.build("resnet", {"depth": 8, "width": 1}, seed=0, images=(1, 4, 4), classes=4)
+    return building.build("resnet", {"depth": 8, "width": 1}, seed=0, images=(1, 4, 4), classes=4)
 
 
 NETWORKS = {"resnet": resnet, "vgg": vgg, "mlp": lambda: mlp(16, 5, 4, 4), "group norm": group_norm}
@@ -81,7 +82,7 @@ class Case:
         torch.manual_seed(0)  # of layers that draw their own weights there is no other use
         self.network, self.split, self.parameters = network.double().eval(), data or split(), parameters
         self.theta: Weights = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-        self.axes = networks.filter_axes(network)
+        self.axes = building.filter_axes(network)
         self.pair = directions.random_pair(self.theta, self.axes, 1, "filter", line=False)
 
     def hessian(self, **keys: Any) -> Hessian:

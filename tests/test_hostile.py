@@ -21,9 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from landscape import cli, files
-from landscape.config import document, read, resolve
+from landscape import cli
 from landscape.errors import InputError
+from landscape.experiment import document
+from landscape.experiment.reading import read, resolve
+from landscape.store import files
 
 import running
 from every_kind import CONFIG, FILES, commands
@@ -63,7 +65,7 @@ def test_what_may_pass_ends_with_1_and_what_will_not_with_2(
         def fails(path: str, error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr("landscape.config.read", fails)
+        monkeypatch.setattr("landscape.experiment.reading.read", fails)
         assert told in said(capsys, code, *words)
     monkeypatch.setenv("LANDSCAPE_TRACEBACK", "1")
     with pytest.raises(KeyError):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from landscape.curvature.krylov import Krylov
-from landscape.curvature.lanczos import Extremes, Pairs, by_eigsh, extremes, pairs
 from landscape.errors import InputError
+from landscape.hessian.krylov import Krylov
+from landscape.hessian.lanczos import Extremes, Pairs, by_eigsh, extremes, pairs
 
 torch.set_num_threads(1)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from landscape import launch
+from landscape.running import launch
 
 from running import written
 
@@ -19,7 +19,7 @@ def test_changes_are_looked_for_where_something_else_is_asked_than_the_last_time
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[list[str]] = []
-    monkeypatch.setattr("landscape.config.preflight._check", lambda config: None)
+    monkeypatch.setattr("landscape.experiment.preflight._check", lambda config: None)
     monkeypatch.setattr(launch, "_announce_changes", looked.append)
     monkeypatch.setattr(launch, "queued", lambda folder, certain: [])
     monkeypatch.setattr("subprocess.Popen", lambda command: command)

@@ -11,26 +11,24 @@ PACKAGE = Path(__file__).parents[1] / "src/landscape"
 LAYERS = [
     {"cli", "__main__"},
     {"verbs"},
-    {"check", "clean", "launch", "plan", "summary", "tables", "claims"},
-    {"figures", "pages"},
-    {"comparisons", "recipes"},
-    {"geometry"},
-    {"trajectory", "curvature"},
-    {"surface", "train"},
+    {"running", "analysis"},
+    {"experiment"},
+    {"figures"},
+    {"measures", "probes"},
+    {"training"},
+    {"hessian"},
     {"engine"},
-    {"forms"},
-    {"moving", "fusing", "rescaling"},
-    {"directions", "folding"},
-    {"networks", "data"},
-    {"checkpoint", "weights"},
-    {"finished", "tiling", "loading", "show"},
-    {"files", "queued", "progress", "vision", "device"},
-    {"config"},
+    {"directions"},
+    {"data"},
+    {"networks"},
+    {"geometry"},
+    {"store"},
+    {"config", "progress"},
     {"errors"},
 ]
 """From the roof to the foundation. A module imports from its own layer or from below."""
 
-MAY_IMPORT_BESIDE = {("__main__", "cli"), ("checkpoint", "weights")}
+MAY_IMPORT_BESIDE = {("__main__", "cli")}
 
 
 def imports(path: Path) -> set[str]:
@@ -67,7 +65,17 @@ def test_imports_point_down() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["config", "config.preflight", "config.jobs", "figures", "geometry", "files", "summary", "launch", "tiling"],
+    [
+        "experiment.reading",
+        "experiment.preflight",
+        "experiment.jobs",
+        "figures",
+        "geometry",
+        "store.files",
+        "analysis.summary",
+        "running.launch",
+        "measures.tiling",
+    ],
 )
 def test_without_torch(module: str) -> None:
     code = f"import sys, landscape.{module}; sys.exit('torch' in sys.modules)"
@@ -76,5 +84,5 @@ def test_without_torch(module: str) -> None:
 
 def test_drawing_and_reading_the_configuration_leave_torch_alone(tmp_path: Path) -> None:
     config = PACKAGE.parents[1] / "config/default.yaml"
-    code = f"import sys; from landscape import config, figures; config.read({str(config)!r}); sys.exit('torch' in sys.modules)"
+    code = f"import sys; from landscape import figures; from landscape.experiment import reading; reading.read({str(config)!r}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from landscape import config
-from landscape.config.work import operations
 from landscape.errors import InputError
+from landscape.experiment import reading
+from landscape.networks.operations import operations
+from landscape.training.run_section import Run
 
 from plain_networks import DIGITS, build, with_random_tensors
 
@@ -86,9 +87,9 @@ def test_work_is_torchs_count(hidden: list[int], shape: tuple[int, int, int]) ->
 
 
 def test_a_configuration_names_it() -> None:
-    def resolved(**args: Any) -> config.Run:
+    def resolved(**args: Any) -> Run:
         run = {"network": "mlp", "args": args, "data": "digits", "epochs": 1}
-        return config.resolve({"data": {"digits": {"source": "digits"}}, "runs": {"small": run}}).runs["small"]
+        return reading.resolve({"data": {"digits": {"source": "digits"}}, "runs": {"small": run}}).runs["small"]
 
     read = resolved(hidden=[16, 16], activation="tanh")
     built = build(read.network, DIGITS, **read.args)

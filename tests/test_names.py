@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from landscape.config import code, impossible, lookup, specs
-from landscape.config.read import resolve
-from landscape.config.schema import Experiment
 from landscape.errors import InputError
+from landscape.experiment import lookup, specs
+from landscape.experiment.lookup import impossible
+from landscape.experiment.reading import resolve
+from landscape.experiment.schema import Experiment
+from landscape.networks import code
 
 MEANINGS: dict[str, dict[str, Any]] = {
     "resnet20": {"depth": 20},

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import engine, networks
-from landscape.data import Split
-from landscape.networks import resnet
+from landscape.data.datasets import Split
+from landscape.engine import engine
+from landscape.networks import building, resnet
 
 from plain_networks import CIFAR, DIGITS, Plain, build, with_random_tensors
 
@@ -38,7 +38,7 @@ def test_numbers_of_parameters_are_the_papers(name: str) -> None:
     parameters, with_filters = COUNTS[name]
     assert sum(p.numel() for p in built.parameters()) == parameters
     if with_filters is not None:
-        axes = networks.filter_axes(built)
+        axes = building.filter_axes(built)
         assert sum(p.numel() for n, p in built.named_parameters() if axes[n] is not None) == with_filters
         assert sum(p.numel() for p in built.parameters() if p.ndim > 1) == with_filters
 
@@ -204,7 +204,7 @@ def test_the_meta_device_knows_all_but_values() -> None:
     assert all(tensor.is_meta for tensor in meta.state_dict().values())
     shapes = [{name: tensor.shape for name, tensor in net.state_dict().items()} for net in (real, meta)]
     assert shapes[0] == shapes[1]
-    assert networks.filter_axes(real) == networks.filter_axes(meta)
+    assert building.filter_axes(real) == building.filter_axes(meta)
 
 
 class Bare(nn.Module):
@@ -228,7 +228,7 @@ class Bare(nn.Module):
 
 
 def test_filters_follow_the_layer() -> None:
-    assert networks.filter_axes(Bare()) == {
+    assert building.filter_axes(Bare()) == {
         "token": None,
         "table": 0,
         "scale": None,
@@ -262,4 +262,4 @@ def test_filters_follow_the_layer() -> None:
     "module", [Bare(), nn.Transformer(8, 2, 1, 1, 8, batch_first=True), nn.Linear(2, 2), nn.ReLU()]
 )
 def test_filter_axes_are_of_the_named_parameters_in_order(module: nn.Module) -> None:
-    assert list(networks.filter_axes(module)) == [name for name, _ in module.named_parameters()]
+    assert list(building.filter_axes(module)) == [name for name, _ in module.named_parameters()]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from landscape import train
-from landscape.data import DataSet, Split
+from landscape.data.datasets import DataSet, Split
+from landscape.training import loop
 
 from toy_training import CLASSES, a_data_set, a_network, a_run, evaluate
 
@@ -68,7 +68,7 @@ def test_steps_follow_the_textbook(settings: dict[str, Any], tmp_path: Path) -> 
             m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
             theta = theta - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
         expected["weight_norm"].append(float(np.linalg.norm(theta)))
-    trained = train.train(run, network, data, tmp_path, "x", evaluate)
+    trained = loop.train(run, network, data, tmp_path, "x", evaluate)
     np.testing.assert_allclose(trained.weights["1.weight"], theta, rtol=1e-4, atol=1e-6)
     for column, values in expected.items():
         np.testing.assert_allclose(trained.history[column][1:], values, rtol=1e-5, err_msg=column)
@@ -77,7 +77,7 @@ def test_steps_follow_the_textbook(settings: dict[str, Any], tmp_path: Path) -> 
 def test_the_step_up_leaves_nothing_behind(tmp_path: Path) -> None:
     """At a rate of next to nothing: neither in the weights nor in the running statistics."""
     plain, sharp = (
-        train.train(
+        loop.train(
             a_run(epochs=2, learning_rate=1e-20, weight_decay=0, **settings),
             a_network(),
             a_data_set(),
@@ -119,5 +119,5 @@ def test_sam_bounces_across_a_ravine(h: float, sam: float | None, tmp_path: Path
     data = DataSet(Split(torch.zeros(40, 1, 2, 2), torch.zeros(40).long()), None, 2, torch.zeros(1), {})
     run = a_run(epochs=5, batch_size=1, learning_rate=0.1, momentum=0.0, weight_decay=0.0, schedule="constant", sam=sam)
     network = Ravine(h)
-    train.train(run, network, data, tmp_path, "x", evaluate)
+    loop.train(run, network, data, tmp_path, "x", evaluate)
     assert abs(network.theta.item()) == pytest.approx(0.1 * h * (sam or 0) / (2 - 0.1 * h), abs=1e-5)

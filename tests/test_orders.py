@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from landscape.summary import orders
+from landscape.analysis.summary import orders
 
 from members import Loss, history, member
 

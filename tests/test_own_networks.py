@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from landscape import networks
 from landscape.errors import InputError
+from landscape.networks import building
 
 from plain_networks import CIFAR, DIGITS, build
 
@@ -107,7 +107,7 @@ def test_networks_of_torchvision(device: str) -> None:
     built = build("torchvision.models:resnet18", device=device, num_classes=10)
     assert built.state_dict()["fc.weight"].shape == (10, 512)
     assert sum(p.numel() for p in built.parameters()) == 11_689_512 - 990 * 513
-    axes = networks.filter_axes(built)
+    axes = building.filter_axes(built)
     assert axes["layer2.0.downsample.0.weight"] == axes["fc.weight"] == 0 and axes["bn1.weight"] is None
     if device == "cpu":
         assert built(torch.zeros(2, *CIFAR)).shape == (2, 10)

@@ -23,7 +23,7 @@ def test_the_wheel_runs_the_workflow_outside_a_clone(tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from landscape import cli, launch;"
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from landscape import cli; from landscape.running import launch;"
         f" assert launch.snakefile().is_relative_to({str(tmp_path / 'site')!r});"
         f" sys.exit(cli.main(['run', {str(SMOKE)!r}, '--dry-run']))"
     )

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from landscape import clean, cli, config, train
-from landscape.config import parts, specs
-from landscape.config.lookup import differing
-from landscape.config.schema import Run
+from landscape import cli
 from landscape.errors import InputError
-from landscape.plan.graph import Graph, Task
+from landscape.experiment import reading, specs, training_chain
+from landscape.experiment.lookup import differing
+from landscape.experiment.schema import Experiment
+from landscape.running import clean
+from landscape.running.plan.graph import Graph, Task
+from landscape.training import loop
+from landscape.training.run_section import Run
 
 from running import SMOKE, assert_same_bits, jobs, snakemake, whole_files, written
 from toy_training import a_data_set, a_network, a_run, assert_same, evaluate, interrupted_at
@@ -28,9 +31,9 @@ RUNS = {
 @pytest.mark.parametrize("ends", [[2, 5], [1, 2, 3, 4, 5], [3, 3, 5]])
 def test_in_parts_it_ends_with_the_same_bits(name: str, ends: list[int], tmp_path: Path) -> None:
     run = RUNS[name]
-    whole = train.train(run, a_network(), a_data_set(), tmp_path / "whole", "x", evaluate)
+    whole = loop.train(run, a_network(), a_data_set(), tmp_path / "whole", "x", evaluate)
     for end in ends:
-        part = train.train(run, a_network(), a_data_set(), tmp_path / "parts", "x", evaluate, until=end)
+        part = loop.train(run, a_network(), a_data_set(), tmp_path / "parts", "x", evaluate, until=end)
         assert part.history.epoch.values.tolist() == list(range(end + 1))
         assert list(part.epochs) == [epoch for epoch in run.kept if epoch <= end]
     assert_same(part, whole)
@@ -38,21 +41,21 @@ def test_in_parts_it_ends_with_the_same_bits(name: str, ends: list[int], tmp_pat
 
 def test_a_part_that_was_done_is_not_done_again(tmp_path: Path) -> None:
     run = RUNS["sgd"]
-    done = train.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate, until=4)
-    again = train.train(run, a_network(), a_data_set(), tmp_path, "x", interrupted_at(0), until=2)
+    done = loop.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate, until=4)
+    again = loop.train(run, a_network(), a_data_set(), tmp_path, "x", interrupted_at(0), until=2)
     assert_same(again, done)
 
 
-def experiment(**settings: Any) -> config.Experiment:
+def experiment(**settings: Any) -> Experiment:
     content = yaml.safe_load(SMOKE.read_text())
     content["runs"]["small"] |= settings
-    return config.resolve(content)
+    return reading.resolve(content)
 
 
 @pytest.mark.parametrize(("epochs", "n"), [(3, 1), (3, 2), (3, 3), (10, 3), (300, 7), (999, 8)])
 def test_the_parts_end_at_shares_of_the_epochs_rounded_up(epochs: int, n: int) -> None:
     made = experiment(epochs=epochs, parts=n)
-    ends = [parts.end(made, "small", left) for left in range(n - 1, -1, -1)]
+    ends = [training_chain.end(made, "small", left) for left in range(n - 1, -1, -1)]
     assert ends == [-(-k * epochs // n) for k in range(1, n + 1)]
     assert ends[-1] == epochs and ends == sorted(set(ends))
 
@@ -60,12 +63,12 @@ def test_the_parts_end_at_shares_of_the_epochs_rounded_up(epochs: int, n: int) -
 def test_parts_are_a_chain() -> None:
     made = experiment(parts=3)
     folder = "results/smoke/runs/small"
-    assert parts.before(made, "small") == [f"{folder}/1left.json"]
-    assert parts.before(made, "small", "1") == [f"{folder}/2left.json"]
-    assert parts.before(made, "small", "2") == []
-    assert parts.before(made, "other") == []
+    assert training_chain.before(made, "small") == [f"{folder}/1left.json"]
+    assert training_chain.before(made, "small", "1") == [f"{folder}/2left.json"]
+    assert training_chain.before(made, "small", "2") == []
+    assert training_chain.before(made, "other") == []
     with pytest.raises(InputError, match="small has no part with 3 after it: its parts are 3"):
-        parts.before(made, "small", "3")
+        training_chain.before(made, "small", "3")
 
 
 def test_parts_are_no_difference() -> None:

@@ -17,21 +17,30 @@ import yaml
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from landscape import checkpoint, cli, config, data, directions, files, fusing, networks, plan, surface, tiling
-from landscape.config import specs
-from landscape.config.schema import Probe
-from landscape.curvature import plane as curvature
-from landscape.curvature.hessian import Hessian
-from landscape.curvature.krylov import Product
-from landscape.curvature.lanczos import Extremes
+from landscape import cli, directions
+from landscape.data import datasets
+from landscape.data.data_section import Data
+from landscape.engine import fusing
 from landscape.errors import InputError
-from landscape.plan import sizes
-from landscape.plan.budget import choose
-from landscape.plan.cost import SEARCH, Cost, Costs, of_probe, of_run, of_tile, of_trajectory
-from landscape.plan.estimate import Estimate
-from landscape.plan.graph import Graph, Task
-from landscape.plan.sizes import Images, Network
-from landscape.plan.submissions import submissions
+from landscape.experiment import reading, specs
+from landscape.hessian.krylov import Product
+from landscape.hessian.lanczos import Extremes
+from landscape.hessian.products import Hessian
+from landscape.measures import curvature as curvature
+from landscape.measures import loss, tiling
+from landscape.measures.plane_section import Plane
+from landscape.networks import building
+from landscape.probes.probe_section import Probe
+from landscape.running import plan
+from landscape.running.plan import sizes
+from landscape.running.plan.budget import choose
+from landscape.running.plan.cost import SEARCH, Cost, Costs, of_probe, of_run, of_tile, of_trajectory
+from landscape.running.plan.estimate import Estimate
+from landscape.running.plan.graph import Graph, Task
+from landscape.running.plan.sizes import Images, Network
+from landscape.running.plan.submissions import submissions
+from landscape.store import checkpoint, files
+from landscape.training.run_section import Run
 
 from running import REPOSITORY, SMOKE, landscape, snakemake, written
 
@@ -42,12 +51,12 @@ IMAGES = Images(train=1000, test=200, disk=0)
 TEN = Network(flops=10, parameters=400, moving=440, state=448)
 
 
-def run(**keys: Any) -> config.Run:
-    return config.Run.model_validate({"network": "resnet", "args": {"depth": 8, "width": 4}, "data": "digits", **keys})
+def run(**keys: Any) -> Run:
+    return Run.model_validate({"network": "resnet", "args": {"depth": 8, "width": 4}, "data": "digits", **keys})
 
 
-def plane(**keys: Any) -> config.Plane:
-    return config.Plane.model_validate({"alpha": [-1, 1, 5], "beta": [-1, 1, 3], **keys})
+def plane(**keys: Any) -> Plane:
+    return Plane.model_validate({"alpha": [-1, 1, 5], "beta": [-1, 1, 3], **keys})
 
 
 def every_rule() -> dict[str, Any]:
@@ -78,14 +87,14 @@ def job_stats(said: str) -> dict[str, int]:
 def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
     content = every_rule()
     small = content["runs"]["small"]
-    network = networks.build(small["network"], small["args"], seed=0, images=(1, 8, 8), classes=10)
+    network = building.build(small["network"], small["args"], seed=0, images=(1, 8, 8), classes=10)
     torch.save(network.state_dict(), tmp_path / "mine.pt")
     content["runs"]["mine"] = {key: small[key] for key in ("network", "args", "data")} | {
         "weights": str(tmp_path / "mine.pt")
     }
     path = written(content, tmp_path)
-    everything = plan.values(config.read(path), path.name)["figures_together"]["gpu_hours"]
-    found = plan.values(config.read(path), path.name, budget=everything / 2)
+    everything = plan.values(reading.read(path), path.name)["figures_together"]["gpu_hours"]
+    found = plan.values(reading.read(path), path.name, budget=everything / 2)
     assert set(found["in_all"]["jobs_by_rule"]) >= {"train", "adopt", "tile", "trajectory", "mark", "table", "claims"}
     assert found["in_all"]["jobs_by_rule"] == job_stats(snakemake(path, "-n", folder=tmp_path))
     chosen = found["budget"]
@@ -109,7 +118,7 @@ def test_jobs_of_a_group_are_given_to_a_cluster_together() -> None:
 
 
 def test_the_paper_is_some_hundreds_of_jobs_of_a_cluster() -> None:
-    tasks = Graph(config.read(REPOSITORY / "config/paper.yaml")).all
+    tasks = Graph(reading.read(REPOSITORY / "config/paper.yaml")).all
     profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
     assert len(tasks) > 1500 and 300 < submissions(tasks, profile) < 800
 
@@ -135,7 +144,7 @@ def layer_by_layer(network: nn.Module, image: torch.Tensor) -> int:
 )
 def test_operations_of_a_forward_pass(name: str, args: dict[str, Any], giga: float) -> None:
     counted = sizes.network(run(network=name, args=args), RGB, 10).flops
-    network = networks.build(name, args, seed=0, images=RGB, classes=10)
+    network = building.build(name, args, seed=0, images=RGB, classes=10)
     assert counted == layer_by_layer(network, torch.zeros(1, *RGB))
     assert counted / 1e9 == pytest.approx(giga, rel=1e-3)
 
@@ -209,16 +218,16 @@ class Counting(nn.Module):
 def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
     seen, network = plane(**keys), Counting()
     generator = torch.Generator().manual_seed(0)
-    train, test = (data.Split(torch.randn(n, 1, 2, 2, generator=generator), torch.arange(n) % 2) for n in (80, 40))
+    train, test = (datasets.Split(torch.randn(n, 1, 2, 2, generator=generator), torch.arange(n) % 2) for n in (80, 40))
     steps = {axis: {name: p.detach().clone() for name, p in network.named_parameters()} for axis in ("alpha", "beta")}
-    surface.evaluate(
+    loss.evaluate(
         tiling.template(seen, test=True, attrs={}),
         tiling.tile_of(seen.shape, 1, 2),
         seen,
         network,
         {name: tensor.clone() for name, tensor in network.state_dict().items()},
         steps,
-        data.DataSet(train, test, 2, torch.zeros(1), {}),
+        datasets.DataSet(train, test, 2, torch.zeros(1), {}),
     )
     planned = of_tile(seen, 1, 2, Images(80, 40, 0), Network(1, 0, 0, 0)).flops
     assert planned <= network.seen["images"] <= planned + 40  # a few on which forms of the network are tried
@@ -255,9 +264,9 @@ def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest
     network = Smooth()
     theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     seen = plane(measure=measured, images=20)
-    train = data.Split(torch.randn(90, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(90) % 2)
-    dataset = data.DataSet(train, None, 2, torch.zeros(1), {})
-    pair = directions.random_pair(theta, networks.filter_axes(network), 0, "filter", line=False)
+    train = datasets.Split(torch.randn(90, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(90) % 2)
+    dataset = datasets.DataSet(train, None, 2, torch.zeros(1), {})
+    pair = directions.random_pair(theta, building.filter_axes(network), 0, "filter", line=False)
     with FlopCounterMode(display=False) as counter:
         whole = curvature.template(seen, attrs={})
         curvature.evaluate(whole, tiling.tile_of(seen.shape, 1, 2), seen, network, theta, pair, dataset)
@@ -293,7 +302,7 @@ def test_operations_of_probes() -> None:
 def test_a_step_of_training_takes_three_forward_passes() -> None:
     """But for the first layer, which has no gradient to hand on."""
     small = run()
-    network = networks.build(small.network, small.args, seed=0, images=(1, 8, 8), classes=10)
+    network = building.build(small.network, small.args, seed=0, images=(1, 8, 8), classes=10)
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(4, 1, 8, 8)).sum().backward()
     first = 2 * next(network.parameters()).numel() * 8 * 8
@@ -310,7 +319,7 @@ def test_operations_of_trajectories() -> None:
 
 
 def test_what_figures_share_is_counted_once() -> None:
-    estimate = Estimate(config.resolve(every_rule()))
+    estimate = Estimate(reading.resolve(every_rule()))
     names = list(estimate.figures)
     assert sum(estimate.shared.values()) == estimate.whole.cost.flops
     assert estimate.together.cost.flops < sum(figure.whole.cost.flops for figure in estimate.figures.values())
@@ -368,7 +377,7 @@ def test_without_a_solver_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tiles_that_are_too_long_too_short_or_good() -> None:
-    experiment = config.read(SMOKE)  # its plane `contour` has 9 x 7 points in 3 tiles, on 100 images of each split
+    experiment = reading.read(SMOKE)  # its plane `contour` has 9 x 7 points in 3 tiles, on 100 images of each split
     built = [sizes.network(run, (1, 8, 8), 10) for run in experiment.runs.values()]
     network = max(built, key=lambda network: network.flops)
 
@@ -391,15 +400,15 @@ def test_tiles_that_are_too_long_too_short_or_good() -> None:
 
 
 def test_disk_is_that_of_the_files(tmp_path: Path) -> None:
-    experiment = config.read(SMOKE)
+    experiment = reading.read(SMOKE)
     small = experiment.runs["small"]
     digits = sizes.images(experiment.data["digits"], (1, 8, 8), "")
     assert digits is not None
-    theta = networks.build(small.network, small.args, seed=0, images=(1, 8, 8), classes=10).state_dict()
+    theta = building.build(small.network, small.args, seed=0, images=(1, 8, 8), classes=10).state_dict()
     parameters = {name: t for name, t in theta.items() if "running" not in name and "tracked" not in name}
     seen = experiment.planes["contour"]
 
-    data.make(experiment.data["digits"], tmp_path / "digits", {})
+    datasets.make(experiment.data["digits"], tmp_path / "digits", {})
     counts = checkpoint.read_header(tmp_path / "digits")["counts"]
     assert (digits.train, digits.test) == (counts["train_images"], counts["test_images"])
     checkpoint.write(tmp_path / "weights", theta, {})
@@ -428,11 +437,11 @@ def test_images_of_a_file_are_counted_by_its_labels(tmp_path: Path) -> None:
             f"{split}_images": np.zeros((n, *layout), kind) for split, n in (("train", 20), ("test", 6))
         }
         np.savez_compressed(path, **labels, **images)
-        assert sizes.images(config.Data(source=str(path)), shape, "") == Images(20, 6, 26 * (192 * size + 8))
-        used = sizes.images(config.Data(source=str(path), images=12), shape, "")
+        assert sizes.images(Data(source=str(path)), shape, "") == Images(20, 6, 26 * (192 * size + 8))
+        used = sizes.images(Data(source=str(path), images=12), shape, "")
         assert used == Images(12, 6, 18 * (192 * size + 8))
     np.savez(path, train_images=np.zeros((20, 8, 8, 3), "uint8"), train_labels=labels["train_labels"])
-    assert sizes.images(config.Data(source=str(path)), shape, "") == Images(20, None, 20 * 200)
+    assert sizes.images(Data(source=str(path)), shape, "") == Images(20, None, 20 * 200)
 
 
 def of_own_function(folder: Path) -> dict[str, Any]:
@@ -452,7 +461,7 @@ def of_own_function(folder: Path) -> dict[str, Any]:
 
 def test_what_is_not_known_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    experiment = config.resolve(of_own_function(tmp_path))
+    experiment = reading.resolve(of_own_function(tmp_path))
     found = plan.values(experiment, "c.yaml", budget=1e9)
     assert "data.ours" in found["unknown"][0]
     of_it = {name for name, figure in experiment.figures.items() if "own" in figure.states}
@@ -463,7 +472,7 @@ def test_what_is_not_known_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     spec = experiment.data["ours"]
     made = Path(experiment.results, "data/ours.safetensors")
-    data.make(spec, made, {"spec_hash": specs.digest(specs.of("dataset", spec))})
+    datasets.make(spec, made, {"spec_hash": specs.digest(specs.of("dataset", spec))})
     found = plan.values(experiment, "c.yaml")
     network = sizes.network(experiment.runs["own"], (1, 8, 8), 10)
     assert found["unknown"] == []
@@ -476,7 +485,7 @@ def test_a_network_that_does_not_run_is_not_guessed_at(tmp_path: Path) -> None:
     )
     content = yaml.safe_load(SMOKE.read_text())
     content["runs"]["broken"] = {**content["runs"]["small"], "network": f"{tmp_path}/nets.py:Broken", "args": {}}
-    found = plan.values(config.resolve(content), "c.yaml")
+    found = plan.values(reading.resolve(content), "c.yaml")
     assert len(found["unknown"]) == 1 and "nets.py:Broken" in found["unknown"][0]
     assert not found["figures"]["training"]["complete"] and found["figures"]["figure5"]["complete"]
 
@@ -487,7 +496,7 @@ def test_it_prints_a_table_or_json_and_nothing_else(capfd: pytest.CaptureFixture
     said = capfd.readouterr().out
     assert "20 TFLOP/s kept up, an assumption, not a measurement" in said
     assert re.search(r"A cluster is given \d+: ", said)
-    experiment = config.read(SMOKE)
+    experiment = reading.read(SMOKE)
     assert [line.split()[0] for line in said.splitlines()[2 : 2 + len(experiment.figures)]] == list(experiment.figures)
     assert cli.main([*words, "--json", "--tflops", "0.1"]) == 0
     found = json.loads(capfd.readouterr().out)

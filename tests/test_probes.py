@@ -9,13 +9,12 @@ import xarray as xr
 from torch import nn
 
 from landscape import directions
-from landscape.config.schema import Probe
-from landscape.config.sections.probe import Measured
-from landscape.curvature import probes
-from landscape.data import DataSet, subset
+from landscape.data.datasets import DataSet, subset
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.weights import Weights, displace
+from landscape.probes import kinds
+from landscape.probes.probe_section import Measured, Probe
+from landscape.store.weights import Weights, displace
 
 from dense_hessian import Example, connected, convolutional, flat
 
@@ -29,7 +28,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 def measured(example: Example, measure: str, pair: Directions | None = None, **keys: Any) -> tuple[xr.Dataset, Weights]:
     probe = Probe(measure=measure, **{"precision": "fp64", **keys})
-    return probes.measure(probe, example.network, example.theta, pair or {}, example.axes, example.dataset)
+    return kinds.measure(probe, example.network, example.theta, pair or {}, example.axes, example.dataset)
 
 
 def vector(vectors: Weights, name: str, names: list[str]) -> np.ndarray:
@@ -40,7 +39,7 @@ def vector(vectors: Weights, name: str, names: list[str]) -> np.ndarray:
 
 
 def test_everything_that_a_configuration_may_measure_is_measured() -> None:
-    assert set(probes.MEASURES) == set(get_args(Measured))
+    assert set(kinds.MEASURES) == set(get_args(Measured))
 
 
 @pytest.mark.parametrize("parameters", ["filters", "all"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from landscape.errors import TransientError
-from landscape.queued import queued
+from landscape.running.slurm_queue import queued
 
 
 def squeue(says: str, place: Path, patched: pytest.MonkeyPatch) -> None:

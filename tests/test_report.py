@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from landscape import config
+from landscape.experiment import reading
 
 from running import SMOKE, copied, snakemake
 
@@ -78,7 +78,7 @@ def test_it_is_one_page_under_25_megabytes_that_loads_nothing(made: Path) -> Non
 
 def test_every_figure_is_there_as_a_png_with_its_caption_in_its_group(made: Path) -> None:
     results, groups = embedded(made, "results"), embedded(made, "categories")
-    figures = config.read(SMOKE).figures
+    figures = reading.read(SMOKE).figures
     expected: dict[str, set[str]] = {}
     for name, figure in figures.items():
         path = f"{RESULTS}/figures/{name}.png"

@@ -10,17 +10,18 @@ from test_folding import settled
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import directions, networks
+from landscape import directions
 from landscape.errors import InputError
-from landscape.rescaling import Joined, twin
-from landscape.weights import Weights, displace
+from landscape.networks import building
+from landscape.store.weights import Weights, displace
+from landscape.training.rescaling import Joined, twin
 
 IMAGES = torch.randn(24, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 LABELS = torch.arange(24) % 10
 
 
 def built(name: str, args: dict[str, Any]) -> tuple[nn.Module, Weights]:
-    network = settled(networks.build(name, args, seed=0, images=(1, 8, 8), classes=10))
+    network = settled(building.build(name, args, seed=0, images=(1, 8, 8), classes=10))
     return network, {key: tensor.clone() for key, tensor in network.state_dict().items()}
 
 
@@ -34,7 +35,7 @@ def logits(network: nn.Module, theta: Weights) -> Tensor:
 
 def curve(network: nn.Module, theta: Weights, normalize: Any) -> np.ndarray:
     """The loss along one direction, with the draw that `theta` and its twin share."""
-    pair = directions.random_pair(theta, networks.filter_axes(network), 3, normalize, line=True)
+    pair = directions.random_pair(theta, building.filter_axes(network), 3, normalize, line=True)
     points = [displace(theta, pair["alpha"], a) for a in np.linspace(-0.5, 0.5, 5)]
     return np.array([float(functional.cross_entropy(logits(network, point), LABELS)) for point in points])
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from landscape import checkpoint, train
-from landscape.config.schema import Run
-from landscape.data import DataSet
+from landscape.data.datasets import DataSet
+from landscape.store import checkpoint
+from landscape.training import loop
+from landscape.training.run_section import Run
 
 from toy_training import Interruption, a_data_set, a_network, a_run, assert_same, evaluate, interrupted_at
 
@@ -28,25 +29,23 @@ INTERRUPTED = {
 
 
 @pytest.fixture(scope="module", params=INTERRUPTED)
-def uninterrupted(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Run, train.Trained]:
+def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, loop.Trained]:
     run = INTERRUPTED[request.param]
-    return run, train.train(run, a_network(), a_data_set(), tmp_path_factory.mktemp("whole"), "x", evaluate)
+    return run, loop.train(run, a_network(), a_data_set(), tmp_path_factory.mktemp("whole"), "x", evaluate)
 
 
 @pytest.mark.parametrize("calls", [[0], [1], [2], [3], [4], [0, 1, 0, 2]])
 def test_interrupted_in_an_epoch_it_ends_the_same(
-    calls: list[int], uninterrupted: tuple[Run, train.Trained], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    calls: list[int], uninterrupted: tuple[Run, loop.Trained], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`calls` of `evaluate`, one an epoch, until each interruption."""
     run, whole = uninterrupted
     start = time.monotonic()
     for call in calls:
         with pytest.raises(Interruption):
-            train.train(run, a_network(), a_data_set(), tmp_path, "x", interrupted_at(call))
+            loop.train(run, a_network(), a_data_set(), tmp_path, "x", interrupted_at(call))
     with caplog.at_level(logging.INFO):
-        resumed = train.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate)
+        resumed = loop.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate)
     assert_same(resumed, whole)
     finished = sum(calls)
     assert (f"goes on after epoch {finished - 1} of 4" in caplog.text) == (finished > 0)
@@ -56,17 +55,17 @@ def test_interrupted_in_an_epoch_it_ends_the_same(
 
 def test_interrupted_with_images_in_channels_last(tmp_path: Path) -> None:
     run, data = a_run(epochs=2), a_data_set(size=32)
-    whole = train.train(run, a_network(), data, tmp_path / "a", "x", evaluate)
+    whole = loop.train(run, a_network(), data, tmp_path / "a", "x", evaluate)
     with pytest.raises(Interruption):
-        train.train(run, a_network(), data, tmp_path / "b", "x", interrupted_at(1))
-    assert_same(train.train(run, a_network(), data, tmp_path / "b", "x", evaluate), whole)
+        loop.train(run, a_network(), data, tmp_path / "b", "x", interrupted_at(1))
+    assert_same(loop.train(run, a_network(), data, tmp_path / "b", "x", evaluate), whole)
     assert all(tensor.is_contiguous() for tensor in whole.weights.values())
 
 
-def test_a_finished_run_is_only_read(uninterrupted: tuple[Run, train.Trained], tmp_path: Path) -> None:
+def test_a_finished_run_is_only_read(uninterrupted: tuple[Run, loop.Trained], tmp_path: Path) -> None:
     run, whole = uninterrupted
-    train.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate)
-    assert_same(train.train(run, a_network(), a_data_set(), tmp_path, "x", interrupted_at(0)), whole)
+    loop.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate)
+    assert_same(loop.train(run, a_network(), a_data_set(), tmp_path, "x", interrupted_at(0)), whole)
 
 
 KILLED = a_run(epochs=30, augment=["crop"], keep=3)
@@ -77,11 +76,11 @@ def train_slowly(work: str) -> None:
         time.sleep(0.02)
         return evaluate(network, data)
 
-    train.train(KILLED, a_network(), a_data_set(), Path(work), "x", slow)
+    loop.train(KILLED, a_network(), a_data_set(), Path(work), "x", slow)
 
 
 def test_killed_it_ends_the_same(tmp_path: Path) -> None:
-    whole = train.train(KILLED, a_network(), a_data_set(), tmp_path / "whole", "x", evaluate)
+    whole = loop.train(KILLED, a_network(), a_data_set(), tmp_path / "whole", "x", evaluate)
     work = tmp_path / "killed"
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_resuming; test_resuming.train_slowly(sys.argv[2])"
@@ -97,7 +96,7 @@ def test_killed_it_ends_the_same(tmp_path: Path) -> None:
     assert child.returncode == -9
     assert not (work / "030.safetensors").exists()
     (work / ".state.pt.left.tmp").write_bytes(b"half a state")  # as a kill while writing leaves it
-    assert_same(train.train(KILLED, a_network(), a_data_set(), work, "x", evaluate), whole)
+    assert_same(loop.train(KILLED, a_network(), a_data_set(), work, "x", evaluate), whole)
     assert not list(work.glob(".*.tmp"))
 
 
@@ -107,7 +106,7 @@ def test_killed_it_ends_the_same(tmp_path: Path) -> None:
 def test_a_state_of_another_identity_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = a_run(epochs=1, keep="all")
     for identity in ("x", "y", "z"):
-        train.train(run, a_network(), a_data_set(), tmp_path, identity, evaluate)
+        loop.train(run, a_network(), a_data_set(), tmp_path, identity, evaluate)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "000.safetensors",
         "001.safetensors",
@@ -172,9 +171,9 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_files_mean_starting_over(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = a_run(epochs=2, keep="all")
-    whole = train.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate)
+    whole = loop.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate)
     DAMAGES[damage](tmp_path)
-    assert_same(train.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate), whole)
+    assert_same(loop.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate), whole)
     assert "starting over" in caplog.text
     assert "goes on" not in caplog.text
     assert (tmp_path / "set-aside-1" / "state.pt").exists()

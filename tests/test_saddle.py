@@ -14,13 +14,13 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import networks
-from landscape.config.schema import Probe
-from landscape.curvature import saddle
-from landscape.data import DataSet, Split
+from landscape.data.datasets import DataSet, Split
 from landscape.errors import InputError
+from landscape.networks import building
 from landscape.networks.mlp import mlp
-from landscape.weights import Weights
+from landscape.probes import saddle
+from landscape.probes.probe_section import Probe
+from landscape.store.weights import Weights
 
 CLASSES, HIDDEN = 3, 2
 
@@ -43,7 +43,7 @@ def network(hidden: tuple[int, ...] = (HIDDEN,), **args: Any) -> nn.Module:
 def measured(built: nn.Module, dataset: DataSet, **keys: Any) -> tuple[xr.Dataset, Weights]:
     theta = {name: tensor.clone() for name, tensor in built.state_dict().items()}
     probe = Probe(measure="saddle", **{"points": 7, **keys})
-    return saddle.measure(probe, built, theta, {}, networks.filter_axes(built), dataset)
+    return saddle.measure(probe, built, theta, {}, building.filter_axes(built), dataset)
 
 
 def vector(vectors: Weights, name: str) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landscape import train
+from landscape.training.schedules import learning_rate
 
 from toy_training import a_run
 
@@ -18,15 +18,15 @@ from toy_training import a_run
 )
 def test_the_papers_rates(first: int, last: int, rate: float) -> None:
     run, steps = a_run(epochs=300, learning_rate=0.1), 391
-    assert train.learning_rate(run, (first - 1) * steps, steps) == rate
-    assert train.learning_rate(run, last * steps - 1, steps) == rate
+    assert learning_rate(run, (first - 1) * steps, steps) == rate
+    assert learning_rate(run, last * steps - 1, steps) == rate
 
 
 def test_stated_milestones_and_a_constant_rate() -> None:
     run = a_run(epochs=4, learning_rate=1.0, milestones=[1, 3])
-    assert [train.learning_rate(run, step, 2) for step in range(8)] == [1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01]
+    assert [learning_rate(run, step, 2) for step in range(8)] == [1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01]
     constant = a_run(schedule="constant", learning_rate=0.7)
-    assert {train.learning_rate(constant, step, 2) for step in range(8)} == {0.7}
+    assert {learning_rate(constant, step, 2) for step in range(8)} == {0.7}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_stated_milestones_and_a_constant_rate() -> None:
 def test_rates_are_those_of_a_table(settings: dict[str, Any], rates: list[float]) -> None:
     """Four epochs of two steps, at rate 1."""
     run = a_run(epochs=4, learning_rate=1.0, **settings)
-    np.testing.assert_allclose([train.learning_rate(run, step, 2) for step in range(8)], rates, atol=1e-6)
+    np.testing.assert_allclose([learning_rate(run, step, 2) for step in range(8)], rates, atol=1e-6)
 
 
 @pytest.mark.parametrize(("warmup", "rising"), [(0.0, 0), (0.25, 6)])
@@ -58,7 +58,7 @@ def test_cosine_is_that_of_torch(warmup: float, rising: int) -> None:
         theirs.append(float(schedule.get_last_lr()[0]))
         optimizer.step()
         schedule.step()
-    np.testing.assert_allclose([train.learning_rate(run, step, 6) for step in range(24)], theirs, rtol=1e-9)
+    np.testing.assert_allclose([learning_rate(run, step, 6) for step in range(24)], theirs, rtol=1e-9)
 
 
 @settings(deadline=None, derandomize=True)
@@ -66,7 +66,7 @@ def test_cosine_is_that_of_torch(warmup: float, rising: int) -> None:
 def test_onecycle_is_that_of_torch(epochs: int, steps: int, warmup: float) -> None:
     total = epochs * steps
     run = a_run(epochs=epochs, schedule="onecycle", warmup=warmup, learning_rate=0.3)
-    rates = [train.learning_rate(run, step, steps) for step in range(total)]
+    rates = [learning_rate(run, step, steps) for step in range(total)]
     assert max(rates) <= 0.3
     assert rates[-1] == pytest.approx(0.3 / 250_000)
     if warmup * total > 1:  # with less, torch begins past the peak
@@ -82,7 +82,7 @@ def test_onecycle_is_that_of_torch(epochs: int, steps: int, warmup: float) -> No
 
 def test_onecycle_without_warmup_falls_from_the_rate_itself() -> None:
     run = a_run(epochs=2, schedule="onecycle", warmup=0, learning_rate=0.3)
-    rates = [train.learning_rate(run, step, 5) for step in range(10)]
+    rates = [learning_rate(run, step, 5) for step in range(10)]
     assert rates[0] == 0.3
     assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
-    assert train.learning_rate(a_run(epochs=1, schedule="onecycle", learning_rate=0.3), 0, 1) == 0.3
+    assert learning_rate(a_run(epochs=1, schedule="onecycle", learning_rate=0.3), 0, 1) == 0.3

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from landscape.config.schema import json_schema
+from landscape.experiment.schema import json_schema
 
 SCHEMA = Path(__file__).parents[1] / "config/schema.json"
 

@@ -12,9 +12,11 @@ import torch
 import xarray as xr
 from safetensors.torch import save_file
 
-from landscape import checkpoint, cli, files, show
-from landscape.config import read
+from landscape import cli
 from landscape.errors import InputError
+from landscape.experiment.reading import read
+from landscape.running import show
+from landscape.store import checkpoint, files
 from landscape.verbs.common import hash_of
 
 from every_kind import FILES

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from landscape import config
-from landscape.plan.graph import Graph, Task
-from landscape.plan.submissions import LOCAL, submissions
+from landscape.experiment import reading
+from landscape.running.plan.graph import Graph, Task
+from landscape.running.plan.submissions import LOCAL, submissions
 
 import running
 import slurm
@@ -161,7 +161,7 @@ def test_two_tiles_in_one_job_ask_for_the_resources_of_one(record: Record) -> No
 
 def test_slurm_is_given_as_many_jobs_as_planned(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(record.parted)
-    graph = Graph(config.read("config.yaml"))
+    graph = Graph(reading.read("config.yaml"))
     tasks = graph.needed(Task("merge", ("troubled", plane)) for plane in ("line", "other"))
     profile = yaml.safe_load((record.parted / "slurm/config.yaml").read_text())
     assert submissions(tasks, profile) == len(record.of("", "fourth")) == 5

@@ -2,7 +2,8 @@
 
 import json
 
-from landscape.config import code, schema, specs
+from landscape.experiment import schema, specs
+from landscape.networks import code
 
 DEFAULTS = {
     "dataset": '{"args": {}, "code": [], "image_size": null, "images": null, "label_noise": 0.0, "mean": null, "seed": 0, "std": null}',

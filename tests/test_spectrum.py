@@ -9,9 +9,9 @@ import torch
 import xarray as xr
 from torch import nn
 
-from landscape.config.schema import Probe
-from landscape.curvature import probes
-from landscape.curvature.spectrum import density, quadrature
+from landscape.probes import kinds
+from landscape.probes.probe_section import Probe
+from landscape.probes.spectrum import density, quadrature
 
 from dense_hessian import CLASSES, Example, connected, convolutional
 
@@ -25,7 +25,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 def measured(example: Example, measure: str, **keys: Any) -> xr.Dataset:
     probe = Probe(measure=measure, **{"precision": "fp64", **keys})
-    found, vectors = probes.measure(probe, example.network, example.theta, {}, example.axes, example.dataset)
+    found, vectors = kinds.measure(probe, example.network, example.theta, {}, example.axes, example.dataset)
     assert not vectors
     return found
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from landscape import geometry, summary
+from landscape import geometry
+from landscape.analysis import summary
 
 
 def history(name: str, accuracy: float, **attrs: Any) -> xr.Dataset:

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape import directions, networks, surface, tiling
-from landscape.config import Plane
-from landscape.data import DataSet, Split, subset
-from landscape.engine import Engine
+from landscape import directions
+from landscape.data.datasets import DataSet, Split, subset
+from landscape.engine.engine import Engine
 from landscape.errors import InputError
-from landscape.tiling import Status
+from landscape.geometry.grid import Status
+from landscape.measures import loss, tiling
+from landscape.measures.plane_section import Plane
+from landscape.networks import building
 
 torch.set_num_threads(1)
 
@@ -55,7 +57,7 @@ def a_plane(**keys: Any) -> Plane:
 
 def surface_of(network: nn.Module, plane: Plane, data: DataSet, tiles: list[range] | None = None) -> xr.Dataset:
     theta = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-    axes = networks.filter_axes(network)
+    axes = building.filter_axes(network)
     pair = directions.random_pair(theta, axes, plane.seed, plane.normalize, line=plane.is_line)
     return surface_along(network, theta, pair, plane, data, tiles)
 
@@ -66,7 +68,7 @@ def surface_along(
     whole = tiling.template(plane, test=data.test is not None, attrs={"spec_hash": "x"})
     parts = tiles or [range(plane.shape[0] * plane.shape[1])]
     made = [
-        (f"tile {k}", surface.evaluate(whole, indices, plane, network, theta, pair, data))
+        (f"tile {k}", loss.evaluate(whole, indices, plane, network, theta, pair, data))
         for k, indices in enumerate(parts)
     ]
     return merged(plane, made)
@@ -78,12 +80,12 @@ def merged(plane: Plane, tiles: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
 
 
 def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
-    return surface.Recorder()(network, data)
+    return loss.Recorder()(network, data)
 
 
 def resnet(seed: int = 0, **args: Any) -> nn.Module:
     return trained_like(
-        networks.build("resnet", {"depth": 8, "width": 4, **args}, seed=seed, images=(1, 8, 8), classes=10)
+        building.build("resnet", {"depth": 8, "width": 4, **args}, seed=seed, images=(1, 8, 8), classes=10)
     )
 
 
@@ -118,7 +120,7 @@ def test_every_point_is_what_the_plain_loop_says() -> None:
     network, data, plane = resnet(), dataset(), a_plane()
     found = surface_of(network, plane, data)
     theta = copy.deepcopy(network.state_dict())
-    axes = networks.filter_axes(network)
+    axes = building.filter_axes(network)
     pair = directions.random_pair(theta, axes, 1, "filter", line=False)
     plain = copy.deepcopy(network).double().eval()
     for i, alpha in enumerate(np.linspace(-1, 1, 5)):
@@ -155,10 +157,10 @@ def test_one_recorder_says_of_every_state_what_its_own_would(follows: bool, monk
             super().__init__(*args)
             made.append(self)
 
-    monkeypatch.setattr(surface, "Engine", Counted)
+    monkeypatch.setattr(loss, "Engine", Counted)
     if not follows:
         monkeypatch.setattr(Engine, "follows", lambda *args: False)
-    data, recorder = dataset(), surface.Recorder()
+    data, recorder = dataset(), loss.Recorder()
     states = [resnet(seed) for seed in range(3)]
     found = [recorder(network.train(), data) for network in states]
     assert len(made) == (1 if follows else 3)
@@ -177,7 +179,7 @@ def test_an_engine_that_misses_what_the_network_says_does_not_follow() -> None:
 
 
 def test_the_centre_is_the_recorded_loss_on_large_images_too() -> None:
-    network = trained_like(networks.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(3, 32, 32), classes=10))
+    network = trained_like(building.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(3, 32, 32), classes=10))
     data = dataset(channels=3, size=32, n=8)
     found = surface_of(network, a_plane(alpha=[-1, 1, 3], beta=None), data).sel(alpha=0)
     assert float(found.train_loss.squeeze()) == recorded(network, data)["train_loss"]
@@ -294,7 +296,7 @@ def test_an_interpolation_ends_at_both_networks_batch_statistics_included() -> N
     here, there, data = resnet(0), trained_like(resnet(1), seed=9), dataset()
     theta, other = dict(here.state_dict()), dict(there.state_dict())
     plane = Plane(directions="to", run="there", alpha=[0, 1, 3])
-    pair = directions.towards(theta, other, networks.filter_axes(here), buffers=True)
+    pair = directions.towards(theta, other, building.filter_axes(here), buffers=True)
     found = surface_along(here, theta, pair, plane, data)
     assert float(found.train_loss[0, 0]) == recorded(here, data)["train_loss"]
     assert math.isclose(float(found.train_loss[-1, 0]), recorded(there, data)["train_loss"], rel_tol=1e-5)
@@ -305,7 +307,7 @@ def test_a_negative_interpolated_variance_is_nan_with_its_reason_and_its_count()
     theta = {name: tensor.clone() for name, tensor in here.state_dict().items()}
     other = {name: t / 10 if name.endswith("running_var") else t.clone() for name, t in theta.items()}
     plane = Plane(directions="to", run="there", alpha=[0, 2, 3])
-    pair = directions.towards(theta, other, networks.filter_axes(here), buffers=True)
+    pair = directions.towards(theta, other, building.filter_axes(here), buffers=True)
     found = surface_along(here, theta, pair, plane, data)
     channels = sum(t.numel() for name, t in theta.items() if name.endswith("running_var"))
     assert found.status.values[:, 0].tolist() == [Status.computed, Status.computed, Status.negative_variance]
@@ -337,10 +339,10 @@ def test_a_subset_of_the_images_is_the_plain_mean_over_it() -> None:
 def tile_pair() -> tuple[xr.Dataset, list[xr.Dataset]]:
     network, data, plane = resnet(), dataset(n=12), a_plane()
     theta = dict(network.state_dict())
-    pair = directions.random_pair(theta, networks.filter_axes(network), 1, "filter", line=False)
+    pair = directions.random_pair(theta, building.filter_axes(network), 1, "filter", line=False)
     whole = tiling.template(plane, test=True, attrs={"spec_hash": "x", "precision": "fp32"})
     parts = (range(0, 9), range(9, 20))
-    return whole, [surface.evaluate(whole, part, plane, network, theta, pair, data) for part in parts]
+    return whole, [loss.evaluate(whole, part, plane, network, theta, pair, data) for part in parts]
 
 
 def test_merge_refuses_what_does_not_fit_and_says_which() -> None:
@@ -378,11 +380,11 @@ def test_the_network_and_the_given_weights_are_left_alone() -> None:
 
 
 def test_a_reduced_precision_says_how_far_it_is_from_fp32_however_it_is_cut() -> None:
-    network = trained_like(networks.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(3, 32, 32), classes=10))
+    network = trained_like(building.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(3, 32, 32), classes=10))
     data = dataset(channels=3, size=32, n=12)
     exact = surface_of(network, a_plane(), data)
     rough = surface_of(network, a_plane(precision="bf16"), data)
-    sample = np.unique(np.linspace(0, 19, surface.SAMPLE).round().astype(int))
+    sample = np.unique(np.linspace(0, 19, loss.SAMPLE).round().astype(int))
     assert rough.attrs["precision"] == "bf16" and rough.attrs["precision_points"] == sample.size
     deviations = [np.abs(rough[name].values / exact[name].values - 1).ravel()[sample].max() for name in LOSSES[::2]]
     assert 0 < max(deviations) < 0.1

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from landscape import geometry, tables
-from landscape.config.schema import Published, Table
+from landscape import geometry
+from landscape.analysis import tables
+from landscape.experiment.analysis_sections import Published, Table
 
 
 def history(name: str, wrong: int | None = 600, **spec: Any) -> xr.Dataset:

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from landscape import train
-from landscape.data import DataSet, memory_format
-from landscape.device import tensor_floats
+from landscape.data.datasets import DataSet, memory_format
+from landscape.engine.device import tensor_floats
+from landscape.training import loop
+from landscape.training.history import history_of
 
 from toy_training import (
     CLASSES,
@@ -33,7 +34,7 @@ from toy_training import (
 )
 def test_every_image_once_an_epoch(images: int, batch_size: int, sizes: list[int], tmp_path: Path) -> None:
     network = Witness()
-    train.train(a_run(epochs=2, batch_size=batch_size), network, numbered(images), tmp_path, "x", evaluate)
+    loop.train(a_run(epochs=2, batch_size=batch_size), network, numbered(images), tmp_path, "x", evaluate)
     assert [len(batch) for batch in network.seen] == 2 * sizes
     first, second = (sum(network.seen[k : k + len(sizes)], []) for k in (0, len(sizes)))
     assert sorted(first) == sorted(second) == list(range(images))
@@ -42,7 +43,7 @@ def test_every_image_once_an_epoch(images: int, batch_size: int, sizes: list[int
 def test_running_loss_is_the_mean_over_images(tmp_path: Path) -> None:
     """With a rate of next to nothing the network stands still, and a short batch must not count as a whole one."""
     run = a_run(epochs=1, batch_size=4, learning_rate=1e-20)
-    history = train.train(run, Witness(), numbered(10), tmp_path, "x", evaluate).history
+    history = loop.train(run, Witness(), numbered(10), tmp_path, "x", evaluate).history
     assert float(history.running_loss[1]) == pytest.approx(float(history.train_loss[0]), rel=1e-6)
 
 
@@ -52,7 +53,7 @@ def test_layout_depends_on_the_shape_of_the_images_only(tmp_path: Path) -> None:
     for size, expected in ((8, {False}), (32, {True})):
         network = Witness()
         data = numbered(6, channels=3, size=size)
-        train.train(a_run(epochs=1, batch_size=3), network, data, tmp_path / str(size), "x", evaluate)
+        loop.train(a_run(epochs=1, batch_size=3), network, data, tmp_path / str(size), "x", evaluate)
         assert network.layouts == expected
 
 
@@ -63,7 +64,7 @@ def test_other_seeds_and_epochs_have_another_order(tmp_path: Path) -> None:
     orders = set()
     for seed in (0, 1):
         network = Witness()
-        train.train(
+        loop.train(
             a_run(epochs=2, seed=seed, batch_size=12), network, numbered(12), tmp_path / str(seed), "x", evaluate
         )
         orders |= {tuple(batch) for batch in network.seen}
@@ -72,9 +73,9 @@ def test_other_seeds_and_epochs_have_another_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"sam": 0.1}, {"swa": 0}, {"optimizer": "adagrad"}, {"precision": "bf16"}])
 def test_same_seed_same_bits_other_seed_others(settings: dict[str, Any], tmp_path: Path) -> None:
-    def of(seed: int, work: str) -> train.Trained:
+    def of(seed: int, work: str) -> loop.Trained:
         run = a_run(epochs=2, seed=seed, augment=["crop", "flip"], **settings)
-        return train.train(run, a_network(), a_data_set(), tmp_path / work, "x", evaluate)
+        return loop.train(run, a_network(), a_data_set(), tmp_path / work, "x", evaluate)
 
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -88,9 +89,7 @@ def test_same_seed_same_bits_other_seed_others(settings: dict[str, Any], tmp_pat
 @pytest.mark.parametrize("augment", [["crop"], ["flip"]])
 def test_augmentation_alters_training_and_not_what_is_measured(augment: list[str], tmp_path: Path) -> None:
     plain, augmented = (
-        train.train(
-            a_run(epochs=1, augment=kinds), a_network(), a_data_set(), tmp_path / str(len(kinds)), "x", evaluate
-        )
+        loop.train(a_run(epochs=1, augment=kinds), a_network(), a_data_set(), tmp_path / str(len(kinds)), "x", evaluate)
         for kinds in ([], augment)
     )
     assert plain.history.running_loss[1] != augmented.history.running_loss[1]
@@ -103,7 +102,7 @@ def test_augmentation_alters_training_and_not_what_is_measured(augment: list[str
 def test_bf16_trains_and_rounds(tmp_path: Path) -> None:
     """Weights stay float32, and what is measured is measured in full precision."""
     exact, rounded = (
-        train.train(a_run(precision=precision), a_network(), a_data_set(), tmp_path / precision, "x", evaluate)
+        loop.train(a_run(precision=precision), a_network(), a_data_set(), tmp_path / precision, "x", evaluate)
         for precision in ("fp32", "bf16")
     )
     assert float(rounded.history.train_loss[4]) < 0.9 * float(rounded.history.train_loss[0])
@@ -135,7 +134,7 @@ def test_precision_is_that_of_training_passes(precision: str, allowed: tuple[boo
     network = Allowances()
     run = a_run(epochs=2, precision=precision, sam=0.1, swa=0)
     with tensor_floats(False):
-        train.train(run, network, numbered(6), tmp_path, "x", evaluate)
+        loop.train(run, network, numbered(6), tmp_path, "x", evaluate)
     assert network.seen == {True: {allowed}, False: {(False, False)}}
 
 
@@ -145,7 +144,7 @@ def test_precision_is_that_of_training_passes(precision: str, allowed: tuple[boo
 def test_history_and_kept_epochs(tmp_path: Path) -> None:
     network, data = a_network(), a_data_set()
     initial = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    trained = train.train(a_run(epochs=5, keep=2, milestones=[2, 4]), network, data, tmp_path, "x", evaluate)
+    trained = loop.train(a_run(epochs=5, keep=2, milestones=[2, 4]), network, data, tmp_path, "x", evaluate)
     history = trained.history
     assert history.epoch.values.tolist() == [0, 1, 2, 3, 4, 5]
     for name in ("running_loss", "learning_rate", "gradient_norm", "images_per_second"):
@@ -163,7 +162,7 @@ def test_history_and_kept_epochs(tmp_path: Path) -> None:
         assert {name: float(history[name][epoch]) for name in found} == found
         flat = torch.cat([p.detach().double().flatten() for p in there.parameters()])
         assert float(history.weight_norm[epoch]) == pytest.approx(float(flat.norm()), rel=1e-12)
-    row = train.history_of(a_network(), data, evaluate)
+    row = history_of(a_network(), data, evaluate)
     assert row.sizes["epoch"] == 1
     assert set(row) == set(history)
     assert row.train_loss[0] == history.train_loss[0]
@@ -174,21 +173,21 @@ def test_images_per_second_are_those_of_the_training_passes(tmp_path: Path) -> N
         time.sleep(0.05)
         return evaluate(network, data)
 
-    history = train.train(a_run(epochs=3), a_network(), a_data_set(), tmp_path, "x", slow).history
+    history = loop.train(a_run(epochs=3), a_network(), a_data_set(), tmp_path, "x", slow).history
     passes = 50 / history.images_per_second[1:].values
     assert (passes > 0).all()
     assert (passes + 0.05 < np.diff(history.seconds)).all()
 
 
 def test_without_a_test_split_there_are_no_test_columns(tmp_path: Path) -> None:
-    trained = train.train(a_run(epochs=1), a_network(), a_data_set(test=False), tmp_path, "x", evaluate)
+    trained = loop.train(a_run(epochs=1), a_network(), a_data_set(test=False), tmp_path, "x", evaluate)
     assert not [name for name in trained.history if str(name).startswith("test")]
     assert trained.epochs == {}
 
 
 def test_a_run_that_diverges_is_a_result(tmp_path: Path) -> None:
     run = a_run(learning_rate=1e30, schedule="constant", clip=1.0, keep="all")
-    trained = train.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate)
+    trained = loop.train(run, a_network(), a_data_set(), tmp_path, "x", evaluate)
     assert trained.history.sizes["epoch"] == 5
     assert not np.isfinite(trained.history.train_loss[4])
     assert math.isfinite(trained.history.train_loss[0])
@@ -196,7 +195,7 @@ def test_a_run_that_diverges_is_a_result(tmp_path: Path) -> None:
 
 def test_a_line_per_epoch_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        train.train(a_run(epochs=3), a_network(), a_data_set(), tmp_path, "x", evaluate, "toy")
+        loop.train(a_run(epochs=3), a_network(), a_data_set(), tmp_path, "x", evaluate, "toy")
     lines = [line for line in caplog.messages if line.startswith("training toy: epoch")]
     assert len(lines) == 4
     assert "epoch 3 of 3: train_loss" in lines[3]

@@ -16,11 +16,17 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn import functional
 
-from landscape import checkpoint, cli, data, directions, files, networks, surface, tiling, trajectory
-from landscape.config import Data, Plane, Run
-from landscape.data import DataSet, Split, subset
+from landscape import cli, directions
+from landscape.data import datasets
+from landscape.data.data_section import Data
+from landscape.data.datasets import DataSet, Split, subset
 from landscape.directions import Directions
-from landscape.weights import Weights
+from landscape.measures import loss, tiling, trajectory
+from landscape.measures.plane_section import Plane
+from landscape.networks import building
+from landscape.store import checkpoint, files
+from landscape.store.weights import Weights
+from landscape.training.run_section import Run
 
 torch.set_num_threads(1)
 
@@ -40,8 +46,8 @@ class Training:
         digits = load_digits()
         images = torch.tensor(digits.images[:200] / 8 - 1, dtype=torch.float32).unsqueeze(1)
         self.data = DataSet(Split(images, torch.tensor(digits.target[:200])), None, 10, torch.zeros(1), {})
-        self.network = networks.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(1, 8, 8), classes=10)
-        self.axes = networks.filter_axes(self.network)
+        self.network = building.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(1, 8, 8), classes=10)
+        self.axes = building.filter_axes(self.network)
         optimizer = torch.optim.SGD(self.network.parameters(), lr=0.05, momentum=0.9)
         self.epochs = {0: self._saved()}
         for epoch in range(1, 5):
@@ -70,7 +76,7 @@ class Training:
         """The surface's loss at its centre."""
         centre = plane.model_copy(update={"alpha": (0.0, 0.0, 1), "beta": None if plane.is_line else (0.0, 0.0, 1)})
         whole = tiling.template(centre, test=False, attrs={})
-        tile = surface.evaluate(whole, [0], centre, self.network, self.theta, pair, self.data)
+        tile = loss.evaluate(whole, [0], centre, self.network, self.theta, pair, self.data)
         return float(tile.train_loss[0])
 
     def loss(self, weights: Weights, images: int | None = None) -> float:
@@ -260,7 +266,7 @@ def test_a_plane_through_two_states_has_their_own_losses(training: Training) -> 
     for state, (alpha, beta) in zip((b, c), places, strict=True):
         plane = Plane(directions="through", runs=["b", "c"], alpha=[alpha, alpha, 1], beta=[beta, beta, 1])
         whole = tiling.template(plane, test=False, attrs={})
-        tile = surface.evaluate(whole, [0], plane, training.network, theta, pair, training.data)
+        tile = loss.evaluate(whole, [0], plane, training.network, theta, pair, training.data)
         assert math.isclose(tile.train_loss[0], training.loss(state), rel_tol=1e-4)
 
 
@@ -282,7 +288,7 @@ def folder(training: Training, tmp_path: Path) -> Path:
     other = {**header, "name": "other", "spec_hash": "1"}
     checkpoint.write(tmp_path / "other.safetensors", training.epochs[2], {**other, "epoch": 4})
     checkpoint.write_epochs(tmp_path / "others.safetensors", training.epochs, other)
-    data.make(Data(source="digits"), tmp_path / "data.safetensors", {"name": "digits"})
+    datasets.make(Data(source="digits"), tmp_path / "data.safetensors", {"name": "digits"})
     return tmp_path
 
 

@@ -8,12 +8,15 @@ import pytest
 import xarray as xr
 import yaml
 
-from landscape import checkpoint, cli, recipes, show
-from landscape.config import specs
-from landscape.config.preflight import preflight
-from landscape.config.read import resolve
+from landscape import cli
 from landscape.errors import InputError
-from landscape.plan.graph import Graph, Task
+from landscape.experiment import specs
+from landscape.experiment.preflight import preflight
+from landscape.experiment.reading import resolve
+from landscape.running import show
+from landscape.running.plan.graph import Graph, Task
+from landscape.store import checkpoint
+from landscape.training import run_factors
 
 CONFIG = """
 data: {digits: {source: digits, images: 40}}
@@ -85,7 +88,7 @@ def test_the_verb_writes_a_run_that_measures_the_same(tmp_path: Path, monkeypatc
     history, own = xr.load_dataset("th.nc"), xr.load_dataset("h.nc").isel(epoch=-1)
     assert history.sizes["epoch"] == 1
     assert float(history.train_loss[-1]) == pytest.approx(float(own.train_loss), rel=1e-5)
-    assert recipes.epochs(json.loads(history.attrs["spec"])) == "rescaled"
+    assert run_factors.epochs(json.loads(history.attrs["spec"])) == "rescaled"
 
 
 def test_the_verb_refuses_a_run_that_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

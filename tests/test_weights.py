@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from landscape import weights
 from landscape.errors import InputError
+from landscape.store import weights
 
 SHAPES = {"conv.weight": (4, 3, 3, 3), "conv.bias": (4,), "head.weight": (2, 4), "scale": ()}
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from landscape import networks
-from landscape.config.work import UNKNOWN, operations, weights
+from landscape.networks import building
+from landscape.networks.operations import UNKNOWN, operations, weights
 
 CIFAR = (3, 32, 32)
 DIGITS = (1, 8, 8)
@@ -27,7 +27,7 @@ DIGITS = (1, 8, 8)
     ],
 )
 def test_against_torchs_count(network: str, args: dict[str, Any], shape: tuple[int, int, int], classes: int) -> None:
-    built = networks.build(network, args, seed=0, images=shape, classes=classes, device="meta").eval()
+    built = building.build(network, args, seed=0, images=shape, classes=classes, device="meta").eval()
     with FlopCounterMode(display=False) as counter:
         built(torch.empty(1, *shape, device="meta"))
     assert operations(network, args, shape, classes) == counter.get_total_flops()

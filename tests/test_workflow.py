@@ -17,10 +17,13 @@ import xarray as xr
 import yaml
 from torch import nn
 
-from landscape import checkpoint, cli, config, data, files, networks
-from landscape.config import jobs as asked
-from landscape.config import specs
+from landscape import cli
+from landscape.data import datasets
 from landscape.errors import InputError
+from landscape.experiment import jobs as asked
+from landscape.experiment import reading, specs
+from landscape.networks import building
+from landscape.store import checkpoint, files
 
 from running import REPOSITORY, SMOKE, begun, copied, jobs, landscape, run, snakemake, wait_until, written
 
@@ -42,7 +45,7 @@ def verb(*words: object, expect: int = 0) -> None:
 
 def test_everything_named_is_made(finished: Path) -> None:
     made = {str(path.relative_to(finished / RESULTS)) for path in (finished / RESULTS).rglob("*") if path.is_file()}
-    figures = config.read(SMOKE).figures
+    figures = reading.read(SMOKE).figures
     for figure in figures:
         assert {f"figures/{figure}.{kind}" for kind in ("pdf", "png", "csv", "rst")} <= made
     assert {"summary.csv", "summary.md", "summary.html", "config.yaml", "surfaces/small/contour/2of3.nc"} <= made
@@ -134,7 +137,9 @@ def test_another_normalisation_of_the_data_trains_every_run_anew(finished: Path,
     after, _ = checkpoint.read(folder / target)
     assert before.keys() == after.keys()
     assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
-    whole, still = (data.read(place / RESULTS / "data/digits.safetensors").train.images for place in (folder, finished))
+    whole, still = (
+        datasets.read(place / RESULTS / "data/digits.safetensors").train.images for place in (folder, finished)
+    )
     assert not torch.allclose(whole, still)
 
 
@@ -177,7 +182,7 @@ def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None
 )
 def test_an_impossible_target_has_a_reason(question: Any, target: tuple[str, ...], reason: str) -> None:
     """Put as a rule puts it: to the experiment, with its wildcards."""
-    experiment = config.read(SMOKE)
+    experiment = reading.read(SMOKE)
     with pytest.raises(InputError) as refused:
         question(experiment, *target)
     assert reason in str(refused.value)
@@ -260,8 +265,8 @@ def test_a_point_on_file_is_the_network_moved_along_both_directions(finished: Pa
     surface = files.read_dataset(results / "surfaces/noshort/contour.nc")
     theta, header = checkpoint.read(results / "runs/noshort/weights.safetensors")
     drawn, _ = checkpoint.read(results / "directions/noshort/contour.safetensors")
-    split = data.subset(data.read(results / "data/digits.safetensors").train, 100)
-    network = networks.build("resnet", header["spec"]["args"], seed=0, images=(1, 8, 8), classes=10).double().eval()
+    split = datasets.subset(datasets.read(results / "data/digits.safetensors").train, 100)
+    network = building.build("resnet", header["spec"]["args"], seed=0, images=(1, 8, 8), classes=10).double().eval()
     assert len({round(float(loss), 6) for loss in surface.train_loss.sel(alpha=0.5)}) == surface.sizes["beta"]
     for alpha, beta in ((0.25, -1.0), (-0.5, 1 / 3), (1.0, 1.0)):
         moved = {name: tensor.double() for name, tensor in theta.items()}
@@ -329,11 +334,11 @@ def test_no_space_left_while_a_tile_is_written(finished: Path, tmp_path: Path) -
 def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:
     line = files.read_dataset(finished / RESULTS / "surfaces/small/towards.nc").squeeze("beta")
     theta, header = checkpoint.read(finished / RESULTS / "runs/other/weights.safetensors")
-    other = networks.build("resnet", header["spec"]["args"], seed=0, images=(1, 8, 8), classes=10).eval()
+    other = building.build("resnet", header["spec"]["args"], seed=0, images=(1, 8, 8), classes=10).eval()
     other.load_state_dict(theta)
-    whole = data.read(finished / RESULTS / "data/digits.safetensors")
+    whole = datasets.read(finished / RESULTS / "data/digits.safetensors")
     assert whole.test is not None
-    train, test = (data.subset(split, 100) for split in (whole.train, whole.test))
+    train, test = (datasets.subset(split, 100) for split in (whole.train, whole.test))
     with torch.no_grad():
         loss = nn.functional.cross_entropy(other(train.images), train.labels).item()
         share = (other(test.images).argmax(1) == test.labels).float().mean().item()
@@ -382,14 +387,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_slurm_profile_runs_exactly_the_paper(clone: Path) -> None:
     said = run(sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", folder=clone)
     trained = {Path(path).parent.name for path in jobs(said)["train"]}
-    assert trained == config.read(REPOSITORY / "config/paper.yaml").runs.keys()
+    assert trained == reading.read(REPOSITORY / "config/paper.yaml").runs.keys()
     assert all(path.startswith("results/paper/") for path in jobs(said)["train"])
 
 
 def test_without_a_configuration_the_embedded_experiment_is_meant(clone: Path) -> None:
     said = run(sys.executable, "-m", "snakemake", "-n", folder=clone)
     trained = {Path(path).parent.name for path in jobs(said)["train"]}
-    assert trained == config.read(REPOSITORY / "config/default.yaml").runs.keys()
+    assert trained == reading.read(REPOSITORY / "config/default.yaml").runs.keys()
 
 
 def test_a_users_own_configuration_is_not_mixed_with_the_embedded_one(clone: Path) -> None:

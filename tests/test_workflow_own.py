@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import nn
 
-from landscape import checkpoint, files
+from landscape.store import checkpoint, files
 
 from running import copied, landscape, once, snakemake, written
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape import train
-from landscape.config.schema import Run
-from landscape.data import DataSet, Split
+from landscape.data.datasets import DataSet, Split
+from landscape.training import loop
+from landscape.training.history import Evaluate
+from landscape.training.run_section import Run
 
 torch.set_num_threads(1)
 
@@ -62,7 +63,7 @@ class Interruption(Exception):
     pass
 
 
-def interrupted_at(call: int) -> train.Evaluate:
+def interrupted_at(call: int) -> Evaluate:
     """`evaluate` that gives up at its call number `call`, counted from 0."""
     calls = iter(range(call))
 
@@ -74,7 +75,7 @@ def interrupted_at(call: int) -> train.Evaluate:
     return giving_up
 
 
-def assert_same(a: train.Trained, b: train.Trained) -> None:
+def assert_same(a: loop.Trained, b: loop.Trained) -> None:
     """Equal to the last bit, but for the times it took."""
     assert_same_weights(a.weights, b.weights)
     assert set(a.history) == set(b.history)

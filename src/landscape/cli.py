@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         if options.verb == "run":
-            from landscape.launch import run
+            from landscape.running.launch import run
 
             return run(options.config, rest)
         options.function(options)

@@ -18,8 +18,7 @@ import psutil
 import pytest
 import yaml
 
-from landscape import config
-from landscape.config import jobs, specs
+from landscape.experiment import jobs, reading, specs
 
 from every_kind import verb
 from running import REPOSITORY, begun, landscape, wait_until, whole_files, written
@@ -249,7 +248,7 @@ def by_hand(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         patched.setenv("LANDSCAPE_NETWORKS", TROUBLED)
-        experiment = config.read("config.yaml")
+        experiment = reading.read("config.yaml")
         data = f"{RESULTS}/data/digits.safetensors"
         verb("dataset", "--spec", specs.of_data(experiment, "digits"), "--name", "digits", "--output", data)
         for run in experiment.runs:

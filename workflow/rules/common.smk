@@ -9,8 +9,8 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from landscape.config import jobs, memory, parts, specs, twins
-from landscape.config.preflight import preflight
+from landscape.experiment import jobs, memory, specs, training_chain, twins
+from landscape.experiment.preflight import preflight
 from landscape.errors import InputError
 
 # Of many jobs Snakemake makes many objects and hardly a cycle: to look for cycles as often as Python does is a tenth of its

@@ -3,7 +3,7 @@ rule train:
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
-        before=ask(parts.before, "run"),
+        before=ask(training_chain.before, "run"),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
         history=f"{RESULTS}/runs/{{run}}/history.nc",
@@ -30,7 +30,7 @@ rule part:
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
-        before=ask(parts.before, "run", "left"),
+        before=ask(training_chain.before, "run", "left"),
     output:
         temp(f"{RESULTS}/runs/{{run}}/{{left}}left.json"),
     log:
@@ -46,7 +46,7 @@ rule part:
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
-        until=ask(parts.end, "run", "left"),
+        until=ask(training_chain.end, "run", "left"),
     shell:
         "landscape part --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --until {params.until}"
         " --output {output:q} > {log:q} 2>&1"

@@ -111,3 +111,9 @@ Arguments = Annotated[dict[str, Any], BeforeValidator(_args)]
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
 """Names in another section, where one may stand without brackets."""
+
+Precision = Literal["fp32", "tf32", "bf16", "fp64"]
+"""Of a network's arithmetic."""
+
+Parameters = Literal["filters", "all"]
+"""Those that have filters, as in the paper, or all."""

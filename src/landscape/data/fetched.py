@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from landscape.config.known import FETCHED, TRAIN_IMAGES
 from landscape.data.arrays import Source
+from landscape.data.builtin_datasets import FETCHED, TRAIN_IMAGES
 from landscape.errors import InputError
-from landscape.vision import with_torchvision
+from landscape.networks.torchvision_shim import with_torchvision
 
 
 def find(name: str) -> Source:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from landscape.data.arrays import Source
 from landscape.errors import InputError, one_of
+from landscape.networks.torchvision_shim import with_torchvision
 from landscape.progress import progress
-from landscape.vision import with_torchvision
 
 Samples = list[tuple[Path, int]]
 """Every image of a split with its label."""

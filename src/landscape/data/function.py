@@ -10,7 +10,7 @@ from torch import Tensor
 from landscape.data import arrays
 from landscape.data.arrays import Source
 from landscape.errors import InputError
-from landscape.loading import function_named
+from landscape.networks.import_function import function_named
 
 
 def find(name: str, args: Mapping[str, Any]) -> Source:

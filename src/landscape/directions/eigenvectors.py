@@ -6,7 +6,7 @@ import torch
 
 from landscape.directions.gaussian import Axes, Directions
 from landscape.errors import InputError, one_of
-from landscape.weights import Weights, check_fit
+from landscape.store.weights import Weights, check_fit
 
 
 def eigenvectors(tensors: Weights, names: Sequence[str], theta: Weights, axes: Axes) -> Directions:

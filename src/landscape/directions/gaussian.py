@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from landscape.weights import Weights, norm
+from landscape.store.weights import Weights, norm
 
 Axes = Mapping[str, int | None]
 """For each parameter the dimension that counts its filters, None where it has none (`networks.filter_axes`)."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from landscape.directions.gaussian import Axes, Directions, with_filters, zero_filters
 from landscape.errors import InputError, one_of
-from landscape.weights import Weights, check_fit, cosine, norm
+from landscape.store.weights import Weights, check_fit, cosine, norm
 
 
 def borrowed(tensors: Weights, theta: Weights, axes: Axes, *, line: bool, buffers: bool = False) -> Directions:

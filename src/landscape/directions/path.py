@@ -8,7 +8,7 @@ import torch
 
 from landscape.directions.gaussian import Axes, Directions, with_filters
 from landscape.errors import InputError
-from landscape.weights import Weights
+from landscape.store.weights import Weights
 
 _BLOCK = 2**22
 """Numbers of all epochs together that are held in float64 at once."""

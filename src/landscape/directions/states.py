@@ -6,7 +6,7 @@ import torch
 
 from landscape.directions.gaussian import Axes, Directions, with_filters
 from landscape.errors import InputError
-from landscape.weights import Weights, check_fit, difference, dot, norm
+from landscape.store.weights import Weights, check_fit, difference, dot, norm
 
 Place = tuple[float, float]
 """Coordinates (alpha, beta) in multiples of the directions."""

@@ -3,27 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from landscape.config.schema import (
-    Bundles,
-    Contours,
-    Curvature,
-    Drawn,
-    Gradients,
-    Interpolation,
-    Layers,
-    Lines,
-    Overlay,
-    Profiles,
-    Rings,
-    Saddle,
-    Sharpening,
-    Sharpness,
-    Spectra,
-    Surfaces,
-    Training,
-    Trajectories,
-)
-from landscape.figures import (
+from landscape.figures.kinds import (
     bundles,
     contours,
     curvature,
@@ -38,12 +18,27 @@ from landscape.figures import (
     sharpening,
     sharpness,
     spectra,
-    style,
     surfaces,
     training,
     trajectories,
 )
-from landscape.figures.drawing import Drawing, Member, members, save
+from landscape.figures.kinds.curvature_sections import Curvature, Gradients, Layers, Saddle, Sharpening, Spectra
+from landscape.figures.kinds.sections import (
+    Bundles,
+    Contours,
+    Interpolation,
+    Lines,
+    Overlay,
+    Profiles,
+    Rings,
+    Sharpness,
+    Surfaces,
+    Training,
+    Trajectories,
+)
+from landscape.figures.shared import style
+from landscape.figures.shared.figure_section import Drawn
+from landscape.figures.shared.members import Drawing, Member, members, save
 
 __all__ = ["Drawing", "Member", "draw", "members", "save"]
 

@@ -1,18 +1,18 @@
 """Numbers about a surface, and what to beware of in it. On L, never on log L; NaN with a reason where undefined.
 
-A surface is a dataset of dimensions (alpha, beta) as `landscape.surface` makes it; a line is one with a single beta.
+A surface is a dataset of dimensions (alpha, beta) as `landscape.measures` makes it; a line is one with a single beta.
 """
 
+from landscape.geometry.barriers import WELL, Well, barrier, end_widths, interval, other_end, well
 from landscape.geometry.convexity import convex_height, convex_share
-from landscape.geometry.curvature import RATIOS, ratio_bound, slice_is_convex, slice_ratio
+from landscape.geometry.eigenvalue_ratio import RATIOS, ratio_bound, slice_is_convex, slice_ratio
 from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, findings
 from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite, values_of
 from landscape.geometry.intervals import wilson
 from landscape.geometry.levels import Component, LevelSets, basin, shape
-from landscape.geometry.lines import WELL, Well, barrier, end_widths, interval, other_end, well
 from landscape.geometry.minima import Minimum, minima
 from landscape.geometry.numbers import NAMES, numbers, reasons
-from landscape.geometry.slices import slice_rise
+from landscape.geometry.slice_rises import slice_rise
 from landscape.geometry.stationary import KINDS, StationaryPoint, is_plateau, stationary_points
 
 __all__ = [

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,16 @@ NO_CENTRE = "no centre on the grid"
 NOT_FINITE = "centre not finite"
 ABOVE = "centre above the level"
 LINE = "a line"
+
+
+class Status(IntEnum):
+    """What became of a grid point: the values of the variable `status`."""
+
+    absent = 0
+    computed = 1
+    non_finite = 2
+    not_converged = 3
+    negative_variance = 4
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,12 @@ def specification(surface: xr.Dataset) -> dict[str, Any]:
 def guessing(surface: xr.Dataset) -> float:
     """The loss of guessing, ln(classes)."""
     return math.log(surface.attrs["classes"])
+
+
+def points_of(whole: xr.Dataset, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(alpha, beta) of the points with these row-major indices."""
+    alpha, beta = np.meshgrid(whole.alpha.values, whole.beta.values, indexing="ij")
+    return alpha.ravel()[index], beta.ravel()[index]
 
 
 def values_of(surface: xr.Dataset, variable: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from matplotlib.path import Path
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
+from landscape.geometry.barriers import interval
 from landscape.geometry.grid import (
     CELLS,
     LINE,
@@ -26,7 +27,6 @@ from landscape.geometry.grid import (
     values_of,
     without_component,
 )
-from landscape.geometry.lines import interval
 
 QUANTITIES = ("width", "area", "eccentricity", "solidity", "touches_border")
 

@@ -6,7 +6,7 @@ from landscape.geometry.convexity import convex_height, convex_share
 from landscape.geometry.grid import CELLS, NOT_RESOLVED, Number, centre, coarser_step, guessing, step_of, undefined
 from landscape.geometry.levels import QUANTITIES, shape
 from landscape.geometry.minima import minima
-from landscape.geometry.slices import slice_rise
+from landscape.geometry.slice_rises import slice_rise
 
 RISES = (0.1, 0.5, 1.0)
 """Over the loss at the centre: what claims are judged on."""

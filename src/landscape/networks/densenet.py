@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape.networks import initialize
+from landscape.networks.building import initialize
 
 GROWTH = 32
 

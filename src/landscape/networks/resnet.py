@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from landscape.errors import InputError
-from landscape.networks import initialize, norms
+from landscape.networks import norms
+from landscape.networks.building import initialize
 from landscape.networks.norms import Norm, norm_2d
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.networks import initialize, norms
+from landscape.networks import norms
+from landscape.networks.building import initialize
 from landscape.networks.norms import Norm, norm_1d, norm_2d
 
 VGG9 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M")

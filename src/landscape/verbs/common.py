@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape.config import Run
-    from landscape.data import DataSet
-    from landscape.weights import Weights
+    from landscape.data.datasets import DataSet
+    from landscape.store.weights import Weights
+    from landscape.training.run_section import Run
 
 
 def network_of(run: "Run", dataset: "DataSet", device: "torch.device") -> "nn.Module":
-    from landscape import networks
+    from landscape.networks import building
 
     shape, classes = dataset.shape, dataset.classes
-    return networks.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device)
+    return building.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device)
 
 
 TRUSTED = "LANDSCAPE_NETWORKS"
@@ -34,7 +34,8 @@ def rebuild(header: dict[str, Any], device: str, theta: "Weights") -> "nn.Module
         InputError: if it cannot be built, or the weights are not its own; if it is code from elsewhere that nobody but the
             header names: then nothing is imported.
     """
-    from landscape import checkpoint, networks
+    from landscape.networks import building
+    from landscape.store import checkpoint
 
     try:
         run = {key: header["spec"][key] for key in ("network", "args", "seed")}
@@ -49,7 +50,7 @@ def rebuild(header: dict[str, Any], device: str, theta: "Weights") -> "nn.Module
             f"make it run; if it is yours, set {TRUSTED}={shlex.quote(name)}, as the workflow does for its configuration"
         )
     images = (channels, height, width)
-    network = networks.build(name, args, seed=seed, images=images, classes=classes, device=device)
+    network = building.build(name, args, seed=seed, images=images, classes=classes, device=device)
     if misfits := checkpoint.misfits(theta, network):
         raise InputError(f"the weights are not of the network in their header, {name}: {misfit}" for misfit in misfits)
     return network
@@ -67,15 +68,15 @@ def facts_of(network: "nn.Module", dataset: "DataSet") -> dict[str, Any]:
 
 
 def code_of(run: "Run") -> list[Path]:
-    from landscape.config import code
+    from landscape.networks import code
 
     own = code.source_file(run.network)
     return [*([own] if own else []), *map(Path, run.code)]
 
 
 def header_of(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dict[str, Any]:
-    from landscape import files
-    from landscape.config import specs
+    from landscape.experiment import specs
+    from landscape.store import files
 
     return {
         "name": name,
@@ -88,14 +89,14 @@ def header_of(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dic
 
 
 def attributes(header: dict[str, Any]) -> dict[str, str | int | float]:
-    from landscape import tiling
+    from landscape.measures import tiling
 
     return {key: tiling.attribute(value) for key, value in header.items() if value is not None}
 
 
 def state_of(header: dict[str, Any]) -> str:
     """`RUN` of the end of training, `RUN@EPOCH` of a kept epoch, from a checkpoint's header."""
-    from landscape.config import State
+    from landscape.experiment.lookup import State
 
     last = header["spec"].get("epochs")
     epoch = header.get("epoch")
@@ -103,6 +104,6 @@ def state_of(header: dict[str, Any]) -> str:
 
 
 def hash_of(path: str | Path) -> str:
-    from landscape import files
+    from landscape.store import files
 
     return files.checksum(path)

@@ -7,9 +7,10 @@ import sys
 
 
 def clean(options: argparse.Namespace) -> None:
-    from landscape import clean, config, launch
+    from landscape.experiment import reading
+    from landscape.running import clean, launch
 
-    experiment = config.read(options.config)
+    experiment = reading.read(options.config)
     with launch.alone() if options.remove else contextlib.nullcontext():
         found = clean.found(experiment)
         if options.remove:
@@ -18,7 +19,7 @@ def clean(options: argparse.Namespace) -> None:
 
 
 def show(options: argparse.Namespace) -> None:
-    from landscape import show
+    from landscape.running import show
 
     found = show.described(options.file)
     sys.stdout.write(json.dumps(found, indent=1) + "\n" if options.json else show.text(found))

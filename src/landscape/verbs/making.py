@@ -17,29 +17,31 @@ from landscape.verbs.common import attributes, code_of, facts_of, hash_of, heade
 if TYPE_CHECKING:
     from torch import nn
 
-    from landscape.config import Data, Run
-    from landscape.data import DataSet
-    from landscape.train import Trained
-    from landscape.weights import Weights
+    from landscape.data.data_section import Data
+    from landscape.data.datasets import DataSet
+    from landscape.store.weights import Weights
+    from landscape.training.loop import Trained
+    from landscape.training.run_section import Run
 
 _log = logging.getLogger(__name__)
 
 
 def dataset(options: argparse.Namespace) -> None:
-    from landscape import data, device
-    from landscape.config import specs
+    from landscape.data import datasets
+    from landscape.engine import device
+    from landscape.experiment import specs
 
     spec, text = specs.load(options.spec, "dataset")
     header = header_of(options.name, spec, text, "dataset", device=device.name("cpu"), **_source_of(spec))
-    data.make(spec, Path(options.output), header)
+    datasets.make(spec, Path(options.output), header)
 
 
 def train(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, files, finished
+    from landscape.store import checkpoint, files, hardlinks
 
     results = weights, history, epochs = [Path(path) for path in options.output]
     with _training(options, weights.parent) as begun:
-        if finished.put_back(begun.end, results):
+        if hardlinks.put_back(begun.end, results):
             _log.info("this training had finished before; its files are put back")
             return
         trained = begun.go_on(begun.run.epochs)
@@ -47,12 +49,12 @@ def train(options: argparse.Namespace) -> None:
         files.write_dataset(trained.history.assign_attrs(facts), history)
         checkpoint.write_epochs(epochs, trained.epochs, begun.header)
         checkpoint.write(weights, trained.weights, {**begun.header, "epoch": begun.run.epochs})
-        finished.set_by(begun.end, results)
+        hardlinks.set_by(begun.end, results)
 
 
 def part(options: argparse.Namespace) -> None:
     """A training up to an epoch, from which another process goes on; of a longer training nothing is undone."""
-    from landscape import files
+    from landscape.store import files
 
     output = Path(options.output)
     with _training(options, output.parent) as begun:
@@ -82,12 +84,16 @@ class _Training:
 @contextlib.contextmanager
 def _training(options: argparse.Namespace, folder: Path) -> Iterator[_Training]:
     """Hold a training whose results are in `folder`, and what it works in, as the only process."""
-    from landscape import data, device, files, finished, surface, train
-    from landscape.config import specs
+    from landscape.data import datasets
+    from landscape.engine import device
+    from landscape.experiment import specs
+    from landscape.measures import loss
+    from landscape.store import files, hardlinks
+    from landscape.training import loop
 
     run, text = specs.load(options.spec, "train")
     where = device.settle(run.threads)
-    dataset = data.read(options.data, device=where)
+    dataset = datasets.read(options.data, device=where)
     network = network_of(run, dataset, where)
     inputs = {"data_hash": hash_of(options.data), "code_hash": [hash_of(path) for path in code_of(run)]}
     made_on = {"seed": run.seed, "device": device.name(where)}
@@ -97,19 +103,21 @@ def _training(options: argparse.Namespace, folder: Path) -> Iterator[_Training]:
     work = folder / ".work"
 
     def go_on(until: int) -> "Trained":
-        return train.train(run, network, dataset, work, identity, surface.Recorder(), options.name, until)
+        return loop.train(run, network, dataset, work, identity, loss.Recorder(), options.name, until)
 
-    with finished.alone(folder / ".lock", f"{options.name} is being trained"):
+    with hardlinks.alone(folder / ".lock", f"{options.name} is being trained"):
         yield _Training(run, header, work / f"finished-{identity[:16]}", go_on)
 
 
 def adopt(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device
-    from landscape.config import specs
+    from landscape.data import datasets
+    from landscape.engine import device
+    from landscape.experiment import specs
+    from landscape.store import checkpoint
 
     run, text = specs.load(options.spec, "adopt")
     where = device.settle()
-    dataset = data.read(options.data, device=where)
+    dataset = datasets.read(options.data, device=where)
     network = network_of(run, dataset, where)
     theta = checkpoint.adopt(options.weights)
     if misfits := checkpoint.misfits(theta, network):
@@ -118,14 +126,17 @@ def adopt(options: argparse.Namespace) -> None:
 
 
 def rescale(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device, rescaling
-    from landscape.config import specs
+    from landscape.data import datasets
+    from landscape.engine import device
+    from landscape.experiment import specs
+    from landscape.store import checkpoint
+    from landscape.training import rescaling
 
     run, text = specs.load(options.spec, "rescale")
     if run.rescaled is None:
         raise InputError("--spec is of a run without the key rescaled, which says by what")
     where = device.settle()
-    dataset = data.read(options.data, device=where)
+    dataset = datasets.read(options.data, device=where)
     network = network_of(run, dataset, where)
     theta, origin = checkpoint.read(options.weights)
     if misfits := checkpoint.misfits(theta, network):
@@ -148,15 +159,17 @@ def _write_untrained(
     **facts: Any,
 ) -> None:
     """The files of a run that is not trained here: its weights, a history of one row, and no epochs."""
-    from landscape import checkpoint, files, surface, train
-    from landscape.config.schema import RULES
+    from landscape.measures import loss
+    from landscape.store import checkpoint, files
+    from landscape.training.history import history_of
+    from landscape.training.run_section import RULES
 
     network.load_state_dict(theta, strict=False)
     weights, history, epochs = (Path(path) for path in options.output)
     inputs: dict[str, Any] = {"data_hash": hash_of(options.data), "weights_hash": hash_of(options.weights)}
     inputs |= {"code_hash": [hash_of(path) for path in code_of(run)], **facts}
     header = header_of(options.name, run, text, RULES[run.made], **facts_of(network, dataset), **inputs)
-    row = train.history_of(network, dataset, surface.Recorder())
+    row = history_of(network, dataset, loss.Recorder())
     files.write_dataset(row.assign_attrs(attributes({"title": f"{options.name}, {run.made}", **header})), history)
     checkpoint.write_epochs(epochs, {}, header)
     checkpoint.write(weights, {name: t.detach().cpu() for name, t in network.state_dict().items()}, header)
@@ -164,7 +177,7 @@ def _write_untrained(
 
 def _source_of(spec: "Data") -> dict[str, Any]:
     """Checksums of the files that a data set is read from; a fetched one is the same for everybody."""
-    from landscape.config import code
+    from landscape.networks import code
 
     match spec.kind:
         case "npz" if Path(spec.source).is_file():

@@ -7,9 +7,13 @@ from landscape.verbs.common import attributes, hash_of, header_of, rebuild, stat
 
 
 def probe(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device, directions, files, networks
-    from landscape.config import specs
-    from landscape.curvature import probes
+    from landscape import directions
+    from landscape.data import datasets
+    from landscape.engine import device
+    from landscape.experiment import specs
+    from landscape.networks import building
+    from landscape.probes import kinds
+    from landscape.store import checkpoint, files
 
     probe, text = specs.load(options.spec, "probe")
     given = options.directions or []
@@ -26,9 +30,9 @@ def probe(options: argparse.Namespace) -> None:
         if (drawn["weights_hash"], drawn["state"], drawn["name"]) != wanted:
             raise InputError(f"{path} was drawn around other weights, or for another plane; draw it anew")
         pair = directions.unflatten(tensors)
-    dataset = data.read(options.data, device=where)
+    dataset = datasets.read(options.data, device=where)
     network = rebuild(origin, str(where), theta)
-    found, vectors = probes.measure(probe, network, theta, pair, networks.filter_axes(network), dataset)
+    found, vectors = kinds.measure(probe, network, theta, pair, building.filter_axes(network), dataset)
     images = len(dataset.train.labels)
     facts = {
         "state": state_of(origin),

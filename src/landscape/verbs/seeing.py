@@ -9,20 +9,24 @@ from landscape.verbs.common import attributes, hash_of, header_of, rebuild, stat
 if TYPE_CHECKING:
     import xarray as xr
 
-    from landscape import config
-    from landscape.data import DataSet
+    from landscape.data.datasets import DataSet
     from landscape.directions import Axes, Directions
-    from landscape.weights import Weights
+    from landscape.measures.plane_section import Directions as DirectionKeys
+    from landscape.measures.plane_section import Plane
+    from landscape.store.weights import Weights
 
 
 def directions(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, device, directions, networks
-    from landscape.config import specs
+    from landscape import directions
+    from landscape.engine import device
+    from landscape.experiment import specs
+    from landscape.networks import building
+    from landscape.store import checkpoint
 
     plane, text = specs.load(options.spec, "directions")
     device.settle()
     theta, origin = checkpoint.read(options.weights)
-    axes = networks.filter_axes(rebuild(origin, "meta", theta))
+    axes = building.filter_axes(rebuild(origin, "meta", theta))
     weights_hash = hash_of(options.weights)
     pair, facts = _drawn(plane, theta, origin, weights_hash, axes, options.other or [])
     inputs = {"weights_hash": weights_hash, "others_hash": [hash_of(path) for path in options.other or []]}
@@ -33,15 +37,19 @@ def directions(options: argparse.Namespace) -> None:
 
 
 def tile(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device, directions, files, tiling
-    from landscape.config import specs
+    from landscape import directions
+    from landscape.data import datasets
+    from landscape.engine import device
+    from landscape.experiment import specs
+    from landscape.measures import tiling
+    from landscape.store import checkpoint, files
 
     plane, text = specs.load(options.spec, "surface")
     indices = tiling.tile_of(plane.shape, options.tile, options.of)
     where = device.settle()
     theta, origin = checkpoint.read(options.weights)
     tensors, drawn = _directions_of(options, plane)
-    dataset = data.read(options.data, device=where)
+    dataset = datasets.read(options.data, device=where)
     network = rebuild(origin, str(where), theta)
     facts = {
         **_facts(options, plane, text, "surface", origin, drawn),
@@ -56,11 +64,11 @@ def tile(options: argparse.Namespace) -> None:
     whole = _template(plane, test=dataset.test is not None, attrs=attributes(facts))
     pair = directions.unflatten(tensors)
     if plane.measure == "loss":
-        from landscape import surface
+        from landscape.measures import loss
 
-        tile = surface.evaluate(whole, indices, plane, network, theta, pair, dataset)
+        tile = loss.evaluate(whole, indices, plane, network, theta, pair, dataset)
     else:
-        from landscape.curvature import plane as curvature
+        from landscape.measures import curvature as curvature
 
         tile = curvature.evaluate(whole, indices, plane, network, theta, pair, dataset)
     tile.attrs["tile"] = f"{options.tile} of {options.of}"
@@ -68,8 +76,9 @@ def tile(options: argparse.Namespace) -> None:
 
 
 def merge(options: argparse.Namespace) -> None:
-    from landscape import files, tiling
-    from landscape.config import specs
+    from landscape.experiment import specs
+    from landscape.measures import tiling
+    from landscape.store import files
 
     plane, text = specs.load(options.spec, "surface")
     tiles = [(path, files.read_dataset(path)) for path in options.tiles]
@@ -82,15 +91,20 @@ def merge(options: argparse.Namespace) -> None:
     if plane.measure == "loss":
         merged = tiling.merge(whole, tiles)
     else:
-        from landscape.curvature import plane as curvature
+        from landscape.measures import curvature as curvature
 
         merged = curvature.merge(whole, tiles)
     files.write_dataset(merged, options.output)
 
 
 def trajectory(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, data, device, directions, files, networks, trajectory
-    from landscape.config import specs
+    from landscape import directions
+    from landscape.data import datasets
+    from landscape.engine import device
+    from landscape.experiment import specs
+    from landscape.measures import trajectory
+    from landscape.networks import building
+    from landscape.store import checkpoint, files
 
     plane, text = specs.load(options.spec, "trajectory")
     where = device.settle()
@@ -99,9 +113,9 @@ def trajectory(options: argparse.Namespace) -> None:
     epochs = _epochs_of(options.epochs, theta, origin)
     if origin.get("epoch") != max(epochs):
         raise InputError(f"{options.weights} is {state_of(origin)}; a trajectory needs the end, epoch {max(epochs)}")
-    dataset = data.read(options.data, device=where)
+    dataset = datasets.read(options.data, device=where)
     network = rebuild(origin, str(where), theta)
-    axes = networks.filter_axes(network)
+    axes = building.filter_axes(network)
     found = trajectory.trajectory(plane, network, theta, directions.unflatten(tensors), epochs, axes, dataset)
     facts = {
         **_facts(options, plane, text, "trajectory", origin, drawn),
@@ -118,8 +132,12 @@ def trajectory(options: argparse.Namespace) -> None:
 
 
 def mark(options: argparse.Namespace) -> None:
-    from landscape import checkpoint, device, directions, files, networks, trajectory, weights
-    from landscape.config import specs
+    from landscape import directions
+    from landscape.engine import device
+    from landscape.experiment import specs
+    from landscape.measures import trajectory
+    from landscape.networks import building
+    from landscape.store import checkpoint, files, weights
 
     plane, text = specs.load(options.spec, "mark")
     device.settle()
@@ -127,7 +145,7 @@ def mark(options: argparse.Namespace) -> None:
     other, marked = checkpoint.read(options.marked)
     weights.check_fit(other, theta)
     tensors, drawn = _directions_of(options, plane)
-    axes = networks.filter_axes(rebuild(origin, "meta", theta))
+    axes = building.filter_axes(rebuild(origin, "meta", theta))
     found = trajectory.mark(other, theta, directions.unflatten(tensors), axes)
     facts = {
         **_facts(options, plane, text, "mark", origin, drawn),
@@ -140,19 +158,19 @@ def mark(options: argparse.Namespace) -> None:
     files.write_dataset(found.assign_attrs(attributes(facts)), options.output)
 
 
-def _template(plane: "config.Plane", *, test: bool, attrs: dict[str, Any]) -> "xr.Dataset":
+def _template(plane: "Plane", *, test: bool, attrs: dict[str, Any]) -> "xr.Dataset":
     """What will stand in the surface of a plane."""
-    from landscape import tiling
+    from landscape.measures import tiling
 
     if plane.measure == "loss":
         return tiling.template(plane, test=test, attrs=attrs)
-    from landscape.curvature import plane as curvature
+    from landscape.measures import curvature as curvature
 
     return curvature.template(plane, attrs=attrs)
 
 
 def _drawn(
-    plane: "config.Directions",
+    plane: "DirectionKeys",
     theta: "Weights",
     origin: dict[str, Any],
     weights_hash: str,
@@ -160,7 +178,8 @@ def _drawn(
     others: list[str],
 ) -> tuple["Directions", dict[str, Any]]:
     """The directions of a plane, and what their header says of how they were made."""
-    from landscape import checkpoint, directions
+    from landscape import directions
+    from landscape.store import checkpoint
 
     needed = {"random": 0, "through": len(plane.runs or ())}.get(plane.directions, 1)
     if len(others) != needed:
@@ -201,12 +220,10 @@ def _drawn(
     return pair, {**facts, "places": dict(zip(names, places, strict=True))}
 
 
-def _directions_of(
-    options: argparse.Namespace, plane: "config.Plane | config.Directions"
-) -> tuple["Weights", dict[str, Any]]:
+def _directions_of(options: argparse.Namespace, plane: "Plane | DirectionKeys") -> tuple["Weights", dict[str, Any]]:
     """The directions' tensors and header, which must be of this plane and these weights."""
-    from landscape import checkpoint
-    from landscape.config import specs
+    from landscape.experiment import specs
+    from landscape.store import checkpoint
 
     tensors, drawn = checkpoint.read(options.directions)
     wanted = (hash_of(options.weights), specs.digest(specs.of("directions", plane)))
@@ -217,7 +234,7 @@ def _directions_of(
 
 def _eigenvectors_of(path: str, probe: str, origin: dict[str, Any], weights_hash: str) -> "Weights":
     """The tensors of a probe's file, which must be of this probe at these weights."""
-    from landscape import checkpoint
+    from landscape.store import checkpoint
 
     tensors, header = checkpoint.read(path)
     if header.get("probe") != probe or header["spec"]["measure"] != "eigenpairs" or header["spec"]["plane"] is not None:
@@ -229,8 +246,8 @@ def _eigenvectors_of(path: str, probe: str, origin: dict[str, Any], weights_hash
 
 def _epochs_of(path: str, theta: "Weights", origin: dict[str, Any]) -> dict[int, "Weights"]:
     """The kept epochs of a run, at least three, which must be those of the centre's run."""
-    from landscape import checkpoint, weights
-    from landscape.config.lookup import PATH_EPOCHS
+    from landscape.experiment.lookup import PATH_EPOCHS
+    from landscape.store import checkpoint, weights
 
     epochs, header = checkpoint.read_epochs(path)
     _check_run(path, header, origin)
@@ -248,14 +265,14 @@ def _check_run(path: str, header: dict[str, Any], origin: dict[str, Any]) -> Non
 
 def _facts(
     options: argparse.Namespace,
-    plane: "config.Plane | config.Directions",
+    plane: "Plane | DirectionKeys",
     text: str,
     stage: str,
     origin: dict[str, Any],
     drawn: dict[str, Any],
 ) -> dict[str, Any]:
     """What a file says of the state and the plane that it is about."""
-    from landscape.config import specs
+    from landscape.experiment import specs
 
     told = ("seed", "cosine", "zero_filters", "unit_length_alpha", "unit_length_beta")
     return {
@@ -272,7 +289,7 @@ def _facts(
     }
 
 
-def _facts_of_data(options: argparse.Namespace, plane: "config.Plane", dataset: "DataSet") -> dict[str, Any]:
+def _facts_of_data(options: argparse.Namespace, plane: "Plane", dataset: "DataSet") -> dict[str, Any]:
     return {
         "data_hash": hash_of(options.data),
         "data": dataset.header.get("name"),

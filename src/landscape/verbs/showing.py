@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def figure(options: argparse.Namespace) -> None:
-    from landscape import figures, files
-    from landscape.config import specs
+    from landscape import figures
+    from landscape.experiment import specs
+    from landscape.store import files
 
     spec, _ = specs.load(options.spec, "figure")
     surfaces, histories, trajectories, marks, probes = (
@@ -50,7 +51,8 @@ def _read(paths: Sequence[str] | None, kind: str) -> "list[xr.Dataset]":
     Raises:
         InputError: if one is of another kind, or lacks what its kind has.
     """
-    from landscape import files, show
+    from landscape.running import show
+    from landscape.store import files
 
     read = [files.read_dataset(path) for path in paths or []]
     for path, dataset in zip(paths or [], read, strict=True):
@@ -64,8 +66,8 @@ def _read(paths: Sequence[str] | None, kind: str) -> "list[xr.Dataset]":
 
 
 def table(options: argparse.Namespace) -> None:
-    from landscape import tables
-    from landscape.config import specs
+    from landscape.analysis import tables
+    from landscape.experiment import specs
 
     spec, published = specs.load_published(options.spec, "table")
     histories = _read(options.history, "history")
@@ -73,7 +75,7 @@ def table(options: argparse.Namespace) -> None:
 
 
 def summary(options: argparse.Namespace) -> None:
-    from landscape import summary
+    from landscape.analysis import summary
 
     histories, surfaces, trajectories = (
         _read(paths, kind)
@@ -87,8 +89,8 @@ def summary(options: argparse.Namespace) -> None:
 
 
 def claims(options: argparse.Namespace) -> None:
-    from landscape import claims
-    from landscape.config import specs
+    from landscape.analysis import claims
+    from landscape.experiment import specs
 
     spec, published = specs.load_published(options.spec, "claims")
     histories, surfaces, trajectories = (
@@ -104,7 +106,7 @@ def claims(options: argparse.Namespace) -> None:
 
 
 def configuration(options: argparse.Namespace) -> None:
-    from landscape import files
+    from landscape.store import files
 
     text = Path(options.config).read_text()
     yaml, page = options.output
@@ -115,28 +117,29 @@ def configuration(options: argparse.Namespace) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    from landscape import check, config
+    from landscape.experiment import reading
+    from landscape.running import check
 
-    problems = check.problems(config.read(options.config))
+    problems = check.problems(reading.read(options.config))
     if problems:
         raise InputError(problems)
 
 
 def schema(options: argparse.Namespace) -> None:
-    from landscape.config.schema import json_schema
+    from landscape.experiment.schema import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")
 
 
 def plan(options: argparse.Namespace) -> None:
-    from landscape import config, launch, plan
-    from landscape.config import document
+    from landscape.experiment import document, reading
+    from landscape.running import launch, plan
 
     tflops, budget = options.tflops, options.gpu_hours
     if tflops is not None and not 0 < tflops < math.inf:
         raise InputError(f"--tflops is {tflops:g}; it must be a positive number")
     if budget is not None and not 0 <= budget < math.inf:
         raise InputError(f"--gpu-hours is {budget:g}; it must be a number of at least 0")
-    experiment, profile = config.read(options.config), document.read(str(launch.profile("slurm") / "config.yaml"))
+    experiment, profile = reading.read(options.config), document.read(str(launch.profile("slurm") / "config.yaml"))
     found = plan.values(experiment, options.config, tflops=tflops, budget=budget, profile=profile)
     sys.stdout.write(json.dumps(found, indent=1) + "\n" if options.json else plan.text(found))

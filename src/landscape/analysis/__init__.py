@@ -1,0 +1,1 @@
+"""What the results say together: tables, the summary, claims."""

@@ -1,0 +1,51 @@
+"""Claims about the paths of trainings."""
+
+import json
+from collections.abc import Iterator
+
+import xarray as xr
+
+from landscape.analysis.claims.evidence import Evidence, Judgement, verdict
+
+NEARLY_NONE = 0.01
+"""Share of a path up to which random directions hold almost none of it."""
+
+EPOCHS = 10
+"""Kept epochs below which a path says nothing of its dimension."""
+
+
+def low_dimensional(evidence: Evidence) -> Iterator[Judgement]:
+    """Claim 6: two principal components hold a large share of a path, and more than of a random walk's."""
+    held, reasons, told = [], [], []
+    for run in evidence.runs:
+        for path in run.trajectories.values():
+            if _directions(path) != "pca":
+                continue
+            if path.sizes["epoch"] < EPOCHS:
+                reasons.append(f"{run.name}: of {path.sizes['epoch']} points, two directions hold much of any path")
+                continue
+            share, walk = float(path.share.sum()), float(path.random_walk_share.sum())
+            held.append(share >= evidence.spec.share and share > walk)
+            told.append(f"{run.name} {100 * share:.0f} % (random walk {100 * walk:.0f} %)")
+    claim = f"6. two directions hold at least {100 * evidence.spec.share:.0f} % of a path, more than of a random walk"
+    if reasons and not held:
+        yield Judgement(claim, "not tested", "; ".join(reasons))
+    else:
+        yield verdict(claim, held, reasons, told)
+
+
+def random_directions(evidence: Evidence) -> Iterator[Judgement]:
+    """Claim 13."""
+    held, told = [], []
+    for run in evidence.runs:
+        for path in run.trajectories.values():
+            if _directions(path) != "random":
+                continue
+            share, expected = float(path.share.sum()), float(path.expected_share.sum())
+            held.append(share <= NEARLY_NONE)
+            told.append(f"{run.name} {share:.2g} of the path ({expected:.2g} expected)")
+    yield verdict("13. two random directions hold almost none of a path", held, [], told)
+
+
+def _directions(path: xr.Dataset) -> str:
+    return str(json.loads(path.attrs["spec"])["directions"])

@@ -1,0 +1,174 @@
+"""What the claims are judged on: networks (runs that differ in their seed alone) and the pairs that differ in one factor."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from landscape import geometry
+from landscape.experiment.analysis_sections import Claims, Published
+from landscape.geometry import comparisons
+from landscape.training import run_factors
+
+Verdict = Literal["reproduced", "not reproduced", "confounded", "not tested"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim, the verdict, and the numbers it rests on."""
+
+    claim: str
+    verdict: Verdict
+    because: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, with what was measured of it.
+
+    Attributes:
+        factors: what tells its training from another one: keys of the run's specification, arguments as `args.NAME`.
+        surfaces: by plane.
+    """
+
+    history: xr.Dataset
+    surfaces: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    trajectories: Mapping[str, xr.Dataset] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return str(self.history.attrs["name"])
+
+    @cached_property
+    def factors(self) -> dict[str, Any]:
+        return run_factors.factors(self.history)
+
+    @property
+    def last(self) -> xr.Dataset:
+        return self.history.isel(epoch=-1)
+
+    @property
+    def train_loss(self) -> float:
+        return float(self.last.train_loss)
+
+    @property
+    def classes(self) -> int:
+        return int(self.history.attrs["classes"])
+
+    @property
+    def trained(self) -> bool:
+        return run_factors.trained(self.train_loss, self.classes)
+
+    @cached_property
+    def errors(self) -> run_factors.Errors | None:
+        return run_factors.errors(self.history)
+
+    def number(self, name: str, planes: Sequence[str]) -> float:
+        """The mean of a number of the surfaces over the planes where it is defined; NaN if there is none."""
+        found = [self._numbers(plane)[name] for plane in planes if plane in self.surfaces]
+        known = [value for value in found if not math.isnan(value)]
+        return float(np.mean(known)) if known else math.nan
+
+    def _numbers(self, plane: str) -> dict[str, float]:
+        if plane not in self._measured:
+            self._measured[plane] = geometry.numbers(self.surfaces[plane])
+        return self._measured[plane]
+
+    @cached_property
+    def _measured(self) -> dict[str, dict[str, float]]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything the claims are judged on.
+
+    Attributes:
+        runs: every run, with the surfaces and trajectories that were made for the claims.
+    """
+
+    spec: Claims
+    published: Mapping[str, Published]
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def networks(self) -> list["Network"]:
+        return networks(self.runs)
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        return self.spec.planes or ()
+
+
+@dataclass(frozen=True)
+class Network:
+    """Runs that differ in nothing but their seed."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def factors(self) -> dict[str, Any]:
+        return {key: value for key, value in self.runs[0].factors.items() if key != "seed"}
+
+    @property
+    def label(self) -> str:
+        first = self.runs[0].name
+        return first if len(self.runs) == 1 else f"{first} ({len(self.runs)} seeds)"
+
+    def number(self, name: str, planes: Sequence[str]) -> float:
+        """The mean over seeds of the means over directions."""
+        known = [value for run in self.runs if not math.isnan(value := run.number(name, planes))]
+        return float(np.mean(known)) if known else math.nan
+
+
+def networks(runs: Sequence[Run]) -> list[Network]:
+    """Runs put together with their other seeds, in the order of the first ones."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        key = json.dumps({k: v for k, v in run.factors.items() if k != "seed"}, sort_keys=True)
+        groups.setdefault(key, []).append(run)
+    return [Network(tuple(group)) for group in groups.values()]
+
+
+def pairs(of: Sequence[Network], factor: str) -> Iterator[tuple[Network, Network]]:
+    """Networks that differ in one factor only, the one with the lower value first (false before true)."""
+    factors = pd.DataFrame([network.factors for network in of])
+    for i, j, name in comparisons.single_factor_pairs(factors):
+        if name == factor:
+            first, second = sorted((of[i], of[j]), key=lambda network: _value(network, factor))
+            yield first, second
+
+
+def confounded(*of: Network | Run) -> str:
+    """Why networks cannot be compared: one did not train, or their train losses are far apart; empty if they can."""
+    runs = [run for each in of for run in (each.runs if isinstance(each, Network) else (each,))]
+    return run_factors.confounded({run.name: run.train_loss for run in runs}, runs[0].classes)
+
+
+def verdict(claim: str, held: Sequence[bool], reasons: Sequence[str], told: Sequence[str]) -> Judgement:
+    """Reproduced if it held in every case that can be judged; confounded if none can.
+
+    Args:
+        held: of each case that can be judged whether the claim held.
+        reasons: of each case that cannot be judged why not.
+        told: the numbers of every case.
+    """
+    text = "; ".join([*told, *reasons])
+    if held:
+        share = f"{sum(held)} of {len(held)} cases: "
+        return Judgement(claim, "reproduced" if all(held) else "not reproduced", share + text)
+    if reasons:
+        return Judgement(claim, "confounded", text)
+    return Judgement(claim, "not tested", text or "no runs here can tell")
+
+
+def _value(network: Network, factor: str) -> tuple[bool, Any]:
+    """Numbers in their order, before words in theirs."""
+    value = network.factors.get(factor)
+    return (False, value) if isinstance(value, bool | int | float) else (True, str(value))

@@ -1,0 +1,79 @@
+"""The claim about the lines between small-batch and large-batch minimisers."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+
+import xarray as xr
+
+from landscape import geometry
+from landscape.analysis.claims.evidence import Evidence, Judgement, Run, Verdict, confounded
+from landscape.geometry.grid import NOT_RESOLVED
+
+
+def order_flips(evidence: Evidence) -> Iterator[Judgement]:
+    """Claim 2: with w(x) the length of the interval around x with L < L(x) + 0.5, the sign of log(w_small / w_large)
+    differs between no decay and decay in every seed."""
+    claim = "2. without normalisation, whether the small or the large batch looks sharper flips with weight decay"
+    by_name = {run.name: run for run in evidence.runs}
+    signs: dict[tuple[str, ...], dict[bool, float]] = defaultdict(dict)
+    told, reasons = [], []
+    for run in evidence.runs:
+        for plane in evidence.spec.interpolations or ():
+            if plane not in run.surfaces:
+                continue
+            line = run.surfaces[plane]
+            other = by_name[geometry.other_end(line)]
+            if reason := confounded(run, other):
+                reasons.append(f"{run.name}, {other.name}: {reason}")
+                continue
+            small_first = run.factors["batch_size"] < other.factors["batch_size"]
+            wells = [geometry.well(line, x) for x in (0, 1)]
+            if wells[0].high >= 1:
+                reasons.append(f"{run.name}, {other.name}: one well holds both ends")
+                continue
+            small, large = wells if small_first else wells[::-1]
+            if math.isnan(sign := _sign(small, large)):
+                reasons.append(f"{run.name}, {other.name}: a width is not defined")
+                continue
+            decay = run.factors["weight_decay"]
+            told.append(
+                f"seed {run.factors['seed']}, decay {decay:g}: w {_said(small)} (small batch), {_said(large)} (large)"
+            )
+            signs[_case(run, line)][decay > 0] = sign
+    complete = [each for each in signs.values() if len(each) == 2]
+    text = "; ".join([*told, *reasons])
+    if not complete:
+        yield Judgement(
+            claim, "confounded" if reasons else "not tested", text or "no pair of lines with and without decay"
+        )
+        return
+    flips = sum(each[False] * each[True] < 0 for each in complete)
+    word: Verdict = "reproduced" if flips == len(complete) else "not reproduced"
+    yield Judgement(claim, word, f"flips in {flips} of {len(complete)} seeds; {text}")
+
+
+def _sign(small: geometry.Well, large: geometry.Well) -> float:
+    """That of log(w_small / w_large). A well too narrow for the grid is narrower than one that is not; NaN if both are, or
+    an end has no loss. A well ends where the network has no loss, for a variance below 0, before which its loss grows."""
+    defined = [not math.isnan(each.width.value) for each in (small, large)]
+    if all(defined):
+        return math.copysign(1, small.width.value - large.width.value)
+    if any(defined) and all(_is_narrow(each) for each, known in zip((small, large), defined, strict=True) if not known):
+        return 1.0 if defined[0] else -1.0
+    return math.nan
+
+
+def _is_narrow(well: geometry.Well) -> bool:
+    return well.width.reason == NOT_RESOLVED
+
+
+def _said(well: geometry.Well) -> str:
+    return f"under {geometry.CELLS * well.width.step:.3g}" if _is_narrow(well) else f"{well.width.value:.3g}"
+
+
+def _case(run: Run, line: xr.Dataset) -> tuple[str, ...]:
+    """What the two lines that are compared, without and with decay, have in common."""
+    factors = [f"{key}={value}" for key, value in run.factors.items() if key not in ("weight_decay", "batch_size")]
+    return (str(json.loads(line.attrs["spec"]).get("batchnorm")), *sorted(factors))

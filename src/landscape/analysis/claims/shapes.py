@@ -1,0 +1,146 @@
+"""Claims about the shapes of surfaces. Sharpness is judged on rises over the centre, never on absolute levels."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import pandas as pd
+
+from landscape.analysis.claims.evidence import Evidence, Judgement, Network, Verdict, confounded, pairs, verdict
+from landscape.geometry import comparisons
+
+SHARPNESS = "width_rise_0.5"
+SURE = 0.05
+
+
+def sharpness_and_error(evidence: Evidence) -> Iterator[Judgement]:
+    """Claim 1."""
+    claim = "1. the sharper a minimum (filter-normalised), the higher the test error"
+    yield _ordered(claim, evidence, evidence.planes)[0]
+
+
+def depth(evidence: Evidence) -> Iterator[Judgement]:
+    """Claim 3, in its two halves."""
+    deeper = list(pairs(evidence.networks, "args.depth"))
+    without = [pair for pair in deeper if pair[0].factors.get("args.shortcut") is False]
+    yield _compared(
+        "3a. without shortcuts, deeper networks are less convex (convex_share)",
+        evidence,
+        without,
+        "convex_share",
+        lambda shallow, deep: deep < shallow,
+    )
+    similar = evidence.spec.similar
+    yield _compared(
+        f"3b. with shortcuts, the width at a rise of 0.1 hardly changes with depth (within {100 * similar:.0f} %)",
+        evidence,
+        [pair for pair in deeper if pair[0].factors.get("args.shortcut") is True],
+        "width_rise_0.1",
+        lambda shallow, deep: abs(math.log(deep / shallow)) <= math.log(1 + similar),
+    )
+
+
+def width(evidence: Evidence) -> Iterator[Judgement]:
+    """Claim 4."""
+    yield _compared(
+        "4. wider networks are flatter (width at a rise of 0.5)",
+        evidence,
+        list(pairs(evidence.networks, "args.width")),
+        SHARPNESS,
+        lambda narrow, wide: wide > narrow,
+    )
+
+
+def shortcuts_at_20(evidence: Evidence) -> Iterator[Judgement]:
+    """Claim 9."""
+    similar = evidence.spec.similar
+    yield _compared(
+        f"9. at depth 20 shortcuts hardly matter (width at a rise of 0.5, within {100 * similar:.0f} %)",
+        evidence,
+        [pair for pair in pairs(evidence.networks, "args.shortcut") if pair[0].factors.get("args.depth") == 20],
+        SHARPNESS,
+        lambda without, shortcut: abs(math.log(shortcut / without)) <= math.log(1 + similar),
+    )
+
+
+def normalisations(evidence: Evidence) -> Iterator[Judgement]:
+    """Claim 7."""
+    claim = "7. filter normalisation orders networks by test error better than layer, layer better than none"
+    lines: dict[str, list[str]] = {}
+    for run in evidence.runs:
+        for plane in evidence.spec.lines or ():
+            if plane in run.surfaces:
+                of = json.loads(run.surfaces[plane].attrs["spec"])["normalize"]
+                lines.setdefault(of, [])
+                if plane not in lines[of]:
+                    lines[of].append(plane)
+    if missing := {"filter", "layer", "none"} - set(lines):
+        yield Judgement(claim, "not tested", f"no lines with normalize: {', '.join(sorted(missing))}")
+        return
+    judged = {of: _ordered(claim, evidence, lines[of]) for of in ("filter", "layer", "none")}
+    for each, tau in judged.values():
+        if math.isnan(tau):
+            why = each.because if each.verdict != "reproduced" else "too few networks for an order of all"
+            yield Judgement(claim, "confounded" if each.verdict == "confounded" else "not tested", why)
+            return
+    taus = [tau for _, tau in judged.values()]
+    told = [f"{of}: tau {tau:.2f}" for of, (_, tau) in judged.items()]
+    yield verdict(claim, [taus[0] > taus[1] > taus[2]], [], told)
+
+
+def _compared(
+    claim: str,
+    evidence: Evidence,
+    of: Sequence[tuple[Network, Network]],
+    number: str,
+    holds: Callable[[float, float], bool],
+) -> Judgement:
+    """Whether a number of two networks is in the order claimed, for every pair that can be compared."""
+    held, reasons, told = [], [], []
+    for one, another in of:
+        values = [network.number(number, evidence.planes) for network in (one, another)]
+        told.append(f"{one.label} {values[0]:.3g}, {another.label} {values[1]:.3g}")
+        if reason := confounded(one, another):
+            reasons.append(f"not compared: {one.label}, {another.label}, since {reason}")
+        elif all(map(math.isfinite, values)):
+            held.append(holds(values[0], values[1]))
+        else:
+            reasons.append(f"not compared: {one.label}, {another.label}, where {number} is not defined")
+    return verdict(claim, held, reasons, told)
+
+
+def _ordered(claim: str, evidence: Evidence, planes: Sequence[str]) -> tuple[Judgement, float]:
+    """Whether the sharper network has the higher test error, and tau, NaN where there is none."""
+    numbers, errors = _tables(evidence, planes)
+    factors = {network.label: network.factors for network in evidence.networks}
+    found = comparisons.compare(numbers, errors, factors)
+    if found.untested:
+        return Judgement(claim, "not tested", found.untested), math.nan
+    measured = [network for network in evidence.networks if network.label in set(numbers["network"])]
+    if reason := confounded(*measured):
+        return Judgement(claim, "confounded", reason), math.nan
+    if not found.pairs:
+        return Judgement(claim, "not tested", "no two test errors differ beyond their intervals"), math.nan
+    if found.kendall is None:
+        word: Verdict = "reproduced" if found.agree == found.pairs else "not reproduced"
+        return Judgement(claim, word, str(found)), math.nan
+    word = "reproduced" if found.kendall.tau > 0 and found.kendall.p < SURE else "not reproduced"
+    return Judgement(claim, word, str(found)), found.kendall.tau
+
+
+def _tables(evidence: Evidence, planes: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The widths, negated, and the test errors, as `comparisons.compare` takes them."""
+    runs = [(network, run, run.errors) for network in evidence.networks for run in network.runs if run.errors]
+    numbers = [
+        {"network": network.label, "run": run.name, "direction": plane, "value": -run.number(SHARPNESS, [plane])}
+        for network, run, _ in runs
+        for plane in planes
+    ]
+    errors = [
+        {"network": network.label, "run": run.name, "wrong": found.wrong, "images": found.images}
+        for network, run, found in runs
+    ]
+    return (
+        pd.DataFrame(numbers, columns=["network", "run", "direction", "value"]).astype({"value": float}),
+        pd.DataFrame(errors, columns=["network", "run", "wrong", "images"]),
+    )

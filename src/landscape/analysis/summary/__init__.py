@@ -1,0 +1,41 @@
+"""What is known of the whole experiment: its runs and their order, the lines between them, the paths of their trainings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from landscape.analysis import table_writers
+from landscape.analysis.summary import line_table, orders, path_table, run_table
+from landscape.analysis.summary.line_table import between
+from landscape.analysis.summary.path_table import trajectories
+from landscape.analysis.summary.run_table import table
+
+__all__ = ["between", "table", "trajectories", "write"]
+
+
+def write(
+    histories: Sequence[xr.Dataset],
+    surfaces: Sequence[xr.Dataset],
+    walked: Sequence[xr.Dataset],
+    places: Sequence[Path],
+) -> None:
+    """Write the tables; one that is empty is left out of all but its CSV. That of orders has none.
+
+    Args:
+        histories: of every run, in the order of the rows.
+        surfaces: of the plane whose numbers stand beside the runs, and lines between runs.
+        walked: trajectories.
+        places: of the CSV of the runs, the Markdown, the LaTeX and the HTML file, the CSV of the lines and that of the
+            paths.
+    """
+    csv, markdown, latex, page, lines_csv, paths_csv = places
+    ends = [surface for surface in surfaces if line_table.is_between(surface)]
+    planes = [surface for surface in surfaces if not line_table.is_between(surface)]
+    tables = [
+        run_table.page(table(histories, planes)),
+        line_table.page(between(ends)),
+        path_table.page(trajectories(walked)),
+    ]
+    tables.append(orders.page(orders.orders(histories, planes)))
+    table_writers.write("Summary", tables, [csv, lines_csv, paths_csv], markdown, latex, page)

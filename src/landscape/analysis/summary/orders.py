@@ -1,0 +1,103 @@
+"""The table of orders: whether the flatter network has the smaller test error."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from landscape import geometry
+from landscape.analysis import table_writers
+from landscape.analysis.summary.run_table import HEADINGS, border_of
+from landscape.geometry import comparisons
+from landscape.training import run_factors
+
+_COLUMNS = ("number", "networks", "agree", "pairs", "tau", "low", "high", "p", "of one factor", "beware")
+
+
+def orders(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """One row per number: in how many pairs of networks, whose test errors differ, the flatter one has the smaller.
+
+    A network is the runs that differ in their seed alone. `tau` is Kendall's, `low` to `high` its 95 % interval, `of one
+    factor` the pairs that differ in it alone, `beware` why there is no comparison, or what spoils it.
+    """
+    by_run = {surface.attrs["run"]: surface for surface in surfaces}
+    measured = [history for history in histories if history.attrs["name"] in by_run and run_factors.errors(history)]
+    if not measured:
+        return pd.DataFrame(columns=_COLUMNS)
+    factors = [{k: v for k, v in run_factors.factors(history).items() if k != "seed"} for history in measured]
+    networks = [json.dumps(of, sort_keys=True) for of in factors]
+    names = [history.attrs["name"] for history in measured]
+    found = [run_factors.errors(history) for history in measured]
+    errors = pd.DataFrame(
+        {"network": network, "run": name, "wrong": of.wrong, "images": of.images}
+        for network, name, of in zip(networks, names, found, strict=True)
+        if of is not None
+    )
+    told = dict(zip(networks, factors, strict=True))
+    losses = {history.attrs["name"]: float(history.isel(epoch=-1).train_loss) for history in measured}
+    confounded = run_factors.confounded(losses, int(measured[0].attrs["classes"]))
+    numbers = {name: geometry.numbers(by_run[name]) for name in names}
+    rows = []
+    for number in HEADINGS:
+        values = errors[["network", "run"]].assign(direction=0, value=[_sharpness(numbers[n], number) for n in names])
+        rows.append(_row(number, comparisons.compare(values, errors, told), confounded))
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def page(rows: pd.DataFrame) -> table_writers.Table:
+    """The table as it is written."""
+    shown = pd.DataFrame(
+        {
+            "number": rows["number"].map(HEADINGS),
+            "networks": rows["networks"],
+            "order agrees in": [f"{row.agree} of {row.pairs} pairs" if row.pairs else "" for row in rows.itertuples()],
+            "of one factor": rows["of one factor"],
+            "tau": [_interval(row.tau, row.low, row.high) for row in rows.itertuples()],
+            "p": [_number(p) for p in rows["p"]],
+            "beware": rows["beware"],
+        }
+    )
+    return table_writers.Table("Flatness and test error", rows, shown, _NOTE)
+
+
+def _sharpness(numbers: Mapping[str, float], number: str) -> float:
+    """The number negated; NaN where it reaches the border of the plane, which tells how large that is."""
+    return math.nan if numbers.get(border_of(number)) == 1 else -numbers[number]
+
+
+def _row(number: str, found: comparisons.Comparison, confounded: str) -> dict[str, object]:
+    row: dict[str, object] = {"number": number, "networks": found.networks}
+    if found.untested:
+        return {**row, "agree": 0, "pairs": 0, "of one factor": "", "beware": f"not tested: {found.untested}"}
+    low, high = found.interval or (np.nan, np.nan)
+    return {
+        **row,
+        "agree": found.agree,
+        "pairs": found.pairs,
+        "tau": np.nan if found.kendall is None else found.kendall.tau,
+        "low": low,
+        "high": high,
+        "p": np.nan if found.kendall is None else found.kendall.p,
+        "of one factor": found.alone,
+        "beware": f"confounded: {confounded}" if confounded else "",
+    }
+
+
+def _interval(tau: float, low: float, high: float) -> str:
+    return _number(tau) + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2g}"
+
+
+_NOTE = (
+    "Whether the flatter network (the larger number, of the surfaces of the first table, but for those that "
+    "reach the border of the plane) has the smaller test error. Networks are runs that differ in their seed alone, with the mean of these; pairs whose test errors' 95 % intervals overlap are not "
+    "counted, in `of one factor` only pairs that differ in that factor and nothing else. Tau: Kendall's tau-b over all pairs, "
+    f"from {comparisons.FEW} networks on, with the p of a permutation test; its 95 % interval by hierarchical bootstrap, from "
+    f"{comparisons.MANY} on. Confounded: train losses differ more than {run_factors.FAR:g}-fold, or a network did not train."
+)

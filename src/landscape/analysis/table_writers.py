@@ -1,0 +1,81 @@
+"""Tables in the four forms they are read in: CSV, Markdown, LaTeX (booktabs), and a page for the report."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from landscape.store import files
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with what is said of it.
+
+    Attributes:
+        rows: every column, numbers as numbers.
+        shown: the text of each cell, of the columns that fit on a page.
+        note: a paragraph below the table.
+    """
+
+    title: str
+    rows: pd.DataFrame
+    shown: pd.DataFrame
+    note: str
+
+
+def write(title: str, tables: Sequence[Table], csv: Sequence[Path], markdown: Path, latex: Path, page: Path) -> None:
+    """Write tables, the first ones each to a CSV of its own, and all of them to one file of every other kind."""
+    for table, path in zip(tables, csv, strict=False):
+        files.write_text(path, table.rows.to_csv(index=False, lineterminator="\n"))
+    full = [table for table in tables if len(table.rows)]
+    files.write_text(markdown, "\n".join(_markdown(table) for table in full))
+    files.write_text(latex, "\n".join(_latex(table) for table in full))
+    write_page(page, title, "\n".join(_html(table) for table in full))
+
+
+def write_page(path: Path, title: str, body: str) -> None:
+    """An HTML page with the body given, in the report's looks."""
+    files.write_text(path, _PAGE.format(title=html.escape(title), body=body))
+
+
+def _markdown(table: Table) -> str:
+    return f"## {table.title}\n\n{table.shown.to_markdown(index=False, disable_numparse=True)}\n\n{table.note}\n"
+
+
+def _html(table: Table) -> str:
+    body = table.shown.to_html(index=False, border=0)
+    return f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.note)}</p>"
+
+
+def _latex(table: Table) -> str:
+    """A booktabs table, to be put into a table environment."""
+    shown = table.shown
+    lines = [" & ".join(map(_escaped, row)) + r" \\" for row in [list(shown.columns), *shown.values.tolist()]]
+    body = "\n".join([lines[0], r"\midrule", *lines[1:]])
+    comment = f"% {table.title}; needs \\usepackage{{booktabs}}\n% {table.note}\n"
+    return f"{comment}\\begin{{tabular}}{{{'l' * len(shown.columns)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+
+
+_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    c: f"\\{c}" for c in "&%$#_{}"
+}
+
+
+def _escaped(cell: object) -> str:
+    return "".join(_SPECIAL.get(character, character) for character in str(cell))
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 14px sans-serif; margin: 1em; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: 0.3em 0.7em; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top; }}
+th {{ border-bottom: 2px solid #444; }}
+td {{ font-variant-numeric: tabular-nums; }}
+</style></head><body>
+{body}
+</body></html>
+"""

@@ -1,0 +1,91 @@
+"""Tables of test errors with the published ones beside (Li et al. 2018, Tables 1 and 2)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from landscape.analysis import table_writers
+from landscape.experiment.analysis_sections import Published, Table
+from landscape.training import run_factors
+
+
+def table(spec: Table, published: Mapping[str, Published], histories: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """One row per run, in the order of `spec.runs`.
+
+    Errors are in percent, with the 95 % interval of Wilson; `train loss` is the mean cross-entropy in eval mode.
+
+    Args:
+        histories: one per run, in the same order.
+    """
+    return pd.DataFrame([_row(history, published.get(history.attrs["name"])) for history in histories])
+
+
+def write(spec: Table, rows: pd.DataFrame, paths: Sequence[Path]) -> None:
+    """Write the table as CSV, Markdown, LaTeX and HTML."""
+    csv, markdown, latex, page = paths
+    title = spec.title or "Test errors"
+    table_writers.write(title, [table_writers.Table(title, rows, _shown(rows), _NOTE)], [csv], markdown, latex, page)
+
+
+def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
+    last = history.isel(epoch=-1)
+    spec = json.loads(history.attrs["spec"])
+    row: dict[str, object] = {
+        "run": history.attrs["name"],
+        "published error (%)": float("nan") if known is None else known.test_error,
+        "published in": "" if known is None else known.source + ("" if known.verified else " (unverified)"),
+        "epochs": run_factors.epochs(spec),
+        "schedule": schedule(spec),
+        "train loss": float(last.train_loss),
+        "train images": int(history.attrs["train_images"]),
+    }
+    if found := run_factors.errors(history):
+        low, high = found.interval
+        row |= {"test error (%)": found.percent, "low (%)": low, "high (%)": high, "test images": found.images}
+    return row
+
+
+def schedule(spec: Mapping[str, object]) -> str:
+    """How a run was trained, in a few words: `sgd, batch 128, decay 0.0005, step`."""
+    if "epochs" not in spec:
+        return str(run_factors.epochs(spec))
+    words = [
+        str(spec["optimizer"]),
+        f"batch {spec['batch_size']}",
+        f"decay {spec['weight_decay']:g}",
+        str(spec["schedule"]),
+    ]
+    return ", ".join(words)
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """What fits on a page."""
+    shown = pd.DataFrame({"run": rows["run"], "published (%)": rows["published error (%)"].map(_number)})
+    shown["published (%)"] = [
+        f"{number}{'' if not source.endswith('(unverified)') else ' (unverified)'}"
+        for number, source in zip(shown["published (%)"], rows["published in"], strict=True)
+    ]
+    if "test error (%)" in rows:
+        measured = zip(rows["test error (%)"], rows["low (%)"], rows["high (%)"], strict=True)
+        shown["measured (%)"] = [
+            "" if pd.isna(e) else f"{e:.2f} ({low:.2f} to {high:.2f})" for e, low, high in measured
+        ]
+        shown["test images"] = rows["test images"].map(lambda n: "" if pd.isna(n) else f"{int(n):,}")
+    shown["train loss"] = rows["train loss"].map("{:.3g}".format)
+    shown["epochs"] = rows["epochs"].astype(str)
+    shown["schedule"] = rows["schedule"]
+    return shown
+
+
+def _number(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.2f}"
+
+
+_NOTE = (
+    "Measured: test error after the last epoch, in brackets its 95 % Wilson interval over the test images. Published: by Li et "
+    "al. 2018 unless the CSV says otherwise; unverified ones were not read at their source. Train loss: mean cross-entropy "
+    "(natural logarithm) in eval mode over the un-augmented training images."
+)

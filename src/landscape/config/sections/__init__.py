@@ -1,1 +1,0 @@
-"""The entries of a configuration: one module per noun."""

@@ -1,0 +1,59 @@
+"""Data sets."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from landscape.config.section import Section
+from landscape.config.values import Arguments
+from landscape.data.builtin_datasets import FETCHED
+
+
+class Data(Section):
+    """A data set: where it comes from, which of it is used, and how its images are normalised."""
+
+    source: str = Field(
+        min_length=1,
+        description="digits (scikit-learn's, in the wheel), cifar10 or cifar100 (torchvision's download), the path of "
+        "an .npz with train_images, train_labels, test_images, test_labels, a folder with one folder of images per "
+        "class (or such folders under train and test), or package.module:function, or path/file.py:function",
+    )
+    args: Arguments = Field({}, description="arguments of a function")
+    code: tuple[str, ...] = Field((), description="further files whose change reads a function's data anew")
+    image_size: int | None = Field(
+        None, ge=1, description="height and width that the images of a folder are brought to; default as they are"
+    )
+    images: int | None = Field(None, ge=2, description="stratified subset of the training split; default all")
+    label_noise: float = Field(
+        0.0, ge=0, le=1, description="share of the training labels that are replaced by another class's"
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="of the subset and of the label noise")
+    mean: tuple[float, ...] | None = Field(None, description="per channel, of pixels in [0, 1]; computed if absent")
+    std: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        None, description="per channel, of pixels in [0, 1]; computed if absent"
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> "Data":
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std go together: state both or neither")
+        if self.mean is not None and self.std is not None and len(self.mean) != len(self.std):
+            raise ValueError(f"mean has {len(self.mean)} channels and std has {len(self.std)}")
+        return self
+
+    @property
+    def kind(self) -> Literal["fetched", "npz", "function", "folder"]:
+        if self.source in FETCHED:
+            return "fetched"
+        if ":" in self.source:
+            return "function"
+        return "npz" if self.source.endswith(".npz") else "folder"
+
+    def _useless(self) -> Iterator[tuple[str, set[str]]]:
+        if self.kind != "function":
+            yield f"source: {self.source}, which is no function,", {"args", "code"}
+        if self.kind != "folder":
+            yield f"source: {self.source}, which is no folder,", {"image_size"}
+        if self.images is None and not self.label_noise:
+            yield "a data set without images or label_noise, where nothing is drawn,", {"seed"}

@@ -1,0 +1,170 @@
+"""Batch norm folded into the layer before it: for a network, for its weights, and for directions (torch.fx).
+
+In eval mode batch norm is affine: with s = gamma / sqrt(var + eps), it turns the output W x + b of a convolution or
+linear layer into (s W) x + (beta + (b - mean) s). Where a plane leaves batch norm alone, the same s serves the whole
+plane: the folded centre plus folded directions is the folded perturbed network.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from landscape.store.weights import Weights
+
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A layer and the batch norm that reads it alone, by their names in the network."""
+
+    layer: str
+    norm: str
+    eps: float
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A network without the batch norms that fold, in eval mode, and how weights and directions get there."""
+
+    network: fx.GraphModule
+    pairs: tuple[Pair, ...]
+
+    def centre(self, theta: Weights) -> Weights:
+        """The weights of the folded network that computes what the whole one computes with `theta`."""
+        folded = self._kept(theta)
+        for pair in self.pairs:
+            scale = _scale(pair, theta)
+            weight, bias = f"{pair.layer}.weight", f"{pair.layer}.bias"
+            mean = theta[f"{pair.norm}.running_mean"].double()
+            shift = theta[f"{pair.norm}.bias"].double() if f"{pair.norm}.bias" in theta else torch.zeros_like(mean)
+            before = theta[bias].double() if bias in theta else torch.zeros_like(mean)
+            folded[weight] = _rows(theta[weight], scale)
+            folded[bias] = (shift + (before - mean) * scale).to(theta[weight])
+        return folded
+
+    def direction(self, direction: Weights, theta: Weights) -> Weights:
+        """The direction in the folded network's weights along which it computes what the whole one does along `direction`.
+
+        `direction` must leave the folded batch norms alone (`leaves_norms_alone`).
+        """
+        folded = self._kept(direction)
+        for pair in self.pairs:
+            scale = _scale(pair, theta)
+            weight, bias = f"{pair.layer}.weight", f"{pair.layer}.bias"
+            folded[weight] = _rows(direction[weight], scale)
+            before = direction[bias].double() if bias in direction else torch.zeros_like(scale)
+            folded[bias] = (before * scale).to(direction[weight])
+        return folded
+
+    def row_scales(self, theta: Weights) -> Weights:
+        """By the name of every folded layer's weight what each of its rows is multiplied by, float64, (out,)."""
+        return {f"{pair.layer}.weight": _scale(pair, theta) for pair in self.pairs}
+
+    def leaves_norms_alone(self, direction: Weights) -> bool:
+        """Whether a direction is zero on everything of the folded batch norms, so that folding stays linear."""
+        norms = {pair.norm for pair in self.pairs}
+        return not any(name.rpartition(".")[0] in norms and bool(step.any()) for name, step in direction.items())
+
+    def _kept(self, weights: Weights) -> Weights:
+        names = self.network.state_dict().keys()
+        return {name: tensor for name, tensor in weights.items() if name in names}
+
+
+def fold(network: nn.Module, example: Tensor) -> Folded | None:
+    """Fold what can be folded, or None where the network cannot be traced.
+
+    A batch norm folds if it directly follows a convolution or linear layer whose output nothing else reads, and each of
+    the two is called once. DenseNet's batch norms before the convolution stay. A network with tied weights is left alone:
+    a trace may know them by another of their names.
+
+    Args:
+        example: a few images; a folded network whose logits on them differ from the network's is not used.
+    """
+    names = [name for name, _ in network.named_parameters(remove_duplicate=False)]
+    if len(names) > len(list(network.parameters())):
+        return None
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    try:
+        traced = fx.GraphModule(network, _Tracer().trace(network))
+    except Exception:  # tracing runs the network's own code, with whatever that raises
+        return None
+    with torch.inference_mode():
+        expected = network(example)
+    theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    folded = Folded(traced, tuple(_fold(traced)))
+    folded.network.load_state_dict(folded.centre(theta), strict=False)
+    try:
+        with torch.inference_mode():
+            found = folded.network(example)
+    except Exception:
+        return None
+    if not isinstance(found, Tensor) or found.shape != expected.shape:
+        return None
+    error = (found - expected).abs().max() / expected.abs().max().clamp_min(1e-30)
+    return folded if bool(error < 1e-4) else None
+
+
+class _Tracer(fx.Tracer):
+    """Reads buffers as the network does, each time: what is computed from one is not taken for a constant."""
+
+    proxy_buffer_attributes = True
+
+
+def is_plain(layer: nn.Module) -> bool:
+    """Whether a layer does what its class does with its own tensors: no hooks, no weight computed from others."""
+    hooked = layer._forward_hooks or layer._forward_pre_hooks
+    return not hooked and all(name in layer._parameters for name in ("weight", "bias"))
+
+
+def _fold(traced: fx.GraphModule) -> list[Pair]:
+    """Take the batch norms that fold out of a traced network, give their layers a bias, and name the pairs."""
+    modules = dict(traced.named_modules())
+    calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    read = {node.target for node in traced.graph.nodes if node.op == "get_attr"}
+    pairs = []
+    for node in list(traced.graph.nodes):
+        if node.op != "call_module" or type(modules[node.target]) not in NORMS or len(node.args) != 1:
+            continue
+        before = node.args[0]
+        if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) != 1:
+            continue
+        layer, norm = modules[before.target], modules[node.target]
+        names = {f"{before.target}.weight", f"{before.target}.bias"}
+        alone = calls.count(before.target) == calls.count(node.target) == 1 and not names & read
+        if not (
+            type(layer) in LAYERS
+            and is_plain(layer)
+            and is_plain(norm)
+            and alone
+            and norm.running_var is not None
+            and _width(layer) == norm.num_features
+        ):
+            continue
+        pairs.append(Pair(str(before.target), str(node.target), norm.eps))
+        if layer.bias is None:
+            layer.bias = nn.Parameter(layer.weight.new_zeros(norm.num_features), requires_grad=False)
+        node.replace_all_uses_with(before)
+        traced.graph.erase_node(node)
+    traced.delete_all_unused_submodules()
+    traced.graph.lint()
+    traced.recompile()
+    return pairs
+
+
+def _width(layer: nn.Module) -> int:
+    return int(layer.weight.shape[0])  # type: ignore[index]
+
+
+def _scale(pair: Pair, theta: Weights) -> Tensor:
+    """gamma / sqrt(var + eps) in float64, shape (out,)."""
+    scale = (theta[f"{pair.norm}.running_var"].double() + pair.eps).rsqrt()
+    return scale * theta[f"{pair.norm}.weight"].double() if f"{pair.norm}.weight" in theta else scale
+
+
+def _rows(weight: Tensor, scale: Tensor) -> Tensor:
+    """Every row of a weight times its scale."""
+    return (weight.double() * scale.view(-1, *[1] * (weight.ndim - 1))).to(weight)

@@ -1,0 +1,212 @@
+"""A network whose tensors lie in flat buffers, set to the points theta + alpha d1 + beta d2 of a plane."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from landscape.directions import Directions
+from landscape.engine.folding import Folded
+from landscape.store.weights import Weights
+
+RECALIBRATION_BATCH = 128  # about; part of what a recalibrated surface means
+
+
+class Moving:
+    """A network whose floating-point tensors are views of a flat buffer, one for each type that they have.
+
+    Tensors that `centre` does not name (buffers that are not persistent, constants of a trace) stay as they are.
+
+    Args:
+        network: changed in place.
+        centre: its parameters and persistent buffers.
+        directions: of any of them.
+        layout: of four-dimensional tensors.
+        dtype: of the network that computes; None for its own, in which points are set and batch norm stays.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        centre: Weights,
+        directions: Directions,
+        layout: torch.memory_format,
+        dtype: torch.dtype | None,
+    ):
+        self.network = network
+        norms = {name for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
+        named = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+        self._fixed = {name: t for name, t in named.items() if name in centre and not t.is_floating_point()}
+        floating = {name: t for name, t in named.items() if t.is_floating_point()}
+        groups: dict[tuple[torch.dtype, bool], dict[str, Tensor]] = {}
+        for name, tensor in floating.items():
+            rounded = dtype not in (None, tensor.dtype) and name.rpartition(".")[0] not in norms
+            if name in centre:
+                groups.setdefault((tensor.dtype, rounded), {})[name] = tensor
+            elif rounded:
+                tensor.data = tensor.to(dtype)
+        self._flats = [
+            _Flat(tensors, centre, directions, layout, dtype if rounded else None)
+            for (_, rounded), tensors in groups.items()
+        ]
+        moved = {name for direction in directions.values() for name in direction}
+        self._variances = [t for name, t in floating.items() if name.endswith("running_var") and name in moved]
+        self._device = next(iter(named.values())).device if named else torch.device("cpu")
+        self.load(centre)
+
+    def load(self, centre: Weights) -> None:
+        """Make other weights the centre, and move there."""
+        for flat in self._flats:
+            flat.load(centre)
+        for name, tensor in self._fixed.items():
+            tensor.copy_(centre[name])
+        self.move(0.0, 0.0)
+
+    def move(self, alpha: float, beta: float) -> None:
+        """To theta + alpha d1 + beta d2, in multiples of the directions."""
+        for flat in self._flats:
+            flat.move(alpha, beta)
+
+    def negative_variances(self) -> Tensor:
+        """How many batch-norm channels have a negative variance here, int64 ()."""
+        negative = torch.zeros((), dtype=torch.int64, device=self._device)
+        for variance in self._variances:
+            negative += (variance < 0).sum()
+        return negative
+
+
+class _Flat:
+    """Tensors of one type, made views of a buffer; with `dtype`, of a copy of it that is rounded to that type."""
+
+    def __init__(
+        self,
+        tensors: dict[str, Tensor],
+        centre: Weights,
+        directions: Directions,
+        layout: torch.memory_format,
+        dtype: torch.dtype | None,
+    ):
+        first = next(iter(tensors.values()))
+        self._dtype, self._device = first.dtype, first.device
+        self._numbers = {name: tensor.numel() for name, tensor in tensors.items()}
+        self._layout = layout
+        self._centre = self._joined(centre)
+        self._steps = [self._joined(direction) for direction in directions.values()]
+        self._exact = self._centre.clone()
+        self._rounded = self._exact.to(dtype) if dtype else self._exact
+        start = 0
+        for tensor in tensors.values():
+            end = start + tensor.numel()
+            tensor.data = self._view(self._rounded[start:end], tensor.shape)
+            start = end
+
+    def load(self, centre: Weights) -> None:
+        self._centre.copy_(self._joined(centre))
+
+    def move(self, alpha: float, beta: float) -> None:
+        """Two additions from the centre, so that a point has the same bits wherever it is computed."""
+        start = self._centre
+        for step, a in zip(self._steps, (alpha, beta), strict=False):
+            start = torch.add(start, step, alpha=a, out=self._exact)
+        if start is self._centre:
+            self._exact.copy_(self._centre)
+        if self._rounded is not self._exact:
+            self._rounded.copy_(self._exact)
+
+    def _joined(self, weights: Weights) -> Tensor:
+        parts = [
+            self._laid(weights[name].to(self._device, self._dtype)).reshape(-1)
+            if name in weights
+            else torch.zeros(numbers, dtype=self._dtype, device=self._device)
+            for name, numbers in self._numbers.items()
+        ]
+        return torch.cat(parts)
+
+    def _laid(self, tensor: Tensor) -> Tensor:
+        return tensor.permute(0, 2, 3, 1) if self._is_laid(tensor.shape) else tensor
+
+    def _view(self, flat: Tensor, shape: torch.Size) -> Tensor:
+        if self._is_laid(shape):
+            return flat.view(shape[0], shape[2], shape[3], shape[1]).permute(0, 3, 1, 2)
+        return flat.view(shape)
+
+    def _is_laid(self, shape: torch.Size) -> bool:
+        return self._layout is torch.channels_last and len(shape) == 4
+
+
+class Point:
+    """Where on a plane the network that is measured stands.
+
+    Directions that leave the folded batch norms alone are folded with the centre, once. Where they do not, or where the
+    statistics are recalibrated, the whole network moves, and at every point what it has become is folded anew.
+
+    Args:
+        whole: the network as it is; `measured`: the folded one, in whatever form it is computed, or `whole` itself.
+        recalibration: images whose batch-norm statistics replace those of every point, or None.
+    """
+
+    def __init__(
+        self,
+        whole: nn.Module,
+        measured: nn.Module,
+        folded: Folded | None,
+        theta: Weights,
+        directions: Directions,
+        layout: torch.memory_format,
+        dtype: torch.dtype | None,
+        recalibration: Tensor | None = None,
+    ):
+        self.network = measured
+        self._whole, self._folded = whole, folded
+        self._images = recalibration
+        self._folds_once = (
+            folded is not None and recalibration is None and all(map(folded.leaves_norms_alone, directions.values()))
+        )
+        if folded is None:
+            self._moving = Moving(whole, theta, directions, layout, dtype)
+        elif self._folds_once:
+            steps = {axis: folded.direction(direction, theta) for axis, direction in directions.items()}
+            self._moving = Moving(measured, folded.centre(theta), steps, layout, dtype)
+        else:
+            self._moving = Moving(whole, theta, directions, layout, None)
+            self._refolded = Moving(measured, folded.centre(theta), {}, layout, dtype)
+            self._here = dict(whole.state_dict())
+
+    def load(self, theta: Weights) -> None:
+        """Make other weights the centre, and move there; of a point without directions, which belong to a centre."""
+        self._moving.load(self._folded.centre(theta) if self._folded and self._folds_once else theta)
+        self.move(0.0, 0.0)
+
+    def move(self, alpha: float, beta: float) -> None:
+        self._moving.move(alpha, beta)
+        if self._images is not None:
+            recalibrate(self._whole, self._images)
+        if self._folded and not self._folds_once:
+            self._refolded.load(self._folded.centre(self._here))
+
+    def negative_variances(self) -> Tensor:
+        return self._moving.negative_variances()
+
+
+def recalibrate(network: nn.Module, images: Tensor) -> None:
+    """Give batch norm the statistics of these images: means over batches of about 128, as `torch.optim.swa_utils.update_bn`.
+
+    One pass in which batch norm alone is in train mode. The running statistics are overwritten, and the network is left
+    in eval mode. Where there is no batch norm nothing is done.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    norms = [norm for norm in norms if norm.running_mean is not None]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    try:
+        with torch.inference_mode():
+            for batch in images.tensor_split(max(1, round(len(images) / RECALIBRATION_BATCH))):
+                network(batch.clone())  # it may write into its images
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()

@@ -1,0 +1,123 @@
+"""How much memory a job may need, in MiB.
+
+Of a network that is not built in the weights are not counted: how many there are is known to torch only.
+"""
+
+import functools
+import math
+import zipfile
+from pathlib import Path
+
+from landscape.data.builtin_datasets import known_of
+from landscape.experiment.lookup import figure, plane, probe, state
+from landscape.experiment.schema import Experiment
+from landscape.networks.operations import weights
+
+BASE = 1500
+"""Of a process with torch, and room for activations."""
+
+NUMBERS = 1000
+"""Of a process without torch that reads surfaces and draws."""
+
+IMAGES = 6
+"""Times the images, which are bytes in the file and float32 in memory, and for a moment both."""
+
+WEIGHTS = 8
+"""Times the network's weights: itself, two directions, a gradient, what an optimiser has, and copies of these."""
+
+EPOCHS = 2
+"""Times the kept epochs' weights, where a path is read: as they are, and side by side."""
+
+VECTORS = 100
+"""Vectors as long as the weights that a search for eigenvalues holds; it takes a few dozen products, seldom 300."""
+
+
+def of_job(experiment: Experiment, at: str) -> int:
+    """For a job that holds a run's data set and its network."""
+    return BASE + _mebibytes(IMAGES * _images(experiment, at) + WEIGHTS * _weights(experiment, at))
+
+
+def of_training(experiment: Experiment, at: str) -> int:
+    """For one that holds all epochs the run keeps as well: its training at the end, and its path."""
+    kept = len(experiment.runs[state(experiment, at).run].kept)
+    return of_job(experiment, at) + _mebibytes(EPOCHS * kept * _weights(experiment, at))
+
+
+def of_directions(experiment: Experiment, at: str, plane_name: str) -> int:
+    """For drawing directions, which may be those of the run's path."""
+    along = plane(experiment, plane_name).directions == "pca"
+    return of_training(experiment, at) if along else of_job(experiment, at)
+
+
+def of_tile(experiment: Experiment, at: str, plane_name: str) -> int:
+    """For a tile; where it looks for eigenvalues, with the graph of a point that the plane allows."""
+    seen = plane(experiment, plane_name)
+    return of_job(experiment, at) + (_of_search(experiment, at, seen.memory) if seen.measure == "curvature" else 0)
+
+
+def of_probe(experiment: Experiment, at: str, name: str) -> int:
+    """For a probe; but for activations, with the graph of a point that it allows."""
+    seen = probe(experiment, name)
+    return of_job(experiment, at) + (_of_search(experiment, at, seen.memory) if seen.measure != "activations" else 0)
+
+
+def of_merge(experiment: Experiment, at: str, plane_name: str) -> int:
+    """For putting a surface's tiles together."""
+    return NUMBERS
+
+
+def of_figure(experiment: Experiment, name: str) -> int:
+    """For a figure; with torch, if it draws weights."""
+    return BASE if figure(experiment, name).weighed else NUMBERS
+
+
+def _of_search(experiment: Experiment, at: str, graph: int) -> int:
+    return graph + _mebibytes(VECTORS * _weights(experiment, at))
+
+
+def _mebibytes(size: int) -> int:
+    return size // 2**20
+
+
+def _weights(experiment: Experiment, at: str) -> int:
+    """Bytes of a run's weights, in float32."""
+    run = experiment.runs[state(experiment, at).run]
+    known = known_of(experiment.data[run.data].source)
+    return 4 * weights(run.network, run.args, known.shape, known.classes)
+
+
+def _images(experiment: Experiment, at: str) -> int:
+    """Bytes of a run's data set, as bytes."""
+    data = experiment.data[experiment.runs[state(experiment, at).run].data]
+    size = 0
+    if data.kind == "npz":
+        size = _unpacked(Path(data.source))
+    elif data.kind == "folder":
+        size = _of_images(Path(data.source), data.image_size)
+    known = known_of(data.source)
+    return size or known.images * math.prod(known.shape)
+
+
+def _unpacked(npz: Path) -> int:
+    """Bytes of all arrays of an .npz, compressed or not; 0 if it cannot be read."""
+    try:
+        with zipfile.ZipFile(npz) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except (OSError, zipfile.BadZipFile):
+        return 0
+
+
+@functools.cache  # every job that holds the images asks, and there can be very many files
+def _of_images(folder: Path, size: int | None) -> int:
+    """Bytes of a folder's images in colour, each as large as the first or `size` x `size`; 0 if that cannot be read."""
+    from PIL import Image
+
+    suffixes = Image.registered_extensions()
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes]
+    try:
+        if size is None:
+            with Image.open(min(found)) as image:
+                return len(found) * 3 * image.width * image.height
+    except (OSError, ValueError):
+        return 0
+    return len(found) * 3 * size**2

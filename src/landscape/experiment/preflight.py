@@ -1,0 +1,97 @@
+"""The checks before any job: the configuration itself at once, networks and files in a process that may import torch."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import landscape
+from landscape.errors import InputError, TransientError
+from landscape.experiment import jobs
+from landscape.experiment.lookup import figure
+from landscape.experiment.reading import resolve
+from landscape.experiment.schema import SECTIONS, Experiment
+
+_CHECKED = Path(".snakemake/landscape")
+
+
+def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment, str]:
+    """The experiment, and the file with its resolved configuration that exists once everything is checked.
+
+    Args:
+        thorough: whether to build the networks and look into the files too. It takes seconds, in a process of its
+            own, and is not repeated while what it looks at stays as it is.
+
+    Raises:
+        InputError: with every mistake found.
+    """
+    experiment = resolve(content)
+    full = _in_full(experiment)
+    resolved = yaml.safe_dump(full, sort_keys=False, allow_unicode=True)
+    kept = _CHECKED / f"{_digest(resolved)}.yaml"
+    if thorough:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        passed = _CHECKED / f"{_digest(_looked_into(full, experiment))}.passed"
+        candidate = kept.with_name(f"{kept.name}.{os.getpid()}")
+        candidate.write_text(resolved)
+        try:
+            if not passed.is_file():
+                _check(candidate)
+            passed.touch()
+            if not kept.is_file():
+                candidate.replace(kept)
+        finally:
+            candidate.unlink(missing_ok=True)
+    return experiment, str(kept)
+
+
+def _in_full(experiment: Experiment) -> dict[str, Any]:
+    """The configuration with sweeps expanded and defaults stated: a configuration again."""
+    content = experiment.model_dump(
+        mode="json", exclude_none=True, include={"results", "container", "summary", "claims"}
+    )
+    for section in SECTIONS:
+        content[section] = {
+            name: {key: value for key, value in entry.in_full().items() if value is not None}
+            for name, entry in getattr(experiment, section).items()
+        }
+    return content
+
+
+def _check(config: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "landscape", "check", str(config)], capture_output=True, text=True)
+    if done.returncode == 2:
+        marker = "error: "
+        raise InputError(line.removeprefix(marker) for line in done.stderr.splitlines() if line.startswith(marker))
+    if done.returncode != 0:
+        raise TransientError(f"the check of the configuration failed: {done.stderr.strip().removeprefix('error: ')}")
+
+
+def _looked_into(full: Mapping[str, Any], experiment: Experiment) -> Any:
+    """What the check depends on: data sets, networks, the states that are to be of one architecture, and files."""
+    named = [path for name in experiment.data for path in jobs.source_files(experiment, name)]
+    for name, run in experiment.runs.items():
+        named += jobs.code_files(experiment, name)
+        named += [run.weights] if run.weights else []
+    stamps = [(path, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in sorted(set(named))]
+    return [full["data"], full["runs"], _compared(experiment), stamps]
+
+
+def _compared(experiment: Experiment) -> list[Any]:
+    """The planes that lead to other states, and what is seen on them."""
+    planes = {name: plane.drawn().in_full() for name, plane in experiment.planes.items() if plane.others}
+    drawn = [figure(experiment, name) for name in experiment.figures]
+    seen = {pair for spec in drawn for pair in (*spec.seen, *spec.paths) if pair[1] in planes}
+    summarised = experiment.summary.plane if experiment.summary.plane in planes else None
+    return [planes, sorted(seen), summarised]
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps([content, landscape.__version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

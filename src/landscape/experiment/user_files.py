@@ -1,0 +1,59 @@
+"""What is wrong with the files and the code that a configuration names."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from landscape.data.builtin_datasets import FETCHED
+from landscape.data.data_section import Data
+from landscape.errors import InputError, one_of
+from landscape.networks import code
+from landscape.training.run_section import Run
+
+
+def of_data(path: str, data: Data) -> Iterator[str]:
+    source = data.source
+    match data.kind:
+        case "function":
+            yield from _function(f"{path}.source", path, source, data.args)
+        case "npz" if not Path(source).is_file():
+            yield f"{path}.source is {source!r}, and there is no such file"
+        case "folder" if not Path(source).is_dir():
+            yield (
+                f"{path}.source is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz, a folder of images, "
+                "package.module:function, path/file.py:function"
+            )
+        case "folder":
+            folders = (*Path(source).glob("*/"), *Path(source).glob("*/*/"))
+            yield from _braces(f"{path}.source", map(str, folders))
+    yield from _missing(path, "code", data.code)
+    yield from _braces(path, [source, *data.code])
+
+
+def of_run(path: str, run: Run) -> Iterator[str]:
+    weights = [run.weights] if run.weights else []
+    yield from _function(f"{path}.network", path, run.network, run.args)
+    yield from _missing(path, "weights", weights)
+    yield from _missing(path, "code", run.code)
+    yield from _braces(path, [run.network, *weights, *run.code])
+
+
+def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        parameters = code.parameters(function)
+    except InputError as error:
+        yield f"{key} {error}"
+    else:
+        if parameters:
+            yield from (f"{path}.args {problem}" for problem in parameters.problems(function, args))
+
+
+def _missing(path: str, key: str, files: Iterable[str]) -> Iterator[str]:
+    yield from (f"{path}.{key} is {file!r}, and there is no such file" for file in files if not Path(file).is_file())
+
+
+def _braces(path: str, files: Iterable[str]) -> Iterator[str]:
+    """Snakemake, which is given these paths, takes what stands in braces for a wildcard."""
+    for file in files:
+        if "{" in file or "}" in file:
+            yield f"{path} names {file!r}, and a path may have no braces in it; rename it"

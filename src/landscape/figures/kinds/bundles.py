@@ -1,0 +1,185 @@
+"""Many directions at once: runs in columns, sets of lines in rows (Li et al. 2018, appendix)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from landscape.figures.kinds import lines
+from landscape.figures.kinds.sections import Bundles
+from landscape.figures.shared import style, widths, words
+from landscape.figures.shared.bands import require_lines, spread, stack, table
+from landscape.figures.shared.groups import Group, errors, group, items
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import LABEL, NOTE, Panels, cells, default_columns, lay_out
+from landscape.geometry import comparisons
+from landscape.training import run_factors
+
+_MARGINS, _GAP = (0.68, 0.3), 0.22  # inches: left and right of the panels, between two
+_RUNS, _IMAGES = 5, 1000  # fewer runs, or test errors of no more images, say nothing of an order
+
+
+@dataclass(frozen=True)
+class Order:
+    """Kendall's tau-b between widths and test errors over `n` runs; NaN, with the reason, where it is not tested."""
+
+    tau: float
+    p: float
+    n: int
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.reason:
+            return "order: not tested"
+        return f"tau {self.tau:.2f}, p {self.p:.2g}, n {self.n}".replace("-", "\N{MINUS SIGN}")
+
+
+def draw(spec: Bundles, members: Sequence[Member]) -> Drawing:
+    """Every panel has all lines of a set, thin, and their median, thick; the axes of a row are the same.
+
+    Raises:
+        InputError: if a plane is no line, or the lines of a row differ in more than their seed.
+    """
+    rows = [group([member for member in members if member.plane in planes]) for planes in spec.rows]
+    for planes, of_row in zip(spec.rows, rows, strict=True):
+        together = Group(", ".join(planes), tuple(member for run in of_row for member in run.members))
+        require_lines([together], spec.draw)
+    runs = len(rows[0])
+    columns = runs if runs <= 5 else default_columns(runs, most=5)
+    places = cells(runs, len(rows), columns)
+    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+    panel = (width - sum(_MARGINS) - _GAP * (columns - 1)) / columns
+    panels = lay_out(
+        [rows[0][run].label if row == 0 and run is not None else "" for row, run in places],
+        [_notes(rows[row][run], row == len(rows) - 1) if run is not None else [] for row, run in places],
+        columns=columns,
+        width=width,
+        panel=(panel, min(1.3, max(1.0, 0.8 * panel))),
+        margins=_MARGINS,
+        foot=0.24,
+        label_room=0.14,
+        heading=spec.title,
+    )
+    top = lines.loss_limit([member.seen for member in members])
+    orders = [order(row) for row in rows]
+    for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
+        if panels.is_first(k):
+            _label_row(panels, ax, rows[row], orders[row])
+        if run is None:
+            ax.remove()
+        else:
+            bundle(ax, rows[row][run], top=top)
+    _legend(panels, members)
+    return Drawing(panels.figure, _numbers(rows), _caption(spec, members, rows, orders, top))
+
+
+def bundle(ax: Axes, run: Group, *, top: float) -> None:
+    """The train loss along each line, and the median of all."""
+    lines.frame(ax, run.surfaces, top=top)
+    ax.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
+    x, curves = run.first.seen.alpha.values, stack(run.surfaces, "train_loss")
+    for curve in curves:
+        ax.plot(x, spread(curve[None])[1], "-", color=style.LOSS, linewidth=0.4, alpha=0.6)
+    ax.plot(x, spread(curves)[1], "-", color="black", linewidth=1.4)
+
+
+def order(row: Sequence[Group]) -> Order:
+    """Whether wider runs have lower test errors: of those that trained and of which all widths are whole and resolved."""
+    rows = [run.first.row for run in row]
+    if not all("test_accuracy" in of for of in rows):
+        return Order(math.nan, math.nan, 0, "no test images")
+    if min(int(run.first.history.attrs["test_images"]) for run in row) <= _IMAGES:
+        return Order(math.nan, math.nan, 0, f"no more than {_IMAGES:,} test images")
+    wells = [widths.wells(run.surfaces) for run in row]
+    whole = [
+        _is_trained(run) and not any(well.cut for well in of) and math.isfinite(widths.median(of))
+        for run, of in zip(row, wells, strict=True)
+    ]
+    n = sum(whole)
+    if n < _RUNS:
+        return Order(math.nan, math.nan, n, f"{n} trained runs with a width that is resolved and inside the range")
+    widest = [widths.median(of) for of, usable in zip(wells, whole, strict=True) if usable]
+    error = [1 - float(of.test_accuracy) for of, usable in zip(rows, whole, strict=True) if usable]
+    found = comparisons.kendall(widest, error)
+    return Order(found.tau, found.p, n)
+
+
+def _is_trained(run: Group) -> bool:
+    return run_factors.trained(float(run.first.row.train_loss), run.first.seen.attrs["classes"])
+
+
+def _notes(run: Group, last: bool) -> list[str]:
+    """The width; in the last row the test error of the run too."""
+    return [f"width {widths.phrase(widths.wells(run.surfaces))}", *(errors(run) if last else [])]
+
+
+def _normalised(row: Sequence[Group]) -> str:
+    how = words.plane(row[0].first.seen).get("normalize")
+    return {None: "", "none": "no normalisation"}.get(how, f"normalised: {how}")
+
+
+def _label_row(panels: Panels, ax: Axes, row: Sequence[Group], of_row: Order) -> None:
+    """Left the normalisation, right whether widths order the runs, below the unit of alpha."""
+    width, height = panels.figure.get_size_inches()
+    place = ax.get_position()
+    middle = (place.y0 + place.y1) / 2
+    upright: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "center"}
+    panels.figure.text(0.12 / width, middle, _normalised(row), fontsize=LABEL, fontweight="bold", **upright)
+    panels.figure.text(1 - 0.14 / width, middle, str(of_row), fontsize=NOTE, **upright)
+    across = (panels.left + panels.right) / 2 / width
+    unit = words.axis(row[0].first.seen, "alpha")
+    panels.figure.text(across, place.y0 - 0.17 / height, unit, fontsize=LABEL, va="top", ha="center", parse_math=False)
+    ax.set_ylabel("train loss")
+    ax.yaxis.set_label_coords(-0.28 / (place.width * width), 0.5)
+
+
+def _legend(panels: Panels, members: Sequence[Member]) -> None:
+    keys = [
+        Line2D([], [], color=style.LOSS, linewidth=0.4, label="one direction"),
+        Line2D([], [], color="black", linewidth=1.4, label="median"),
+        *lines.hatch_keys([member.seen for member in members]),
+    ]
+    at = (0.5, 0.03 / panels.figure.get_size_inches()[1])
+    panels.figure.legend(handles=keys, loc="lower center", bbox_to_anchor=at, ncols=len(keys), borderpad=0)
+
+
+def _numbers(rows: Sequence[Sequence[Group]]) -> pd.DataFrame:
+    """The points of the lines; `width` is that of the whole line, NaN where not resolved."""
+    frames = []
+    for k, row in enumerate(rows):
+        for member in (member for run in row for member in run.members):
+            (well,) = widths.wells([member.seen])
+            frames.append(table([member], ["train_loss"]).assign(row=k + 1, width=well.width.value))
+    numbers = pd.concat(frames, ignore_index=True)
+    return numbers[["row", *numbers.columns.drop("row")]]
+
+
+def _caption(
+    spec: Bundles, members: Sequence[Member], rows: Sequence[Sequence[Group]], orders: Sequence[Order], top: float
+) -> str:
+    n = words.each(sorted(len(run.members) for row in rows for run in row))
+    seen = (
+        f"The train loss along every line of a run (thin; n = {n}) and their median (thick), at every point over the lines that "
+        "are finite there; where one is not, a panel is hatched. The loss axis is the same in all panels."
+        f"{lines.above([member.seen[['train_loss']] for member in members], top)} The width is the length of the interval "
+        "around the centre on which the train loss lies less than 0.5 above that at the centre: the median of the lines, "
+        "in brackets the extremes. At the right, Kendall's tau-b between these widths and the test errors of the runs that "
+        "trained and whose widths are resolved and inside the range."
+    )
+    made = [words.surface_made([member for run in row for member in run.members]) for row in rows]
+    per_row = [
+        f"Row {k + 1}: {how[0]} {how[1]} {_order_said(of_row)}"
+        for k, (how, of_row) in enumerate(zip(made, orders, strict=True))
+    ]
+    return words.caption(spec.about, seen, [*per_row, *made[0][2:]], items(group(members)))
+
+
+def _order_said(of_row: Order) -> str:
+    if of_row.reason:
+        return f"Order: not tested ({of_row.reason})."
+    return f"Order by width and by test error: {of_row}."

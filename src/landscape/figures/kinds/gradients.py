@@ -1,0 +1,253 @@
+"""The gradient over a plane: as arrows over the level lines, its norm, where it points, and how steady it is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.colors import ListedColormap, LogNorm
+
+from landscape import geometry
+from landscape.errors import InputError
+from landscape.figures.kinds import contours
+from landscape.figures.kinds.curvature_sections import Gradients
+from landscape.figures.shared import arrows, style, words
+from landscape.figures.shared.arrows import COSINE, COSINE_MAP
+from landscape.figures.shared.bands import table
+from landscape.figures.shared.maps import pixel_map, scale_bar
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import Panels, cells, default_columns, lay_out
+from landscape.geometry import StationaryPoint
+
+Found = Mapping[str, Sequence[StationaryPoint]]  # by state
+
+_NORM_MAP = ListedColormap(matplotlib.colormaps["cividis"](np.linspace(0, 1, 256)), "gradient norm")
+_COSINE_TICKS = {-1.0: "\N{MINUS SIGN}1", 0.0: "0", 1.0: "1"}
+_LOSS_TICKS = {0.01: "0.01", 0.1: "0.1", 1.0: "1", 10.0: "10", 100.0: "100"}
+_DECADES = 4  # of the scale of the norm, at most
+_NUMBERS = (
+    "train_loss",
+    "gradient_norm",
+    "gradient_alpha",
+    "gradient_beta",
+    "gradient_towards_centre",
+    "gradient_cosine_alpha",
+    "gradient_cosine_beta",
+    "gradient_cosine_halves",
+)
+
+
+def between_neighbours(surface: xr.Dataset) -> np.ndarray:
+    """The mean of the cosines with the gradients at the next points along alpha and beta, shape (alpha, beta).
+
+    At the end of one axis that along the other; NaN where there is neither.
+    """
+    both = np.stack([geometry.values_of(surface, f"gradient_cosine_{axis}") for axis in ("alpha", "beta")])
+    return np.asarray(np.ma.masked_invalid(both).mean(axis=0).filled(np.nan))
+
+
+def _values(name: str) -> Callable[[xr.Dataset], np.ndarray]:
+    return lambda surface: geometry.values_of(surface, name)
+
+
+_QUANTITIES: dict[str, Callable[[xr.Dataset], np.ndarray]] = {
+    "descent": _values("train_loss"),
+    "gradient norm": _values("gradient_norm"),
+    "cosine to centre": _values("gradient_towards_centre"),
+    "cosine of neighbours": between_neighbours,
+    "cosine of halves": _values("gradient_cosine_halves"),
+}
+"""What the panels of a run show, in order."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A panel: of which quantity, and of which run; None where there is none."""
+
+    quantity: str
+    run: int | None
+
+
+def draw(spec: Gradients, members: Sequence[Member]) -> Drawing:
+    """Of one run the panels side by side; of several the runs in columns, a row for each quantity.
+
+    Raises:
+        InputError: if the plane is a line, or its gradients were not measured.
+    """
+    for member in members:
+        contours.require_plane(member.seen, spec.draw)
+        if "gradient_alpha" not in member.seen:
+            raise InputError(
+                f"the plane {spec.plane!r} holds no gradients, and draw: {spec.draw} needs one with measure: gradients or "
+                "curvature"
+            )
+    points = {member.state: geometry.stationary_points(member.seen) for member in members}
+    norm = norm_scale([member.seen for member in members])
+    places, panels = _lay_out(spec, members, points)
+    for ax, place in zip(panels.axes, places, strict=True):
+        if place.run is None:
+            ax.remove()
+            continue
+        member = members[place.run]
+        if place.quantity == "descent":
+            arrows.draw_arrows(ax, member.seen)
+            arrows.mark_stationary(ax, points[member.state])
+        else:
+            colours, scale = (_NORM_MAP, norm) if place.quantity == "gradient norm" else (COSINE_MAP, COSINE)
+            pixel_map(ax, member.seen, _QUANTITIES[place.quantity](member.seen), colours=colours, norm=scale)
+    _bars(panels, places, norm)
+    if keys := arrows.keys([point for found in points.values() for point in found]):
+        height = panels.figure.get_size_inches()[1]
+        look: dict[str, Any] = {"ncols": 3, "borderpad": 0, "borderaxespad": 0, "handletextpad": 0.2}
+        panels.figure.legend(handles=keys, loc="lower center", bbox_to_anchor=(0.5, 0.05 / height), **look)
+    drawn = pd.concat([table(members, _NUMBERS), _stationary(members, points)], ignore_index=True)
+    return Drawing(panels.figure, drawn, _caption(spec, members, points))
+
+
+def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
+    """One scale of the norm for all: four decades at most, in the middle of nine tenths of its finite values.
+
+    At the corners of a plane the norm can be a million times that around the centre.
+    """
+    values = np.concatenate([geometry.values_of(surface, "gradient_norm").ravel() for surface in surfaces])
+    known = values[np.isfinite(values) & (values > 0)]
+    low, high = np.log10(np.quantile(known, [0.05, 0.95])) if known.size else (-1.0, 0.0)
+    half = min(max(high - low, 1), _DECADES) / 2
+    return LogNorm(float(10 ** ((low + high) / 2 - half)), float(10 ** ((low + high) / 2 + half)))
+
+
+def _lay_out(spec: Gradients, members: Sequence[Member], points: Found) -> tuple[list[Place], Panels]:
+    one = len(members) == 1
+    names = list(_QUANTITIES)
+    if one:
+        columns, places = 3, [Place(name, 0) for name in names]
+        size, margins = (1.17, 1.17), (0.5, 0.45)
+    else:
+        columns = len(members) if len(members) <= 4 else default_columns(len(members))
+        places = [Place(names[row], run) for row, run in cells(len(members), len(names), columns)]
+        margins = (1.25, 1.15) if columns == 2 else (0.64, 0.45)
+        side = min((style.TEXT_WIDTH - sum(margins) - 0.17 * (columns - 1)) / columns, 1.3)
+        size = (side, side)
+    first = members[0].seen
+    ratio = float(np.ptp(first.beta.values)) / float(np.ptp(first.alpha.values))
+    size = size[0], size[1] * min(max(ratio, 0.5), 2.0)
+    kinds = len(arrows.keys([point for found in points.values() for point in found]))
+    panels = lay_out(
+        [_title(place, members, one) for place in places],
+        [_notes(place, members) for place in places],
+        columns=columns,
+        width=style.TEXT_WIDTH,
+        panel=size,
+        margins=margins,
+        foot=0.08 + 0.14 * -(-kinds // 3),
+        labels=(words.axis(first, "alpha"), "beta" if one else ""),
+        heading=spec.title or (members[0].label if one else None),
+    )
+    for k, (ax, place) in enumerate(zip(panels.axes, places, strict=True)):
+        if not one and panels.is_first(k):
+            ax.set_ylabel(f"{place.quantity}\nbeta", linespacing=1.15)
+            ax.yaxis.set_label_coords(-0.33 / size[0], 0.5)
+    return places, panels
+
+
+def _title(place: Place, members: Sequence[Member], one: bool) -> str:
+    if one:
+        return place.quantity
+    return members[place.run].label if place.quantity == "descent" and place.run is not None else ""
+
+
+def _notes(place: Place, members: Sequence[Member]) -> list[str]:
+    """Below the level lines those of every panel; below the cosine to the centre the share that points away."""
+    if place.run is None:
+        return []
+    member = members[place.run]
+    if place.quantity == "descent":
+        return contours.notes(member, "train_loss")
+    return [f"away on {_percent(away(member.seen))}"] if place.quantity == "cosine to centre" else []
+
+
+def away(surface: xr.Dataset) -> float:
+    """The share of the points at which the descent points away from the centre; NaN where none is known."""
+    towards = geometry.values_of(surface, "gradient_towards_centre")
+    known = towards[np.isfinite(towards)]
+    return float((known < 0).mean()) if known.size else float("nan")
+
+
+def _bars(panels: Panels, places: Sequence[Place], norm: LogNorm) -> None:
+    """A scale beside the last panel of each quantity in a row."""
+    w, h = panels.figure.get_size_inches()
+    low, high = (np.log10(float(end or 1)) for end in (norm.vmin, norm.vmax))
+    decades = {float(10**e): rf"$10^{{{e:.0f}}}$" for e in np.arange(np.ceil(low), np.floor(high) + 1)}
+    for k, (ax, place) in enumerate(zip(panels.axes, places, strict=True)):
+        following = places[k + 1] if k + 1 < len(places) else None
+        ends = following is None or following.quantity != place.quantity or following.run is None or panels.is_last(k)
+        if place.run is None or not ends:
+            continue
+        box = ax.get_position()
+        bar = panels.add_axes(box.x1 * w + 0.06, box.y0 * h, 0.07, box.height * h)
+        if place.quantity == "descent":
+            scale_bar(bar, style.norm(), style.PALE_MAP, ticks=_LOSS_TICKS, extend="both")
+        elif place.quantity == "gradient norm":
+            scale_bar(bar, norm, _NORM_MAP, ticks=decades, extend="both")
+        else:
+            scale_bar(bar, COSINE, COSINE_MAP, ticks=_COSINE_TICKS, extend="neither")
+
+
+def _stationary(members: Sequence[Member], points: Found) -> pd.DataFrame:
+    """A row for each stationary point: member, plane, kind, place, loss at the nearest point of the grid."""
+    return pd.DataFrame(
+        {
+            "member": member.state,
+            "plane": member.seen.attrs["plane"],
+            "kind": point.kind,
+            "alpha": point.alpha,
+            "beta": point.beta,
+            "train_loss": point.loss,
+        }
+        for member in members
+        for point in points[member.state]
+    )
+
+
+def _caption(spec: Gradients, members: Sequence[Member], points: Found) -> str:
+    drawn = arrows.ARROWS
+    thinned = max(max(member.seen.sizes[axis] for axis in ("alpha", "beta")) for member in members) > drawn
+    seen = (
+        f"The gradient of the train loss over the plane {words.escape(spec.plane)}. descent: level lines of the train loss "
+        f"at {', '.join(f'{level:g}' for level in contours.LEVELS['log'])} (its scale beside, the dashed one the loss of "
+        "guessing), and arrows of one length along the steepest descent within the plane, in its own metric"
+        f"{f', at up to {drawn} x {drawn} of the points' if thinned else ''}; light blue where they point to the centre (cross), "
+        "dark red where they point away. gradient norm: of the gradient over all directions, on a logarithmic scale. cosine to centre: "
+        "between the gradient's projection on the plane and the way from the centre, in the plane's metric; 1 where the "
+        "descent leads straight to the centre. cosine of neighbours: the mean of those with the gradients at the next points "
+        "along alpha and beta, over all directions. cosine of halves: between the gradients over two halves of the images. "
+        "Symbols: zeros of the projected gradient, found between the points of the grid; white for what they are in this "
+        "slice, black for what they are in the whole space, which needs a gradient whose norm times that of the weights is at "
+        "most 0.001 of the loss, and the signs of the extreme eigenvalues. Hatched where nothing is defined."
+    )
+    over = {"filters": "the parameters that have filters", "all": "all parameters"}
+    parameters = words.each(over[words.plane(member.seen)["parameters"]] for member in members)
+    made = [*words.surface_made(members), f"The gradient is over {parameters}."]
+    return words.caption(spec.about, seen, made, [_item(member, points[member.state]) for member in members])
+
+
+def _item(member: Member, points: Sequence[StationaryPoint]) -> str:
+    surface = member.seen
+    halves = geometry.values_of(surface, "gradient_cosine_halves")
+    neighbours = between_neighbours(surface)
+    told = [f"the descent points away from the centre at {_percent(away(surface))} of the points"]
+    for name, values in (("of neighbours", neighbours), ("of halves", halves)):
+        if np.isfinite(values).any():
+            told.append(f"median cosine {name} {np.nanmedian(values):.2f}".replace("-", "\N{MINUS SIGN}"))
+    for kind in geometry.KINDS:
+        if places := [f"({p.alpha:.2f}, {p.beta:.2f})" for p in points if p.kind == kind]:
+            shown = ", ".join(places[:4]).replace("-", "\N{MINUS SIGN}") + (", ..." if len(places) > 4 else "")
+            told.append(f"{len(places)} x {kind}: {shown}")
+    return f"{words.member_item(member, ['train_loss'])} {'; '.join(told).capitalize()}."
+
+
+def _percent(share: float) -> str:
+    return "no point known" if np.isnan(share) else f"{100 * share:.0f} %"

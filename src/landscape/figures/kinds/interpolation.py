@@ -1,0 +1,259 @@
+"""From one run to another: the loss between them, their weight norms, their weights (Li et al. 2018, Figure 2)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from landscape import geometry
+from landscape.errors import InputError
+from landscape.figures.kinds import lines
+from landscape.figures.kinds.sections import Interpolation, InterpolationRow
+from landscape.figures.shared import style, weight_density, widths, words
+from landscape.figures.shared.bands import require_lines, table
+from landscape.figures.shared.groups import Group, descriptions, loss_names, not_finite
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import Panels, few_ticks, lay_out, plain_ticks
+
+THICK, THIN = 1.2, 0.5  # points: of the line itself, and of the same with recalibrated statistics
+ENDS: tuple[tuple[int, str, Literal["-", "--"]], ...] = ((0, "0.1", "-"), (1, "#B0508A", "--"))
+"""The runs at alpha = 0 and 1 in the panels of norms and weights: colour and dashes."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row of the figure is drawn from.
+
+    Attributes:
+        run: the state at alpha = 0, on the line.
+        recalibrated: the same with statistics taken anew at every point.
+        to: the state at alpha = 1.
+    """
+
+    run: Member
+    recalibrated: Member | None
+    to: Member
+
+    @property
+    def ends(self) -> tuple[Member, Member]:
+        return self.run, self.to
+
+    @property
+    def lines(self) -> list[Member]:
+        return [self.run] if self.recalibrated is None else [self.run, self.recalibrated]
+
+    @cached_property
+    def densities(self) -> weight_density.Densities:
+        return weight_density.densities([weight_density.flat(member) for member in self.ends])
+
+
+def draw(spec: Interpolation, members: Sequence[Member]) -> Drawing:
+    """Per pair of runs the line from the one to the other, the norms of their weights, and the weights.
+
+    Raises:
+        InputError: if a plane is no line from the one run to the other.
+    """
+    rows = [_row(of, members) for of in spec.rows]
+    named = descriptions([end for row in rows for end in row.ends])
+    titles = [
+        title
+        for run, to in zip(named[::2], named[1::2], strict=True)
+        for title in (_title(run, to), "norm of the weights", "density of the weights")
+    ]
+    panels = lay_out(
+        titles,
+        [notes for row in rows for notes in (_line_notes(row), _norm_notes(row), _weight_notes(row))],
+        columns=3,
+        width=style.TEXT_WIDTH,
+        panel=(1.24, 1.2),
+        margins=(0.4, 0.1),
+        foot=0.4,
+        label_room=0.14,
+        heading=spec.title,
+    )
+    top = lines.highest([member.seen for row in rows for member in row.lines])
+    norms = panels.axes[1::3]
+    for ax in norms[1:]:
+        ax.sharex(norms[0])
+        ax.sharey(norms[0])
+    for k, row in enumerate(rows):
+        line_panel(panels.axes[3 * k], row, top=top)
+        norm_panel(panels.axes[3 * k + 1], row)
+        weight_panel(panels.axes[3 * k + 2], row)
+    _norm_ticks(norms[0], any(len(weight_density.norms(end)) for row in rows for end in row.ends))
+    _legends(panels, rows)
+    return Drawing(panels.figure, _numbers(rows), _caption(spec, rows, top))
+
+
+def line_panel(ax: Axes, row: Row, *, top: float) -> None:
+    """Loss and accuracy between the runs, and the width of the minimum at both ends."""
+    lines.frame(ax, [row.run.seen], top=top)
+    ax.set_xlabel("alpha")
+    ax.set_ylabel("loss", color=style.LOSS)
+    ax.tick_params(axis="y", labelcolor=style.LOSS)
+    twin = lines.accuracy_axis(ax)
+    twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
+    for member, linewidth in zip(row.lines, (THICK, THIN), strict=False):
+        lines.losses(ax, [member.seen], linewidth)
+        lines.accuracies(twin, [member.seen], linewidth)
+    for end in (0, 1):
+        widths.bar(ax, [row.run.seen], at=end)
+
+
+def norm_panel(ax: Axes, row: Row) -> None:
+    """The norm of each run's weights over its steps, with a tick where its learning rate drops."""
+    for member, (_, colour, dashes) in zip(row.ends, ENDS, strict=True):
+        norms = weight_density.norms(member).query("step > 0")  # a logarithmic axis has no place for 0
+        ax.plot(norms.step, norms.weight_norm, dashes, color=colour)
+        drops = norms[norms["rate_drops"]]
+        ax.plot(drops.step, drops.weight_norm, "|", color=colour, markersize=6, markeredgewidth=0.8)
+    ax.set(xscale="log", yscale="log", xlabel="steps")
+    ax.tick_params(labelleft=True)
+
+
+def weight_panel(ax: Axes, row: Row) -> None:
+    """The density of each run's weights."""
+    for density, (_, colour, dashes) in zip(row.densities.values, ENDS, strict=True):
+        shown = np.where(density > 0, density, np.nan)
+        ax.stairs(shown, row.densities.edges, baseline=None, color=colour, linestyle=dashes, linewidth=0.8)
+    ax.set(yscale="log", xlabel="weight", xlim=row.densities.edges[[0, -1]])
+    ax.yaxis.set_major_locator(LogLocator(numticks=5))
+    ax.xaxis.set_major_locator(few_ticks())
+    ax.xaxis.set_major_formatter(plain_ticks())
+    ax.tick_params(labelleft=True)
+
+
+def _row(of: InterpolationRow, members: Sequence[Member]) -> Row:
+    """Raises: InputError if a plane is no line from the one run to the other."""
+    places = {(member.state, member.plane): member for member in members}
+    states = {member.state: member for member in members}
+    recalibrated = places[of.run, of.recalibrated] if of.recalibrated else None
+    row = Row(places[of.run, of.plane], recalibrated, states[of.to])
+    for member in row.lines:
+        require_lines([Group(member.label, (member,))], "interpolation")
+        if (other := geometry.other_end(member.seen)) != of.to:
+            raise InputError(
+                f"the plane {member.plane!r} leads from {of.run} to {other}, and the figure says to {of.to}"
+            )
+    return row
+
+
+def _title(run: str, to: str) -> str:
+    """`decay 0: batch 128 to batch 8192`: what both have in common stands first."""
+    first, second = run.split(", "), to.split(", ")
+    common = [part for part in first if part in second]
+    ends = (", ".join(part for part in of if part not in common) for of in (first, second))
+    return f"{', '.join(common)}{': ' if common else ''}{' to '.join(ends)}"
+
+
+def _line_notes(row: Row) -> list[str]:
+    """At both ends the test error and the width of the minimum; then the points not finite."""
+    surface = row.run.seen
+    said = []
+    for end in (0, 1):
+        error = lines.error_at(surface, end)
+        parts = [f"test error {error}"] if error else []
+        said.append(f"alpha {end}: {', '.join([*parts, f'w {widths.phrase([geometry.well(surface, end)])}'])}")
+    if missing := not_finite([surface]):
+        said.append(f"{missing:,} of {surface.train_loss.size:,} points not finite")
+    return said
+
+
+def _norm_notes(row: Row) -> list[str]:
+    said = []
+    for member, (end, _, _) in zip(row.ends, ENDS, strict=True):
+        norms = weight_density.norms(member).weight_norm.to_numpy()
+        said.append(
+            f"alpha {end}: {norms[0]:.3g} before training, {norms[-1]:.3g} after"
+            if norms.size
+            else f"alpha {end}: not trained here"
+        )
+    return said
+
+
+def _weight_notes(row: Row) -> list[str]:
+    of = row.densities
+    return [
+        f"alpha {end}: norm {norm:.3g}, {100 * small:.0f} % below {weight_density.SMALL:g}"
+        for (end, _, _), norm, small in zip(ENDS, of.norms, of.small, strict=True)
+    ]
+
+
+def _norm_ticks(ax: Axes, drawn: bool) -> None:
+    """Of axes that share theirs: powers of ten, or within a decade plain numbers; of the norms at least half as much again."""
+    if not drawn:
+        ax.set(xlim=(1, 10), ylim=(1, 10))
+    low, high = ax.get_ylim()
+    more = max(1.0, math.sqrt(1.5 * low / high))
+    ax.set_ylim(low / more, high * more)
+    for axis, (first, last) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+        axis.set_minor_formatter(NullFormatter())
+        if last < 10 * first:
+            axis.set_major_locator(few_ticks())
+            axis.set_major_formatter(plain_ticks())
+        else:
+            axis.set_major_locator(LogLocator(numticks=4))
+
+
+def _legends(panels: Panels, rows: Sequence[Row]) -> None:
+    height = panels.figure.get_size_inches()[1]
+    first = lines.split_keys([member.seen for row in rows for member in row.lines])
+    if any(row.recalibrated for row in rows):
+        first.append(Line2D([], [], color=style.GREY, linewidth=THIN, label="thin: recalibrated"))
+    first.append(Line2D([], [], color="black", marker="|", markersize=5, label="w"))
+    second = [Line2D([], [], color=c, linestyle=dashes, label=f"run at alpha {end}") for end, c, dashes in ENDS]
+    second.append(Line2D([], [], color="0.1", marker="|", markersize=6, linestyle="", label="learning rate drops"))
+    common: dict[str, Any] = {"loc": "upper center", "borderpad": 0, "borderaxespad": 0}
+    for keys, top, points in ((first, panels.foot, 2), (second, panels.foot - 0.16, 1)):
+        at = (0.5, top / height)
+        panels.figure.legend(handles=keys, bbox_to_anchor=at, ncols=len(keys), numpoints=points, **common)
+
+
+def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
+    """The points of the lines, the norms per epoch and the densities per bin, told apart by the column `panel`."""
+    frames = []
+    for row in rows:
+        frames.append(table(row.lines, lines.VARIABLES).assign(panel="line"))
+        for member, density in zip(row.ends, row.densities.values, strict=True):
+            frames.append(weight_density.norms(member).assign(panel="norm", member=member.state))
+            left, right = row.densities.edges[:-1], row.densities.edges[1:]
+            weights = pd.DataFrame({"from": left, "to": right, "density": density})
+            frames.append(weights.assign(panel="weights", member=member.state))
+    numbers = pd.concat(frames, ignore_index=True)
+    return numbers[["panel", *numbers.columns.drop("panel")]]
+
+
+def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
+    shown = [member for row in rows for member in row.lines]
+    outside = max(share for row in rows for share in row.densities.outside)
+    seen = (
+        "Left: loss (blue, left axis) and accuracy (vermilion, right axis) on the line from one run, at alpha = 0, to "
+        "another one, at alpha = 1; of the training images solid and of the test images dashed; beyond the runs on grey."
+        f"{lines.above([member.seen for member in shown], top)} Spans where a loss is not finite are hatched. The "
+        "brackets are w, the length of the interval around each end on which the train loss lies less than 0.5 above that "
+        "at the end. Middle: the norm of all parameters after each epoch, over the steps taken, both axes logarithmic, so "
+        "that the norm before training is not drawn. Right: the density of the weights of all parameters with more than "
+        f"one dimension, in {weight_density.BINS} bins within {weight_density.REACH} standard deviations of those of both runs together "
+        f"(at most {100 * outside:.2g} % lie outside), on a logarithmic axis; the axes differ from row to row. Below it "
+        f"the norm of these weights, and the share of them whose magnitude is below {weight_density.SMALL:g}."
+    )
+    made = ["The direction is the difference of the weights of the two runs.", *words.surface_made(shown)[1:]]
+    if again := [row.recalibrated.seen for row in rows if row.recalibrated]:
+        images = words.each(int(surface.attrs["recalibration_images"]) for surface in again)
+        made.insert(3, f"The thin lines are with statistics recalibrated at every point on {images} training images.")
+    items = [
+        item
+        for row in rows
+        for item in (
+            words.member_item(row.run, loss_names([row.run.seen])),
+            words.run_item(row.to),
+        )
+    ]
+    return words.caption(spec.about, seen, made, items)

@@ -1,0 +1,143 @@
+"""The scale of activations and of the gradients that flow back, layer by layer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from landscape.figures.kinds.curvature_sections import Layers
+from landscape.figures.kinds.training import looks
+from landscape.figures.shared import style, words
+from landscape.figures.shared.curvature_words import number
+from landscape.figures.shared.labels import SMALL
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import LABEL, lay_out, plain_ticks, text_width
+from landscape.figures.shared.probed import legend, log_axis, made, measured, positive, problems
+
+_ROWS = {
+    "activation_std": "activation,\nstd. dev.",
+    "activation_zero_share": "share of\nzeros",
+    "gradient_norm": "gradient by\nactivation",
+    "relative": "gradient /\nweight norm",
+}
+"""What the rows show, and their labels; `relative` is the norm of a layer's weight gradient over that of its weights."""
+
+_PANEL, _MARGINS = (4.6, 0.95), (0.76, 0.14)
+_NAMED = 40  # layers, at most, whose names are written
+_COLUMNS = 3  # of the legend
+
+
+def draw(spec: Layers, members: Sequence[Member]) -> Drawing:
+    """Four rows over the layers in the order in which they are called, a line per run."""
+    names = _names(members)
+    room = max((text_width(name, SMALL) for name in names), default=0.0)
+    keys = 0.1 + 0.14 * -(-len(members) // _COLUMNS)
+    panels = lay_out(
+        4 * [""],
+        4 * [[]],
+        columns=1,
+        width=style.TEXT_WIDTH,
+        panel=_PANEL,
+        margins=_MARGINS,
+        foot=room + 0.16 + keys,
+        heading=spec.title,
+    )
+    for ax, (name, label) in zip(panels.axes, _ROWS.items(), strict=True):
+        for member, look in zip(members, looks(len(members)), strict=True):
+            curve(ax, measured(member), name, **look)
+        ax.set_ylabel(label, linespacing=1.1)
+        ax.yaxis.set_label_coords(-0.42 / _PANEL[0], 0.5)
+        ax.set_xlim(0.4, max(measured(member).sizes["layer"] for member in members) + 0.6)
+        ax.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
+        ax.tick_params(labelbottom=False)
+        if name == "activation_zero_share":
+            ax.set_ylim(-0.03, 1.03)
+            ax.yaxis.set_major_formatter(plain_ticks())
+        else:
+            log_axis(ax)
+    _name_layers(panels.axes, names)
+    width, height = panels.figure.get_size_inches()
+    below = {
+        "x": 0.5 + (_MARGINS[0] - _MARGINS[1]) / 2 / width,
+        "y": (keys + 0.02) / height,
+        "ha": "center",
+        "va": "bottom",
+    }
+    panels.figure.text(**below, s="layer, in the order of the first call", fontsize=LABEL)
+    handles = [
+        Line2D([], [], label=member.label, markersize=3, **look)
+        for member, look in zip(members, looks(len(members)), strict=True)
+    ]
+    legend(panels.figure, handles, min(_COLUMNS, len(handles)))
+    return Drawing(panels.figure, _numbers(members), _caption(spec, members))
+
+
+def curve(ax: Axes, probe: xr.Dataset, name: str, *, color: Any, marker: str) -> Line2D:
+    """One number over the layers; those without it are passed over."""
+    values = _values(probe, name)
+    there = np.isfinite(values if name == "activation_zero_share" else positive(values))
+    place = probe.depth.values[there] + 1
+    (line,) = ax.plot(place, values[there], color=color, marker=marker, markersize=2.2, linewidth=0.7)
+    return line
+
+
+def _values(probe: xr.Dataset, name: str) -> np.ndarray:
+    if name != "relative":
+        return np.asarray(probe[name].values, float)
+    gradient, weight = (probe[of].values for of in ("weight_gradient_norm", "weight_norm"))
+    return np.asarray(np.divide(gradient, weight, out=np.full(gradient.shape, np.nan), where=weight > 0))
+
+
+def _names(members: Sequence[Member]) -> list[str]:
+    """The layers' names, if all runs have the same and they are few; else none."""
+    names = [[str(name) for name in measured(member).layer.values] for member in members]
+    return names[0] if len(names[0]) <= _NAMED and all(of == names[0] for of in names) else []
+
+
+def _name_layers(axes: Sequence[Axes], names: Sequence[str]) -> None:
+    """Below the last row the names, upright, or the numbers."""
+    last = axes[-1]
+    last.tick_params(labelbottom=True)
+    if names:
+        for ax in axes:
+            ax.set_xticks(range(1, len(names) + 1))
+        last.set_xticklabels(names, rotation=90, fontsize=SMALL, parse_math=False)
+
+
+def _numbers(members: Sequence[Member]) -> pd.DataFrame:
+    """One row per layer of each member: member, layer, depth, and what was measured."""
+    frames = []
+    for member in members:
+        probe = measured(member)
+        frame = probe[[name for name in probe if probe[name].dims == ("layer",)]].to_dataframe().reset_index()
+        frame.insert(0, "member", member.state)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _caption(spec: Layers, members: Sequence[Member]) -> str:
+    seen = (
+        "Layer by layer, in the order of the first call, a line per run. From above: the standard deviation of a layer's "
+        "output over images and positions; the share of exact zeros in it; the norm of the gradient of an image's loss by "
+        "it, mean over the images; and of layers with parameters the norm of the gradient of the loss by them over their "
+        "own norm. Logarithmic axes but for the zeros; what is zero or not finite there is left out."
+    )
+    return words.caption(spec.about, seen, made(members), [_item(member) for member in members])
+
+
+def _item(member: Member) -> str:
+    """By how much the gradient that flows back changes from the first layer to the last."""
+    probe = measured(member)
+    flow = positive(probe.gradient_norm.values)
+    known = flow[np.isfinite(flow)]
+    changed = (
+        f"the gradient by the first layer's output is {number(known[0] / known[-1])} times that by the last one's"
+        if known.size
+        else "no gradient is known"
+    )
+    return f"{words.run_item(member)[:-1]}; {probe.sizes['layer']:,} layers, {changed}.{problems(member)}"

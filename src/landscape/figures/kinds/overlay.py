@@ -1,0 +1,113 @@
+"""Several runs along the same lines, on one pair of axes for each line: what normalisation makes of a rescaled twin.
+
+The same function twice has other curves along unnormalised directions, and the same along filter-normalised ones
+(Li et al. 2018, section 4).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from landscape.figures.kinds import contours, lines
+from landscape.figures.kinds.sections import Overlay
+from landscape.figures.shared import style, words
+from landscape.figures.shared.bands import require_lines, stack, table
+from landscape.figures.shared.groups import Group
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import LABEL, default_columns, lay_out, wrap
+from landscape.figures.shared.probed import legend
+
+_COLOURS = ("#56B4E9", "black", "#E69F00", "#009E73", "#CC79A7")
+_WIDEST, _NARROWEST = 3.0, 0.9  # points: of the first curve, and of the last, which lies on top
+_MARGINS, _GAP = (0.45, 0.15), 0.34  # inches
+
+
+def draw(spec: Overlay, members: Sequence[Member]) -> Drawing:
+    """One panel per line, with all runs in it, each narrower than the one below it; all panels have one loss axis.
+
+    Raises:
+        InputError: if a plane is no line, or the variable was not measured there.
+    """
+    require_lines([Group(member.label, (member,)) for member in members], spec.draw)
+    for member in members:
+        contours.require_variable(member.seen, spec.variable, spec.draw)
+    rows = [[member for member in members if member.plane == line] for line in spec.lines]
+    columns = spec.columns or default_columns(len(rows), most=3)
+    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+    panel = (width - sum(_MARGINS) - _GAP * (columns - 1)) / columns
+    labels = [wrap(words.axis(row[0].seen, "alpha"), panel + 0.8 * _GAP, LABEL) for row in rows]
+    panels = lay_out(
+        list(spec.lines),
+        [[difference(row, spec.variable)] if len(row) > 1 else [] for row in rows],
+        columns=columns,
+        width=width,
+        panel=(panel, min(1.7, 0.8 * panel)),
+        margins=_MARGINS,
+        foot=0.3,
+        label_room=0.14 * max(map(len, labels)),
+        heading=spec.title,
+    )
+    shown = [member.seen[[spec.variable]] for member in members]
+    top = lines.loss_limit(shown)
+    for k, (ax, row) in enumerate(zip(panels.axes, rows, strict=True)):
+        lines.frame(ax, [member.seen[[spec.variable]] for member in row], top=top)
+        _curves(ax, row, spec.variable)
+        ax.set_xlabel("\n".join(labels[k]), linespacing=1.1)
+        if panels.is_first(k):
+            ax.set_ylabel(words.NAMES[spec.variable])
+        else:
+            ax.tick_params(labelleft=False)
+    keys = [
+        Line2D([], [], label=member.label, **look) for member, look in zip(rows[0], looks(len(rows[0])), strict=True)
+    ]
+    legend(panels.figure, [*keys, *lines.hatch_keys(shown)], min(len(keys), 3))
+    return Drawing(panels.figure, table(members, [spec.variable]), _caption(spec, rows, top))
+
+
+def looks(runs: int) -> list[dict[str, Any]]:
+    """Of each curve its colour and width, so that those that coincide are all seen."""
+    widths = np.geomspace(_WIDEST, _NARROWEST, runs) if runs > 1 else [_NARROWEST]
+    return [{"color": _COLOURS[k % len(_COLOURS)], "linewidth": float(width)} for k, width in enumerate(widths)]
+
+
+def difference(row: Sequence[Member], variable: str) -> str:
+    """By how much the curves of a panel differ at most, where all are finite: in the loss, and as a share of the largest."""
+    curves = stack([member.seen for member in row], variable)
+    known = np.isfinite(curves).all(axis=0)
+    if not known.any():
+        return "nowhere are all curves finite"
+    apart, highest = np.ptp(curves[:, known], axis=0), np.abs(curves[:, known]).max(axis=0)
+    share = float((apart / np.maximum(highest, 1e-300)).max())
+    return f"curves differ by up to {words.loss(float(apart.max()))} ({words.loss(100 * share)} %)"
+
+
+def _curves(ax: Axes, row: Sequence[Member], variable: str) -> None:
+    for k, (member, look) in enumerate(zip(row, looks(len(row)), strict=True)):
+        line = member.seen.isel(beta=0)
+        ax.plot(line.alpha, line[variable], label=member.label, zorder=2 + 0.1 * k, **look)
+
+
+def _caption(spec: Overlay, rows: Sequence[Sequence[Member]], top: float) -> str:
+    name = words.NAMES[spec.variable]
+    members = [member for row in rows for member in row]
+    seen = (
+        f"The {name} of {words.escape(', '.join(member.label for member in rows[0]))}, from the widest curve below to the "
+        f"narrowest above, along {words.escape(', '.join(spec.lines))}, a panel for each line; the loss axis is the same in "
+        f"all panels.{lines.above([member.seen[[spec.variable]] for member in members], top)} Below a panel the largest "
+        "difference between its curves, in brackets the largest as a share of the higher one. Spans where a loss is not finite are "
+        "hatched."
+    )
+    made = [
+        f"{words.escape(line)}: {words.directions_made(row[0].seen, _seeds(row))} Grid: {words.grid(row[0].seen)}."
+        for line, row in zip(spec.lines, rows, strict=True)
+    ]
+    return words.caption(
+        spec.about, seen, [*made, *words.losses_made(members)], [words.run_item(member) for member in rows[0]]
+    )
+
+
+def _seeds(row: Sequence[Member]) -> list[int]:
+    return [member.seen.attrs["seed"] for member in row if "seed" in member.seen.attrs]

@@ -1,0 +1,211 @@
+"""Level lines of several planes or seeds on top of each other (Li et al. 2018, appendix: repeatability)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from landscape import geometry
+from landscape.figures.kinds.contours import frame, require_plane
+from landscape.figures.kinds.sections import Rings
+from landscape.figures.kinds.training import run_colours
+from landscape.figures.shared import style, words
+from landscape.figures.shared.groups import Group, errors, group
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import default_columns, lay_out
+
+_DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
+_OPACITY = 0.7
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Where the train loss lies `rise` above the centre's, around the centre.
+
+    Attributes:
+        part: of the plane below that level, holding the centre; None if the centre is not on the grid, or not finite.
+    """
+
+    member: Member
+    rise: float
+    part: geometry.Component | None
+
+    @property
+    def line(self) -> np.ndarray:
+        """The level line around the part, shape (points, 2); NaN where the part ends with the grid instead."""
+        assert self.part is not None
+        line = self.part.rings[0].copy()
+        surface = self.member.seen
+        on_edge = np.zeros((len(line) - 1, 4), bool)
+        for k, (axis, end) in enumerate(((0, 0), (0, -1), (1, 0), (1, -1))):
+            edge = line[:, axis] == surface[("alpha", "beta")[axis]].values[end]
+            on_edge[:, k] = edge[:-1] & edge[1:]
+        cuts = np.flatnonzero(on_edge.any(axis=1))
+        return np.insert(line, cuts + 1, np.nan, axis=0)
+
+
+def draw(spec: Rings, members: Sequence[Member]) -> Drawing:
+    """One panel per run, or over seeds one for all that differ in nothing else; all at one scale.
+
+    Raises:
+        InputError: if a plane is a line.
+    """
+    for member in members:
+        require_plane(member.seen, spec.draw)
+    groups = group(members, spec.over)
+    rings = [[ring(member, rise) for member in of.members for rise in spec.rises] for of in groups]
+    columns = default_columns(len(groups))
+    width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
+    side = 2.2 if columns == 1 else (width - 0.62 - 0.18 * (columns - 1)) / columns
+    several = len(spec.rises) > 1
+    panels = lay_out(
+        [of.label for of in groups],
+        [_notes(of, found, spec.rises[0]) for of, found in zip(groups, rings, strict=True)],
+        columns=columns,
+        width=width,
+        panel=(side, side),
+        margins=(0.5, 0.12) if columns > 1 else (0.6, 0.45),
+        foot=0.2 if several else 0.05,
+        labels=(words.axis(members[0].seen, "alpha"), _up(members[0].seen, side)),
+        heading=spec.title,
+    )
+    reach = _reach([one for found in rings for one in found])
+    for ax, of, found in zip(panels.axes, groups, rings, strict=True):
+        _draw_panel(ax, of, found, spec.rises)
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        frame(ax)
+    if several:
+        handles = [
+            Line2D([], [], color=style.GREY, linestyle=_dashes(k), label=f"{rise:g} above the centre")
+            for k, rise in enumerate(spec.rises)
+        ]
+        height = panels.figure.get_size_inches()[1]
+        panels.figure.legend(
+            handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.02 / height), ncols=2, borderpad=0
+        )
+    drawn = [one for found in rings for one in found]
+    return Drawing(panels.figure, _numbers(drawn), _caption(spec, groups, drawn))
+
+
+def ring(member: Member, rise: float) -> Ring:
+    """The ring of a surface at a rise of its train loss."""
+    surface = member.seen
+    at, here = geometry.centre_index(surface), geometry.centre(surface, "train_loss")
+    if at is None or not math.isfinite(here):
+        return Ring(member, rise, None)
+    return Ring(member, rise, geometry.LevelSets.of(surface, "train_loss", at).component(here + rise))
+
+
+def _draw_panel(ax: Axes, of: Group, rings: Sequence[Ring], rises: Sequence[float]) -> None:
+    """One colour per member, one kind of line per rise, and a cross at the centre."""
+    colours = dict(zip(map(id, of.members), run_colours(len(of.members)), strict=True))
+    for one in rings:
+        if one.part is not None:
+            dashes = _dashes(rises.index(one.rise))
+            ax.plot(*one.line.T, dashes, color=colours[id(one.member)], alpha=_OPACITY, linewidth=0.7, zorder=2)
+    halo = [withStroke(linewidth=2.2, foreground="white")]
+    ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
+
+
+def _dashes(k: int) -> Literal["-", "--", ":", "-."]:
+    return _DASHES[k % len(_DASHES)]
+
+
+def _up(surface: xr.Dataset, side: float) -> str:
+    """The label of beta; the unit stands at alpha."""
+    return words.axis(surface, "beta") if side > 2 else "beta"
+
+
+def _reach(rings: Sequence[Ring]) -> float:
+    """How far the view goes from the centre: a little farther than the farthest ring."""
+    farthest = [float(np.abs(one.part.rings[0]).max()) for one in rings if one.part is not None]
+    return 1.08 * max(farthest, default=1.0)
+
+
+def _notes(of: Group, rings: Sequence[Ring], rise: float) -> list[str]:
+    """The test error, the area inside at the first rise, and how many rings cannot be taken at their word."""
+    first = [one.part for one in rings if one.rise == rise]
+    parts = [part for part in first if part is not None]
+    said = errors(of)
+    if parts:
+        areas = [part.area for part in parts]
+        said.append(f"area at rise {rise:g}: {_spread(areas)}")
+    for count, what in (
+        (len(first) - len(parts), "without a centre"),
+        (sum(part.touches_border for part in parts), "cut off by the border"),
+        (sum(not part.resolved for part in parts), f"under {geometry.CELLS:g} cells across"),
+    ):
+        if count:
+            said.append(f"{count} of {len(first)} {what}")
+    return said
+
+
+def _spread(values: Sequence[float]) -> str:
+    """`median 0.31 (0.24 to 0.4)`, with the extremes; of one value that alone."""
+    if len(values) == 1:
+        return f"{values[0]:.2g}"
+    return f"median {np.median(values):.2g} ({min(values):.2g} to {max(values):.2g})".replace(
+        " to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
+    )
+
+
+def _numbers(rings: Sequence[Ring]) -> pd.DataFrame:
+    """One row per point of each ring, in order around it: member, plane, rise, area inside, whether cut off, place."""
+    frames = [
+        pd.DataFrame(
+            {
+                "member": one.member.state,
+                "plane": one.member.seen.attrs["plane"],
+                "rise": one.rise,
+                "area": one.part.area,
+                "touches_border": one.part.touches_border,
+                "alpha": one.line[:, 0],
+                "beta": one.line[:, 1],
+            }
+        )
+        for one in rings
+        if one.part is not None
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _caption(spec: Rings, groups: Sequence[Group], rings: Sequence[Ring]) -> str:
+    rises = " and ".join(f"{rise:g}" for rise in spec.rises)
+    counts = words.each(sorted({len(of.members) for of in groups}))
+    over = " planes and seeds" if spec.over else " planes"
+    holes = sum(len(one.part.rings) - 1 for one in rings if one.part is not None)
+    seen = (
+        f"Where the train loss lies {rises} above that of the centre (cross): of the parts below that level the one around "
+        f"the centre, for each of {counts}{over} in a panel, one colour each; a line ends where the grid does. All panels have "
+        "one scale. Below a panel, the median of the areas inside at the first rise, with the extremes."
+        + (f" {holes:,} holes in these parts are not drawn; the areas are without them." if holes else "")
+    )
+    planes = [of for of in groups[0].members if of.state == groups[0].first.state]
+    seeds = [seed for of in groups for m in of.members if (seed := m.seen.attrs.get("seed")) is not None]
+    made = [
+        words.directions_made(planes[0].seen, seeds),
+        f"Grid: {words.grid(planes[0].seen)}.",
+        *words.losses_made([m for of in groups for m in of.members]),
+    ]
+    return words.caption(spec.about, seen, made, [_item(state, rings) for of in groups for state in of.states])
+
+
+def _item(members: Sequence[Member], rings: Sequence[Ring]) -> str:
+    """A run, and the areas of its rings in the order of the planes."""
+    told = []
+    for rise in dict.fromkeys(one.rise for one in rings):
+        areas = [
+            f"{words.escape(one.member.seen.attrs['plane'])} "
+            + ("none" if one.part is None else f"{one.part.area:.2g}" + " and more" * one.part.touches_border)
+            for one in rings
+            if one.rise == rise and one.member.state == members[0].state
+        ]
+        told.append(f"at {rise:g} {', '.join(areas)}")
+    return f"{words.run_item(members[0])} Areas inside: {'; '.join(told)}."

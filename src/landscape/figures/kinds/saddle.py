@@ -1,0 +1,244 @@
+"""A saddle point: the mountain pass on the plane of its extreme curvatures, its spectrum, and how it was found."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, SymmetricalLogLocator
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from scipy.interpolate import RectBivariateSpline
+
+from landscape.figures.kinds import surfaces
+from landscape.figures.kinds.contours import frame
+from landscape.figures.kinds.curvature_sections import Saddle
+from landscape.figures.shared import style, words
+from landscape.figures.shared.labels import SMALL
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import LABEL, NOTE, few_ticks, plain_ticks, wrap
+
+_HEADING, _TITLE, _NOTES, _GAP = 0.28, 0.2, 0.14, 0.1  # inches
+_PLANE, _BELOW = 2.0, 1.15  # heights of the two rows
+_ROOM = 0.42  # below a row, for its ticks and label
+_ELEVATION, _AZIMUTH = 30, -50
+_BOX = (1.0, 1.0, 0.6)
+_NEGATIVE, _POSITIVE = style.LOSS, style.ACCURACY
+
+
+def draw(spec: Saddle, members: Sequence[Member]) -> Drawing:
+    """A block per member: the surface and its level lines; beneath them the eigenvalues and the path of ||g||."""
+    notes = [wrap(_note(member), style.TEXT_WIDTH - 0.3, NOTE) for member in members]
+    block = _TITLE + _PLANE + _ROOM + _BELOW + _ROOM + _NOTES + _GAP
+    height = block * len(members) + (_HEADING if spec.title else 0)
+    figure = Figure(figsize=(style.TEXT_WIDTH, height))
+    if spec.title:
+        figure.suptitle(spec.title, y=1 - 0.06 / height, va="top", parse_math=False, fontweight="bold")
+    for k, (member, note) in enumerate(zip(members, notes, strict=True)):
+        top = block * (len(members) - k)
+        _block(figure, member, top)
+        at: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
+        figure.text(0.5, (top - 0.04) / height, member.label, fontsize=LABEL, **at)
+        figure.text(0.5, (top - block + _GAP + _NOTES) / height, "\n".join(note), fontsize=NOTE, **at)
+    return Drawing(figure, _numbers(members), _caption(spec, members))
+
+
+def _block(figure: Figure, member: Member, top: float) -> None:
+    width, height = figure.get_size_inches()
+    probe = _probe(member)
+
+    def add_axes(left: float, upper: float, wide: float, high: float, **keys: Any) -> Any:
+        return figure.add_axes((left / width, (top - upper - high) / height, wide / width, high / height), **keys)
+
+    second = _TITLE + _PLANE + _ROOM
+    mountain_pass(add_axes(0.0, _TITLE - 0.06, 2.72, _PLANE + 0.35, projection="3d"), probe)
+    level_lines(add_axes(3.4, _TITLE, _PLANE, _PLANE), probe)
+    eigenvalues(add_axes(0.55, second, 2.2, _BELOW), probe)
+    path(add_axes(3.4, second, _PLANE, _BELOW), probe)
+
+
+def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
+    """The loss over the plane as a shaded surface on a linear height, with the level of the saddle and its point.
+
+    Drawn on a fourfold bicubic upsample.
+    """
+    loss = probe.loss.transpose("alpha", "beta")
+    x, y, z = surfaces.upsample(loss.alpha.values, loss.beta.values, loss.values)
+    low, high = float(loss.min()), float(loss.max())
+    middle = surfaces.quadrilaterals(x, y, z)
+    colours = style.LOSS_MAP(Normalize(low, high)(middle[..., 2].mean(axis=2)))[..., :3]
+    lit = colours * surfaces.light(x, y, z, high - low)[..., None]
+    collection = Poly3DCollection(
+        middle.reshape(-1, 4, 3), facecolors=lit.reshape(-1, 3), edgecolors="none", linewidths=0, antialiased=False
+    )
+    collection.set_rasterized(True)
+    ax.computed_zorder = False
+    ax.add_collection3d(collection, autolim=False)
+    here = float(probe.train_loss)
+    for across, dashes in (("alpha", "-"), ("beta", "--")):  # the way over the pass, and along its ridge
+        places = (x, np.zeros_like(x)) if across == "alpha" else (np.zeros_like(y), y)
+        line = RectBivariateSpline(x, y, z, kx=1, ky=1)(*places, grid=False)
+        hidden = surfaces.behind((x, y, z), (*places, line + 0.005 * (high - low)), high - low, (_ELEVATION, _AZIMUTH))
+        ax.plot(*places, np.where(hidden, np.nan, line), dashes, color="white", linewidth=0.9, zorder=3)
+    ax.plot([0], [0], [here], "o", color="black", markersize=4, markeredgecolor="white", markeredgewidth=0.7, zorder=4)
+    _frame(ax, x, y, (low, high))
+    return collection
+
+
+def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float]) -> None:
+    ax.set_proj_type("ortho")
+    ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
+    ax.set_box_aspect(_BOX, zoom=1.0)
+    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=heights)
+    surfaces.style_axes(ax, "train loss")
+    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+        axis.set_major_locator(few_ticks(prune=None if axis is ax.zaxis else "both"))
+        axis.set_major_formatter(plain_ticks())
+
+
+def level_lines(ax: Axes, probe: xr.Dataset) -> None:
+    """Level lines of the loss, that through the saddle in black, on a pale fill."""
+    loss = probe.loss.transpose("beta", "alpha")  # matplotlib wants (y, x)
+    here, low, high = float(probe.train_loss), float(loss.min()), float(loss.max())
+    levels = [level for level in MaxNLocator(14, steps=[1, 2, 5, 10]).tick_values(low, high) if low < level < high]
+    norm = Normalize(low, high)
+    at = loss.alpha.values, loss.beta.values, loss.values
+    fill = ax.contourf(*at, np.linspace(low, high, 41), cmap=style.PALE_MAP, norm=norm)
+    fill.set_rasterized(True)
+    lines = ax.contour(*at, levels, cmap=style.DEEP_MAP, norm=norm, linewidths=0.6)
+    ax.clabel(lines, levels[::2], fontsize=SMALL, fmt="%g", inline_spacing=2)
+    if low < here < high:
+        ax.contour(*at, [here], colors="black", linewidths=1.2)
+    ax.plot(0, 0, "o", color="black", markersize=4, markeredgecolor="white", markeredgewidth=0.7, zorder=5)
+    ax.set(xlim=loss.alpha.values[[0, -1]], ylim=loss.beta.values[[0, -1]])
+    frame(ax)
+    extreme = probe.eigenvalue.values[[0, -1]]
+    ax.set_xlabel(f"alpha (smallest eigenvalue, {_number(extreme[0])})")
+    ax.set_ylabel(f"beta (largest eigenvalue, {_number(extreme[1])})")
+
+
+def eigenvalues(ax: Axes, probe: xr.Dataset) -> None:
+    """All eigenvalues in order on a symmetric logarithmic axis, the negative, zero and positive ones in their colours."""
+    values, threshold = probe.eigenvalue.values, float(probe.negative_threshold)
+    rank = np.arange(1, values.size + 1)
+    zero = np.abs(values) <= threshold
+    shown = [  # which, its colour, and its label: beside the last rank, above the middle one, or beside the first
+        ("negative", values < -threshold, _NEGATIVE, 1.0, "left", (5, 0)),
+        ("zero", zero, style.GREY, 0.5, "center", (0, 7)),
+        ("positive", values > threshold, _POSITIVE, 0.0, "right", (-5, 0)),
+    ]
+    linear = 10 ** math.floor(math.log10(np.abs(values[~zero]).min(initial=1.0)))
+    ax.set_yscale("symlog", linthresh=linear, linscale=0.5)
+    ax.axhline(0, color="0.75", linewidth=0.5, zorder=0)
+    for name, there, colour, share, side, offset in shown:
+        if there.any():
+            ax.plot(rank[there], values[there], "o", color=colour, markersize=1.8, markeredgewidth=0)
+            ax.annotate(
+                f"{int(there.sum()):,} {name}",
+                (np.quantile(rank[there], share), values[there].mean()),
+                offset,
+                textcoords="offset points",
+                ha=side,
+                va="center",
+                color=colour,
+                fontsize=NOTE,
+            )
+    ax.set_xlabel("eigenvalue, in order")
+    ax.set_ylabel("eigenvalue")
+    ax.xaxis.set_major_locator(few_ticks())
+    ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def path(ax: Axes, probe: xr.Dataset) -> None:
+    """The norm of the gradient after each step of the search, its tolerance dashed."""
+    norms = probe.gradient_norm_path.values
+    ax.plot(np.arange(norms.size), norms, "o-", color="black", markersize=2.2)
+    ax.axhline(json.loads(probe.attrs["spec"])["tolerance"], linestyle="--", color=style.GREY, linewidth=0.7)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(numticks=6))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.set_xlabel("step of the search")
+    ax.set_ylabel("gradient norm")
+
+
+def _probe(member: Member) -> xr.Dataset:
+    assert member.probe is not None, member.state
+    return member.probe
+
+
+def _note(member: Member) -> str:
+    probe = _probe(member)
+    return (
+        f"{_kind(probe)}, index {int(probe['index'])} of {probe.sizes['eigen']:,}; train loss "
+        f"{_loss(probe.train_loss)}, gradient norm {_number(probe.gradient_norm)}, {_number(probe.distance)} from the state"
+    )
+
+
+def _kind(probe: xr.Dataset) -> str:
+    return "saddle" if int(probe["index"]) else "no saddle but a minimum"
+
+
+def _loss(value: Any) -> str:
+    """In four digits: the loss of a plateau differs little from that of guessing."""
+    return f"{float(value):.4g}"
+
+
+def _number(value: Any) -> str:
+    return f"{float(value):.2g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _numbers(members: Sequence[Member]) -> pd.DataFrame:
+    """A row per point of the plane, per eigenvalue and per step of the search, of each member."""
+    frames = []
+    for member in members:
+        probe = _probe(member)
+        plane = probe.loss.to_dataframe(dim_order=["alpha", "beta"]).reset_index()[["alpha", "beta", "loss"]]
+        eigen = pd.DataFrame({"order": np.arange(1, probe.sizes["eigen"] + 1), "eigenvalue": probe.eigenvalue.values})
+        steps = {"gradient_norm": probe.gradient_norm_path.values, "loss": probe.loss_path.values}
+        found = pd.DataFrame({"step": np.arange(probe.sizes["step"]), **steps})
+        frames.append(pd.concat([plane, eigen, found], ignore_index=True).assign(member=member.state))
+    whole = pd.concat(frames, ignore_index=True)
+    return whole[["member", *whole.columns.drop("member")]]
+
+
+def _caption(spec: Saddle, members: Sequence[Member]) -> str:
+    probes = [_probe(member) for member in members]
+    zero = max(float(probe.negative_threshold / np.abs(probe.eigenvalue).max()) for probe in probes)
+    seen = (
+        "Above, the training loss on the plane through the point found, along the unit eigenvectors of its Hessian's "
+        "smallest eigenvalue (alpha) and largest (beta): as a surface with a linear height, drawn on a fourfold bicubic "
+        "upsample, and as level lines, in black that through the point, which is the dot; the white lines on the surface "
+        "are the axes. Below, all eigenvalues on a symmetric logarithmic axis, and the norm of the gradient along the "
+        "search, its tolerance dashed."
+    )
+    made = [
+        "From the state, the norm of the gradient was brought to zero by the method of Levenberg and Marquardt, over all "
+        "parameters, in float64. The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval "
+        f"mode, over {words.each(probe.attrs['train_images'] for probe in probes)} training images, not augmented. An "
+        f"eigenvalue counts as zero up to {_number(zero)} of the largest in magnitude; the index is the number of negative "
+        "ones."
+    ]
+    return words.caption(spec.about, seen, made, [_item(member) for member in members])
+
+
+def _item(member: Member) -> str:
+    probe = _probe(member)
+    values = probe.eigenvalue.values
+    flat = int((np.abs(values) <= float(probe.negative_threshold)).sum())
+    losses = [f"{_loss(probe.train_loss)} there", f"{_loss(probe.loss_path[0])} at the state"]
+    if member.epoch is not None:
+        losses.append(f"{_loss(member.history.train_loss[-1])} at the end of training")
+    return (
+        f"{words.escape(member.label)}: {_kind(probe)}, of index {int(probe['index'])}; of {values.size:,} eigenvalues "
+        f"{flat:,} zero, the smallest {_number(values[0])}, the largest {_number(values[-1])}; train loss "
+        f"{', '.join(losses)}; norm of the gradient {_number(probe.gradient_norm)} after {probe.sizes['step'] - 1} steps, at "
+        f"a distance of {_number(probe.distance)} from the state, where the norm of the weights is "
+        f"{_number(probe.theta_norm)}."
+    )

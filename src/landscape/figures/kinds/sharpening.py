@@ -1,0 +1,136 @@
+"""The extreme eigenvalues of the Hessian along a training."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from landscape import geometry
+from landscape.figures.kinds.curvature_sections import Sharpening
+from landscape.figures.kinds.training import looks
+from landscape.figures.shared import style, words
+from landscape.figures.shared.curvature_words import number
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import lay_out, plain_ticks
+from landscape.figures.shared.probed import LAMBDA, SCALES, End, extreme, legend, log_axis, made, measured, problems
+
+_PANEL = (2.0, 1.25)
+_ROWS: tuple[End, ...] = ("max", "min")
+_COLUMNS = 3  # of the legend
+
+
+def draw(spec: Sharpening, members: Sequence[Member]) -> Drawing:
+    """Above lambda_max, below lambda_min; on the left filter-scaled, on the right raw; a line per run."""
+    runs = by_run(members)
+    panels = lay_out(
+        [*SCALES.values(), "", ""],
+        4 * [[]],
+        columns=2,
+        width=style.TEXT_WIDTH,
+        panel=_PANEL,
+        margins=(0.66, 0.14),
+        foot=0.1 + 0.14 * -(-len(runs) // _COLUMNS),
+        labels=("epochs trained", ""),
+        heading=spec.title,
+    )
+    last = max(_epoch(member) for member in members)
+    for ax, (end, suffix) in zip(panels.axes, product(_ROWS, SCALES), strict=True):
+        for of, look in zip(runs.values(), looks(len(runs)), strict=True):
+            values, residuals = np.array([extreme(measured(member), end, suffix) for member in of]).T
+            epochs = [_epoch(member) for member in of]
+            ax.errorbar(epochs, values, residuals, markersize=3, capsize=1.5, elinewidth=0.6, capthick=0.6, **look)
+        _frame(ax, end, last)
+    for ax, end in zip(panels.axes[::2], _ROWS, strict=True):
+        ax.set_ylabel(LAMBDA[end])
+        ax.yaxis.set_label_coords(-0.46 / _PANEL[0], 0.5)
+    keys = [Line2D([], [], label=run, markersize=3, **look) for run, look in zip(runs, looks(len(runs)), strict=True)]
+    legend(panels.figure, keys, min(_COLUMNS, len(keys)))
+    return Drawing(panels.figure, _numbers(members), _caption(spec, runs))
+
+
+def by_run(members: Sequence[Member]) -> dict[str, list[Member]]:
+    """The states of each run, in the order of their epochs."""
+    runs: dict[str, list[Member]] = {}
+    for member in members:
+        runs.setdefault(member.state.partition("@")[0], []).append(member)
+    return {run: sorted(of, key=_epoch) for run, of in runs.items()}
+
+
+def on_plateau(member: Member) -> bool:
+    """Whether the state is a plateau, where its file holds what that needs."""
+    probe = measured(member)
+    if "gradient_norm" not in probe or "weight_norm" not in member.history:
+        return False
+    return geometry.is_plateau(
+        float(probe.gradient_norm),
+        float(member.row.weight_norm),
+        float(probe.train_loss),
+        max(abs(extreme(probe, "min", "_scaled")[0]), abs(extreme(probe, "max", "_scaled")[0])),
+        int(probe.attrs["classes"]),
+        float(member.history.train_loss[-1]),
+    )
+
+
+def _epoch(member: Member) -> int:
+    return int(member.history.epoch[-1]) if member.epoch is None else member.epoch
+
+
+def _frame(ax: Axes, end: End, last: int) -> None:
+    """lambda_max on a logarithmic axis where it is positive throughout; lambda_min with a line at zero."""
+    ax.tick_params(labelleft=True)
+    ax.set_xlim(-0.03 * last, 1.03 * last)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
+    known = drawn[np.isfinite(drawn)]
+    if end == "max" and known.size and known.min() > 0:
+        log_axis(ax)
+        return
+    ax.axhline(0, color=style.GREY, linewidth=0.5, zorder=1)
+    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    ax.yaxis.set_major_formatter(plain_ticks())
+
+
+def _numbers(members: Sequence[Member]) -> pd.DataFrame:
+    """One row per state and Hessian: member, epoch, hessian, both eigenvalues and residuals, train loss."""
+    rows = []
+    for member, (suffix, name) in product(members, SCALES.items()):
+        probe = measured(member)
+        row: dict[str, object] = {"member": member.state, "epoch": _epoch(member), "hessian": name}
+        for end in _ROWS:
+            row[f"eigenvalue_{end}"], row[f"residual_{end}"] = extreme(probe, end, suffix)
+        rows.append({**row, "train_loss": float(probe.train_loss)})
+    return pd.DataFrame(rows)
+
+
+def _caption(spec: Sharpening, runs: dict[str, list[Member]]) -> str:
+    members = [member for of in runs.values() for member in of]
+    epochs = ", ".join(str(epoch) for epoch in spec.epochs)
+    seen = (
+        f"The largest and the smallest eigenvalue of the Hessian of the train loss after the epochs {epochs}, filter-scaled "
+        "on the left and raw on the right; a line per run, bars of one residual to either side."
+    )
+    how = {
+        "eigenpairs": "The eigenvalues come from one Krylov space each (Lanczos with full reorthogonalisation).",
+        "spectrum": "The eigenvalues are the outermost Ritz values of a stochastic Lanczos quadrature, which lie within the "
+        "true ends.",
+    }[words.plane(measured(members[0]))["measure"]]
+    return words.caption(spec.about, seen, [how, *made(members)], [_item(run, of) for run, of in runs.items()])
+
+
+def _item(run: str, of: Sequence[Member]) -> str:
+    """How far the filter-scaled lambda_max goes, and the epochs that are plateaus or did not converge."""
+    tops = [extreme(measured(member), "max", "_scaled")[0] for member in of]
+    known = [(value, _epoch(member)) for value, member in zip(tops, of, strict=True) if np.isfinite(value)]
+    said = f"{words.escape(run)}: "
+    if known:
+        (high, at), (end, last) = max(known), known[-1]
+        said += f"filter-scaled lambda_max at most {number(high)} (epoch {at}), {number(end)} at epoch {last}."
+    else:
+        said += "no eigenvalue is known."
+    if plateaus := [str(_epoch(member)) for member in of if on_plateau(member)]:
+        said += f" A plateau (stationary, flat in every direction, well above the end of the run): epoch {', '.join(plateaus)}."
+    return said + "".join(f" Epoch {_epoch(member)}: {told.strip()}" for member in of if (told := problems(member)))

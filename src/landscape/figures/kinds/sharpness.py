@@ -1,0 +1,265 @@
+"""A number of the surface against the test error, a point per network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from landscape import geometry
+from landscape.errors import InputError, one_of
+from landscape.figures.kinds.sections import Sharpness
+from landscape.figures.shared import style, words
+from landscape.figures.shared.groups import group
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import NOTE, Panels, few_ticks, fits, lay_out, plain_ticks
+from landscape.geometry import comparisons
+from landscape.training import run_factors
+
+_MARKERS = "os^Dv*PXd<>p"
+_DEPTHS = matplotlib.colormaps["viridis"]
+_GREY = "0.6"
+_FLAT = ("width_", "area_", "convex_")
+"""Beginnings of the numbers that are the larger, the flatter a surface is."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run: the number on each of its planes, and its test error."""
+
+    members: tuple[Member, ...]
+    values: np.ndarray  # (planes,), NaN where the number is not defined
+
+    @property
+    def first(self) -> Member:
+        return self.members[0]
+
+    @property
+    def mean(self) -> float:
+        """Over the planes where the number is defined; NaN if there is none."""
+        known = self.values[np.isfinite(self.values)]
+        return float(known.mean()) if known.size else float("nan")
+
+    @cached_property
+    def errors(self) -> run_factors.Errors:
+        found = run_factors.errors(self.first.history, self.first.row)
+        if found is None:
+            raise InputError(f"{self.first.state} has no test error, which draw: sharpness shows")
+        return found
+
+    @property
+    def error(self) -> tuple[float, float, float]:
+        """The test error in percent, and its Wilson interval."""
+        return self.errors.percent, *self.errors.interval
+
+    @cached_property
+    def factors(self) -> dict[str, Any]:
+        return run_factors.factors(self.first.history)
+
+    @property
+    def family(self) -> str:
+        return str(self.factors["network"])
+
+    @property
+    def depth(self) -> int | None:
+        depth = self.factors.get("args.depth")
+        return depth if isinstance(depth, int) else None
+
+
+def draw(spec: Sharpness, members: Sequence[Member]) -> Drawing:
+    """One panel with a point per run; thin lines join runs that differ in one factor.
+
+    Raises:
+        InputError: if geometry has no such number, or a run has no test error.
+    """
+    if spec.number not in geometry.NAMES:
+        raise InputError(f"the number {spec.number!r} is none of geometry's; {one_of(geometry.NAMES)}")
+    points = [point_of(of.members, spec.number) for of in group(members)]
+    shown = [point for point in points if np.isfinite(point.mean)]
+    families = list(dict.fromkeys(point.family for point in shown))
+    depths = [point.depth for point in shown if point.depth is not None]
+    compared = [str(compare(points, spec.number)), *confounded(shown)]
+    absent = [f"{len(points) - len(shown)} of {len(points)} runs not drawn"] if len(shown) < len(points) else []
+    panels = lay_out(
+        [""],
+        [[*compared, *absent]],
+        columns=1,
+        width=style.COLUMN_WIDTH,
+        panel=(2.55, 2.2),
+        margins=(0.5, 0.2),
+        foot=0.2 + (0.42 if depths else 0) + 0.15 * -(-len(families) // _in_a_row(families)),
+        labels=(f"{geometry.NAMES[spec.number]} (train loss)", "test error (%)"),
+        heading=spec.title,
+    )
+    colours = _colours(depths)
+    pairs = joined(shown)
+    scatter(panels.axes[0], shown, pairs, dict(zip(families, cycle(_MARKERS), strict=False)), colours)
+    _legends(panels, shown, families, colours if depths else None)
+    return Drawing(panels.figure, _numbers(points, spec.number), _caption(spec, points, pairs, compared))
+
+
+def scatter(
+    ax: Axes, points: Sequence[Point], pairs: Sequence[tuple[int, int]], markers: Mapping[str, str], colours: Normalize
+) -> None:
+    """The points with their bars, and the lines between those that are joined."""
+    x = np.array([point.mean for point in points])
+    y = np.array([point.error for point in points])
+    for i, j in pairs:
+        ax.plot(x[[i, j]], y[[i, j], 0], "-", color="0.75", linewidth=0.5, zorder=1)
+    for k, point in enumerate(points):
+        across = [[x[k] - np.nanmin(point.values)], [np.nanmax(point.values) - x[k]]]
+        up = [[y[k, 0] - y[k, 1]], [y[k, 2] - y[k, 0]]]
+        colour = _GREY if point.depth is None else _DEPTHS(0.9 * float(colours(point.depth)))
+        ax.errorbar(
+            x[k],
+            y[k, 0],
+            xerr=across,
+            yerr=up,
+            fmt=markers[point.family],
+            color=colour,
+            markeredgecolor="black",
+            markeredgewidth=0.5,
+            markersize=5,
+            ecolor="0.4",
+            elinewidth=0.6,
+            zorder=3,
+        )
+    if points and x.min() > 0 and x.max() > 10 * x.min():
+        ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_locator(few_ticks())
+    ax.xaxis.set_major_formatter(plain_ticks())
+    ax.yaxis.set_major_locator(few_ticks())
+    ax.yaxis.set_major_formatter(plain_ticks())
+
+
+def joined(points: Sequence[Point]) -> list[tuple[int, int]]:
+    """The pairs of runs that differ in one factor, which is not the seed."""
+    factors = pd.DataFrame([point.factors for point in points])
+    return [(i, j) for i, j, factor in comparisons.single_factor_pairs(factors) if factor != "seed"]
+
+
+def compare(points: Sequence[Point], number: str) -> comparisons.Comparison:
+    """Whether the sharper network, in the mean of its seeds, has the larger error."""
+    networks = group([point.first for point in points], "seed")
+    network = {member.state: k for k, of in enumerate(networks) for member in of.members}
+    factors = {k: run_factors.factors(of.first.history) | {"seed": None} for k, of in enumerate(networks)}
+    sign = -1 if number.startswith(_FLAT) else 1
+    values = [
+        {"network": network[p.first.state], "run": p.first.state, "direction": member.plane, "value": sign * value}
+        for p in points
+        for member, value in zip(p.members, p.values.tolist(), strict=True)
+    ]
+    errors = [
+        {"network": network[p.first.state], "run": p.first.state, "wrong": p.errors.wrong, "images": p.errors.images}
+        for p in points
+    ]
+    return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors), factors)
+
+
+def confounded(points: Sequence[Point]) -> list[str]:
+    """Why runs cannot be compared, as a note."""
+    losses = {point.first.label: float(point.first.row.train_loss) for point in points}
+    reason = run_factors.confounded(losses, points[0].first.seen.attrs["classes"]) if points else ""
+    return [f"confounded: {reason}"] if reason else []
+
+
+def point_of(members: tuple[Member, ...], number: str) -> Point:
+    """Of the planes of one run."""
+    return Point(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
+
+
+def _in_a_row(families: Sequence[str]) -> int:
+    """How many names stand beside each other in the legend."""
+    return next(n for n in (3, 2, 1) if n == 1 or all(fits(name, 3.0 / n - 0.35, NOTE) for name in families))
+
+
+def _colours(depths: Sequence[int]) -> Normalize:
+    low, high = min(depths, default=1), max(depths, default=2)
+    return LogNorm(low, high) if high > low else Normalize(low - 1, high + 1)
+
+
+def _legends(panels: Panels, points: Sequence[Point], families: Sequence[str], colours: Normalize | None) -> None:
+    """The families' markers, and the colours of the depths below."""
+    height = panels.figure.get_size_inches()[1]
+    look: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
+    handles = [
+        Line2D([], [], marker=marker, label=family, markersize=4, markeredgewidth=0.6, **look)
+        for family, marker in zip(families, cycle(_MARKERS), strict=False)
+    ]
+    panels.figure.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, panels.foot / height),
+        ncols=_in_a_row(families),
+        borderpad=0,
+        borderaxespad=0,
+    )
+    if colours is None:
+        return
+    ax = panels.add_axes(panels.left, 0.36, panels.right - panels.left, 0.09)
+    shades = matplotlib.colors.ListedColormap(_DEPTHS(np.linspace(0, 0.9, 256)))
+    bar = panels.figure.colorbar(ScalarMappable(colours, shades), cax=ax, orientation="horizontal")
+    assert bar.solids is not None
+    bar.solids.set_rasterized(True)
+    depths = sorted({point.depth for point in points if point.depth is not None})
+    bar.ax.xaxis.set_major_locator(FixedLocator(depths))
+    bar.ax.xaxis.set_minor_locator(NullLocator())
+    bar.ax.xaxis.set_major_formatter(plain_ticks())
+    bar.set_label("depth (layers)" + (", of others grey" if any(p.depth is None for p in points) else ""))
+
+
+def _numbers(points: Sequence[Point], number: str) -> pd.DataFrame:
+    """One row per run and plane: member, plane, family, depth, the number, test error in percent with its interval."""
+    rows = []
+    for point in points:
+        error, low, high = point.error
+        for member, value in zip(point.members, point.values, strict=True):
+            named = {"member": member.state, "plane": member.plane, "family": point.family, "depth": point.depth}
+            rows.append(named | {number: value, "test_error": error, "test_error_low": low, "test_error_high": high})
+    return pd.DataFrame(rows)
+
+
+def _caption(
+    spec: Sharpness, points: Sequence[Point], pairs: Sequence[tuple[int, int]], compared: Sequence[str]
+) -> str:
+    missing = [point for point in points if not np.isfinite(point.mean)]
+    planes = words.each(sorted({len(point.members) for point in points}))
+    sharper = "smaller" if spec.number.startswith(_FLAT) else "larger"
+    seen = [
+        f"{geometry.NAMES[spec.number].capitalize()}, of the train loss, against the test error: a point per run, the number "
+        f"being the mean over its planes ({planes}) with a bar from the lowest to the highest, the test error with its 95 % Wilson "
+        "interval. A marker per family of networks, the colour their depth.",
+        f"Thin lines join the {len(pairs)} pairs of runs that differ in one factor and have the same seed."
+        if pairs
+        else "",
+        f"Not drawn, since the number is not defined: {', '.join(words.escape(p.first.label) for p in missing)}."
+        if missing
+        else "",
+        f"Below, whether networks are the sharper (the {sharper} the number, in the mean of planes and seeds) the larger "
+        f"their test error: {'; '.join(compared)}.",
+    ]
+    members = [member for point in points for member in point.members]
+    made = [*words.surface_made(members)]
+    return words.caption(
+        spec.about, " ".join(filter(None, seen)), made, [_item(point, spec.number) for point in points]
+    )
+
+
+def _item(point: Point, number: str) -> str:
+    known = point.values[np.isfinite(point.values)]
+    told = f"{known.mean():.3g} ({known.min():.3g} to {known.max():.3g})" if known.size else "not defined"
+    few = f", defined on {known.size} of {point.values.size} planes" if 0 < known.size < point.values.size else ""
+    without = [m.seen for m, value in zip(point.members, point.values, strict=True) if not np.isfinite(value)]
+    reasons = dict.fromkeys(geometry.reasons(surface)[number] for surface in without)
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    return f"{words.run_item(point.first)} {geometry.NAMES[number].capitalize()}: {told}{few}{why}."

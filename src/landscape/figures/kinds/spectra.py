@@ -1,0 +1,159 @@
+"""The spectral density of the Hessian, filter-scaled and raw, so that networks can be compared in the scaled form."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from landscape.figures.kinds.curvature_sections import Spectra
+from landscape.figures.shared import style, words
+from landscape.figures.shared.curvature_words import number
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import cells, default_columns, lay_out, plain_ticks
+from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, legend, made, measured, problems
+
+_MARGINS = (0.76, 0.14)
+_WIDTHS = {1: 2.2, 2: 2.0, 3: 1.2, 4: 0.84}  # inches, of a panel, by the columns
+_HEIGHT = 1.35
+_SHADE = 0.3
+_DEEPEST = 1e-10  # of the highest density
+_BELOW = 5.0  # the axis ends at so many times less than the density at the lower of the outermost eigenvalues
+
+
+def draw(spec: Spectra, members: Sequence[Member]) -> Drawing:
+    """Runs in columns: above the filter-scaled spectra on the same axes, below the raw ones, each on its own."""
+    columns = len(members) if len(members) <= 4 else default_columns(len(members))
+    places = cells(len(members), 2, columns)
+    suffixes = list(SCALES)
+    panels = lay_out(
+        [members[run].label if row == 0 and run is not None else "" for row, run in places],
+        [_notes(members[run], suffixes[row]) if run is not None else [] for row, run in places],
+        columns=columns,
+        width=style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH,
+        panel=(_WIDTHS[columns], _HEIGHT),
+        margins=_MARGINS,
+        foot=0.22,
+        label_room=0.15,
+        heading=spec.title,
+    )
+    shared = _limits([measured(member) for member in members], "_scaled")
+    for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
+        if run is None:
+            ax.remove()
+            continue
+        probe = measured(members[run])
+        spectrum(ax, probe, suffixes[row], shared if row == 0 else _limits([probe], ""))
+        ax.set_xlabel("eigenvalue")
+        ax.xaxis.set_major_locator(MaxNLocator(5 if columns <= 2 else 2, steps=[1, 2, 5, 10]))
+        ax.tick_params(labelleft=row == 1 or panels.is_first(k))
+        if panels.is_first(k):
+            ax.set_ylabel(f"{SCALES[suffixes[row]]}\ndensity", linespacing=1.15)
+            ax.yaxis.set_label_coords(-0.42 / _WIDTHS[columns], 0.5)
+    keys: list[Artist] = [
+        Line2D([], [], color=style.LOSS, label="mean"),
+        Patch(color=style.LOSS, alpha=_SHADE, linewidth=0, label="standard error"),
+        Line2D([], [], color="black", linestyle="--", linewidth=0.7, label=f"{LAMBDA['min']}, {LAMBDA['max']}"),
+    ]
+    legend(panels.figure, keys, len(keys))
+    return Drawing(panels.figure, _numbers(members), _caption(spec, members))
+
+
+def spectrum(ax: Axes, probe: xr.Dataset, suffix: str, limits: tuple[tuple[float, float], tuple[float, float]]) -> None:
+    """The mean density over the random vectors, the band of its standard error, and both ends, on a logarithmic axis."""
+    across, up = limits
+    x = probe[f"eigenvalue{suffix}"].values
+    mean, low, high = (np.maximum(probe[f"density{name}{suffix}"].values, up[0] / 10) for name in ("", "_low", "_high"))
+    for end in ENDS:
+        ax.axvline(extreme(probe, end, suffix)[0], color="black", linestyle="--", linewidth=0.7, zorder=1)
+    ax.fill_between(x, low, high, color=style.LOSS, alpha=_SHADE, linewidth=0, zorder=2)
+    ax.plot(x, mean, color=style.LOSS, linewidth=0.9, zorder=3)
+    ax.set(yscale="log", xlim=across, ylim=up)
+    ax.yaxis.set_major_locator(LogLocator(numticks=5))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_major_formatter(plain_ticks())
+
+
+def _limits(probes: Sequence[xr.Dataset], suffix: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of eigenvalues those of the grids; of densities from below that at the ends of the spectra to above the highest."""
+    ends, tops, feet = [], [], []
+    for probe in probes:
+        x, density = probe[f"eigenvalue{suffix}"].values, probe[f"density{suffix}"].values
+        if not np.isfinite(density).all():
+            continue
+        ends += [float(x[0]), float(x[-1])]
+        tops.append(float(probe[f"density_high{suffix}"].max()))
+        outermost = [extreme(probe, end, suffix)[0] for end in ENDS]
+        feet.append(float(np.interp(outermost, x, density).min()))
+    if not ends:
+        return (-1.0, 1.0), (1e-3, 1.0)
+    return (min(ends), max(ends)), (max(min(feet) / _BELOW, _DEEPEST * max(tops)), 3 * max(tops))
+
+
+def _notes(member: Member, suffix: str) -> list[str]:
+    probe = measured(member)
+    return [
+        *(f"{LAMBDA[end]} {number(extreme(probe, end, suffix)[0])}" for end in ENDS),
+        f"{LAMBDA['max']} / trace {_over_trace(probe, suffix)}",
+    ]
+
+
+def _over_trace(probe: xr.Dataset, suffix: str) -> str:
+    """lambda_max / trace; that the trace is not told from zero where its standard error is too large."""
+    trace, error = float(probe[f"trace{suffix}"]), float(probe[f"trace_standard_error{suffix}"])
+    if not trace > 2 * error:
+        return "undefined"
+    return number(extreme(probe, "max", suffix)[0] / trace)
+
+
+def _numbers(members: Sequence[Member]) -> pd.DataFrame:
+    """One row per eigenvalue of each member's grids: member, hessian, eigenvalue, density and its band."""
+    frames = []
+    for member in members:
+        probe = measured(member)
+        for suffix, name in SCALES.items():
+            columns = {
+                of: probe[f"{of}{suffix}"].values for of in ("eigenvalue", "density", "density_low", "density_high")
+            }
+            frames.append(pd.DataFrame({"member": member.state, "hessian": name, **columns}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _caption(spec: Spectra, members: Sequence[Member]) -> str:
+    probe = words.plane(measured(members[0]))
+    seen = (
+        "The density of the eigenvalues of the Hessian of the train loss, on a logarithmic axis: above filter-scaled, with "
+        "the same axes for all runs, below raw, where the axes differ, since raw spectra of different networks cannot be "
+        "compared. Dashed: lambda_min and lambda_max."
+    )
+    quadrature = (
+        f"By stochastic Lanczos quadrature from {probe['vectors']} random vectors of {probe['steps']} steps each (seed "
+        f"{probe['seed']}), smoothed by a Gaussian; the line is the mean over the vectors, the band its standard error. "
+        "lambda_min and lambda_max are the outermost Ritz values, which lie within the true ends. A trace is the mean over "
+        "the vectors (Hutchinson), with its standard error; lambda_max / trace is left out where the trace is within two of "
+        "these of zero."
+    )
+    return words.caption(spec.about, seen, [quadrature, *made(members)], [_item(member) for member in members])
+
+
+def _item(member: Member) -> str:
+    probe = measured(member)
+    told = []
+    for suffix, name in SCALES.items():
+        ends = ", ".join(
+            f"lambda_{end} {number(value)} (residual {number(residual)})"
+            for end in ENDS
+            for value, residual in [extreme(probe, end, suffix)]
+        )
+        trace = f"{number(float(probe[f'trace{suffix}']))} ± {number(float(probe[f'trace_standard_error{suffix}']))}"
+        told.append(
+            f"{name}: {ends}, trace {trace}, lambda_max / trace {_over_trace(probe, suffix)}, kernel of width "
+            f"{number(float(probe.attrs[f'width{suffix}']))}"
+        )
+    here = f"train loss {words.loss(float(probe.train_loss))} at the point"
+    return f"{words.run_item(member)[:-1]}; {here}. {'; '.join(told).capitalize()}.{problems(member)}"

@@ -1,0 +1,257 @@
+"""Shaded surfaces of log10 of a loss over a plane (Li et al. 2018, Figures 1 and 4)."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.colors import LightSource
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from scipy.interpolate import RectBivariateSpline
+from scipy.ndimage import distance_transform_edt
+
+from landscape import geometry
+from landscape.figures.kinds.contours import drawable, numbers, require_plane
+from landscape.figures.kinds.sections import Surfaces
+from landscape.figures.shared import style, words
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import LABEL, NOTE, few_ticks, lay_out, plain_ticks, wrap
+
+_LIGHT = LightSource(azdeg=315, altdeg=45)
+_ELEVATION, _AZIMUTH = 35, -60
+_BOX = (1.0, 1.0, 0.6)
+_UPSAMPLE = 4
+_FLOOR = 0.35  # of the height of the surface, below it: room to see the floor
+_AMBIENT = 0.6  # share of the light that comes from everywhere; level ground has its own colour
+_LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+
+
+def draw(spec: Surfaces, members: Sequence[Member]) -> Drawing:
+    """One panel per member, with the same height scale.
+
+    Raises:
+        InputError: if the plane is a line.
+    """
+    for member in members:
+        require_plane(member.seen, spec.draw)
+    first = members[0].seen
+    columns = min(len(members), 2)
+    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+    unit = wrap(words.units(first), 0.95 * width, LABEL)
+    panels = lay_out(
+        [member.label for member in members],
+        [words.notes(member, [spec.variable]) for member in members],
+        columns=columns,
+        width=width,
+        panel=(2.2, 2.2),
+        margins=(0.15, 0.5) if columns == 2 else (0.5, 0.55),
+        foot=0.08 + 0.14 * len(unit),
+        heading=spec.title,
+        projection="3d",
+    )
+    limits = height_limits([member.seen[spec.variable] for member in members])
+    for ax, member in zip(panels.axes, members, strict=True):
+        shaded_surface(ax, member.seen, variable=spec.variable, limits=limits)
+    height = panels.figure.get_size_inches()[1]
+    panels.figure.text(0.5, 0.06 / height, "\n".join(unit), ha="center", va="bottom", fontsize=LABEL)
+    return Drawing(panels.figure, numbers(members, [spec.variable]), _caption(spec, members, limits))
+
+
+def height_limits(losses: Sequence[xr.DataArray]) -> tuple[float, float]:
+    """Common limits of the height, in log10 of the loss: half decades around the finite values, within the colour scale."""
+    finite = np.concatenate([loss.values[np.isfinite(loss.values)] for loss in losses])
+    exponents = np.log10(finite.clip(style.LOWEST, style.HIGHEST)) if finite.size else np.array([-1.0, 1.0])
+    low, high = math.floor(2 * exponents.min()) / 2, math.ceil(2 * exponents.max()) / 2
+    return low, max(high, low + 1)
+
+
+def shaded_surface(ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple[float, float]) -> Poly3DCollection:
+    """log10 of `variable`, cut off at `limits`, with level lines on a floor below it and a pin at the centre.
+
+    Drawn on a fourfold bicubic upsample. Where a point is not finite the surface has a hole, and the floor below it
+    a cross.
+    """
+    z = surface[variable].transpose("alpha", "beta")
+    alpha, beta = z.alpha.values, z.beta.values
+    low, high = limits
+    floor = low - _FLOOR * (high - low)
+    finite = np.isfinite(z.values)
+    heights = _filled(np.log10(np.where(finite, z.values, 1.0).clip(10**low, 10**high)), finite)
+    x, y, fine = upsample(alpha, beta, heights)
+    fine = fine.clip(low, high)
+    there = _upsample_mask(finite, fine.shape)
+    collection = _polygons(x, y, fine, there, (low, high, floor))
+    ax.add_collection3d(collection, autolim=False)
+    _floor(ax, surface, variable, floor)
+    if there[np.abs(x).argmin(), np.abs(y).argmin()]:
+        _pin(ax, x, y, fine, (low, high, floor))
+    _frame(ax, alpha, beta, (low, high, floor), words.NAMES[variable])
+    return collection
+
+
+def _polygons(
+    x: np.ndarray, y: np.ndarray, z: np.ndarray, there: np.ndarray, heights: tuple[float, float, float]
+) -> Poly3DCollection:
+    """One quadrilateral per cell, lit from the north-west; without those that touch a point that is not there."""
+    low, high, floor = heights
+    corners = quadrilaterals(x, y, z)
+    middle = corners[..., 2].mean(axis=2)
+    colour = style.LOSS_MAP(style.norm()(10**middle))[..., :3]
+    lit = colour * light(x, y, z, high - floor)[..., None]
+    whole = there[:-1, :-1] & there[1:, :-1] & there[1:, 1:] & there[:-1, 1:]
+    collection = Poly3DCollection(
+        corners[whole], facecolors=lit[whole], edgecolors="none", linewidths=0, antialiased=False, zorder=2
+    )
+    collection.set_rasterized(True)
+    return collection
+
+
+def quadrilaterals(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The corners of each cell of z(x, y), of shape (cells along x, cells along y, 4 corners, 3 coordinates)."""
+    points = np.stack([*np.meshgrid(x, y, indexing="ij"), z], axis=-1)
+    return np.stack([points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], axis=2)
+
+
+def light(x: np.ndarray, y: np.ndarray, z: np.ndarray, height: float) -> np.ndarray:
+    """Brightness of each cell: diffuse light on what is seen, so with lengths in units of the box."""
+    slope_x, slope_y = np.diff(z, axis=0) * (x.size - 1) / _BOX[0], np.diff(z, axis=1) * (y.size - 1) / _BOX[1]
+    slopes = np.stack([slope_x[:, :-1] + slope_x[:, 1:], slope_y[:-1] + slope_y[1:]], axis=-1) / 2 * _BOX[2] / height
+    normals = np.concatenate([-slopes, np.ones_like(slopes[..., :1])], axis=-1)
+    cosine = normals @ _LIGHT.direction / np.linalg.norm(normals, axis=-1)
+    return np.asarray((_AMBIENT + (1 - _AMBIENT) * cosine.clip(0) / _LIGHT.direction[2]).clip(0, 1))
+
+
+def _floor(ax: Any, surface: xr.Dataset, variable: str, floor: float) -> None:
+    """Level lines below the surface, the loss of guessing dashed, and crosses where points are not finite."""
+    z = surface[variable].transpose("beta", "alpha")  # matplotlib wants (y, x)
+    alpha, beta = z.alpha.values, z.beta.values
+    loss = drawable(z.values)
+    at = {"zdir": "z", "offset": floor, "zorder": 1}
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
+        ax.contour(alpha, beta, loss, _LEVELS, cmap=style.DEEP_MAP, norm=style.norm(), linewidths=0.5, **at)
+        ax.contour(
+            alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, **at
+        )
+    missing = np.argwhere(np.ma.getmaskarray(loss))
+    ax.plot(
+        alpha[missing[:, 1]],
+        beta[missing[:, 0]],
+        np.full(len(missing), floor),
+        "x",
+        color="0.6",
+        markersize=1.5,
+        markeredgewidth=0.4,
+        zorder=1,
+    )
+
+
+def _pin(ax: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, heights: tuple[float, float, float]) -> None:
+    """A vertical line through the state, from the surface up; dotted where the surface hides it."""
+    low, high, floor = heights
+    if not (x[0] <= 0 <= x[-1] and y[0] <= 0 <= y[-1]):
+        return
+    here = float(RectBivariateSpline(x, y, z, kx=1, ky=1)(0, 0)[0, 0])
+    stops = np.linspace(here, high + 0.12 * (high - floor), 60)
+    at = np.zeros(len(stops))
+    hidden = list(behind((x, y, z), (at, at, stops), high - floor, (_ELEVATION, _AZIMUTH)))
+    first = hidden.index(False) if False in hidden else len(stops) - 1
+    ax.plot(at[: first + 1], at[: first + 1], stops[: first + 1], ":", color="black", linewidth=0.7, zorder=4)
+    ax.plot(at[first:], at[first:], stops[first:], "-", color="black", linewidth=0.9, zorder=4)
+    ax.plot(0, 0, stops[-1], "o", color="black", markersize=2.5, zorder=4)
+
+
+def behind(
+    surface: tuple[np.ndarray, np.ndarray, np.ndarray],
+    points: tuple[np.ndarray, np.ndarray, np.ndarray],
+    height: float,
+    view: tuple[float, float],
+) -> np.ndarray:
+    """Of each point (x, y, z) whether the surface z(x, y) hides it in a parallel projection.
+
+    Args:
+        height: of the box that is drawn, in the unit of z.
+        view: elevation and azimuth of the eye, in degrees.
+    """
+    x, y, z = surface
+    spline = RectBivariateSpline(x, y, z, kx=1, ky=1)
+    elevation, azimuth = map(math.radians, view)
+    away = np.linspace(0.01, 1.5, 300)  # towards the eye, in units of the box
+    along_x = points[0][:, None] + away * math.cos(elevation) * math.cos(azimuth) * np.ptp(x) / _BOX[0]
+    along_y = points[1][:, None] + away * math.cos(elevation) * math.sin(azimuth) * np.ptp(y) / _BOX[1]
+    rise = away * math.sin(elevation) * height / _BOX[2]
+    over = (x[0] <= along_x) & (along_x <= x[-1]) & (y[0] <= along_y) & (along_y <= y[-1])
+    hidden = spline(along_x, along_y, grid=False) > points[2][:, None] + rise
+    return np.asarray((hidden & over).any(axis=1))
+
+
+def style_axes(ax: Any, name: str) -> None:
+    """Labels, ticks and panes of three axes, the third of which is called `name`."""
+    ax.set_xlabel("alpha", labelpad=-8)
+    ax.set_ylabel("beta", labelpad=-7)
+    ax.set_zlabel(name, labelpad=-6)
+    ax.tick_params(pad=-4, labelsize=NOTE)
+    ax.tick_params(axis="z", pad=-1)
+    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+        axis.set_pane_color("white")
+        axis.pane.set_edgecolor("0.75")
+        axis.pane.set_linewidth(0.5)
+        axis.line.set_linewidth(0.5)
+
+
+def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float, float], name: str) -> None:
+    low, high, floor = heights
+    ax.computed_zorder = False  # the floor, then the surface, then the pin
+    ax.set_proj_type("ortho")
+    ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
+    ax.set_box_aspect(_BOX, zoom=1.04)
+    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=(floor, high))
+    powers = np.arange(math.ceil(low), math.floor(high) + 1)
+    ax.set_zticks(powers, [f"{10.0**power:g}" for power in powers])
+    style_axes(ax, name)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(few_ticks(prune="both"))  # the two axes meet in a corner
+        axis.set_major_formatter(plain_ticks())
+
+
+def upsample(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The bicubic spline through z(x, y), on a grid with four steps for one."""
+    fine_x, fine_y = (
+        np.interp(np.linspace(0, v.size - 1, _UPSAMPLE * (v.size - 1) + 1), np.arange(v.size), v) for v in (x, y)
+    )
+    spline = RectBivariateSpline(x, y, z, kx=min(3, x.size - 1), ky=min(3, y.size - 1))
+    return fine_x, fine_y, spline(fine_x, fine_y)
+
+
+def _upsample_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Of each fine point, whether the nearest coarse one is in the mask."""
+    i, j = (np.rint(np.linspace(0, size - 1, fine)).astype(int) for size, fine in zip(mask.shape, shape, strict=True))
+    return mask[np.ix_(i, j)]
+
+
+def _filled(z: np.ndarray, finite: np.ndarray) -> np.ndarray:
+    """Values that are not finite replaced by the nearest finite one, for the spline; they are cut out after."""
+    if not finite.any():
+        return z
+    nearest = distance_transform_edt(~finite, return_distances=False, return_indices=True)
+    return z[tuple(nearest)]
+
+
+def _caption(spec: Surfaces, members: Sequence[Member], limits: tuple[float, float]) -> str:
+    name = words.NAMES[spec.variable]
+    classes = words.each(member.seen.attrs["classes"] for member in members)
+    bottom, top = (words.loss(10**limit) for limit in limits)
+    seen = (
+        f"The {name} over the plane {words.escape(spec.plane)} on a logarithmic height, the same in all panels, cut off at "
+        f"{bottom} and {top}. Drawn on a fourfold bicubic upsample of the grid; the numbers beside the figure are those "
+        f"computed. On the floor, level lines of the loss at {', '.join(f'{level:g}' for level in _LEVELS)}, and dashed "
+        f"the loss of guessing, ln({classes}). The pin marks the state itself, dotted where the surface hides it. Where "
+        "the loss is not finite, the surface has a hole and the floor a cross."
+    )
+    return words.caption(
+        spec.about,
+        seen,
+        words.surface_made(members),
+        [words.member_item(member, [spec.variable]) for member in members],
+    )

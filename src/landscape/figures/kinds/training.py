@@ -1,0 +1,210 @@
+"""Loss, error and learning rate per epoch (Li et al. 2018, appendix)."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from landscape.figures.kinds.sections import Training
+from landscape.figures.shared import style, words
+from landscape.figures.shared.bands import band
+from landscape.figures.shared.groups import Group, group
+from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panels import NOTE, Panels, fits, lay_out, wrap
+
+_MARKERS = "os^Dv*PXd<>p"
+_RATES_SHOWN = 1e4  # from the highest learning rate down
+_TOGETHER, _PER_COLUMN = 8, 7  # runs in one panel, at most; of more, in a column of panels
+_ACROSS, _GAP, _HANDLE = 4.7, 0.26, 0.5  # inches: all panels, between two, beside an entry of the legend
+_LOSS_FLOOR = 1e-6  # a loss of exactly 0 has no place on a logarithmic axis
+
+
+def draw(spec: Training, members: Sequence[Member]) -> Drawing:
+    """Three rows over the epochs, all runs in each, or of many a part in each column; of RUN@EPOCH the epochs up to it."""
+    shares = share_out(group(members, spec.over))
+    columns = len(shares)
+    panel = (_ACROSS - _GAP * (columns - 1)) / columns
+    entries = legend_columns(shares, panel)
+    panels = lay_out(
+        3 * columns * [""],
+        3 * columns * [[]],
+        columns=columns,
+        width=style.TEXT_WIDTH,
+        panel=(panel, 1.25),
+        margins=(0.66, 0.14),
+        foot=0.26 + max(_legend_height(share, panel, entries) for share in shares),
+        labels=("epochs trained", ""),
+        heading=spec.title,
+    )
+    rows = [panels.axes[start : start + columns] for start in range(0, 3 * columns, columns)]
+    for row in rows:
+        for ax in row[1:]:
+            ax.sharey(row[0])
+    for k, share in enumerate(shares):
+        for j, (of, look) in enumerate(zip(share, looks(len(share)), strict=True)):
+            curves(panels.axes[k::columns], [past(member) for member in of.members], place=j / len(share), **look)
+    for axes, label in zip(rows, ("loss", "error (%)", "learning rate"), strict=True):
+        axes[0].set_ylabel(label)
+        axes[0].yaxis.set_label_coords(-0.105 * _ACROSS / panel, 0.5)
+    _frame(rows, max(int(past(member).epoch[-1]) for member in members))
+    _legends(panels, shares, entries)
+    return Drawing(panels.figure, _numbers(members), _caption(spec, members, shares))
+
+
+def curves(
+    axes: Sequence[Axes], histories: Sequence[xr.Dataset], *, place: float, color: Any, marker: str
+) -> list[Line2D]:
+    """Losses, errors in percent, and the learning rate of a run, each on its own axes.
+
+    Of several runs, which differ in their seed, the median and a band between the extremes.
+
+    Args:
+        place: of the markers along the line, so that those of several runs do not coincide.
+    """
+    drawn = []
+    epoch = histories[0].epoch.values
+    every = max(1, round(epoch.size / 8))
+    look = {"color": color, "marker": marker, "markersize": 2.5, "markevery": (int(place * every), every)}
+    for split, dashes in style.SPLITS.items():
+        if all(f"{split}_loss" in history for history in histories):
+            loss = np.stack([history[f"{split}_loss"].values for history in histories])
+            error = np.stack([_error(history, split) for history in histories])
+            above_zero = np.where(np.isfinite(loss), loss.clip(_LOSS_FLOOR), np.nan)
+            drawn.append(band(axes[0], epoch, above_zero, dashes, **look))
+            drawn.append(band(axes[1], epoch, error, dashes, **look))
+    return drawn + axes[2].plot(epoch, histories[0].learning_rate, "-", drawstyle="steps-pre", **look)
+
+
+def share_out(groups: Sequence[Group]) -> list[list[Group]]:
+    """All runs together; of many a part for each column of panels, in order and of like size."""
+    columns = 1 if len(groups) <= _TOGETHER else min(3, -(-len(groups) // _PER_COLUMN))
+    size = -(-len(groups) // columns)
+    return [list(groups[start : start + size]) for start in range(0, len(groups), size)]
+
+
+def legend_columns(shares: Sequence[Sequence[Group]], panel: float) -> int:
+    """Of the legend below a column of panels."""
+    labels = [of.label for share in shares for of in share]
+    widest = next((n for n in (3, 2) if all(fits(label, panel / n - _HANDLE, NOTE) for label in labels)), 1)
+    return min(widest, max(map(len, shares)))
+
+
+def run_colours(count: int) -> np.ndarray:
+    """From dark to light, so that they differ in grey too."""
+    return matplotlib.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
+
+
+def looks(count: int) -> list[dict[str, Any]]:
+    """Colour and marker of each run."""
+    return [
+        {"color": colour, "marker": marker} for colour, marker in zip(run_colours(count), cycle(_MARKERS), strict=False)
+    ]
+
+
+def past(member: Member) -> xr.Dataset:
+    """The history up to the state."""
+    return member.history if member.epoch is None else member.history.sel(epoch=slice(0, member.epoch))
+
+
+def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
+    """Limits and ticks; those of y are shared by the panels of a row."""
+    losses, errors, rates = rows
+    for ax in (ax for row in rows for ax in row):
+        ax.set_xlim(0, max(last, 1))
+        ax.xaxis.set_major_locator(MaxNLocator(8 if len(losses) == 1 else 4, integer=True, steps=[1, 2, 5, 10]))
+        for line in ax.lines:
+            line.set_clip_on(False)
+    for ax in (losses[0], rates[0]):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    errors[0].set_ylim(bottom=0)
+    shown = np.concatenate([np.asarray(line.get_ydata(), float) for ax in rates for line in ax.lines])
+    lowest = np.nanmax(shown, initial=0) / _RATES_SHOWN
+    if (shown < lowest).any():  # the last steps of a onecycle schedule are next to nothing
+        rates[0].set_ylim(bottom=lowest)
+        for line in (line for ax in rates for line in ax.lines):
+            line.set_clip_on(True)
+    for ax in (losses[0], rates[0]):
+        low, high = ax.get_ylim()
+        if high < 100 * low:
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+
+
+def _entries(share: Sequence[Group], panel: float, columns: int) -> list[list[str]]:
+    """The lines of the legend's entries."""
+    return [wrap(of.label, panel / columns - _HANDLE, NOTE) for of in share]
+
+
+def _legend_height(share: Sequence[Group], panel: float, columns: int) -> float:
+    lines = [len(entry) for entry in _entries(share, panel, columns)]
+    in_column = -(-len(lines) // columns)
+    return max(
+        sum(0.115 * count + 0.035 for count in lines[start : start + in_column])
+        for start in range(0, len(lines), in_column)
+    )
+
+
+def _legends(panels: Panels, shares: Sequence[Sequence[Group]], columns: int) -> None:
+    """What is solid and dashed; below each column of panels its runs."""
+    wide, height = panels.figure.get_size_inches()
+    histories = [member.history for share in shares for of in share for member in of.members]
+    splits = [
+        Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
+        for split, dashes in style.SPLITS.items()
+        if any(f"{split}_loss" in history for history in histories)
+    ]
+    common: dict[str, Any] = {"loc": "upper center", "borderpad": 0, "borderaxespad": 0, "labelspacing": 0.3}
+    panels.figure.legend(handles=splits, bbox_to_anchor=(0.5, panels.foot / height), ncols=2, **common)
+    for k, share in enumerate(shares):
+        place = panels.axes[k].get_position()
+        entries = ["\n".join(lines) for lines in _entries(share, place.width * wide, columns)]
+        keys = [
+            Line2D([], [], label=entry, markersize=3, **look)
+            for entry, look in zip(entries, looks(len(share)), strict=True)
+        ]
+        at = (0.5 if len(shares) == 1 else place.x0 + place.width / 2, (panels.foot - 0.16) / height)
+        panels.figure.legend(handles=keys, bbox_to_anchor=at, ncols=columns, **common)
+
+
+def _error(history: xr.Dataset, split: str) -> np.ndarray:
+    return np.asarray(100 * (1 - history[f"{split}_accuracy"].values))
+
+
+def _numbers(members: Sequence[Member]) -> pd.DataFrame:
+    """One row per epoch of each member: member, epoch, losses, errors in percent, learning rate."""
+    frames = []
+    for member in members:
+        history = past(member)
+        splits = [split for split in style.SPLITS if f"{split}_loss" in history]
+        columns = {"member": member.state, "epoch": history.epoch.values}
+        columns |= {f"{split}_loss": history[f"{split}_loss"].values for split in splits}
+        columns |= {f"{split}_error": _error(history, split) for split in splits}
+        frames.append(pd.DataFrame(columns | {"learning_rate": history.learning_rate.values}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _caption(spec: Training, members: Sequence[Member], shares: Sequence[Sequence[Group]]) -> str:
+    test = any("test_loss" in member.history for member in members)
+    seeds = [len(of.members) for share in shares for of in share]
+    bands = f"; of several seeds (n = {words.each(sorted(seeds))}) the median and a band between the extremes"
+    parts = "; the runs are shared out among the columns, whose axes are the same" if len(shares) > 1 else ""
+    seen = (
+        "Training: loss (logarithmic axis), error and learning rate after each epoch, epoch 0 before training; "
+        f"{'training images solid, test images dashed' if test else 'of the training images'}; one colour and marker per "
+        f"run{bands if max(seeds) > 1 else ''}{parts}."
+    )
+    made = (
+        "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over all images, not "
+        "augmented; the learning rate is that of the last step of the epoch."
+    )
+    return words.caption(
+        spec.about, seen, [made, *words.errors_made(members)], [words.run_item(member) for member in members]
+    )

@@ -1,0 +1,1 @@
+"""What several kinds of figures have in common: panels, style, words."""

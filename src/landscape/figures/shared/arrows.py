@@ -1,0 +1,112 @@
+"""The way down a plane as arrows over its level lines, and the points where there is none."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.quiver import Quiver
+
+from landscape import geometry
+from landscape.figures.kinds import contours
+
+ARROWS = 15
+"""Along each axis at most; of a finer grid points are left out."""
+
+COSINE_MAP = LinearSegmentedColormap.from_list("cosine", ["#67001f", "#b2182b", "#f4a582", "#9ecae1", "#dbe9f6"])
+"""Red and dark where it is negative, blue and light where it is positive: the order is the same in grey."""
+
+COSINE = Normalize(-1, 1)
+
+_SHAPES: dict[str, dict[str, Any]] = {
+    "minimum": {"marker": "o", "markersize": 4.2},
+    "saddle": {"marker": "D", "markersize": 3.6},
+    "maximum": {"marker": "^", "markersize": 4.6},
+}
+
+
+def metric(surface: xr.Dataset) -> np.ndarray:
+    """P'P of the directions P = [d1 d2], shape (2, 2)."""
+    one, other = json.loads(surface.attrs["direction_norms"])
+    mixed = float(surface.attrs["cosine"]) * one * other
+    return np.array([[one**2, mixed], [mixed, other**2]])
+
+
+def descent(surface: xr.Dataset) -> np.ndarray:
+    """The direction of steepest descent within the plane, in (alpha, beta), shape (alpha, beta, 2).
+
+    Of all steps P x of one length the loss falls fastest along x = -(P'P)^-1 P'g.
+    """
+    gradient = np.stack([geometry.values_of(surface, f"gradient_{axis}") for axis in ("alpha", "beta")], -1)
+    return -np.einsum("ij,...j", np.linalg.inv(metric(surface)), gradient)
+
+
+def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
+    """Level lines of the train loss, and over them the descent at up to 15 x 15 points.
+
+    The arrows are of one length, blue where they point to the centre and red where they point away.
+    """
+    contours.level_lines(ax, surface, variable="train_loss", levels=contours.LEVELS["log"])
+    ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
+    contours.frame(ax)
+    contours.mark_centre(ax)
+    rows, columns = (_thinned(surface.sizes[axis]) for axis in ("alpha", "beta"))
+    chosen = np.ix_(rows, columns)
+    alpha, beta = np.meshgrid(surface.alpha.values[rows], surface.beta.values[columns], indexing="ij")
+    ranges = np.array([np.ptp(surface.alpha.values), np.ptp(surface.beta.values)])
+    box = np.asarray(ax.get_window_extent().size)
+    to = descent(surface)[chosen] / ranges * box  # as it looks in the panel
+    with np.errstate(invalid="ignore", divide="ignore"):
+        to /= np.linalg.norm(to, axis=-1, keepdims=True)
+    towards = geometry.values_of(surface, "gradient_towards_centre")[chosen]
+    there = np.isfinite(to).all(-1) & np.isfinite(towards)
+    return ax.quiver(
+        alpha[there],
+        beta[there],
+        *to[there].T,
+        towards[there],
+        cmap=COSINE_MAP,
+        norm=COSINE,
+        pivot="middle",
+        angles="uv",
+        scale=1.2 * max(rows.size, columns.size),
+        scale_units="width",
+        width=0.012,
+        headwidth=3.6,
+        headlength=3.6,
+        headaxislength=3.4,
+        edgecolor="0.15",
+        linewidth=0.3,
+        zorder=4,
+    )
+
+
+def mark_stationary(ax: Axes, points: Sequence[geometry.StationaryPoint]) -> None:
+    """A symbol at each: white for what is so in the slice alone, black for what is so in the whole space."""
+    halo = [withStroke(linewidth=1.8, foreground="white")]
+    for point in points:
+        ax.plot(point.alpha, point.beta, label=point.kind, path_effects=halo, zorder=6, **_look(point.kind))
+
+
+def keys(points: Sequence[geometry.StationaryPoint]) -> list[Line2D]:
+    """For a legend, in the order of `geometry.KINDS`."""
+    there = {point.kind for point in points}
+    return [Line2D([], [], label=kind, **_look(kind)) for kind in geometry.KINDS if kind in there]
+
+
+def _look(kind: str) -> dict[str, Any]:
+    in_slice, _, word = kind.rpartition("slice ")
+    whole = kind in _SHAPES
+    edge = {"markeredgecolor": "white" if whole else "black", "markeredgewidth": 0.5 if whole else 0.8}
+    return {**_SHAPES[word], **edge, "markerfacecolor": "black" if whole else "white", "linestyle": "none"}
+
+
+def _thinned(points: int) -> np.ndarray:
+    """Indices of at most 15 points at equal distances, the middle of the axis among them if it has one."""
+    step = -(-points // ARROWS)
+    return np.arange((points - 1) // 2 % step, points, step)

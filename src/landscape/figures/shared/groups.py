@@ -1,0 +1,179 @@
+"""Members that share a panel: the lines of one run, or runs that differ in their seed; and what is said of them."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+from typing import Any
+
+import xarray as xr
+
+from landscape import geometry
+from landscape.figures.shared import words
+from landscape.figures.shared.members import Member
+from landscape.geometry import Finding
+
+
+@dataclass(frozen=True)
+class Group:
+    """Members that share a panel, in order, and what is written above it."""
+
+    label: str
+    members: tuple[Member, ...]
+
+    @property
+    def first(self) -> Member:
+        return self.members[0]
+
+    @property
+    def surfaces(self) -> list[xr.Dataset]:
+        return [member.seen for member in self.members]
+
+    @property
+    def states(self) -> list[tuple[Member, ...]]:
+        """The members of each state."""
+        found: dict[str, list[Member]] = {}
+        for member in self.members:
+            found.setdefault(member.state, []).append(member)
+        return [tuple(members) for members in found.values()]
+
+
+def group(members: Sequence[Member], over: str | None = None) -> list[Group]:
+    """One group per state; over `seed` one for all states whose runs differ in nothing but their seed."""
+    found: dict[Any, list[Member]] = {}
+    for member in members:
+        found.setdefault(member.state if over is None else _but_for_seed(member), []).append(member)
+    return [Group(_label(together), tuple(together)) for together in found.values()]
+
+
+def descriptions(members: Sequence[Member]) -> list[str]:
+    """In a few words what the recipes differ in, `decay 0, batch 128`; the labels where that does not tell them apart."""
+    recipes = [json.loads(member.history.attrs["spec"]) for member in members]
+    differing = [key for key in _RECIPE if len({recipe.get(key) for recipe in recipes}) > 1]
+    said = [
+        ", ".join(_RECIPE[key].format(of[key]).replace(" ", "\N{NO-BREAK SPACE}") for key in differing if key in of)
+        for of in recipes
+    ]
+    return said if len(set(said)) == len(said) and all(said) else [member.label for member in members]
+
+
+def errors(group: Group) -> list[str]:
+    """The test error with its Wilson interval; of several runs the lowest and the highest. Empty if not measured."""
+    rows = [members[0].row for members in group.states]
+    if not all("test_accuracy" in row for row in rows):
+        return []
+    images = int(group.first.history.attrs["test_images"])
+    accuracies = [float(row.test_accuracy) for row in rows]
+    if len(rows) == 1:
+        return [f"test error {words.error_of(accuracies[0], images)}"]
+    best, worst = (words.error_of(of(accuracies), images).split("\N{NO-BREAK SPACE}")[0] for of in (max, min))
+    return [f"test error {best} to {worst} %"]
+
+
+def notes(group: Group) -> list[str]:
+    """What stands below a panel of several lines: errors and losses of the runs, findings, points not finite."""
+    losses = [float(members[0].row.train_loss) for members in group.states]
+    ends = dict.fromkeys([words.loss(min(losses)), words.loss(max(losses))])
+    said = [*errors(group), f"train loss {' to '.join(ends)}", *_findings(group)]
+    if missing := not_finite(group.surfaces):
+        said.append(f"{missing:,} of {sum(surface.train_loss.size for surface in group.surfaces):,} points not finite")
+    return said
+
+
+def items(groups: Sequence[Group]) -> list[str]:
+    """One item of the caption per state: its numbers, and what to beware of on each of its lines."""
+    return [_item(members) for of in groups for members in of.states]
+
+
+def counted(groups: Sequence[Group]) -> str:
+    """A sentence on how many lines a panel shows and how; empty if one each."""
+    counts = [len(of.members) for of in groups]
+    if max(counts) == 1:
+        return ""
+    n = words.each(sorted(counts))
+    own = ", each along a direction of its own," if any(len(state) > 1 for of in groups for state in of.states) else ""
+    return (
+        f" Each panel shows the median of {n} lines{own} and a band between their extremes; where one of them is not "
+        "finite, those of the others."
+    )
+
+
+def loss_names(surfaces: Sequence[xr.Dataset]) -> list[str]:
+    """The losses that all surfaces have."""
+    return [name for name in ("train_loss", "test_loss") if all(name in surface for surface in surfaces)]
+
+
+def not_finite(surfaces: Sequence[xr.Dataset]) -> int:
+    """Points of the surfaces at which a loss is not finite."""
+    return sum(max(geometry.non_finite(surface, name) for name in loss_names([surface])) for surface in surfaces)
+
+
+_NO_RECIPE = {"seed", "keep"}  # which epochs a run leaves behind is no part of how it was trained
+_RECIPE = {"network": "{}", "optimizer": "{}", "weight_decay": "decay {:g}", "batch_size": "batch {}"}
+
+
+def _but_for_seed(member: Member) -> tuple[str, int | None]:
+    recipe = json.loads(member.history.attrs["spec"])
+    same = {key: value for key, value in recipe.items() if key not in _NO_RECIPE}
+    return json.dumps(same, sort_keys=True), member.epoch
+
+
+def _label(members: Sequence[Member]) -> str:
+    """That of the state; of several the common part of their runs' names, and how many they are."""
+    labels = dict.fromkeys(member.label for member in members)
+    if len(labels) == 1:
+        return members[0].label
+    run = _common([member.state.partition("@")[0] for member in members])
+    epoch = "" if members[0].epoch is None else f", epoch {members[0].epoch}"
+    return f"{run}{epoch} ({len(labels)} seeds)"
+
+
+def _common(names: Sequence[str]) -> str:
+    """What names have in common at their beginning and end, in whole parts between hyphens, dots and underscores."""
+    parts = [re.split("([-_.])", name) for name in names]
+    head = commonprefix(parts)
+    tail = commonprefix([part[len(head) :][::-1] for part in parts])[::-1]
+    return re.sub("[-_.]+(?=[-_.])", "", "".join([*head, *tail])).strip("-_.") or names[0]
+
+
+def _findings(group: Group) -> list[str]:
+    """Those of all members as they are; of others how many members have them, with the first."""
+    n = len(group.members)
+    return [
+        found[0].label if _is_one(found, n) else f"{len(found)} of {n} lines, e.g. {found[0].label}"
+        for found in _kinds(group.members).values()
+    ]
+
+
+def _kinds(members: Sequence[Member]) -> dict[str, list[Finding]]:
+    """Findings that differ in nothing but their numbers, together."""
+    found: dict[str, list[Finding]] = {}
+    for member in members:
+        for finding in geometry.findings(member.seen, member.row):
+            found.setdefault(re.sub("[0-9.]+", "", finding.advice), []).append(finding)
+    return found
+
+
+def _is_one(found: Sequence[Finding], members: int) -> bool:
+    return len(found) == members and len(set(found)) == 1
+
+
+def _item(members: Sequence[Member]) -> str:
+    if len(members) == 1:
+        return words.member_item(members[0], loss_names([members[0].seen]))
+    surfaces = [member.seen for member in members]
+    n = len(members)
+    what = "lines" if all(surface.sizes["beta"] == 1 for surface in surfaces) else "lines and planes"
+    missing = not_finite(surfaces)
+    points = f"{missing:,} of {sum(surface.train_loss.size for surface in surfaces):,}" if missing else "no"
+    return " ".join(
+        [
+            words.run_item(members[0]),
+            f"{n} {what}, {points} points not finite.",
+            *(
+                found[0].advice if _is_one(found, n) else f"On {len(found)} of them, for instance: {found[0].advice}"
+                for found in _kinds(members).values()
+            ),
+        ]
+    )

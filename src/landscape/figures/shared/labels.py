@@ -1,0 +1,103 @@
+"""Labels beside points, where they cover the least; all lengths in inches."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation
+
+from landscape.figures.shared.panels import text_width
+
+SMALL = 6  # points
+_LINE = 0.1  # from line to line
+_AWAY = (0.06, 0.13, 0.21, 0.3)  # from the point to the nearest edge of the label
+_CLEAR = 0.07  # room around a label that is enough
+_EDGE = 0.02
+
+
+def scale_of(ax: Axes) -> tuple[np.ndarray, np.ndarray]:
+    """The lower left corner in data, and inches per unit of data; of linear axes whose limits are set."""
+    limits = np.array([ax.get_xlim(), ax.get_ylim()])
+    return limits[:, 0], _box(ax) / np.ptp(limits, axis=1)
+
+
+def annotate(ax: Axes, points: np.ndarray, texts: Sequence[str], *, avoid: np.ndarray, color: str) -> list[Annotation]:
+    """Write each text beside its point, with a thin line from the one to the other.
+
+    Of places all around the point, the nearest is taken that is inside the axes and clear of `avoid`, the other points
+    and the labels before it; if there is none, the one that comes closest to that.
+
+    Args:
+        points: shape (n, 2), in the data of linear axes whose limits are set.
+        avoid: shape (m, 2), what else is drawn.
+    """
+    corner, scale = scale_of(ax)
+    box = _box(ax)
+    taken = (np.concatenate([points, avoid]) - corner) * scale
+    labels: list[tuple[np.ndarray, np.ndarray]] = []  # middle and half the size
+    drawn = []
+    for point, text in zip((points - corner) * scale, texts, strict=True):
+        half = _size(text) / 2
+        middle = max(_places(point, half), key=lambda place: _merit(place, point, half, taken, labels, box))
+        middle = np.clip(middle, half + _EDGE, np.maximum(box - half - _EDGE, half + _EDGE))
+        labels.append((middle, half))
+        drawn.append(
+            ax.annotate(
+                text,
+                tuple(point / scale + corner),
+                tuple(middle / scale + corner),
+                ha="center",
+                va="center",
+                fontsize=SMALL,
+                color=color,
+                parse_math=False,
+                linespacing=1.0,
+                path_effects=[withStroke(linewidth=1.8, foreground="white")],
+                arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1.5},
+                zorder=8,
+            )
+        )
+    return drawn
+
+
+def _places(point: np.ndarray, half: np.ndarray) -> list[np.ndarray]:
+    """Middles of labels in sixteen directions around the point."""
+    places = []
+    for away, k in itertools.product(_AWAY, range(16)):
+        to = np.array([math.cos(math.pi * k / 8), math.sin(math.pi * k / 8)])
+        reach = min(half[axis] / abs(to[axis]) for axis in range(2) if abs(to[axis]) > 1e-9)  # of the box along `to`
+        places.append(point + (away + reach) * to)
+    return places
+
+
+def _merit(
+    middle: np.ndarray,
+    point: np.ndarray,
+    half: np.ndarray,
+    taken: np.ndarray,
+    labels: Sequence[tuple[np.ndarray, np.ndarray]],
+    box: np.ndarray,
+) -> float:
+    """How good a place is: room around it, less the way to it; far below 0 outside the axes or on another label."""
+    room = float(_gap(np.abs(taken - middle) - half).min(initial=_CLEAR))
+    apart = min((float(_gap(np.abs(other - middle) - half - size)) for other, size in labels), default=_CLEAR)
+    outside = float(np.maximum(np.abs(middle - box / 2) + half + _EDGE - box / 2, 0).sum())
+    way = float(_gap(np.abs(point - middle) - half))
+    return min(room, _CLEAR) + min(apart, _CLEAR) - 0.25 * way - 10 * outside - (1.0 if apart <= 0 else 0.0)
+
+
+def _gap(overhang: np.ndarray) -> np.ndarray:
+    """Distance to a rectangle, from how far its edges are passed on each axis; 0 inside."""
+    return np.asarray(np.hypot(*np.moveaxis(np.maximum(overhang, 0), -1, 0)))
+
+
+def _size(text: str) -> np.ndarray:
+    lines = text.split("\n")
+    return np.array([max(text_width(line, SMALL) for line in lines), _LINE * len(lines)])
+
+
+def _box(ax: Axes) -> np.ndarray:
+    return np.asarray(ax.get_window_extent().size) / ax.figure.dpi

@@ -1,0 +1,63 @@
+"""Numbers over a plane as pixels, one for each point of the grid."""
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import QuadMesh
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.patches import Rectangle
+
+from landscape.figures.kinds.contours import HATCH, frame, mark_centre
+
+_LEAST = 1e-12  # of what has to have a place on a logarithmic scale
+
+
+def pixel_map(ax: Axes, surface: xr.Dataset, values: np.ndarray, *, colours: Colormap, norm: Normalize) -> QuadMesh:
+    """`values`, shape (alpha, beta), as pixels that are not smoothed; white and hatched where they are not finite.
+
+    The axes end at the outermost points, as those of level lines do, in the middle of the outermost pixels.
+    """
+    alpha, beta = surface.alpha.values, surface.beta.values
+    shown = np.ma.masked_invalid(values.T)  # matplotlib wants (y, x)
+    if isinstance(norm, LogNorm):
+        shown = np.ma.maximum(shown, _LEAST)
+    if shown.mask.any():
+        corner, sides = (alpha[0], beta[0]), (np.ptp(alpha), np.ptp(beta))
+        ax.add_patch(Rectangle(corner, *sides, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0))
+    mesh = ax.pcolormesh(_edges(alpha), _edges(beta), shown, cmap=colours, norm=norm, rasterized=True, zorder=1)
+    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
+    frame(ax)
+    mark_centre(ax)
+    return mesh
+
+
+def scale_bar(
+    ax: Axes,
+    norm: Normalize,
+    colours: Colormap,
+    *,
+    ticks: dict[float, str],
+    extend: Literal["neither", "both", "min", "max"],
+    label: str = "",
+    orientation: Literal["horizontal", "vertical"] = "vertical",
+) -> Colorbar:
+    """The colours of maps, in axes of their own, with the values of `ticks` written as it says."""
+    along: dict[str, Any] = {"orientation": orientation, "extend": extend, "extendfrac": 0.04}
+    figure = ax.figure
+    bar: Colorbar = figure.colorbar(ScalarMappable(norm, colours), cax=ax, **along)
+    assert bar.solids is not None
+    bar.solids.set_rasterized(True)
+    bar.set_ticks(list(ticks), labels=list(ticks.values()))
+    bar.minorticks_off()
+    bar.set_label(label)
+    return bar
+
+
+def _edges(x: np.ndarray) -> np.ndarray:
+    """Half-way between neighbours, and as far outside."""
+    between = (x[1:] + x[:-1]) / 2
+    return np.concatenate([[2 * x[0] - between[0]], between, [2 * x[-1] - between[-1]]])

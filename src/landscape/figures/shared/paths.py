@@ -1,0 +1,210 @@
+"""One panel of a trajectory: the view, the path with its dots and diamonds, and the strip of losses below."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from landscape.figures.shared import style, words
+from landscape.figures.shared.labels import annotate
+from landscape.figures.shared.members import Member
+
+EPOCH_MAP = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.0, 1.0, 256)), "epoch")
+"""Light at the start, dark at the end; the dots have dark edges, to be seen on any ground."""
+
+RED = "#D00000"
+FALLS = "learning rate falls"
+START: dict[str, Any] = {"marker": "s", "markersize": 4.5, "markerfacecolor": "white", "markeredgecolor": "black"}
+END: dict[str, Any] = {"marker": "*", "markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
+FALL: dict[str, Any] = {"marker": "D", "markersize": 4, "markerfacecolor": RED, "markeredgecolor": "black"}
+_THIN: dict[str, Any] = {"linestyle": "none", "markeredgewidth": 0.6}
+
+LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
+    "projected_loss": ("on the plane", {"color": "black", "linestyle": ":", "linewidth": 1.1}),
+    "weights_loss": ("weights alone", {"color": "#56B4E9", "linestyle": "--"}),
+    "saved_loss": ("as saved", {"color": style.LOSS, "linestyle": "-"}),
+}
+_LOWEST, _HIGHEST = 1e-6, 1e3  # of the strips, at most
+
+Limits = tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel of a figure of trajectories: a member at a scale.
+
+    Attributes:
+        again: whether the same path stands in an earlier panel.
+    """
+
+    member: Member
+    scale: Literal["equal", "auto"]
+    again: bool
+
+    @property
+    def path(self) -> xr.Dataset:
+        assert self.member.trajectory is not None, self.member.state
+        return self.member.trajectory
+
+    @property
+    def falls(self) -> dict[int, int]:
+        return drops(self.member.history, self.path)
+
+
+def points_of(path: xr.Dataset) -> np.ndarray:
+    """The coordinates of the kept epochs, shape (epochs, 2)."""
+    return np.stack([path.alpha.values, path.beta.values], axis=1)
+
+
+def drops(history: xr.Dataset, path: xr.Dataset) -> dict[int, int]:
+    """The epochs after which a step schedule lowers the learning rate to less than half, and where each is shown.
+
+    Returns:
+        The last kept epoch that is not later, by the epoch of the drop. Empty for other schedules, which fall smoothly.
+    """
+    if json.loads(history.attrs["spec"]).get("schedule") != "step":
+        return {}
+    rate, epoch, kept = history.learning_rate.values, history.epoch.values, path.epoch.values
+    after = epoch[:-1][rate[1:] < rate[:-1] / 2]
+    return {int(drop): int(kept[kept <= drop][-1]) for drop in after if (kept <= drop).any()}
+
+
+def view(path: xr.Dataset, surface: xr.Dataset | None, scale: Literal["equal", "auto"], ratio: float) -> Limits:
+    """The limits of alpha and of beta.
+
+    auto: those of the path, each axis for itself. equal: those of the path and of the grid together, the one axis made
+    longer until both have the same scale in a panel whose height is `ratio` times its width.
+    """
+    points = points_of(path)
+    finite = points[np.isfinite(points).all(axis=1)]
+    low, high = finite.min(axis=0), finite.max(axis=0)
+    margin = 0.08 * np.where(high > low, high - low, max(float((high - low).max()), 1e-9))
+    if scale == "auto" or surface is None:
+        low, high = low - margin, high + margin
+    else:
+        grid = [(float(surface[axis][0]), float(surface[axis][-1])) for axis in ("alpha", "beta")]
+        first, last = np.array(grid).T
+        low, high = np.where(low < first, low - margin, first), np.where(high > last, high + margin, last)
+    if scale == "equal":
+        wanted = max(high[0] - low[0], (high[1] - low[1]) / ratio) * np.array([1, ratio])
+        middle = (low + high) / 2
+        low, high = middle - wanted / 2, middle + wanted / 2
+    return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+
+
+def outside(path: xr.Dataset, limits: Limits) -> int:
+    """How many kept epochs lie outside these limits."""
+    points, (low, high) = points_of(path), np.array(limits).T
+    return int(((points < low) | (points > high)).any(axis=1).sum())
+
+
+def hidden(path: xr.Dataset) -> list[str]:
+    """What a panel and its strip do not show as it is, in words."""
+    values = np.stack([path[name].values for name in LOSSES])
+    counts = {
+        "epochs with no place, since weights are not finite": ~np.isfinite(points_of(path)).all(axis=1),
+        "losses not finite": ~np.isfinite(values),
+        f"losses above {_HIGHEST:,.0f}": np.isfinite(values) & (values > _HIGHEST),
+    }
+    return [f"{int(there.sum()):,} {what}" for what, there in counts.items() if there.any()]
+
+
+def axis_label(path: xr.Dataset, axis: Literal["alpha", "beta"]) -> str:
+    """What the axis is, its share of the path, and the share that it would have by chance."""
+    shares = path.sel(axis=axis)
+    share, walk, expected = (float(shares[name]) for name in ("share", "random_walk_share", "expected_share"))
+    beside = ""
+    if np.isfinite(walk):
+        beside = f" (random walk {percent(walk)})"
+    elif np.isfinite(expected):
+        beside = f" (expected {percent(expected)})"
+    held = beside.replace(" ", "\N{NO-BREAK SPACE}").replace("\N{NO-BREAK SPACE}(", " (")
+    return f"{_name(words.plane(path), axis)} {percent(share)}{held}"
+
+
+def percent(share: float) -> str:
+    """A share in two digits: 72 %, 6.1 %, 0.021 %."""
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 10 else f"{words.loss(value)} %"
+
+
+def draw_path(
+    ax: Axes, path: xr.Dataset, falls: dict[int, int], *, colours: Normalize, size: float = 6
+) -> PathCollection:
+    """A dot per kept epoch, joined by a line; a square at the start, a star at the end, diamonds where the rate falls."""
+    points, epochs = points_of(path), path.epoch.values
+    ax.plot(*points.T, "-", color="0.2", linewidth=0.5, zorder=4)
+    dots = ax.scatter(
+        points[:, 0],
+        points[:, 1],
+        c=epochs,
+        s=size,
+        cmap=EPOCH_MAP,
+        norm=colours,
+        edgecolors="black",
+        linewidths=0.3,
+        zorder=5,
+    )
+    finite = np.isfinite(points).all(axis=1)
+    falls = {drop: kept for drop, kept in falls.items() if kept in epochs[finite]}
+    places = np.array([points[epochs == kept][0] for kept in falls.values()]).reshape(-1, 2)
+    ax.plot(*points[0], label="start", zorder=6, **START, **_THIN)
+    ax.plot(*places.T, label="falls", zorder=6, **FALL, **_THIN)
+    ax.plot(*points[-1], label="end", zorder=7, **END, **_THIN)
+    annotate(ax, places, [str(drop) for drop in falls], avoid=points[finite], color=RED)
+    return dots
+
+
+def strip(ax: Axes, path: xr.Dataset, falls: Sequence[int], limits: tuple[float, float], last: int) -> list[Line2D]:
+    """The three losses over the kept epochs, on a logarithmic axis; thin red lines where the learning rate falls."""
+    for drop in falls:
+        ax.axvline(drop, color=RED, linewidth=0.5, zorder=1)
+    drawn = [
+        line
+        for name, (_, look) in LOSSES.items()
+        for line in ax.plot(path.epoch, path[name].where(np.isfinite).clip(_LOWEST), label=name, **look)
+    ]
+    ax.set(xlim=(0, max(last, 1)), yscale="log", ylim=limits)
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_locator(LogLocator(numticks=4))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    return drawn
+
+
+def loss_limits(paths: Sequence[xr.Dataset]) -> tuple[float, float]:
+    """Common limits of the strips: around the finite losses, from 1e-6 to 1000 at most."""
+    values = np.concatenate([path[name].values for path in paths for name in LOSSES])
+    finite = values[np.isfinite(values)].clip(_LOWEST, _HIGHEST)
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.1, 1.0)
+    return low / 1.5, min(high * 1.5, _HIGHEST)
+
+
+def handles() -> list[Line2D]:
+    """For a legend of the three symbols."""
+    named = {"start": START, "end": END, FALLS: FALL}
+    return [Line2D([], [], label=name, **look, **_THIN) for name, look in named.items()]
+
+
+def _name(spec: dict[str, Any], axis: Literal["alpha", "beta"]) -> str:
+    """What a direction is called."""
+    first = axis == "alpha"
+    if spec["directions"] == "pca":
+        return "PC1" if first else "PC2"
+    if spec["directions"] == "start":
+        return "to the start" if first else "random"
+    if spec["directions"] == "through":
+        runs = spec["runs"]
+        return f"to {runs[0]}" if first else f"towards {runs[1]}" if len(runs) == 2 else "random"
+    if spec["directions"] == "of":
+        return f"{axis} of {spec['plane']}"
+    return axis

@@ -1,0 +1,88 @@
+"""What figures of measurements at single points share: where and how they were made, in words, and their axes."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from landscape.figures.shared import words
+from landscape.figures.shared.members import Member
+
+SCALES = {"_scaled": "filter-scaled", "": "raw"}
+"""The two Hessians of a probe, D H D and H, by the ends of their variables' names."""
+
+End = Literal["min", "max"]
+
+ENDS: tuple[End, ...] = ("min", "max")
+LAMBDA = {end: f"\N{GREEK SMALL LETTER LAMDA} {end}" for end in ENDS}
+
+
+def measured(member: Member) -> xr.Dataset:
+    """The probe, where the kind of figure implies that there is one."""
+    assert member.probe is not None, member.state
+    return member.probe
+
+
+def extreme(probe: xr.Dataset, end: End, suffix: str) -> tuple[float, float]:
+    """lambda_min or lambda_max and its residual, of a probe of eigenpairs or of the spectrum."""
+    if "pair" not in probe.dims:
+        return float(probe[f"eigenvalue_{end}{suffix}"]), float(probe[f"residual_{end}{suffix}"])
+    name = {"min": "smallest", "max": "largest"}[end]
+    first = probe.isel(pair=0)
+    return float(first[f"eigenvalue_{name}{suffix}"]), float(first[f"residual_{name}{suffix}"])
+
+
+def made(members: Sequence[Member]) -> list[str]:
+    """Where the measurements were made, and on what, in sentences."""
+    probes = [measured(member) for member in members]
+    spec = words.plane(probes[0])
+    at = "the states themselves"
+    if spec["plane"] is not None:
+        place = f"({spec['alpha']:g}, {spec['beta']:g})".replace("-", "\N{MINUS SIGN}")
+        at = f"the point {place} of the plane {words.escape(spec['plane'])} around each state"
+    images = words.each(probe.attrs["train_images"] for probe in probes)
+    said = [
+        f"Measured at {at}, of the mean cross-entropy (natural logarithm) over {images} training images, not augmented, in "
+        "eval mode, without weight decay."
+    ]
+    if spec["measure"] != "activations":
+        over = {"filters": "the parameters that have filters", "all": "all parameters"}[spec["parameters"]]
+        said.append(
+            f"The Hessian H is over {over}, in {spec['precision']}; filter-scaled is D H D, D holding for every weight of a "
+            "filter the filter's norm over the square root of its size: unlike H it is the same for networks whose filters "
+            "before batch normalisation differ in scale alone, so only it is compared between networks. Autograd's Hessian "
+            "leaves the kinks of ReLU out."
+        )
+    return said
+
+
+def problems(member: Member) -> str:
+    """What the file says went wrong; empty if nothing did."""
+    status = str(measured(member).attrs.get("status", "computed"))
+    return "" if status == "computed" else f" {words.escape(status.replace('_', ' ').capitalize())}."
+
+
+def log_axis(ax: Axes) -> None:
+    """A logarithmic y axis with few and plain ticks, also within a decade."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(numticks=5) if high > 50 * low else LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-").replace("e+0", "e")))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def positive(values: np.ndarray) -> np.ndarray:
+    """Values that a logarithmic axis can show; NaN for the others."""
+    return np.where(np.isfinite(values) & (values > 0), values, np.nan)
+
+
+def legend(figure: Figure, keys: Sequence[Artist], columns: int) -> None:
+    """At the foot of a figure."""
+    look: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.2}
+    at = (0.5, 0.05 / figure.get_size_inches()[1])
+    figure.legend(handles=list(keys), loc="lower center", bbox_to_anchor=at, ncols=columns, **look)

@@ -1,0 +1,46 @@
+"""How far lines stay low: the width around a point at a rise of 0.5 above its loss, drawn and in words."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from landscape import geometry
+from landscape.geometry.barriers import WELL, Well
+
+_TO = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
+
+
+def wells(surfaces: Sequence[xr.Dataset], at: float = 0.0) -> list[Well]:
+    """Of each line the interval around `at`, of the train loss."""
+    return [geometry.well(surface, at) for surface in surfaces]
+
+
+def bar(ax: Axes, surfaces: Sequence[xr.Dataset], at: float = 0.0) -> None:
+    """The interval as a horizontal bar with ends, at 0.5 above the loss; of several lines the medians of all three."""
+    low, high = np.median([(well.low, well.high) for well in wells(surfaces, at)], axis=0)
+    here = np.median([surface.train_loss.isel(beta=0).sel(alpha=at, method="nearest") for surface in surfaces])
+    ax.plot([low, high], 2 * [here + WELL], "|-", color="black", linewidth=0.9, markersize=5, zorder=4)
+
+
+def median(wells: Sequence[Well]) -> float:
+    """Of the widths; NaN if one of them is."""
+    return float(np.median([well.width.value for well in wells]))
+
+
+def phrase(wells: Sequence[Well]) -> str:
+    """`0.84`; of several directions the median and the extremes, `0.84 (0.80 to 0.90)`; or why there is none."""
+    reasons = [well.width.reason for well in wells if math.isnan(well.width.value)]
+    if reasons:
+        return reasons[0] if len(wells) == 1 else f"{reasons[0]} on {len(reasons)} of {len(wells)} lines"
+    values = [well.width.value for well in wells]
+    said = _digits(median(wells))
+    if len(values) > 1:
+        said += f" ({_digits(min(values))}{_TO}{_digits(max(values))})"
+    return f"at least {said}" if any(well.cut for well in wells) else said
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.095 else f"{value:.2g}"

@@ -1,0 +1,263 @@
+"""The words of a figure: axis labels, the notes below a panel, the caption."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from landscape import geometry
+from landscape.figures.shared.members import Member
+from landscape.measures.plane_section import Plane
+
+_HOLD = "\N{NO-BREAK SPACE}"
+_NORMALIZED = {
+    "filter": "every filter scaled to the norm of the network's own (filter normalisation)",
+    "layer": "every layer scaled to the norm of the network's own (layer normalisation)",
+    "model": "scaled as a whole to the norm of the network's weights",
+    "none": "not normalised",
+}
+NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
+
+
+def axis(surface: xr.Dataset, name: str) -> str:
+    """The label of an axis of a plane, with its unit."""
+    return f"{name} ({unit(surface, name)})"
+
+
+def unit(surface: xr.Dataset, name: str = "alpha") -> str:
+    """What a step of 1 along an axis is."""
+    spec = plane(surface)
+    if spec["directions"] == "to":
+        return f"0 = the run, 1 = {spec['run']}"
+    if spec["directions"] == "of":
+        return f"in the directions of {spec['plane']} around {spec['run']}"
+    if spec["directions"] == "through":
+        return f"1 = the distance to {spec['runs'][0]}"
+    if spec["directions"] == "pca":
+        return "1 = the path's largest coordinate"
+    if spec["directions"] == "eigenvectors":
+        return "1 = a step of length 1"
+    if spec["directions"] == "start" and name == "alpha":
+        return "0 = the run, 1 = its initial weights"
+    return {
+        "filter": "1 = 100 % of each filter's norm",
+        "layer": "1 = 100 % of each layer's norm",
+        "model": "1 = 100 % of the network's norm",
+        "none": "1 = a step N(0, 1) of each weight",
+    }[spec["normalize"]]
+
+
+def units(surface: xr.Dataset) -> str:
+    """What a step of 1 is along both axes."""
+    alpha, beta = unit(surface), unit(surface, "beta")
+    return f"alpha, beta: {alpha}" if alpha == beta else f"alpha: {alpha}; beta: {beta}"
+
+
+def plane(surface: xr.Dataset) -> dict[str, Any]:
+    """The plane's specification, every key stated."""
+    spec: dict[str, Any] = json.loads(surface.attrs["spec"])
+    return spec
+
+
+def notes(member: Member, variables: Sequence[str]) -> list[str]:
+    """What stands below the panel of a member: test error, train loss, findings, points not finite."""
+    surface = member.seen
+    said = [f"test error {_error(member)}"] if "test_accuracy" in member.row else []
+    said.append(_at_centre(surface))
+    said += [finding.label for finding in geometry.findings(surface, member.row)]
+    missing = max(geometry.non_finite(surface, variable) for variable in variables)
+    if missing:
+        said.append(f"{missing:,} of {surface[variables[0]].size:,} points not finite")
+    return said
+
+
+def loss(value: float) -> str:
+    """A loss in two digits: 0.0021, 0.19, 2.3, 140; or `not finite`."""
+    if not math.isfinite(value):
+        return "not finite"
+    if value >= 10:
+        return f"{float(f'{value:.2g}'):,.0f}"
+    return f"{value:.2g}" if value >= 1e-4 or value == 0 else re.sub(r"e-0?", "e-", f"{value:.1e}")
+
+
+def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable[str]) -> str:
+    """A caption in reStructuredText: what is seen, how it was made, and an item per member."""
+    paragraphs = [] if about is None else [escape(about)]
+    paragraphs += [seen, " ".join(made), "\n".join(f"- {item}" for item in members)]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def surface_made(members: Sequence[Member]) -> list[str]:
+    """How the surfaces of a figure were made, all on one plane, in sentences."""
+    surfaces = [member.seen for member in members]
+    seeds = [surface.attrs["seed"] for surface in surfaces if "seed" in surface.attrs]
+    return [directions_made(surfaces[0], seeds), f"Grid: {grid(surfaces[0])}.", *losses_made(members)]
+
+
+def losses_made(members: Sequence[Member]) -> list[str]:
+    """What the losses of a figure's surfaces are, and its test errors, in sentences."""
+    surfaces = [member.seen for member in members]
+    splits = [f"{each(s.attrs['train_images'] for s in surfaces)} training"]
+    if any("test_loss" in s for s in surfaces):
+        splits.append(f"{each(s.attrs['test_images'] for s in surfaces if 'test_loss' in s)} test")
+    return [
+        "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
+        f"{' and '.join(splits)} images, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
+        f"precision {each(_precision(s) for s in surfaces)}.",
+        *errors_made(members),
+    ]
+
+
+def _statistics(surface: xr.Dataset) -> str:
+    seen = Plane.model_validate(plane(surface))
+    return {
+        "stored": "as stored with the weights",
+        "interpolated": "interpolated with the weights",
+        "recalibrated": f"recalibrated at every point on {surface.attrs.get('recalibration_images', 0):,} training images",
+    }[seen.statistics]
+
+
+def _precision(surface: xr.Dataset) -> str:
+    attrs = surface.attrs
+    if "precision_deviation" not in attrs:
+        return str(attrs["precision"])
+    return (
+        f"{attrs['precision']} (at {attrs['precision_points']} points the loss deviates from fp32 by at most "
+        f"{100 * attrs['precision_deviation']:.2g} %)"
+    )
+
+
+def errors_made(members: Iterable[Member]) -> list[str]:
+    """What the brackets behind a test error are, if there is one."""
+    return (
+        ["In brackets, the 95 % Wilson interval."] if any("test_accuracy" in member.row for member in members) else []
+    )
+
+
+def member_item(member: Member, variables: Sequence[str]) -> str:
+    """A member's numbers and what to beware of, in a sentence or more."""
+    surface = member.seen
+    parts = [_at_centre(surface, " at the centre")]
+    if "test_accuracy" in member.row:
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
+    parts += [*cosine(surface), *_seed(member)]
+    text = f"{escape(member.label)}: {', '.join(parts)}; {_not_finite(surface, variables)}."
+    return " ".join([text, *(finding.advice for finding in geometry.findings(surface, member.row))])
+
+
+def cosine(of: xr.Dataset) -> list[str]:
+    """The cosine of a plane's directions, in words; empty for a line, and for directions that are made orthogonal."""
+    if "cosine" not in of.attrs or plane(of)["directions"] in ("through", "pca", "eigenvectors"):
+        return []
+    return [f"cosine of the directions {of.attrs['cosine']:.2g}".replace("-", "\N{MINUS SIGN}")]
+
+
+def run_item(member: Member) -> str:
+    """A run's final numbers, in a sentence."""
+    parts = [f"train loss {loss(float(member.row.train_loss))}"]
+    if "test_accuracy" in member.row:
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
+    return f"{escape(member.label)}: {', '.join([*parts, *_seed(member)])}."
+
+
+def error_of(accuracy: float, images: int) -> str:
+    """An error rate with its Wilson interval: `6.12 % (5.67 to 6.61)`."""
+    wrong = round((1 - accuracy) * images)
+    digits = 2 if images >= 5000 else 1
+    low, high = geometry.wilson(wrong, images)
+    return f"{100 * wrong / images:.{digits}f}_% ({100 * low:.{digits}f}_to_{100 * high:.{digits}f})".replace(
+        "_", _HOLD
+    )
+
+
+def escape(text: str) -> str:
+    """Text as reStructuredText that shows just this text."""
+    text = re.sub(r"([\\`*_|<>\[\]:@])", r"\\\1", " ".join(text.split()))  # RUN@EPOCH is no address
+    return text if text[:1].isalnum() or text[:1] == "\\" else f"\\{text}"
+
+
+def _error(member: Member) -> str:
+    return error_of(float(member.row.test_accuracy), int(member.history.attrs["test_images"]))
+
+
+def _at_centre(surface: xr.Dataset, place: str = "") -> str:
+    on_grid = geometry.centre_index(surface) is not None
+    return f"train loss {loss(geometry.centre(surface, 'train_loss'))}{place}" if on_grid else "centre not on the grid"
+
+
+def _seed(member: Member) -> list[str]:
+    """Where the weights are from: the seed of a training, or what run they are rescaled from."""
+    attrs = member.history.attrs
+    if rescaled := json.loads(attrs["spec"]).get("rescaled"):
+        return [
+            f"{escape(rescaled['run'])} with filters multiplied by {rescaled['by']:g}, which leaves its function as it is"
+        ]
+    return [f"trained with seed {attrs['seed']}"] if "seed" in attrs else []
+
+
+def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
+    missing = max(geometry.non_finite(surface, variable) for variable in variables)
+    if not missing:
+        return "all points finite"
+    negative = surface.attrs.get("points_negative_variance", 0)
+    why = f", at {negative:,} because an interpolated variance is negative" if negative else ""
+    return f"{missing:,} of {surface[variables[0]].size:,} points not finite{why}"
+
+
+def directions_made(of: xr.Dataset, seeds: Sequence[int]) -> str:
+    """How the directions of a surface's or a trajectory's plane were made, in a sentence."""
+    spec = plane(of)
+    one = of.sizes.get("beta") == 1
+    seed = f" (seed {each(seeds)})" if seeds else ""
+    if spec["directions"] == "to":
+        return f"The direction is the difference of the weights of {escape(spec['run'])} to those of the run."
+    if spec["directions"] == "of":
+        return f"The directions are those of the plane {escape(spec['plane'])} around {escape(spec['run'])}."
+    if spec["directions"] == "through":
+        return _through([escape(run) for run in spec["runs"]], seed, one)
+    if spec["directions"] == "pca":
+        centred = "centred" if spec["centred"] else "not centred"
+        return (
+            "The directions are the first two principal components of the run's kept epochs, taken as differences to its "
+            f"end and {centred}."
+        )
+    if spec["directions"] == "eigenvectors":
+        names = spec["vectors"][: 1 if one else 2]
+        return (
+            f"The direction{'s are the eigenvectors' if len(names) > 1 else ' is the eigenvector'} {' and '.join(names)} of "
+            f"the Hessian that the probe {escape(spec['probe'])} finds at the centre, of unit length."
+        )
+    if spec["directions"] == "start":
+        start = "The direction alpha leads to the run's own initial weights"
+        return (
+            f"{start}." if one else f"{start}, beta is a random Gaussian one{seed}, {_NORMALIZED[spec['normalize']]}."
+        )
+    random = "One random Gaussian direction" if one else "Two random Gaussian directions"
+    return f"{random}{seed}, {_NORMALIZED[spec['normalize']]}."
+
+
+def _through(runs: Sequence[str], seed: str, one: bool) -> str:
+    if one:
+        return f"The line goes through the run and {runs[0]}, which lies at 1."
+    names = f"the run, {runs[0]} and {runs[1]}" if len(runs) == 2 else f"the run and {runs[0]}"
+    beta = f"; beta is random{seed}" if len(runs) == 1 else ""
+    return f"The plane goes through {names}; its axes are orthogonal and of one length, {runs[0]} lies at (1, 0){beta}."
+
+
+def grid(surface: xr.Dataset) -> str:
+    """`51 x 41 points, alpha in [-1, 1], beta in [-0.8, 0.8]`."""
+    axes = [name for name in ("alpha", "beta") if surface.sizes[name] > 1]
+    ranges = [f"{name} in [{float(surface[name][0]):g}, {float(surface[name][-1]):g}]" for name in axes]
+    return f"{' x '.join(str(surface.sizes[name]) for name in axes)} points, {', '.join(ranges)}"
+
+
+def each(values: Iterable[Any]) -> str:
+    """The different values, in order: `50,000`, or `1,500 / 50,000`."""
+    different = dict.fromkeys(
+        f"{value:,}" if isinstance(value, int | np.integer) else escape(str(value)) for value in values
+    )
+    return " / ".join(different)

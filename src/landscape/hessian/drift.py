@@ -1,0 +1,71 @@
+"""What more images make of the extreme eigenvalues: a subset makes the largest too large and the smallest too small."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from landscape.data.datasets import Split, subset
+from landscape.geometry.grid import points_of
+from landscape.hessian.lanczos import Extremes
+from landscape.hessian.products import Hessian
+
+MULTIPLES = (2, 4)
+"""Of the plane's images, over which the eigenvalues of a few points are found again."""
+
+_NUMBERS = {
+    "eigenvalue_min": "minimum",
+    "eigenvalue_max": "maximum",
+    "residual_min": "residual_min",
+    "residual_max": "residual_max",
+}
+"""Variables of a surface, and the attributes of `Extremes` that they are."""
+
+
+def sample(whole: xr.Dataset) -> list[int]:
+    """Row-major indices of a plane's first and last point, of those a quarter from either, and of that nearest the centre."""
+    points = whole.sizes["alpha"] * whole.sizes["beta"]
+    alpha, beta = points_of(whole, np.arange(points))
+    quarters = np.linspace(0, points - 1, 5).round().astype(int)
+    return sorted({*np.delete(quarters, 2).tolist(), int(np.argmin(np.hypot(alpha, beta)))})
+
+
+def drift(
+    points: xr.Dataset,
+    train: Split,
+    images: int,
+    over: Callable[[Split], Hessian],
+    find: Callable[[Hessian], Extremes],
+) -> list[dict[str, Any]]:
+    """The eigenvalues at some points of a tile as they are there, and over 2 and 4 times as many images where there are.
+
+    Args:
+        images: those that the tile is measured on.
+        over: the Hessian over a split.
+        find: its extreme eigenvalues where it stands.
+
+    Returns:
+        For each point its `index`, `alpha`, `beta`, the numbers of `images`, and for each of them both eigenvalues and their
+        residuals under the names of the surface's variables, None where there is none.
+    """
+    numbers = [images, *(n for n in (multiple * images for multiple in MULTIPLES) if n <= len(train.labels))]
+    entries = []
+    for k in range(points.sizes["point"]):
+        point = points.isel(point=k)
+        entry: dict[str, Any] = {"index": int(point["index"]), "alpha": float(point.alpha), "beta": float(point.beta)}
+        entries.append({**entry, "images": numbers, **{name: [_number(float(point[name]))] for name in _NUMBERS}})
+    for n in numbers[1:] if entries else []:
+        hessian = over(subset(train, n))
+        for entry in entries:
+            hessian.move(entry["alpha"], entry["beta"])
+            found = find(hessian)
+            for name, of in _NUMBERS.items():
+                entry[name].append(_number(getattr(found, of)))
+    return entries
+
+
+def _number(value: float) -> float | None:
+    """As JSON has it, which knows no NaN."""
+    return value if math.isfinite(value) else None

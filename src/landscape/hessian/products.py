@@ -1,0 +1,305 @@
+"""The training loss around a point: its value, its gradient, and products with its Hessian.
+
+Of a ReLU network automatic differentiation gives the Hessian of the pieces and leaves the kinks between them out, so
+finite differences of a surface need not agree with it. In fp32 a few activations come out on the other side of a kink (in a
+ResNet-20 1 to 4 for 128 images, folded or not), which moves the largest eigenvalue by up to 2e-5 of it, more than all other
+rounding does (measured against float64).
+"""
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from landscape.data.datasets import Split, memory_format
+from landscape.directions import Axes, Directions, with_filters
+from landscape.engine import device as devices
+from landscape.engine.folding import Folded, fold
+from landscape.engine.plane_point import Moving
+from landscape.errors import InputError
+from landscape.hessian.derivatives import TwiceDifferentiable
+from landscape.store.weights import Weights
+
+EXAMPLES = 4  # images by which folding is checked and the memory of an image is measured
+PIXELS = 2**17
+"""In one piece of the graph, 128 images of 32 x 32: with 64 a product takes 3 to 7 % longer, with 32 or 256 some 10 %
+(measured on a CPU)."""
+
+Parameters = Literal["filters", "all"]
+
+
+class Hessian:
+    """The mean cross-entropy over a split as a function of the chosen parameters, at points theta + alpha d1 + beta d2.
+
+    Vectors are flat, (size,), over the chosen parameters in the network's order; they are those of the network as it is,
+    whether or not its batch norms are folded to compute a product: H v = s * H_folded (s * v).
+
+    A product is reverse over reverse mode. Where the graph of the gradient over all images fits `memory` it is made once
+    for a point and kept; else it is made anew, piece by piece, for every product. Which of the two is a function of the
+    network, the number of images and `memory` alone.
+
+    Attributes:
+        names: the chosen parameters.
+        shapes: their shapes.
+        size: number of weights in them.
+        keeps: whether the graph of a point is kept.
+        folded: number of batch norms folded.
+        image_bytes: memory that the graph of one image takes.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        split: Split,
+        axes: Axes,
+        *,
+        parameters: Parameters = "filters",
+        dtype: torch.dtype = torch.float32,
+        memory: int = 2**31,
+        folding: bool = True,
+    ):
+        """
+        Args:
+            theta: the centre, every parameter and buffer.
+            axes: `networks.filter_axes` of the network.
+            parameters: those that have filters, as in the paper, or all.
+            dtype: of the network and of all vectors.
+            memory: bytes that the graph of a point may take.
+        """
+        self.names = with_filters(axes) if parameters == "filters" else list(axes)
+        if not self.names:
+            raise InputError("the network has no parameter with filters; use parameters: all")
+        theta, directions = _cast(theta, dtype), {axis: _cast(step, dtype) for axis, step in directions.items()}
+        whole = copy.deepcopy(network).to(dtype).eval().requires_grad_(False)
+        whole.load_state_dict(theta, strict=True)
+        example = split.images[:EXAMPLES].to(dtype).clone(memory_format=torch.contiguous_format)
+        folded = fold(whole, example.clone()) if folding and parameters == "filters" else None
+        if folded is not None and not self._serves(folded, directions):
+            folded = None
+        self.folded = len(folded.pairs) if folded else 0
+        self._network = folded.network if folded else whole
+        layout = memory_format((example.shape[1], example.shape[2], example.shape[3]))
+        self._images = split.images.to(dtype).contiguous(memory_format=layout)
+        self._labels = split.labels
+        self._batch = batch(split.images)
+        self._moving = _moving(self._network, folded, theta, directions, layout)
+        named = dict(self._network.named_parameters())
+        self._chosen: list[Tensor] = [named[name].requires_grad_(True) for name in self.names]
+        self.shapes = [parameter.shape for parameter in self._chosen]
+        self._sizes = [shape.numel() for shape in self.shapes]
+        self.size = sum(self._sizes)
+        self._scale = _row_scales(folded, theta, self.names, self._chosen) if folded else None
+        self.image_bytes = self._measured()
+        self.keeps = self.image_bytes * len(self._labels) <= memory
+        self._pieces: list[_Piece] = []
+        self.move(0.0, 0.0)
+
+    def move(self, alpha: float, beta: float) -> None:
+        """To another point; what was kept of the last one is let go."""
+        self._pieces.clear()
+        self._moving.move(alpha, beta)
+        self._first: tuple[float, Tensor] | None = None
+
+    def load(self, theta: Weights) -> None:
+        """Make other weights the centre and go there; of a network that is not folded (`folding=False`)."""
+        assert self._scale is None, "the folded network has other weights"
+        self._moving.load(_cast(theta, self.dtype))
+        self.move(0.0, 0.0)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._images.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self._images.device
+
+    @property
+    def images(self) -> int:
+        return len(self._labels)
+
+    def loss(self) -> float:
+        """Summed in float64."""
+        return self._here()[0]
+
+    def gradient(self) -> Tensor:
+        """(size,)."""
+        return self._here()[1]
+
+    def slope(self) -> tuple[float, Tensor]:
+        """The loss and its gradient, (size,), without the graph that products need."""
+        return self._summed(self._made(graph=False))
+
+    def gradients_of_halves(self) -> tuple[Tensor, Tensor]:
+        """The gradients of the mean loss over every other image, and over those between; each (size,)."""
+        halves = []
+        for start in (0, 1):
+            images, labels = self._images[start::2], self._labels[start::2]
+            total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
+            for part, of in zip(images.split(self._batch), labels.split(self._batch), strict=True):
+                total += self._piece(part, of, len(labels), graph=False).gradient
+            halves.append(self._scaled(total))
+        return halves[0], halves[1]
+
+    def product(self, vector: Tensor) -> Tensor:
+        """The Hessian times a vector, (size,)."""
+        parts = [
+            part.view(shape) for part, shape in zip(self._scaled(vector).split(self._sizes), self.shapes, strict=True)
+        ]
+        total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
+        if self.keeps:
+            self._here()
+            for piece in self._pieces:
+                total += piece.product(parts)
+        else:
+            for piece in self._made(graph=True):
+                total += piece.product(parts)
+        return self._scaled(total)
+
+    def flatten(self, weights: Weights) -> Tensor:
+        """The chosen parameters of a direction as a vector, (size,)."""
+        return torch.cat([weights[name].reshape(-1) for name in self.names]).to(self.device, self.dtype)
+
+    def unflatten(self, vector: Tensor) -> Weights:
+        """A vector as a direction over the chosen parameters."""
+        parts = vector.split(self._sizes)
+        return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+
+    def _serves(self, folded: Folded, directions: Directions) -> bool:
+        """Whether the folded network has every chosen parameter, also those that it does not use, and stays folded."""
+        held = dict(folded.network.named_parameters())
+        return all(name in held for name in self.names) and all(map(folded.leaves_norms_alone, directions.values()))
+
+    def _here(self) -> tuple[float, Tensor]:
+        if self._first is None:
+            pieces = self._made(graph=self.keeps)
+            if self.keeps:
+                self._pieces = list(pieces)
+            self._first = self._summed(self._pieces if self.keeps else pieces)
+        return self._first
+
+    def _summed(self, pieces: Iterable["_Piece"]) -> tuple[float, Tensor]:
+        loss, total = 0.0, torch.zeros(self.size, dtype=self.dtype, device=self.device)
+        for piece in pieces:
+            loss += piece.loss
+            total += piece.gradient
+        return loss, self._scaled(total)
+
+    def _made(self, graph: bool) -> Iterator["_Piece"]:
+        for images, labels in zip(self._images.split(self._batch), self._labels.split(self._batch), strict=True):
+            yield self._piece(images, labels, len(self._labels), graph=graph)
+
+    def _piece(self, images: Tensor, labels: Tensor, n: int, *, graph: bool) -> "_Piece":
+        return _Piece(self._network, self._chosen, images, labels, n, graph=graph)
+
+    def _scaled(self, vector: Tensor) -> Tensor:
+        return vector if self._scale is None else vector * self._scale
+
+    def _measured(self) -> int:
+        """Bytes of what the graph of a gradient saves for one image, less the parameters."""
+        few = min(EXAMPLES, len(self._labels))
+        own = {t.untyped_storage().data_ptr() for t in (*self._network.parameters(), *self._network.buffers())}
+        found: dict[int, int] = {}
+
+        def saved(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                found[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
+            piece = self._piece(self._images[:few], self._labels[:few], few, graph=True)
+        del piece
+        return sum(found.values()) // few
+
+
+def batch(images: Tensor) -> int:
+    """How many of these images make one piece."""
+    return max(1, PIXELS // (images.shape[2] * images.shape[3]))
+
+
+class _Piece:
+    """A few images' share of the mean loss where the network stands: its value, gradient and graph."""
+
+    def __init__(
+        self, network: nn.Module, chosen: list[Tensor], images: Tensor, labels: Tensor, n: int, *, graph: bool
+    ):
+        self._chosen = chosen
+        with devices.tensor_floats(False):
+            with TwiceDifferentiable() if graph else contextlib.nullcontext():
+                logits = network(images.clone())
+            loss = functional.cross_entropy(logits.double(), labels, reduction="sum") / n
+            found = torch.autograd.grad(loss, chosen, create_graph=graph, allow_unused=True)
+        self.loss = float(loss.detach())
+        self.gradient = _joined(found, chosen).detach()
+        self._gradients = found if graph else ()
+
+    def product(self, parts: list[Tensor]) -> Tensor:
+        pairs = [(g, v) for g, v in zip(self._gradients, parts, strict=True) if g is not None and g.requires_grad]
+        if not pairs:  # the loss is linear in the parameters
+            return torch.zeros_like(self.gradient)
+        with devices.tensor_floats(False):
+            found = torch.autograd.grad(
+                [g for g, _ in pairs], self._chosen, [v for _, v in pairs], retain_graph=True, allow_unused=True
+            )
+        return _joined(found, self._chosen)
+
+
+def filter_scale(theta: Weights, axes: Axes, hessian: Hessian) -> Tensor:
+    """D = diag(||theta_ij|| / sqrt(n_ij)) as a vector, (size,): the length a filter-normalised direction has per weight.
+
+    D H D does not change when a filter before batch norm is scaled; the raw Hessian does. Parameters without filters
+    have no scale, and get 0.
+    """
+    parts = []
+    for name in hessian.names:
+        tensor, axis = theta[name].double(), axes[name]
+        if axis is None:
+            parts.append(torch.zeros_like(tensor).reshape(-1))
+            continue
+        rest = [d for d in range(tensor.ndim) if d != axis]
+        norms = torch.linalg.vector_norm(tensor, dim=rest, keepdim=True)
+        per_filter = tensor.numel() / tensor.shape[axis]
+        parts.append((norms / per_filter**0.5).expand_as(tensor).reshape(-1))
+    return torch.cat(parts).to(hessian.device, hessian.dtype)
+
+
+def scaled(hessian: Hessian, scale: Tensor) -> Callable[[Tensor], Tensor]:
+    """The product with D H D."""
+    return lambda vector: scale * hessian.product(scale * vector)
+
+
+def _moving(
+    network: nn.Module, folded: Folded | None, theta: Weights, directions: Directions, layout: torch.memory_format
+) -> Moving:
+    if folded is None:
+        return Moving(network, theta, directions, layout, None)
+    steps = {axis: folded.direction(direction, theta) for axis, direction in directions.items()}
+    return Moving(network, folded.centre(theta), steps, layout, None)
+
+
+def _row_scales(folded: Folded, theta: Weights, names: list[str], chosen: list[Tensor]) -> Tensor:
+    scales = folded.row_scales(theta)
+    parts = [
+        (scales[name].view(-1, *[1] * (p.ndim - 1)).expand(p.shape) if name in scales else torch.ones_like(p)).reshape(
+            -1
+        )
+        for name, p in zip(names, chosen, strict=True)
+    ]
+    return torch.cat([part.to(chosen[0]) for part in parts]).detach()
+
+
+def _cast(weights: Weights, dtype: torch.dtype) -> Weights:
+    return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+
+
+def _joined(tensors: tuple[Tensor | None, ...], like: list[Tensor]) -> Tensor:
+    return torch.cat(
+        [torch.zeros_like(p).reshape(-1) if t is None else t.reshape(-1) for t, p in zip(tensors, like, strict=True)]
+    )

@@ -1,0 +1,1 @@
+"""What a plane can measure: one file for each `measure:`."""

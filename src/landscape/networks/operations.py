@@ -1,0 +1,118 @@
+"""How much work a network is, as far as its name and arguments tell: no job may be cut by what only torch could count."""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from landscape.networks import code
+
+UNKNOWN = 0.25e9
+"""Operations taken for a network that is not built in, on an image of 32 x 32: about ResNet-56's."""
+
+Shape = tuple[int, int, int]
+"""(channels, height, width) of an image."""
+
+
+def operations(network: str, args: Mapping[str, Any], shape: Shape, classes: int) -> float:
+    """Floating-point operations of one forward pass on one image, two per multiplication and addition.
+
+    Those of convolutions and linear layers, exact for built-in networks with arguments they can be built with.
+    """
+    layers = _layers(network, json.dumps(args, default=str), shape, classes)
+    if not layers:
+        return UNKNOWN * shape[1] * shape[2] / 32**2
+    return sum(2.0 * layer.weights * layer.places for layer in layers)
+
+
+def weights(network: str, args: Mapping[str, Any], shape: Shape, classes: int) -> int:
+    """The weights of convolutions and linear layers, nearly all that a built-in network has; of another 0."""
+    return sum(layer.weights for layer in _layers(network, json.dumps(args, default=str), shape, classes))
+
+
+class _Layer(NamedTuple):
+    """The weights of a layer, and the number of places of an image at which they are used."""
+
+    weights: int
+    places: int
+
+
+@functools.cache  # every job asks
+def _layers(network: str, args: str, shape: Shape, classes: int) -> list[_Layer]:
+    """Of a network with arguments as JSON; none if it is not built in, or cannot be built, which is reported elsewhere."""
+    name, full = code.plain(network, json.loads(args))
+    try:
+        match name:
+            case "mlp":
+                return list(_mlp(full["hidden"], shape, classes))
+            case "resnet":
+                return list(_resnet(full["depth"], full["width"], full["shortcut"], shape, classes))
+            case "vgg":
+                return list(_vgg(full["features"], full["hidden"], shape, classes))
+            case "vgg9":
+                return list(_vgg([64, 64, "M", 128, 128, "M", 256, 256, 256, "M"], 256, shape, classes))
+            case "densenet121":
+                return list(_densenet121(shape, classes))
+    except (KeyError, TypeError):
+        pass
+    return []
+
+
+def _mlp(hidden: Sequence[int], shape: Shape, classes: int) -> Iterator[_Layer]:
+    inputs = shape[0] * shape[1] * shape[2]
+    for units in [*hidden, classes]:
+        yield _linear(inputs, units)
+        inputs = units
+
+
+def _resnet(depth: int, width: int, shortcut: bool, shape: Shape, classes: int) -> Iterator[_Layer]:
+    channels, *size = shape
+    yield _convolution(3, channels, width, size)
+    channels = width
+    for stage in range(3):
+        for block in range((depth - 2) // 6):
+            outputs = width << stage
+            shrinks = stage > 0 and block == 0
+            if shrinks:
+                size = [-(-side // 2) for side in size]
+            yield _convolution(3, channels, outputs, size)
+            yield _convolution(3, outputs, outputs, size)
+            if shortcut and shrinks:
+                yield _convolution(1, channels, outputs, size)
+            channels = outputs
+    yield _linear(channels, classes)
+
+
+def _vgg(features: Sequence[int | str], hidden: int, shape: Shape, classes: int) -> Iterator[_Layer]:
+    channels, *size = shape
+    for feature in features:
+        if isinstance(feature, str):
+            size = [side // 2 for side in size]
+        else:
+            yield _convolution(3, channels, feature, size)
+            channels = feature
+    yield _linear(channels * size[0] * size[1], hidden)
+    yield _linear(hidden, classes)
+
+
+def _densenet121(shape: Shape, classes: int) -> Iterator[_Layer]:
+    channels, *size = shape
+    yield _convolution(3, channels, 64, size)
+    channels = 64
+    for layers in (6, 12, 24, 16):
+        if channels > 64:
+            yield _convolution(1, channels, channels // 2, size)
+            channels, size = channels // 2, [side // 2 for side in size]
+        for _ in range(layers):
+            yield _convolution(1, channels, 128, size)
+            yield _convolution(3, 128, 32, size)
+            channels += 32
+    yield _linear(channels, classes)
+
+
+def _convolution(kernel: int, inputs: int, outputs: int, size: Sequence[int]) -> _Layer:
+    return _Layer(kernel**2 * inputs * outputs, size[0] * size[1])
+
+
+def _linear(inputs: int, outputs: int) -> _Layer:
+    return _Layer(inputs * outputs, 1)

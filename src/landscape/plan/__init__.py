@@ -1,5 +1,0 @@
-"""What an experiment will take, before anything is run: jobs, operations, disk; and which figures fit a budget."""
-
-from landscape.plan.report import text, values
-
-__all__ = ["text", "values"]

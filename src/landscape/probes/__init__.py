@@ -1,0 +1,1 @@
+"""Measurements at one point: one file for each `measure:` of a probe."""

@@ -1,0 +1,181 @@
+"""The scale of activations and gradients, layer by layer, seen by hooks of PyTorch."""
+
+import contextlib
+import copy
+import functools
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+from torch.nn import functional
+
+from landscape.data import datasets
+from landscape.data.datasets import DataSet, Split
+from landscape.directions import Axes, Directions
+from landscape.errors import InputError
+from landscape.hessian.products import batch
+from landscape.probes.probe_section import Probe
+from landscape.store.weights import Weights, displace
+
+_NAMES = {
+    "activation_mean": "mean of the layer's output over images and positions",
+    "activation_std": "standard deviation of the layer's output over images and positions",
+    "activation_zero_share": "share of exact zeros in the layer's output",
+    "gradient_norm": "norm of the gradient of an image's loss by the layer's output, mean over images",
+    "weight_gradient_norm": "norm of the gradient of the mean loss by the layer's own parameters; NaN where it has none",
+    "weight_norm": "norm of the layer's own parameters; NaN where it has none",
+}
+
+
+def measure(
+    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+) -> tuple[xr.Dataset, Weights]:
+    """What every leaf module of the network gives out, and how the training loss's gradient comes back to it.
+
+    At the probe's point, in eval mode, over the training images that it declares; sums in float64. Layers stand in the
+    order in which they are first called. One that is called several times counts as one layer whose outputs are put
+    side by side. One that gives out anything but a floating-point tensor with a row per image (a tuple, say) is left out;
+    the attribute `skipped` names it.
+
+    Returns:
+        One number per layer under each of the names of `_NAMES`, `depth`, and `train_loss`; no weights.
+
+    Raises:
+        InputError: if no layer is left.
+    """
+    weights = theta
+    if directions:
+        weights = displace(theta, directions["alpha"], probe.alpha, directions.get("beta"), probe.beta)
+    network = copy.deepcopy(network).eval().requires_grad_(True)
+    network.load_state_dict(weights, strict=True)
+    loss, layers, gradients = _watched(network, datasets.subset(dataset.train, probe.images))
+    seen = {name: layer for name, layer in layers.items() if layer.problem is None}
+    if not seen:
+        raise InputError("no layer of the network gives out a tensor with a row per image")
+    columns: dict[str, list[float]] = {name: [] for name in _NAMES}
+    for name, layer in seen.items():
+        own = [f"{name}.{key}".lstrip(".") for key, _ in network.get_submodule(name).named_parameters(recurse=False)]
+        columns["activation_mean"].append(layer.mean)
+        columns["activation_std"].append(layer.std)
+        columns["activation_zero_share"].append(layer.zeros / layer.count)
+        columns["gradient_norm"].append(layer.gradient_norms / layer.images if layer.images else math.nan)
+        columns["weight_gradient_norm"].append(_norm([gradients[key] for key in own]))
+        columns["weight_norm"].append(_norm([weights[key] for key in own]))
+    variables: dict[str, Any] = {
+        name: ("layer", np.array(columns[name]), {"long_name": text, "units": "1"}) for name, text in _NAMES.items()
+    }
+    variables["depth"] = ("layer", np.arange(len(seen), dtype=np.int32), {"long_name": "order of the first call"})
+    variables["train_loss"] = ((), loss, {"long_name": "mean cross-entropy over the training images", "units": "1"})
+    skipped = {name: layer.problem for name, layer in layers.items() if layer.problem is not None}
+    status = "computed" if math.isfinite(loss) else f"non_finite: the loss at this point is {loss:g}"
+    return xr.Dataset(variables, {"layer": list(seen)}, {"skipped": json.dumps(skipped), "status": status}), {}
+
+
+@dataclass
+class _Layer:
+    """Sums over what a layer has given out, and over the norms of the gradients that came back."""
+
+    problem: str | None = None
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    zeros: int = 0
+    images: int = 0
+    gradient_norms: float = 0.0
+    gradient_squares: Tensor | None = field(default=None, repr=False)
+    """Of the batch at hand, per image, summed over the calls."""
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count
+
+    @property
+    def std(self) -> float:
+        return (
+            math.sqrt(max(self.squares / self.count - self.mean**2, 0.0)) if math.isfinite(self.squares) else math.nan
+        )
+
+    def gave(self, output: Tensor) -> None:
+        values = output.detach().double()
+        self.count += values.numel()
+        self.total += float(values.sum())
+        self.squares += float(values.square().sum())
+        self.zeros += int((values == 0).sum())
+
+    def got(self, gradient: Tensor) -> None:
+        squares = gradient.detach().double().flatten(1).square().sum(1)
+        self.gradient_squares = squares if self.gradient_squares is None else self.gradient_squares + squares
+
+    def end_batch(self) -> None:
+        if self.gradient_squares is not None:
+            self.images += len(self.gradient_squares)
+            self.gradient_norms += float(self.gradient_squares.sqrt().sum())
+            self.gradient_squares = None
+
+
+def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _Layer], Weights]:
+    """The mean loss; the layers in the order of their first calls; the gradient of the mean loss, float64."""
+    named = dict(network.named_parameters(remove_duplicate=False))
+    gradients = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in named.items()}
+    total = 0.0
+    with _hooks(network) as layers:
+        size = batch(split.images)
+        for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
+            images = images.clone().requires_grad_(True)  # so that layers before the first parameter get gradients too
+            loss = functional.cross_entropy(network(images.clone()).double(), labels, reduction="sum")
+            found = torch.autograd.grad(loss, [*named.values(), images], allow_unused=True)
+            for name, gradient in zip(named, found, strict=False):
+                if gradient is not None:
+                    gradients[name] += gradient.double() / len(split.labels)
+            for layer in layers.values():
+                layer.end_batch()
+            total += float(loss.detach())
+    return total / len(split.labels), layers, gradients
+
+
+@contextlib.contextmanager
+def _hooks(network: nn.Module) -> Iterator[dict[str, _Layer]]:
+    """Forward hooks on the leaf modules, and hooks on the gradients of what they give out; taken off at the end."""
+    layers: dict[str, _Layer] = {}
+
+    def called(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        layer = layers.setdefault(name, _Layer())
+        problem = _problem(output, inputs)
+        layer.problem = layer.problem or problem
+        if problem is None:
+            layer.gave(output)
+            if output.requires_grad:
+                output.register_hook(layer.got)
+
+    handles = [
+        module.register_forward_hook(functools.partial(called, name))
+        for name, module in network.named_modules()
+        if not any(module.children())
+    ]
+    try:
+        yield layers
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _problem(output: Any, inputs: tuple[Any, ...]) -> str | None:
+    """Why a layer is left out."""
+    if not isinstance(output, Tensor):
+        return f"gives out a {type(output).__name__}"
+    if not output.is_floating_point():
+        return f"gives out {str(output.dtype).removeprefix('torch.')}"
+    rows = [len(tensor) for tensor in inputs if isinstance(tensor, Tensor) and tensor.ndim]
+    if output.ndim == 0 or (rows and len(output) not in rows):
+        return f"gives out the shape {tuple(output.shape)}, which has no row per image"
+    return None
+
+
+def _norm(tensors: list[Tensor]) -> float:
+    return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors)) if tensors else math.nan

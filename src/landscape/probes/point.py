@@ -1,0 +1,69 @@
+"""The point that a probe is about, and the Hessian of the training loss there."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landscape.data.datasets import DataSet, subset
+from landscape.directions import Axes, Directions
+from landscape.hessian.products import Hessian, filter_scale
+from landscape.probes.probe_section import Probe
+from landscape.store.weights import Weights, displace
+
+_DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point theta + alpha d1 + beta d2.
+
+    Attributes:
+        weights: every parameter and buffer at the point.
+        hessian: of the training loss, moved there.
+        scale: D of D H D, (size,), of the filters at the point (`hessian.filter_scale`).
+    """
+
+    weights: Weights
+    hessian: Hessian
+    scale: Tensor
+
+    def facts(self, problem: str = "") -> dict[str, str | int]:
+        """What a file should say of how it was computed, and of a problem with it."""
+        loss = self.hessian.loss()
+        if not math.isfinite(loss):
+            problem = f"non_finite: the loss at this point is {loss:g}"
+        return {
+            "graph": "kept" if self.hessian.keeps else "recomputed",
+            "batch_norms_folded": self.hessian.folded,
+            "status": problem or "computed",
+        }
+
+    def facts_of(self, numbers: Iterable[np.ndarray]) -> dict[str, str | int]:
+        """`facts` of numbers that are finite if all products were."""
+        finite = all(np.isfinite(array).all() for array in numbers)
+        return self.facts("" if finite else "non_finite: a product is not finite")
+
+
+def reach(
+    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+) -> Point:
+    """Go to the probe's point: the centre `theta`, or a point on the plane of `directions` around it."""
+    hessian = Hessian(
+        network,
+        theta,
+        directions,
+        subset(dataset.train, probe.images),
+        axes,
+        parameters=probe.parameters,
+        dtype=_DTYPES[probe.precision],
+        memory=probe.memory * 2**20,
+    )
+    weights = theta
+    if directions:
+        hessian.move(probe.alpha, probe.beta)
+        weights = displace(theta, directions["alpha"], probe.alpha, directions.get("beta"), probe.beta)
+    return Point(weights, hessian, filter_scale(weights, axes, hessian))

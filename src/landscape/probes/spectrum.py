@@ -1,0 +1,134 @@
+"""The spectral density of the Hessian, by stochastic Lanczos quadrature (Ubaru, Chen and Saad 2017)."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from landscape.data.datasets import DataSet
+from landscape.directions import Axes, Directions
+from landscape.hessian.krylov import Krylov, Product
+from landscape.hessian.products import scaled
+from landscape.probes.point import reach
+from landscape.probes.probe_section import Probe
+from landscape.probes.trace import mean_and_error, signs
+from landscape.progress import progress
+from landscape.store.weights import Weights
+
+WIDTH = 0.005
+"""Standard deviation of the Gaussian kernel, of the distance between the extreme eigenvalues."""
+
+_MARGIN = 6  # kernel widths beyond the extremes, where nothing is left of the kernel
+_VALUES = 501  # of the grid: 2.3 for each kernel width, so that sums over the grid are integrals
+
+
+def measure(
+    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+) -> tuple[xr.Dataset, Weights]:
+    """The density of eigenvalues p(x) = 1/n sum_i delta(x - lambda_i), smoothed, of H and of D H D (names in `_scaled`).
+
+    From each random vector v of norm one, `steps` Lanczos steps give nodes x_k and weights w_k, the sum of the weights
+    being one, with v'f(H)v = sum_k w_k f(x_k) exactly for polynomials of a degree below twice the steps; over v its mean
+    is tr f(H) / n. Each density is a sum of Gaussians at the nodes; the mean over the vectors is `density`, and the band
+    from `density_low` to `density_high` is that mean less and plus its standard error. It is never below zero, and is
+    zero where a single vector makes the density.
+
+    The nodes give v'Hv as well, so the trace and its standard error (Hutchinson) need no product more. `eigenvalue_max` and
+    `eigenvalue_min` are the outermost nodes of all vectors, which lie within the true extremes, and `residual_max` and
+    `residual_min` their residuals ||Hu - xu||, u of norm one. Of parameters without filters D is zero: where they are
+    among the chosen, D H D has an eigenvalue zero for each.
+
+    The quadrature is our own: that of curvlinops does not orthogonalise again, which finds extreme eigenvalues several
+    times, gives neither single vectors nor residuals, and draws from torch's global generator.
+
+    Returns:
+        Nodes and weights (vector, node), eigenvalues and densities (value,), and scalars; no weights.
+    """
+    point = reach(probe, network, theta, directions, axes, dataset)
+    products = {"": point.hessian.product, "_scaled": scaled(point.hessian, point.scale)}
+    found = xr.Dataset({"train_loss": point.hessian.loss()})
+    for suffix, product in products.items():
+        vectors = itertools.islice(signs(point, probe.seed), probe.vectors)
+        shown = progress(vectors, probe.vectors, f"spectrum{suffix.replace('_', ', ')}")
+        rules = [quadrature(product, vector, probe.steps) for vector in shown]
+        variables, width = _described(rules, point.hessian.size)
+        found = found.assign({f"{name}{suffix}": values for name, values in variables.items()})
+        found.attrs[f"width{suffix}"] = width
+    return found.assign_attrs(point.facts_of([found.node_value, found.node_value_scaled])), {}
+
+
+@dataclass(frozen=True)
+class Quadrature:
+    """Of one random vector v of norm one; all NaN where a product was not finite.
+
+    Attributes:
+        nodes: (steps,), ascending; of fewer dimensions than steps the last one stands again.
+        weights: (steps,), of sum one; of what stands again 0.
+        residuals: (steps,), of the Ritz vectors that belong to the nodes; no less than one rounding of the largest node.
+    """
+
+    nodes: np.ndarray
+    weights: np.ndarray
+    residuals: np.ndarray
+
+    @property
+    def curvature(self) -> float:
+        """v'Hv."""
+        return float(self.weights @ self.nodes)
+
+
+def quadrature(product: Product, start: Tensor, steps: int) -> Quadrature:
+    """Gauss quadrature for the spectral measure of `start`, by so many Lanczos steps."""
+    space = Krylov(product, len(start), seed=0, device=start.device, dtype=start.dtype, start=start)
+    for _ in range(min(steps, len(start))):
+        space.extend()
+        if not space.is_finite:
+            return Quadrature(*np.full((3, steps), math.nan))
+    nodes, residuals, coefficients = space.ritz()
+    residuals = np.maximum(residuals, torch.finfo(start.dtype).eps * np.abs(nodes).max())
+    missing = (0, steps - space.steps)
+    return Quadrature(
+        nodes=np.pad(nodes, missing, mode="edge"),
+        weights=np.pad(coefficients[0] ** 2, missing),
+        residuals=np.pad(residuals, missing, mode="edge"),
+    )
+
+
+def density(nodes: np.ndarray, weights: np.ndarray, width: float, values: np.ndarray) -> np.ndarray:
+    """Gaussians of a standard deviation `width` at nodes (..., node), weighted and summed, at values (value,)."""
+    kernel = np.exp(-(((values - nodes[..., None]) / width) ** 2) / 2) / (width * math.sqrt(2 * math.pi))
+    found: np.ndarray = (weights[..., None] * kernel).sum(-2)
+    return found
+
+
+def _described(rules: Sequence[Quadrature], size: int) -> tuple[dict[str, Any], float]:
+    """The variables of the file without suffix, and the width of the kernel."""
+    nodes = np.stack([rule.nodes for rule in rules])
+    weights = np.stack([rule.weights for rule in rules])
+    residuals = np.stack([rule.residuals for rule in rules])
+    last, first = (np.unravel_index(place, nodes.shape) for place in (nodes.argmax(), nodes.argmin()))
+    highest, lowest = float(nodes[last]), float(nodes[first])
+    width = WIDTH * ((highest - lowest) or abs(highest) or 1.0)  # all eigenvalues can be one
+    values = np.linspace(lowest - _MARGIN * width, highest + _MARGIN * width, _VALUES)
+    densities = density(nodes, weights, width, values)
+    mean, error = densities.mean(0), densities.std(0, ddof=1) / len(rules) ** 0.5
+    variables = {
+        "node_value": (("vector", "node"), nodes),
+        "node_weight": (("vector", "node"), weights),
+        "eigenvalue": ("value", values),
+        "density": ("value", mean),
+        "density_low": ("value", np.maximum(mean - error, 0)),
+        "density_high": ("value", mean + error),
+        "eigenvalue_max": highest,
+        "eigenvalue_min": lowest,
+        "residual_max": float(residuals[last]),
+        "residual_min": float(residuals[first]),
+        **mean_and_error("trace", size * np.array([rule.curvature for rule in rules])),
+    }
+    return variables, width

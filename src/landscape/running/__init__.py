@@ -1,0 +1,1 @@
+"""Starting the workflow and looking at its results: launch, plan, check, show, clean."""

@@ -1,0 +1,193 @@
+"""An estimate as values for machines, and these as text for people."""
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from landscape.experiment.schema import Experiment
+from landscape.running.plan.budget import choose
+from landscape.running.plan.estimate import TILE_MINUTES, Estimate, Need, OfPlane
+from landscape.running.plan.graph import target
+from landscape.running.plan.submissions import submissions
+
+ASSUMED = 20.0
+"""Operations a second, in units of 1e12, that a GPU of a data centre may keep up in fp32. Not measured."""
+
+
+def values(
+    experiment: Experiment,
+    config: str,
+    *,
+    tflops: float | None = None,
+    budget: float | None = None,
+    profile: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What `landscape plan --json` prints: operations, GPU hours, bytes, minutes.
+
+    Args:
+        config: the path of the experiment's configuration.
+        tflops: operations a second that are kept up, in units of 1e12; None for the assumption.
+        budget: GPU hours for which figures are chosen.
+        profile: of Snakemake, by whose groups the jobs of everything are given to a cluster.
+
+    Raises:
+        InputError: if a data set is wrong, a network cannot be built, or there is no solver for a budget.
+    """
+    estimate = Estimate(experiment)
+    speed = (tflops or ASSUMED) * 1e12
+
+    def of(need: Need) -> dict[str, Any]:
+        return {
+            "jobs": need.jobs.total(),
+            "jobs_by_rule": dict(sorted(need.jobs.items())),
+            "flops": need.cost.flops,
+            "gpu_hours": need.cost.flops / speed / 3600,
+            "disk_bytes": need.cost.disk,
+            "complete": need.cost.known,
+        }
+
+    found: dict[str, Any] = {
+        "tflops": speed / 1e12,
+        "tflops_stated": tflops is not None,
+        "figures": {
+            name: {**of(figure.whole), "alone": of(figure.alone), "shares_with": figure.shares_with}
+            for name, figure in estimate.figures.items()
+        },
+        "figures_together": of(estimate.together),
+        "in_all": {**of(estimate.whole), "cluster_jobs": submissions(estimate.tasks, profile or {})},
+        "planes": {name: _of_plane(plane, speed * 60) for name, plane in estimate.planes.items()},
+        "unknown": estimate.unknown,
+    }
+    if budget is not None:
+        hours = {figures: flops / speed / 3600 for figures, flops in estimate.shared.items()}
+        known = [name for name, figure in estimate.figures.items() if figure.whole.cost.known]
+        chosen = choose(hours, known, budget)
+        targets = [target(experiment, name) for name in chosen]
+        found["budget"] = {
+            "gpu_hours": budget,
+            "figures": chosen,
+            "needs": of(estimate.of(chosen)),
+            "command": shlex.join(["landscape", "run", config, "--cores", "all", *targets]) if chosen else None,
+        }
+    return found
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """The same as a table and sentences."""
+    head = ("", "jobs", "operations", "GPU hours", "disk", "jobs", "GPU hours", "disk", "shared with")
+    rows: list[Sequence[str]] = [head]
+    for name, figure in found["figures"].items():
+        jobs, _, hours, disk = _cells(figure["alone"])
+        rows.append((name, *_cells(figure), jobs, hours, disk, _some(figure["shares_with"])))
+    rows.append(("all figures", *_cells(found["figures_together"]), "", "", "", ""))
+    rows.append(("everything", *_cells(found["in_all"]), "", "", "", ""))
+    lines = _aligned(rows)
+    by_rule = found["in_all"]["jobs_by_rule"]
+    lines.insert(0, " " * lines[0].rfind("jobs") + "of it alone")
+    lines += ["", "Jobs: " + ", ".join(f"{number} {rule}" for rule, number in by_rule.items()) + "."]
+    lines += [
+        f"A cluster is given {found['in_all']['cluster_jobs']}: by the profile slurm several share one, and what takes "
+        "seconds stays where Snakemake is."
+    ]
+    lines += [f"GPU hours: at {found['tflops']:g} TFLOP/s kept up, {_SAID[found['tflops_stated']]}.", *_NOTES]
+    lines += _on_tiles(found["planes"], by_rule.get("tile", 0))
+    if found["unknown"]:
+        lines += ["Not known, so what is marked >= takes more:", *(f"  {reason}" for reason in found["unknown"])]
+    if "budget" in found:
+        lines += ["", *_on_budget(found["budget"], found["figures"])]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+_SAID = {False: "an assumption, not a measurement; --tflops states another", True: "as stated by --tflops"}
+_NOTES = (
+    "Operations: floating-point, 2 for a multiply-add, of convolutions, matrix products and attention.",
+    "Everything: with the tables, the summary and the claims. What exists already is counted as if it did not.",
+)
+
+
+def _of_plane(plane: OfPlane, minute: float) -> dict[str, Any]:
+    """The tiles of a plane, and how many there should be: others if the longest is too long, or short for no reason."""
+    least, most = TILE_MINUTES
+    minutes = plane.passes(plane.tiles) * plane.most / minute
+    fitting = plane.tiles if least <= minutes <= most else plane.fitting(most * minute)
+    return {
+        "tiles": plane.tiles,
+        "longest_tile_minutes": minutes,
+        "longest_tile_state": plane.state,
+        "tiles_that_fit": fitting,
+        "minutes_then": [plane.passes(fitting) * operations / minute for operations in (plane.least, plane.most)],
+    }
+
+
+def _on_tiles(planes: Mapping[str, Mapping[str, Any]], number: int) -> list[str]:
+    """The longest tile, and the planes whose tiles should be more or fewer; alike ones, as of a sweep, in one line."""
+    if not planes:
+        return []
+    longest = max(planes, key=lambda plane: planes[plane]["longest_tile_minutes"])
+    least, most = TILE_MINUTES
+    minutes = _number(planes[longest]["longest_tile_minutes"])
+    lines = [f"Tiles: {number}; the longest takes {minutes} minutes, on plane {longest}. {least} to {most} are good."]
+    alike: dict[str, list[str]] = {}
+    for name, plane in planes.items():
+        if plane["tiles_that_fit"] != plane["tiles"]:
+            tiles, minutes = plane["tiles"], _number(plane["longest_tile_minutes"])
+            first, last = map(_number, plane["minutes_then"])
+            said = (
+                f"{'the one tile' if tiles == 1 else f'the longest of {tiles} tiles'} of {plane['longest_tile_state']} takes "
+                f"{minutes} minutes; with tiles: {plane['tiles_that_fit']} it takes {last}"
+            )
+            said += f", that of the lightest network {first}" if first != last else ""
+            alike.setdefault(said, []).append(name)
+    return lines + [f"  {_some(names)}: {said}" for said, names in alike.items()]
+
+
+def _on_budget(budget: Mapping[str, Any], figures: Mapping[str, Any]) -> list[str]:
+    chosen = budget["figures"]
+    jobs, _, hours, disk = _cells(budget["needs"])
+    lines = [f"{budget['gpu_hours']:g} GPU hours suffice for {len(chosen)} of {len(figures)} figures."]
+    if left := [name for name in figures if name not in chosen]:
+        lines.append(f"Left out: {', '.join(left)}")
+    if chosen:
+        lines += [
+            f"Chosen: {', '.join(chosen)}",
+            f"They take {hours} GPU hours, {jobs} jobs and {disk}. To make them (on a cluster --profile slurm instead of "
+            "--cores all):",
+            f"  {budget['command']}",
+        ]
+    return lines
+
+
+def _cells(need: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Jobs, operations, GPU hours and disk."""
+    least = "" if need["complete"] else ">="
+    hours = least + _number(need["gpu_hours"])
+    return str(need["jobs"]), least + _scaled(need["flops"], "FLOP"), hours, least + _scaled(need["disk_bytes"], "B")
+
+
+def _number(value: float) -> str:
+    if 0 < value < 0.01:
+        return "<0.01"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _scaled(value: float, unit: str) -> str:
+    """In thousands, millions, ... of the unit, up to 1e15."""
+    power = min(5, max(0, math.floor(math.log10(value)) // 3)) if value else 0
+    return f"{_number(value / 1000**power)} {' kMGTP'[power].strip()}{unit}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines: the first and the last column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if k in (0, len(widths) - 1) else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

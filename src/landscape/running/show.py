@@ -1,0 +1,193 @@
+"""What a file is and where it comes from, of every kind of file that the project makes. Never imports torch."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from landscape.errors import InputError
+from landscape.store import files
+
+_MADE_BY = {
+    "dataset": "data set",
+    "train": "weights",
+    "adopt": "weights",
+    "rescale": "weights",
+    "directions": "directions",
+    "tile": "surface",
+    "trajectory": "trajectory",
+    "mark": "mark",
+    "probe": "probe",
+}
+"""What each verb makes."""
+
+_SECTION = {"data set": "data", "weights": "runs", "epochs": "runs", "history": "runs", "vectors": "probes"}
+_TOLD = {"title", "name", "run", "plane", "probe", "state", "device", "seed", "Conventions"}
+_TOLD |= {"spec", "run_spec", "spec_hash", "stage", "format_version", "versions", "date", "history"}
+"""Entries of a header that have a place of their own in what is told."""
+
+
+def kind(path: str | Path, header: Mapping[str, Any]) -> str:
+    """What a file is: data set, weights, epochs, directions, history, tile, surface, trajectory, mark, probe or vectors.
+
+    Raises:
+        InputError: if its header does not say that this program made it.
+    """
+    words = str(header.get("history", "")).split()
+    made = _MADE_BY.get(words[2]) if len(words) == 3 and words[1] == "landscape" else None
+    tensors = files.file_of(path).suffix != ".nc"
+    match made:
+        case "weights" if not tensors:
+            return "history"
+        case "weights" if "epochs" in header:
+            return "epochs"
+        case "surface" if "tile" in header:
+            return "tile"
+        case "probe" if tensors:
+            return "vectors"
+        case None:
+            raise InputError(f"{path} does not say that landscape made it: its history is {header.get('history')!r}")
+    return made
+
+
+def described(path: str | Path) -> dict[str, Any]:
+    """All that a file, or `FILE@003`, says of itself, as JSON holds it.
+
+    Entries `file`, `kind`, `title`, `made` (by which verb, when), `versions`, `device`, `seed`, `configuration` (by
+    section and name, in full), `inputs` (checksums), `checksum` (by which others name it as an input), `dimensions`,
+    `variables`, and `also`: whatever else its header holds.
+
+    Raises:
+        InputError: if it is no file of ours, or a damaged one.
+    """
+    place, epoch = files.file_of(path), files.epoch_of(path)
+    if place.suffix == ".nc":
+        dataset = files.read_dataset(place)
+        header = {key: _value(value) for key, value in dataset.attrs.items()}
+        dimensions = {str(name): size for name, size in dataset.sizes.items()}
+        variables = {str(name): _variable(array) for name, array in dataset.variables.items()}
+    else:
+        header, dimensions = dict(files.read_header(place)), {}
+        if epoch is not None and epoch not in _list(header.get("epochs")):
+            raise InputError(f"{place} holds no epoch {epoch:03d}; it holds {header.get('epochs', 'one state')}")
+        prefix = "" if epoch is None else f"{epoch:03d}/"
+        tensors = {name: of for name, of in files.tensors_in(place).items() if name.startswith(prefix)}
+        variables = {
+            name.removeprefix(prefix): {"shape": shape, "type": dtype} for name, (shape, dtype) in tensors.items()
+        }
+    what = kind(place, header)
+    spec = _mapping(header.get("spec"))
+    name = header.get("name", header.get("plane"))
+    section = _SECTION.get(what, "probes" if what == "probe" else "planes")
+    configuration = {f"{section}.{name}": spec}
+    if "run_spec" in header:
+        configuration[f"runs.{header.get('run')}"] = header["run_spec"]
+    return {
+        "file": str(path),
+        "bytes": os.path.getsize(place),
+        "kind": what,
+        "title": header.get("title", _title(what, name, header) + ("" if epoch is None else f", epoch {epoch}")),
+        "made": {
+            "date": header.get("date"),
+            "verb": str(header["history"]).split()[2],
+            "stage": header.get("stage"),
+            "format": header.get("format_version"),
+        },
+        "versions": header.get("versions"),
+        "device": header.get("device"),
+        "seed": header.get("seed", spec.get("seed")),
+        "configuration": configuration,
+        "inputs": {key.removesuffix("_hash"): header[key] for key in sorted(header) if _is_checksum(key)},
+        "checksum": files.checksum(place),
+        "dimensions": dimensions,
+        "variables": variables,
+        "also": {key: header[key] for key in sorted(header) if key not in _TOLD and not _is_checksum(key)},
+    }
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """What `described` found, for people to read. Characters that could steer a terminal are written out."""
+    made = found["made"]
+    lines = [f"{found['file']}: {found['title']}", f"{found['kind']}, {found['bytes']:,} bytes", ""]
+    rows = {
+        "made": f"{made['date']} by landscape {made['verb']} (stage version {made['stage']}, format {made['format']})",
+        "with": _listed(found["versions"]),
+        "on": found["device"],
+        "seed": found["seed"],
+        "checksum": found["checksum"],
+    }
+    lines += [f"{key:<10} {value}" for key, value in rows.items() if value is not None]
+    lines += _block("inputs", [f"{key:<12} {_listed(value)}" for key, value in found["inputs"].items()])
+    for name, section in found["configuration"].items():
+        written = yaml.safe_dump(section, sort_keys=False, default_flow_style=None, width=110)
+        lines += _block(name, written.splitlines())
+    lines += _block("dimensions", [f"{name:<24} {size}" for name, size in found["dimensions"].items()])
+    lines += _block("also", [f"{key:<24} {_listed(value)}" for key, value in found["also"].items()])
+    width = min(40, max(map(len, found["variables"]), default=0))
+    lines += _block("variables", [_row(name, of, width) for name, of in found["variables"].items()])
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _variable(array: Any) -> dict[str, Any]:
+    told = {key: str(array.attrs[key]) for key in ("units", "long_name") if key in array.attrs}
+    return {"dimensions": list(map(str, array.dims)), "shape": list(array.shape), "type": str(array.dtype), **told}
+
+
+def _row(name: str, of: Mapping[str, Any], width: int) -> str:
+    shape = " x ".join(map(str, of["shape"])) or "one value"
+    along = f" ({', '.join(of['dimensions'])})" if of.get("dimensions") else ""
+    return f"{name:<{width}} {of['type']}, {shape}{along}{'; ' + of['long_name'] if 'long_name' in of else ''}" + (
+        f" [{of['units']}]" if of.get("units", "1") != "1" else ""
+    )
+
+
+def _title(what: str, name: Any, header: Mapping[str, Any]) -> str:
+    if what == "directions":
+        return f"directions of {name} around {header.get('state')}"
+    if what == "vectors":
+        return f"vectors of {name} at {header.get('state')}"
+    return f"{what} of {name}" if what in ("weights", "epochs") else f"{what} {name}"
+
+
+def _is_checksum(key: str) -> bool:
+    return key.endswith("_hash") and key != "spec_hash"
+
+
+def _value(value: Any) -> Any:
+    """An attribute of a NetCDF file as JSON holds it; text that is JSON as what it says."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _listed(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_listed(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(str(_listed(item)) for item in value) or "none"
+    return None if value is None else str(value)
+
+
+def _block(title: str, lines: list[str]) -> list[str]:
+    return ["", title, *(f"  {line}" for line in lines)] if lines else []
+
+
+def printable(line: str) -> str:
+    """A line with every character written out that could steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -1,0 +1,1 @@
+"""One training loop, its optimisers and schedules, and the history it leaves."""

@@ -1,0 +1,175 @@
+"""The training loop."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from landscape.data.datasets import DataSet, augment, memory_format
+from landscape.engine.device import tensor_floats
+from landscape.progress import progress
+from landscape.store import checkpoint
+from landscape.store.weights import Weights
+from landscape.training import averaging
+from landscape.training.batches import batches, generator, seed
+from landscape.training.history import MEASURED, Evaluate, History, dataset, measure
+from landscape.training.optimisers import optimizer_of, uphill
+from landscape.training.resuming import kept, resume, snapshot, write_state
+from landscape.training.run_section import Run
+from landscape.training.schedules import learning_rate
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The end of a training run, or of a part of one.
+
+    Attributes:
+        weights: parameters and buffers after the last epoch, on the CPU.
+        history: the columns of `history_of`, one row per epoch; row 0 is before training.
+        epochs: parameters and buffers of the epochs the run keeps, as far as it got.
+    """
+
+    weights: Weights
+    history: xr.Dataset
+    epochs: dict[int, Weights]
+
+
+def train(
+    run: Run,
+    network: nn.Module,
+    data: DataSet,
+    work: Path,
+    identity: str,
+    evaluate: Evaluate,
+    name: str = "",
+    until: int | None = None,
+) -> Trained:
+    """Train `network` in place as `run` says (Li et al. 2018, section 4), or go on where a process was interrupted.
+
+    Everything random in an epoch (order of images, augmentation, dropout) comes from (run.seed, epoch), and after every
+    epoch all that the next one depends on is on disk, so an interrupted run ends with the bits of an uninterrupted one on
+    the same device, versions and number of threads (on CUDA as far as the network's kernels are deterministic).
+
+    A last short batch is kept; one of a single image joins the batch before it, since batch normalisation has no variance
+    of a single value. A run that diverges goes on to its end: NaN in the history is a result.
+
+    With `run.swa` the last epoch ends with the mean of the weights after every later epoch than that one, and so do its
+    row of the history (but for what is of its steps) and what is kept of it; the rows before are of the network as it is
+    trained.
+
+    Args:
+        work: folder for the state and the kept epochs, used by one process at a time.
+        identity: whatever the result depends on, hashed; the state of another identity is set aside in
+            `work/set-aside-N`, of which the latest is kept.
+        until: the epoch to end with, from which another process may go on; by default the run's last.
+    """
+    last = run.epochs if until is None else until
+    what = f"training {name}".strip()
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format(data.shape))
+    optimizer = optimizer_of(run, network)
+    steps = len(batches(torch.arange(len(data.train.labels)), run.batch_size))
+    history: History = {}
+    sums: Weights = {}
+    state = resume(run, network, work, identity)
+    if state is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        sums = {name: tensor.to(data.train.images.device) for name, tensor in state["sums"].items()}
+        history = state["history"]
+        _log.info("%s: goes on after epoch %d of %d", what, state["epoch"], run.epochs)
+    start = time.monotonic() - (history["seconds"][-1] if state else 0.0)
+
+    def record(epoch: int, **of_the_epoch: float) -> None:
+        """Measure and write down; the state comes last, so it never speaks of a kept epoch that is not there."""
+        row = measure(network, data, evaluate) | of_the_epoch | {"seconds": time.monotonic() - start}
+        for column, value in row.items():
+            history.setdefault(column, []).append(value)
+        if run.keeps(epoch):
+            checkpoint.write(kept(work, epoch), snapshot(network), {"identity": identity, "epoch": epoch})
+        write_state(work, identity, epoch, network, optimizer, sums, history)
+        shown = {column: row[column] for column in MEASURED if column in row} | of_the_epoch
+        line = ", ".join(f"{column} {value:.4g}" for column, value in shown.items())
+        _log.info("%s: epoch %d of %d: %s", what, epoch, run.epochs, line)
+
+    if state is None:
+        record(0)
+    done = state["epoch"] if state else 0
+    for epoch in progress(range(done + 1, last + 1), last, what, done):
+        of_the_epoch = _epoch(run, network, optimizer, data, epoch, steps)
+        if run.swa is not None and epoch > run.swa:
+            averaging.add(sums, network)
+            if epoch == run.epochs:
+                averaging.settle(run, network, sums, run.epochs - run.swa, data)
+        record(epoch, **of_the_epoch)
+    epochs = {epoch: checkpoint.read(kept(work, epoch))[0] for epoch in run.kept if epoch <= max(done, last)}
+    return Trained(snapshot(network), dataset(history), epochs)
+
+
+def _epoch(
+    run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, data: DataSet, epoch: int, steps: int
+) -> dict[str, float]:
+    """One pass over the training images. Returns what the history says of it."""
+    start = time.monotonic()
+    images, labels = data.train.images, data.train.labels
+    random = generator(run, epoch, "images")
+    order = torch.randperm(len(labels), generator=random).to(images.device)
+    total, norms = torch.zeros(2, dtype=torch.float64, device=images.device)
+    network.train()
+    with (
+        torch.random.fork_rng([images.device] if images.device.type == "cuda" else []),
+        tensor_floats(run.precision == "tf32"),
+    ):
+        torch.manual_seed(seed(run, epoch, "network"))  # dropout takes no generator
+        for step, batch in enumerate(batches(order, run.batch_size), (epoch - 1) * steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(run, step, steps)
+            x = augment(images[batch], data.black, random, crop="crop" in run.augment, flip="flip" in run.augment)
+            x = x.contiguous(memory_format=memory_format(data.shape))
+            loss, gradient = _step(run, network, optimizer, x, labels[batch])
+            total += loss.double() * len(batch)
+            norms += gradient
+    return {
+        "running_loss": float(total) / len(labels),
+        "learning_rate": learning_rate(run, epoch * steps - 1, steps),
+        "gradient_norm": float(norms) / steps,
+        "images_per_second": len(labels) / (time.monotonic() - start),
+    }
+
+
+def _step(
+    run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step of the optimiser. Returns the batch's loss before it, and the norm of the loss's gradient.
+
+    With `run.sam` the gradient that is stepped along (and clipped) is that at the end of a step up of this length; dropout
+    is drawn anew there.
+    """
+    again = x.clone() if run.sam is not None else x  # a network may write into its images
+    loss, norm = _gradient(run, network, x, labels)
+    stepped = norm
+    if run.sam is not None:
+        with uphill(network, run.sam, norm):
+            _, stepped = _gradient(run, network, again, labels)
+    if run.clip is not None:
+        nn.utils.clip_grads_with_norm_(network.parameters(), run.clip, stepped)
+    optimizer.step()
+    return loss, norm
+
+
+def _gradient(run: Run, network: nn.Module, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Leave the gradient of the batch's loss in the parameters; returns the loss and the gradient's norm."""
+    network.zero_grad()
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+        logits = network(x)
+    loss = nn.functional.cross_entropy(logits.to(x.dtype), labels)
+    loss.backward()
+    norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
+    return loss.detach(), norm

@@ -1,0 +1,100 @@
+"""What an interrupted training goes on from: the state after every epoch, and the epochs that are kept."""
+
+import io
+import logging
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from landscape.errors import InputError
+from landscape.store import checkpoint, files
+from landscape.store.weights import Weights
+from landscape.training.history import History
+from landscape.training.run_section import Run
+
+_log = logging.getLogger(__name__)
+
+
+def snapshot(network: nn.Module) -> Weights:
+    """Copies on the CPU, in the plain layout."""
+    state = network.state_dict()
+    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+
+
+def kept(work: Path, epoch: int) -> Path:
+    """The file of a kept epoch."""
+    return work / f"{epoch:03d}.safetensors"
+
+
+def write_state(
+    work: Path,
+    identity: str,
+    epoch: int,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    sums: Weights,
+    history: History,
+) -> None:
+    """Everything the next epoch depends on. After every epoch: 8 to 15 ms for a digits net, whose epoch takes 450."""
+    state = io.BytesIO()  # written by Python, which says of a full disk what it is
+    torch.save(
+        {
+            "identity": identity,
+            "epoch": epoch,
+            "network": network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "sums": sums,
+            "history": history,
+        },
+        state,
+    )
+    files.write_bytes(work / "state.pt", state.getbuffer())
+
+
+def resume(run: Run, network: nn.Module, work: Path, identity: str) -> dict[str, Any] | None:
+    """The state to go on from; None if there is none. What cannot be gone on from is set aside."""
+    work.mkdir(parents=True, exist_ok=True)
+    for unfinished in work.glob(".*.tmp"):  # of a process that was killed while writing
+        unfinished.unlink()
+    path = work / "state.pt"
+    if not path.exists():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():  # torch itself does not look at the checksums
+                raise InputError(f"{path} is damaged in {damaged}")
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if state["identity"] != identity:
+            raise InputError(f"{path} is of another specification, data or code")
+        if misfits := checkpoint.misfits(state["network"], network):
+            raise InputError(f"{path} does not fit the network: {misfits[0]}")
+        for epoch in filter(run.keeps, range(state["epoch"] + 1)):
+            header = checkpoint.read_header(kept(work, epoch))
+            if (header.get("identity"), header.get("epoch")) != (identity, epoch):
+                raise InputError(f"{kept(work, epoch)} is not epoch {epoch} of this run")
+    except OSError:
+        raise  # the disk's trouble says nothing of the file
+    except Exception as error:  # a damaged file makes torch raise almost anything
+        _log.warning(
+            "starting over: %s", error if isinstance(error, InputError) else f"{path} cannot be read ({error})"
+        )
+        _set_aside(work)
+        return None
+    return state
+
+
+def _set_aside(work: Path) -> None:
+    """Move everything in `work` to a new `set-aside-N` there, and delete the older ones."""
+    earlier = {int(path.name.rpartition("-")[2]): path for path in work.glob("set-aside-*")}
+    place = work / f"set-aside-{max(earlier, default=0) + 1}"
+    found = [path for path in work.iterdir() if path not in earlier.values()]
+    place.mkdir()
+    for path in found:
+        path.rename(place / path.name)
+    for path in earlier.values():
+        shutil.rmtree(path)
+    _log.warning("what was there is now in %s", place)

@@ -1,0 +1,172 @@
+"""Runs: networks that are trained or adopted."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from landscape.config.section import MAX_EPOCHS, Section
+from landscape.config.values import Arguments, Keep
+
+LEARNING_RATES = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "adagrad": 0.01}
+"""sgd, adam: Li et al. 2018, section 4. adamw: as adam. adagrad: torch's."""
+
+ONECYCLE_WARMUP = 0.25
+
+RULES = {"trained": "train", "adopted": "adopt", "rescaled": "rescale"}
+"""Of what a run is (`Run.made`), the rule that makes it."""
+
+
+class Rescaled(Section):
+    """Another run's weights, rescaled so that they compute the same (Li et al. 2018, section 4)."""
+
+    run: str = Field(description="a run, or a kept epoch of one as RUN@EPOCH")
+    by: float = Field(
+        gt=1,
+        le=1e6,
+        description="the factor of every filter that batch norm follows, or that the layer after ReLU makes up for",
+    )
+
+
+class Run(Section):
+    """One network: trained here, or (with `weights`) adopted, or (with `rescaled`) the twin of another run.
+
+    The defaults are the recipe of Li et al. 2018.
+    """
+
+    network: str = Field(
+        min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
+    )
+    args: Arguments = Field({}, description="arguments of the network's function")
+    data: str = Field(description="a name in the section data")
+    weights: str | None = Field(None, description="a state dict made elsewhere; the run is then adopted, not trained")
+    rescaled: Rescaled | None = Field(
+        None,
+        description="a run whose weights are multiplied and divided so that it computes the same; network, args, data and "
+        "code are then that run's",
+    )
+    code: tuple[str, ...] = Field((), description="further files whose change redoes the run")
+    seed: int = Field(0, ge=0, lt=2**63, description="of the initial weights, the order of images and the augmentation")
+    epochs: int = Field(300, ge=1, le=MAX_EPOCHS)
+    batch_size: int = Field(128, ge=1)
+    optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = "sgd"
+    learning_rate: float | None = Field(
+        None, gt=0, description="default 0.1 for sgd, 0.001 for adam and adamw, 0.01 for adagrad"
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov's, of sgd")
+    weight_decay: float = Field(
+        0.0005, ge=0, description="on all parameters: added to the gradient (L2), with adamw taken off the weights"
+    )
+    sam: float | None = Field(
+        None, gt=0, description="sharpness-aware minimisation: radius rho of the step up before each step down"
+    )
+    swa: int | None = Field(
+        None,
+        ge=0,
+        description="stochastic weight averaging: the run ends with the mean of the weights after every later epoch "
+        "than this one, and batch-norm statistics taken anew",
+    )
+    schedule: Literal["step", "cosine", "onecycle", "constant"] = "step"
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None, description="epochs after which a step schedule divides the rate by ten; default 1/2, 3/4, 11/12 of all"
+    )
+    warmup: float | None = Field(
+        None, ge=0, lt=1, description="share of the training in which the rate rises; default 0.25 for onecycle, else 0"
+    )
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    augment: tuple[Literal["crop", "flip"], ...] = Field(
+        (), description="crop: random crop with padding 4; flip: mirror"
+    )
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="of the training's arithmetic; bf16: mixed precision (autocast), the weights stay fp32"
+    )
+    keep: Keep = Field(
+        "none", description="epochs kept as states RUN@EPOCH: none, all, or every Nth (with the first and the last)"
+    )
+    threads: int = Field(1, ge=1, description="of the training process; part of the run because it alters bits")
+    parts: int = Field(
+        1,
+        ge=1,
+        description="jobs that train one after another, each ending at an epoch: where a cluster's jobs must be shorter than "
+        "the training; the result is the same",
+    )
+
+    @model_validator(mode="after")
+    def _normal_form(self) -> "Run":
+        if self.learning_rate == LEARNING_RATES[self.optimizer]:
+            self._settle("learning_rate", None)
+        if self.warmup == self._default_warmup:
+            self._settle("warmup", None)
+        if self.parts > self.epochs:
+            raise ValueError(f"parts must be at most epochs, and {self.parts} is above {self.epochs}")
+        if self.swa is not None and self.swa >= self.epochs:
+            raise ValueError(f"swa must be below epochs, and {self.swa} is not below {self.epochs}")
+        if self.milestones is not None:
+            if any(b <= a for a, b in itertools.pairwise(self.milestones)):
+                raise ValueError(f"milestones must increase, and {list(self.milestones)} does not")
+            if self.milestones and self.milestones[-1] >= self.epochs:
+                raise ValueError(
+                    f"milestones must be below epochs, and {self.milestones[-1]} is not below {self.epochs}"
+                )
+            if self.milestones == _paper_milestones(self.epochs):
+                self._settle("milestones", None)
+        return self
+
+    def _useless(self) -> Iterator[tuple[str, set[str]]]:
+        if self.rescaled is not None:
+            yield "a rescaled run is not trained, so it", set(Run.model_fields) - _SHARED_KEYS - {"rescaled"}
+            return
+        if self.adopted:
+            yield "an adopted run (it has weights) is not trained, so it", set(Run.model_fields) - _ADOPTED_KEYS
+            return
+        if self.optimizer != "sgd":
+            yield f"optimizer: {self.optimizer}", {"momentum"}
+        if self.schedule != "step":
+            yield f"schedule: {self.schedule}", {"milestones"}
+
+    @property
+    def made(self) -> Literal["trained", "adopted", "rescaled"]:
+        return "rescaled" if self.rescaled is not None else "adopted" if self.adopted else "trained"
+
+    @property
+    def adopted(self) -> bool:
+        return self.weights is not None
+
+    @property
+    def initial_rate(self) -> float:
+        return self.learning_rate if self.learning_rate is not None else LEARNING_RATES[self.optimizer]
+
+    @property
+    def _default_warmup(self) -> float:
+        return ONECYCLE_WARMUP if self.schedule == "onecycle" else 0.0
+
+    @property
+    def rising(self) -> float:
+        """The share of the training in which the learning rate rises."""
+        return self.warmup if self.warmup is not None else self._default_warmup
+
+    @property
+    def drops(self) -> tuple[int, ...]:
+        """Epochs after which a step schedule divides the learning rate by ten."""
+        return self.milestones if self.milestones is not None else _paper_milestones(self.epochs)
+
+    def keeps(self, epoch: int) -> bool:
+        """Whether `RUN@EPOCH` is kept; epoch 0 is the initial weights."""
+        if self.made != "trained" or self.keep == "none" or not 0 <= epoch <= self.epochs:
+            return False
+        return self.keep == "all" or epoch % int(self.keep) == 0 or epoch == self.epochs
+
+    @property
+    def kept(self) -> list[int]:
+        """The epochs that are kept."""
+        return [epoch for epoch in range(self.epochs + 1) if self.keeps(epoch)]
+
+
+_SHARED_KEYS = {"network", "args", "data", "code", "seed"}
+_ADOPTED_KEYS = {*_SHARED_KEYS, "weights", "rescaled"}
+
+
+def _paper_milestones(epochs: int) -> tuple[int, ...]:
+    """Epochs 150, 225, 275 of 300, scaled (Li et al. 2018, section 4)."""
+    return tuple(sorted({max(1, round(epochs * share)) for share in (1 / 2, 3 / 4, 11 / 12)} - {epochs}))
