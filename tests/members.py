@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from landscape import figures
-from landscape.figures.shared.figure_section import Drawn
+from landscape.figures.kind import FigureKind
 from landscape.measures.plane_section import Plane
 from landscape.training.run_section import Run
 
@@ -82,7 +82,7 @@ def history(run: str, test: bool = True, final: tuple[float, float] = (0.002, 0.
     return xr.Dataset({name: ("epoch", v) for name, v in columns.items()}, {"epoch": epoch}, attrs)
 
 
-def spec(kind: type[Drawn], **keys: Any) -> Any:
+def spec(kind: type[FigureKind], **keys: Any) -> Any:
     """A figure of the configuration."""
     return kind.model_validate({"draw": kind.__name__.lower(), **keys})
 

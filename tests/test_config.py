@@ -11,7 +11,7 @@ import yaml
 
 from landscape.errors import InputError
 from landscape.experiment import jobs, memory, preflight, reading, specs
-from landscape.figures.kinds.sections import DRAWN
+from landscape.figures.kinds import DRAWN
 from landscape.networks import building
 from landscape.networks.operations import operations
 from landscape.running import check

@@ -14,7 +14,10 @@ from matplotlib.patches import Rectangle
 from landscape import figures
 from landscape.errors import InputError
 from landscape.figures.kinds import contours, surfaces
-from landscape.figures.kinds.sections import Contours, Lines, Surfaces, Training
+from landscape.figures.kinds.contours import Contours
+from landscape.figures.kinds.lines import Lines
+from landscape.figures.kinds.surfaces import Surfaces
+from landscape.figures.kinds.training import Training
 from landscape.figures.shared import panels, style, words
 
 from members import assert_texts_apart, bowl, broken, drawn, lopsided, member, published, spec, texts

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from landscape import figures
 from landscape.errors import InputError
 from landscape.figures.kinds import contours
-from landscape.figures.kinds.sections import Contours
+from landscape.figures.kinds.contours import Contours
 from landscape.figures.shared import lowest, style
 
 from members import assert_texts_apart, bowl, broken, drawn, member, published, spec

@@ -15,7 +15,8 @@ from matplotlib.quiver import Quiver
 from landscape import figures, geometry
 from landscape.errors import InputError
 from landscape.figures.kinds import gradients
-from landscape.figures.kinds.curvature_sections import Curvature, Gradients
+from landscape.figures.kinds.curvature import Curvature
+from landscape.figures.kinds.gradients import Gradients
 from landscape.figures.shared import arrows
 
 from curved_surfaces import chaotic, curved, double_well, valley

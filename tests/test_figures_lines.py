@@ -13,7 +13,11 @@ from scipy.stats import norm
 from landscape import figures
 from landscape.errors import InputError
 from landscape.figures.kinds import bundles, lines, training
-from landscape.figures.kinds.sections import Bundles, Interpolation, Lines, Profiles, Training
+from landscape.figures.kinds.bundles import Bundles
+from landscape.figures.kinds.interpolation import Interpolation
+from landscape.figures.kinds.lines import Lines
+from landscape.figures.kinds.profiles import Profiles
+from landscape.figures.kinds.training import Training
 from landscape.figures.shared import bands, groups, panels, style, weight_density, widths
 
 from members import Loss, assert_texts_apart, bowl, drawn, history, member, published, spec, texts

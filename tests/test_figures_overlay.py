@@ -8,7 +8,7 @@ import pytest
 from landscape import figures
 from landscape.errors import InputError
 from landscape.figures.kinds import overlay
-from landscape.figures.kinds.sections import Overlay
+from landscape.figures.kinds.overlay import Overlay
 
 from members import Loss, assert_texts_apart, bowl, broken, drawn, history, member, published, spec, texts
 

@@ -15,7 +15,10 @@ from matplotlib.text import Annotation, Text
 from landscape import figures, geometry
 from landscape.errors import InputError
 from landscape.figures.kinds import rings, sharpness
-from landscape.figures.kinds.sections import Contours, Rings, Sharpness, Trajectories
+from landscape.figures.kinds.contours import Contours
+from landscape.figures.kinds.rings import Rings
+from landscape.figures.kinds.sharpness import Sharpness
+from landscape.figures.kinds.trajectories import Trajectories
 from landscape.figures.shared import labels, paths, words
 from landscape.measures.plane_section import Plane
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from landscape import figures
-from landscape.figures.kinds.curvature_sections import Layers, Sharpening, Spectra
+from landscape.figures.kinds.layers import Layers
+from landscape.figures.kinds.sharpening import Sharpening
+from landscape.figures.kinds.spectra import Spectra
 from landscape.figures.shared.curvature_words import number
 
 from members import assert_texts_apart, drawn, published, spec, texts

@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.colors import to_rgba
 
 from landscape import figures
-from landscape.figures.kinds.curvature_sections import Saddle
+from landscape.figures.kinds.saddle import Saddle
 from landscape.figures.shared import style
 from landscape.probes.probe_section import Probe
 

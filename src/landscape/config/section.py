@@ -1,10 +1,12 @@
-"""What every entry of a configuration is."""
+"""What every entry of a configuration is, and kinds of entries told apart by one key."""
 
+import functools
+import operator
 import re
-from collections.abc import Iterator
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag, model_validator
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 MAX_EPOCHS = 999  # a state is written RUN@EPOCH with three digits
@@ -32,3 +34,18 @@ class Section(BaseModel):
     def _settle(self, key: str, value: Any) -> None:
         """Make a stated default equal to an unstated one; for use while the entry is validated."""
         object.__setattr__(self, key, value)
+
+
+def one_of_kinds(key: str, kinds: Sequence[type[Section]], default: str | None = None) -> Any:
+    """The type of an entry that is one of several kinds, told apart by what `key` says; without it, the `default` kind."""
+
+    def told(entry: Any) -> Any:
+        return entry.get(key, default) if isinstance(entry, Mapping) else getattr(entry, key)
+
+    members = [Annotated[kind, Tag(name)] for name, kind in by_name(key, kinds).items()]
+    return Annotated[functools.reduce(operator.or_, members), Discriminator(told)]
+
+
+def by_name(key: str, kinds: Iterable[type[Section]]) -> dict[str, type[Section]]:
+    """Kinds of entries by what `key` says of them."""
+    return {get_args(kind.model_fields[key].annotation)[0]: kind for kind in kinds}

@@ -11,7 +11,7 @@ from typing import Any
 from landscape.data.builtin_datasets import FETCHED
 from landscape.errors import InputError, one_of
 from landscape.experiment.schema import Experiment
-from landscape.figures.kinds.sections import Figure
+from landscape.figures.kinds import Figure
 from landscape.measures.plane_section import Plane
 from landscape.networks import code
 from landscape.probes.probe_section import Probe

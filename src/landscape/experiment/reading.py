@@ -11,7 +11,7 @@ from landscape.errors import InputError, one_of
 from landscape.experiment import document, references
 from landscape.experiment.expand import expanded, inherited, numbers, sweep
 from landscape.experiment.schema import SECTIONS, Experiment
-from landscape.figures.kinds.sections import DRAWN
+from landscape.figures.kinds import DRAWN
 
 _FIELDS = {
     name: {key: field.rebuild_annotation() for key, field in model.model_fields.items()}

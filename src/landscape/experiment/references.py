@@ -9,8 +9,18 @@ from landscape.experiment.analysis_sections import Claims
 from landscape.experiment.expand import INHERITED, PLANES, PROBES, RUNS, expanded, patterns, select
 from landscape.experiment.lookup import impossible, no_path, state, unlike
 from landscape.experiment.schema import Experiment
-from landscape.figures.kinds.curvature_sections import Curvature, Gradients, Layers, Saddle, Sharpening, Spectra
-from landscape.figures.kinds.sections import Bundles, Figure, Interpolation, InterpolationRow, Lines, Overlay, Profiles
+from landscape.figures.kinds import Figure
+from landscape.figures.kinds.bundles import Bundles
+from landscape.figures.kinds.curvature import Curvature
+from landscape.figures.kinds.gradients import Gradients
+from landscape.figures.kinds.interpolation import Interpolation, InterpolationRow
+from landscape.figures.kinds.layers import Layers
+from landscape.figures.kinds.lines import Lines
+from landscape.figures.kinds.overlay import Overlay
+from landscape.figures.kinds.profiles import Profiles
+from landscape.figures.kinds.saddle import Saddle
+from landscape.figures.kinds.sharpening import Sharpening
+from landscape.figures.kinds.spectra import Spectra
 from landscape.measures.plane_section import Plane
 from landscape.probes.probe_section import Probe
 from landscape.training.run_section import Run

@@ -13,24 +13,25 @@ from landscape.config.section import MAX_EPOCHS, NAME, Section
 from landscape.config.values import Folder, Names
 from landscape.data.data_section import Data
 from landscape.experiment.analysis_sections import Claims, Published, Table
-from landscape.figures.kinds.curvature_sections import Curvature, Gradients, Layers, Saddle, Sharpening, Spectra
-from landscape.figures.kinds.sections import (
-    DRAWN,
-    Bundles,
-    Contours,
-    Figure,
-    Interpolation,
-    InterpolationRow,
-    Lines,
-    Overlay,
-    Profiles,
-    Rings,
-    Sharpness,
-    Surfaces,
-    Training,
-    Trajectories,
-)
-from landscape.figures.shared.figure_section import Drawn
+from landscape.figures.kind import FigureKind
+from landscape.figures.kinds import DRAWN, Figure
+from landscape.figures.kinds.bundles import Bundles
+from landscape.figures.kinds.contours import Contours
+from landscape.figures.kinds.curvature import Curvature
+from landscape.figures.kinds.gradients import Gradients
+from landscape.figures.kinds.interpolation import Interpolation, InterpolationRow
+from landscape.figures.kinds.layers import Layers
+from landscape.figures.kinds.lines import Lines
+from landscape.figures.kinds.overlay import Overlay
+from landscape.figures.kinds.profiles import Profiles
+from landscape.figures.kinds.rings import Rings
+from landscape.figures.kinds.saddle import Saddle
+from landscape.figures.kinds.sharpening import Sharpening
+from landscape.figures.kinds.sharpness import Sharpness
+from landscape.figures.kinds.spectra import Spectra
+from landscape.figures.kinds.surfaces import Surfaces
+from landscape.figures.kinds.training import Training
+from landscape.figures.kinds.trajectories import Trajectories
 from landscape.measures.plane_section import Directions, Plane, Statistics
 from landscape.probes.probe_section import Probe
 from landscape.training.run_section import LEARNING_RATES, RULES, Run
@@ -48,7 +49,7 @@ __all__ = [
     "Curvature",
     "Data",
     "Directions",
-    "Drawn",
+    "FigureKind",
     "Experiment",
     "Figure",
     "Gradients",

@@ -1,10 +1,9 @@
 """Numbers of lines: intervals below a level, and what lies between two runs."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-
-import numpy as np
-import xarray as xr
 
 from landscape.errors import InputError
 from landscape.geometry.grid import (
@@ -18,6 +17,7 @@ from landscape.geometry.grid import (
     step_of,
     undefined,
 )
+from landscape.lazy import np, xr
 
 WELL = 0.5
 """Rise over the loss at a point of a line up to which the well around it is measured (claim 2)."""

@@ -4,6 +4,8 @@ A network is what differs in nothing but its training seed and the directions it
 mean over directions, then over training seeds.
 """
 
+from __future__ import annotations
+
 import itertools
 import json
 import math
@@ -11,10 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from landscape.geometry import wilson
+from landscape.lazy import np, pd
 
 FEW = 5
 """Networks below which there is no rank correlation, only pairs."""

@@ -1,9 +1,8 @@
 """How far a surface is convex: where its curvature is nowhere negative, and up to which level its contours are."""
 
-import math
+from __future__ import annotations
 
-import numpy as np
-import xarray as xr
+import math
 
 from landscape.geometry.grid import (
     CELLS,
@@ -22,6 +21,7 @@ from landscape.geometry.grid import (
     without_component,
 )
 from landscape.geometry.levels import Component, LevelSets, basin
+from landscape.lazy import np, xr
 
 SOLIDITY = 0.97
 """Solidity that the eye takes for convex."""

@@ -1,11 +1,11 @@
 """What the extreme eigenvalues of the Hessian say at the points of a plane (Li et al. 2018, section 6 and Figure 7)."""
 
+from __future__ import annotations
+
 from typing import Literal
 
-import numpy as np
-import xarray as xr
-
 from landscape.geometry.grid import values_of
+from landscape.lazy import np, xr
 
 NEGLIGIBLE = 1e-3
 """Share of the median absolute eigenvalue of the slice by which one may lie below zero where the slice is convex."""

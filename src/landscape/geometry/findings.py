@@ -1,14 +1,14 @@
 """What to beware of in a surface, each in a few words and with a sentence of advice."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import xarray as xr
-
 from landscape.geometry.grid import CELLS, centre, guessing, specification, values_of
 from landscape.geometry.levels import basin, cells_across
+from landscape.lazy import np, xr
 
 FIRST_LEVEL = 0.1
 """The lowest level line, whose ring around the centre the eye takes for the size of the minimum."""

@@ -1,13 +1,14 @@
 """The grid of a surface: its centre, its steps, its values; and how a number about it is told."""
 
+from __future__ import annotations
+
 import json
 import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-import numpy as np
-import xarray as xr
+from landscape.lazy import np, xr
 
 CELLS = 6
 """Cells of the grid that a feature must span along each axis to be measured: at least six points then lie in it."""

@@ -1,16 +1,11 @@
 """The part of {L <= level} that holds the centre: its size and its shape."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
-
-import contourpy
-import numpy as np
-import xarray as xr
-from matplotlib.path import Path
-from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 from landscape.geometry.barriers import interval
 from landscape.geometry.grid import (
@@ -27,6 +22,7 @@ from landscape.geometry.grid import (
     values_of,
     without_component,
 )
+from landscape.lazy import contourpy, mpl, np, scipy, xr
 
 QUANTITIES = ("width", "area", "eccentricity", "solidity", "touches_border")
 
@@ -74,7 +70,9 @@ class Component:
     @property
     def solidity(self) -> float:
         """Area over the area of the convex hull: 1 of a convex part without holes."""
-        return min(1.0, self.area / float(ConvexHull(self.rings[0]).volume))  # the volume in 2D is the area
+        return min(
+            1.0, self.area / float(scipy.spatial.ConvexHull(self.rings[0]).volume)
+        )  # the volume in 2D is the area
 
     @cached_property
     def _moments(self) -> tuple[float, np.ndarray]:
@@ -184,7 +182,7 @@ def basin(surface: xr.Dataset, level: float, variable: str = "train_loss") -> np
     values = values_of(surface, variable)
     if at is None or not values[at] <= level:
         return np.zeros(values.shape, bool)
-    parts, _ = ndimage.label(values <= level)
+    parts, _ = scipy.ndimage.label(values <= level)
     return np.asarray(parts == parts[at])
 
 
@@ -212,5 +210,5 @@ def _holds(rings: tuple[np.ndarray, ...], point: np.ndarray) -> bool:
     """Whether a polygon with holes holds a point of the grid, which may be one of its corners."""
     if any((ring == point).all(1).any() for ring in rings):
         return True
-    outer, *holes = (bool(Path(ring).contains_points(point[None])[0]) for ring in rings)
+    outer, *holes = (bool(mpl.path.Path(ring).contains_points(point[None])[0]) for ring in rings)
     return outer and not any(holes)

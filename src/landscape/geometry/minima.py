@@ -1,11 +1,11 @@
 """The minima of a surface, told from noise by their persistence."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import numpy as np
-import xarray as xr
-
 from landscape.geometry.grid import values_of
+from landscape.lazy import np, xr
 
 PERSISTENCE = 0.1
 """Least height of the pass that separates a minimum from a lower one."""

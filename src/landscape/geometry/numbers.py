@@ -1,12 +1,13 @@
 """All numbers about a surface, by name."""
 
-import xarray as xr
+from __future__ import annotations
 
 from landscape.geometry.convexity import convex_height, convex_share
 from landscape.geometry.grid import CELLS, NOT_RESOLVED, Number, centre, coarser_step, guessing, step_of, undefined
 from landscape.geometry.levels import QUANTITIES, shape
 from landscape.geometry.minima import minima
 from landscape.geometry.slice_rises import slice_rise
+from landscape.lazy import xr
 
 RISES = (0.1, 0.5, 1.0)
 """Over the loss at the centre: what claims are judged on."""

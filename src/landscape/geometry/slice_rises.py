@@ -1,7 +1,6 @@
 """The rise of a surface on a circle around its centre."""
 
-import numpy as np
-import xarray as xr
+from __future__ import annotations
 
 from landscape.geometry.grid import (
     CELLS,
@@ -15,6 +14,7 @@ from landscape.geometry.grid import (
     undefined,
     values_of,
 )
+from landscape.lazy import np, xr
 
 _ANGLES = 720
 

@@ -1,14 +1,14 @@
 """Where the gradient vanishes: on a plane, and whether it does so in the whole space."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import xarray as xr
-
 from landscape.geometry.grid import is_line, values_of
+from landscape.lazy import np, xr
 
 Kind = Literal["slice minimum", "slice saddle", "slice maximum", "minimum", "saddle", "maximum"]
 KINDS: tuple[Kind, ...] = ("slice minimum", "slice saddle", "slice maximum", "minimum", "saddle", "maximum")
@@ -21,7 +21,7 @@ FLAT = 1e-3
 
 _WELL_ABOVE = 0.1  # share of ln(classes) by which a plateau lies above the end of its run
 _TRIANGLES = (((0, 0), (1, 0), (1, 1)), ((0, 0), (1, 1), (0, 1)))  # of a cell, counter-clockwise
-_SHIFT = 1e-9 * np.array([1.0, (math.sqrt(5) - 1) / 2])  # of the median gradient
+_SHIFT = 1e-9, 1e-9 * (math.sqrt(5) - 1) / 2  # of the median gradient
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def stationary_points(surface: xr.Dataset) -> list[StationaryPoint]:
     gradient = np.stack([values_of(surface, f"gradient_{axis}") for axis in ("alpha", "beta")], -1)
     sizes = np.linalg.norm(gradient, axis=-1)
     typical = float(np.median(sizes[np.isfinite(sizes)])) if np.isfinite(sizes).any() else 0.0
-    found = sorted(_zeros(gradient + typical * _SHIFT), key=lambda zero: (zero[0], zero[1]))
+    found = sorted(_zeros(gradient + typical * np.array(_SHIFT)), key=lambda zero: (zero[0], zero[1]))
     return [_point(surface, place, kind) for *place, kind in found]
 
 

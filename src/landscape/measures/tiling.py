@@ -3,15 +3,15 @@
 A tile is a run of a plane's points in row-major order (alpha the slow axis).
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import xarray as xr
-
 from landscape.errors import InputError
 from landscape.geometry.grid import Status, points_of
+from landscape.lazy import np, xr
 from landscape.measures.plane_section import Plane
 
 _LONG_NAMES = {

@@ -1,5 +1,7 @@
 """Reading and writing: whole files or none, and where they come from."""
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import errno
@@ -15,13 +17,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import netCDF4
-import numpy as np
-import xarray as xr
 from safetensors import SafetensorError, safe_open
 
 import landscape
 from landscape.errors import InputError
+from landscape.lazy import netCDF4, np, xr
 
 FORMAT_VERSION = 1
 HEADER = "landscape"

@@ -1,14 +1,15 @@
 """What tells one training from another, whether two can be compared, and how many test images they get wrong."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import xarray as xr
-
 from landscape import geometry
+from landscape.lazy import xr
 from landscape.networks import code
 
 FAR = 10.0

@@ -1,24 +1,42 @@
 """Many directions at once: runs in columns, sets of lines in rows (Li et al. 2018, appendix)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from pydantic import Field
 
+from landscape.config.fields import Ref
+from landscape.config.values import Names
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds import lines
-from landscape.figures.kinds.sections import Bundles
 from landscape.figures.shared import style, widths, words
 from landscape.figures.shared.bands import require_lines, spread, stack, table
 from landscape.figures.shared.groups import Group, errors, group, items
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import LABEL, NOTE, Panels, cells, default_columns, lay_out
 from landscape.geometry import comparisons
+from landscape.lazy import mpl, pd
 from landscape.training import run_factors
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Bundles(OfRuns):
+    """Many directions at once: runs in columns, sets of lines in rows (Li et al. 2018, appendix)."""
+
+    draw: Literal["bundles"]
+    rows: tuple[Annotated[Names, Ref("planes", axes=1)], ...] = Field(
+        min_length=1, description="lines, one set for each row; * stands for several"
+    )
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _MARGINS, _GAP = (0.68, 0.3), 0.22  # inches: left and right of the panels, between two
 _RUNS, _IMAGES = 5, 1000  # fewer runs, or test errors of no more images, say nothing of an order
@@ -81,7 +99,7 @@ def draw(spec: Bundles, members: Sequence[Member]) -> Drawing:
 def bundle(ax: Axes, run: Group, *, top: float) -> None:
     """The train loss along each line, and the median of all."""
     lines.frame(ax, run.surfaces, top=top)
-    ax.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(2, steps=[1, 2, 5, 10]))
     x, curves = run.first.seen.alpha.values, stack(run.surfaces, "train_loss")
     for curve in curves:
         ax.plot(x, spread(curve[None])[1], "-", color=style.LOSS, linewidth=0.4, alpha=0.6)
@@ -140,8 +158,8 @@ def _label_row(panels: Panels, ax: Axes, row: Sequence[Group], of_row: Order) ->
 
 def _legend(panels: Panels, members: Sequence[Member]) -> None:
     keys = [
-        Line2D([], [], color=style.LOSS, linewidth=0.4, label="one direction"),
-        Line2D([], [], color="black", linewidth=1.4, label="median"),
+        mpl.lines.Line2D([], [], color=style.LOSS, linewidth=0.4, label="one direction"),
+        mpl.lines.Line2D([], [], color="black", linewidth=1.4, label="median"),
         *lines.hatch_keys([member.seen for member in members]),
     ]
     at = (0.5, 0.03 / panels.figure.get_size_inches()[1])

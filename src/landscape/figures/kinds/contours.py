@@ -1,23 +1,19 @@
 """Level lines of a loss over a plane (Li et al. 2018, Figures 5 and 6)."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.contour import QuadContourSet
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
+from pydantic import Field
 
 from landscape import geometry
+from landscape.config.fields import Ref
+from landscape.config.values import Levels
 from landscape.errors import InputError
-from landscape.figures.kinds.sections import Contours
+from landscape.figures.kind import Columns, OfRuns, Variable
 from landscape.figures.shared import contour_words, lowest, marks, style, words
 from landscape.figures.shared.labels import SMALL, scale_of
 from landscape.figures.shared.members import Drawing, Member
@@ -31,6 +27,41 @@ from landscape.figures.shared.panels import (
     plain_ticks,
     ticks_within,
 )
+from landscape.lazy import mpl, np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.contour import QuadContourSet
+
+
+class Contours(OfRuns):
+    """Level lines, one panel per run (Li et al. 2018, Figures 5 and 6)."""
+
+    draw: Literal["contours"]
+    plane: Annotated[str, Ref("planes", axes=2)]
+    variable: Variable | Literal["both"] = Field(
+        "train_loss", description="both: the test loss dashed over the train loss, with the lowest point of each"
+    )
+    levels: Levels = Field("log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list")
+    marks: Annotated[
+        tuple[str, ...],
+        Ref("runs"),
+        Field((), description="runs or states shown where they lie on the planes, with distances"),
+    ]
+    columns: Columns
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The losses shown; the colours are those of the first."""
+        return ("train_loss", "test_loss") if self.variable == "both" else (self.variable,)
+
+    @property
+    def marked(self) -> list[tuple[str, str, str]]:
+        return [(state, self.plane, mark) for state in self.runs for mark in self.marks]
+
 
 LEVELS = {
     "log": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
@@ -38,7 +69,6 @@ LEVELS = {
 }
 _THICK = (0.1, 1.0)
 _LABELLED = (0.1, 1.0, 10.0)
-_FILL = np.logspace(-2, 2, 41)
 HATCH = 10 * "/"
 _SIDE = 1.3  # inches, of a panel
 
@@ -122,10 +152,16 @@ def level_lines(
     loss = drawable(z.values)
     if loss.mask.any():
         corner, sides = (alpha[0], beta[0]), (np.ptp(alpha), np.ptp(beta))
-        ax.add_patch(Rectangle(corner, *sides, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0))
-    fill = ax.contourf(alpha, beta, loss, _FILL, cmap=style.PALE_MAP, norm=style.norm(), extend="both", zorder=1)
+        ax.add_patch(
+            mpl.patches.Rectangle(
+                corner, *sides, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0
+            )
+        )
+    fill = ax.contourf(
+        alpha, beta, loss, np.logspace(-2, 2, 41), cmap=style.pale_map(), norm=style.norm(), extend="both", zorder=1
+    )
     fill.set_rasterized(True)
-    lines = _lines(ax, surface, variable, levels, (1.4, 0.6), cmap=style.DEEP_MAP, norm=style.norm(), zorder=2)
+    lines = _lines(ax, surface, variable, levels, (1.4, 0.6), cmap=style.deep_map(), norm=style.norm(), zorder=2)
     if guessing:
         look: dict[str, Any] = {"colors": "black", "linestyles": "--", "linewidths": 0.8, "zorder": 3}
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the level is nowhere
@@ -153,7 +189,7 @@ def frame(ax: Axes) -> None:
 
 def mark_centre(ax: Axes) -> None:
     """A cross at (0, 0)."""
-    halo = [withStroke(linewidth=2.2, foreground="white")]
+    halo = [mpl.patheffects.withStroke(linewidth=2.2, foreground="white")]
     ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
 
 
@@ -245,7 +281,7 @@ def label_levels(ax: Axes, lines: QuadContourSet, *, avoid: np.ndarray) -> None:
             continue
         taken.append(inside[best])
         x, y = inside[best] / scale + corner
-        halo = [withStroke(linewidth=1.8, foreground="white")]
+        halo = [mpl.patheffects.withStroke(linewidth=1.8, foreground="white")]
         ax.text(x, y, f"{level:g}", ha="center", va="center", fontsize=SMALL, path_effects=halo, zorder=6)
 
 
@@ -261,7 +297,7 @@ def colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Seq
     width = min(3.0, panels.right - panels.left)
     middle = (panels.left + panels.right) / 2
     ax = panels.add_axes(middle - width / 2, panels.foot - 0.24, width, 0.09)
-    mappable = ScalarMappable(style.norm(), style.PALE_MAP)
+    mappable = mpl.cm.ScalarMappable(style.norm(), style.pale_map())
     bar = panels.figure.colorbar(mappable, cax=ax, orientation="horizontal", extend="both", extendfrac=0.04)
     assert bar.solids is not None
     bar.solids.set_rasterized(True)
@@ -270,7 +306,7 @@ def colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Seq
     for level in levels:
         if style.LOWEST <= level <= style.HIGHEST:
             width = 1.4 if _is_in(level, _THICK) else 0.6
-            ax.axvline(level, color=style.DEEP_MAP(float(style.norm()(level))), linewidth=width)
+            ax.axvline(level, color=style.deep_map()(float(style.norm()(level))), linewidth=width)
     for classes in sorted({int(surface.attrs["classes"]) for surface in surfaces}):
         ax.plot(2 * [math.log(classes)], [-0.15, 1.5], "--", color="black", linewidth=0.8, dashes=(2, 1), clip_on=False)
         ax.text(math.log(classes), 1.6, f"ln {classes}", ha="center", va="bottom", fontsize=NOTE)
@@ -279,7 +315,9 @@ def colour_bar(panels: Panels, levels: Sequence[float], name: str, surfaces: Seq
 def _legend(panels: Panels, columns: int) -> None:
     """Of two losses, at the foot."""
     keys = [
-        Line2D([], [], color="black" if split == "test" else style.GREY, linestyle=dashes, label=f"{split} loss")
+        mpl.lines.Line2D(
+            [], [], color="black" if split == "test" else style.GREY, linestyle=dashes, label=f"{split} loss"
+        )
         for split, dashes in style.SPLITS.items()
     ]
     look: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.2, "ncols": columns}

@@ -1,32 +1,58 @@
 """The map of |lambda_min / lambda_max| of the Hessian beside the level lines of the loss (Li et al. 2018, Figure 7)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from __future__ import annotations
 
-import matplotlib
-import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, LogNorm
-from matplotlib.lines import Line2D
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from landscape import geometry
+from landscape.config.fields import Ref
 from landscape.errors import InputError
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds import contours
-from landscape.figures.kinds.curvature_sections import Curvature
 from landscape.figures.shared import curvature_words, style, words
 from landscape.figures.shared.bands import table
 from landscape.figures.shared.groups import group
 from landscape.figures.shared.maps import pixel_map, scale_bar
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import Panels, cells, default_columns, lay_out
+from landscape.lazy import mpl, np, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import ListedColormap, LogNorm
+
+
+class Curvature(OfRuns):
+    """The map of |lambda_min / lambda_max| beside the level lines of the loss (Li et al. 2018, Figure 7)."""
+
+    draw: Literal["curvature"]
+    plane: Annotated[str, Ref("planes", axes=2, measures=("curvature",))] = Field(
+        description="a plane with measure: curvature"
+    )
+    contours: Annotated[str, Ref("planes", axes=2)] | None = Field(
+        None, description="a finer plane of the same directions for the level lines"
+    )
+    ratio: Literal["negative", "plain"] = Field(
+        "negative",
+        description="negative: |min(lambda_min, 0)| / lambda_max; plain: |lambda_min / lambda_max|, the paper's",
+    )
+
+    def problems(self, experiment: Any) -> Iterator[str]:
+        plane, finer = (experiment.planes.get(name or "") for name in (self.plane, self.contours))
+        if plane is not None and finer is not None and finer.drawn() != plane.drawn():
+            yield f".contours is a plane with other directions than {self.plane}"
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 ISOLINES = (0.01, 0.1)
 """Drawn white: one per cent is what the paper says of DenseNet."""
 
-_NORM = LogNorm(1e-3, 1)
-_MAP = ListedColormap(matplotlib.colormaps["magma"](np.linspace(0, 0.93, 256)), "ratio")  # its end tells from white
 _PAPER = 0.5  # where the paper's own scale ends, which begins at 0 and is linear
 _TICKS = {0.001: "0.001", 0.01: "0.01", 0.1: "0.1", 0.5: "0.5", 1.0: "1"}
 _MARGINS, _GAP = (0.64, 0.12), 0.17  # inches: left and right of the panels, between two
@@ -113,10 +139,10 @@ def _draw_panel(ax: Axes, run: Column, row: int, spec: Curvature) -> None:
     if row == 1:
         contours.contour(ax, run.loss.seen, variable=_VARIABLE, levels=contours.LEVELS["log"])
     elif row == 2:
-        pixel_map(ax, surface, geometry.slice_ratio(surface), colours=_MAP, norm=_NORM)
+        pixel_map(ax, surface, geometry.slice_ratio(surface), colours=_map(), norm=_norm())
     else:
         ratio = geometry.values_of(surface, geometry.RATIOS[spec.ratio])
-        pixel_map(ax, surface, ratio, colours=_MAP, norm=_NORM)
+        pixel_map(ax, surface, ratio, colours=_map(), norm=_norm())
         _isolines(ax, surface, ratio)
         alpha, beta = np.nonzero(curvature_words.not_converged(surface))
         ax.plot(surface.alpha[alpha], surface.beta[beta], **_DOT, markeredgewidth=0.6, clip_on=False, zorder=6)
@@ -159,14 +185,14 @@ def _ratio_bar(panels: Panels, *, dots: bool) -> None:
     width = min(3.0, panels.right - panels.left)
     middle = (panels.left + panels.right) / 2
     ax = panels.add_axes(middle - width / 2, panels.foot - 0.29, width, 0.09)
-    scale_bar(ax, _NORM, _MAP, ticks=_TICKS, extend="both", label=curvature_words.RATIO, orientation="horizontal")
+    scale_bar(ax, _norm(), _map(), ticks=_TICKS, extend="both", label=curvature_words.RATIO, orientation="horizontal")
     for level in ISOLINES:
         ax.axvline(level, color="white", linewidth=0.7)
     ax.axvline(_PAPER, color="black", linewidth=0.7)
     if not dots:
         return
     w, h = panels.figure.get_size_inches()
-    dot = Line2D([], [], markeredgewidth=0.6, label="not converged", **_DOT)
+    dot = mpl.lines.Line2D([], [], markeredgewidth=0.6, label="not converged", **_DOT)
     at = (middle / w, (panels.foot - 0.05) / h)
     panels.figure.legend(handles=[dot], loc="center", bbox_to_anchor=at, borderpad=0, borderaxespad=0, handletextpad=0)
 
@@ -193,3 +219,12 @@ def _caption(spec: Curvature, runs: Sequence[Column]) -> str:
         f"{words.member_item(run.map, [_VARIABLE])} {curvature_words.item(run.map.seen, spec.ratio)}" for run in runs
     ]
     return words.caption(spec.about, seen, made, items)
+
+
+def _map() -> ListedColormap:
+    """Colours of the ratio; the end of the scale tells from white."""
+    return style.colour_map("magma", 0.93)
+
+
+def _norm() -> LogNorm:
+    return mpl.colors.LogNorm(1e-3, 1)

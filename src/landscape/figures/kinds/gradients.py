@@ -1,30 +1,46 @@
 """The gradient over a plane: as arrows over the level lines, its norm, where it points, and how steady it is."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import matplotlib
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.colors import ListedColormap, LogNorm
+from pydantic import Field
 
 from landscape import geometry
+from landscape.config.fields import Ref
 from landscape.errors import InputError
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds import contours
-from landscape.figures.kinds.curvature_sections import Gradients
 from landscape.figures.shared import arrows, style, words
-from landscape.figures.shared.arrows import COSINE, COSINE_MAP
+from landscape.figures.shared.arrows import cosine_map, cosine_norm
 from landscape.figures.shared.bands import table
 from landscape.figures.shared.maps import pixel_map, scale_bar
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import Panels, cells, default_columns, lay_out
 from landscape.geometry import StationaryPoint
+from landscape.lazy import mpl, np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.colors import LogNorm
+
+
+class Gradients(OfRuns):
+    """The gradient over a plane: as arrows over the level lines, its norm, where it points, how steady it is."""
+
+    draw: Literal["gradients"]
+    plane: Annotated[str, Ref("planes", axes=2, measures=("gradients", "curvature"))] = Field(
+        description="a plane with measure: gradients or curvature"
+    )
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 Found = Mapping[str, Sequence[StationaryPoint]]  # by state
 
-_NORM_MAP = ListedColormap(matplotlib.colormaps["cividis"](np.linspace(0, 1, 256)), "gradient norm")
+_NORMS = "cividis"  # the colour map of the gradient's norm
 _COSINE_TICKS = {-1.0: "\N{MINUS SIGN}1", 0.0: "0", 1.0: "1"}
 _LOSS_TICKS = {0.01: "0.01", 0.1: "0.1", 1.0: "1", 10.0: "10", 100.0: "100"}
 _DECADES = 4  # of the scale of the norm, at most
@@ -96,7 +112,9 @@ def draw(spec: Gradients, members: Sequence[Member]) -> Drawing:
             arrows.draw_arrows(ax, member.seen)
             arrows.mark_stationary(ax, points[member.state])
         else:
-            colours, scale = (_NORM_MAP, norm) if place.quantity == "gradient norm" else (COSINE_MAP, COSINE)
+            colours, scale = (
+                (style.colour_map(_NORMS), norm) if place.quantity == "gradient norm" else (cosine_map(), cosine_norm())
+            )
             pixel_map(ax, member.seen, _QUANTITIES[place.quantity](member.seen), colours=colours, norm=scale)
     _bars(panels, places, norm)
     if keys := arrows.keys([point for found in points.values() for point in found]):
@@ -116,7 +134,7 @@ def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
     known = values[np.isfinite(values) & (values > 0)]
     low, high = np.log10(np.quantile(known, [0.05, 0.95])) if known.size else (-1.0, 0.0)
     half = min(max(high - low, 1), _DECADES) / 2
-    return LogNorm(float(10 ** ((low + high) / 2 - half)), float(10 ** ((low + high) / 2 + half)))
+    return mpl.colors.LogNorm(float(10 ** ((low + high) / 2 - half)), float(10 ** ((low + high) / 2 + half)))
 
 
 def _lay_out(spec: Gradients, members: Sequence[Member], points: Found) -> tuple[list[Place], Panels]:
@@ -189,11 +207,11 @@ def _bars(panels: Panels, places: Sequence[Place], norm: LogNorm) -> None:
         box = ax.get_position()
         bar = panels.add_axes(box.x1 * w + 0.06, box.y0 * h, 0.07, box.height * h)
         if place.quantity == "descent":
-            scale_bar(bar, style.norm(), style.PALE_MAP, ticks=_LOSS_TICKS, extend="both")
+            scale_bar(bar, style.norm(), style.pale_map(), ticks=_LOSS_TICKS, extend="both")
         elif place.quantity == "gradient norm":
-            scale_bar(bar, norm, _NORM_MAP, ticks=decades, extend="both")
+            scale_bar(bar, norm, style.colour_map(_NORMS), ticks=decades, extend="both")
         else:
-            scale_bar(bar, COSINE, COSINE_MAP, ticks=_COSINE_TICKS, extend="neither")
+            scale_bar(bar, cosine_norm(), cosine_map(), ticks=_COSINE_TICKS, extend="neither")
 
 
 def _stationary(members: Sequence[Member], points: Found) -> pd.DataFrame:

@@ -1,26 +1,76 @@
 """From one run to another: the loss between them, their weight norms, their weights (Li et al. 2018, Figure 2)."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
+from pydantic import Field
 
 from landscape import geometry
+from landscape.config.fields import Ref
+from landscape.config.section import Section
 from landscape.errors import InputError
+from landscape.figures.kind import FigureKind
 from landscape.figures.kinds import lines
-from landscape.figures.kinds.sections import Interpolation, InterpolationRow
 from landscape.figures.shared import style, weight_density, widths, words
 from landscape.figures.shared.bands import require_lines, table
 from landscape.figures.shared.groups import Group, descriptions, loss_names, not_finite
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import Panels, few_ticks, lay_out, plain_ticks
+from landscape.lazy import mpl, np, pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class InterpolationRow(Section):
+    """Two runs and the line from the one to the other."""
+
+    run: Annotated[str, Ref("runs")]
+    to: Annotated[str, Ref("runs")]
+    plane: Annotated[str, Ref("planes", axes=1)] = Field(description="a plane with directions: to, and `to` as its run")
+    recalibrated: Annotated[str, Ref("planes", axes=1)] | None = Field(
+        None, description="the same line with batchnorm: recalibrated, drawn thin beside the first"
+    )
+
+
+class Interpolation(FigureKind):
+    """From one run to another: the loss between them, their weight norms, their weights (Li et al. 2018, Figure 2)."""
+
+    draw: Literal["interpolation"]
+    rows: tuple[InterpolationRow, ...] = Field(min_length=1, description="one row of three panels for each")
+
+    def problems(self, experiment: Any) -> Iterator[str]:
+        for i, row in enumerate(self.rows):
+            for key, name in (("plane", row.plane), ("recalibrated", row.recalibrated)):
+                plane = experiment.planes.get(name or "")
+                if plane is None:
+                    continue
+                if (plane.directions, plane.run) != ("to", row.to):
+                    needed = f"a plane with directions: to and run: {row.to}"
+                    yield f".rows[{i}].{key} is {name!r}, which must be {needed}"
+                elif key == "recalibrated" and plane.statistics != "recalibrated":
+                    yield f".rows[{i}].{key} is {name!r}, which has batchnorm: {plane.statistics}"
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(state for row in self.rows for state in (row.run, row.to)))
+
+    @property
+    def seen(self) -> list[tuple[str, str]]:
+        return [(row.run, plane) for row in self.rows for plane in (row.plane, row.recalibrated) if plane]
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        return self.states
+
 
 THICK, THIN = 1.2, 0.5  # points: of the line itself, and of the same with recalibrated statistics
 ENDS: tuple[tuple[int, str, Literal["-", "--"]], ...] = ((0, "0.1", "-"), (1, "#B0508A", "--"))
@@ -124,7 +174,7 @@ def weight_panel(ax: Axes, row: Row) -> None:
         shown = np.where(density > 0, density, np.nan)
         ax.stairs(shown, row.densities.edges, baseline=None, color=colour, linestyle=dashes, linewidth=0.8)
     ax.set(yscale="log", xlabel="weight", xlim=row.densities.edges[[0, -1]])
-    ax.yaxis.set_major_locator(LogLocator(numticks=5))
+    ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=5))
     ax.xaxis.set_major_locator(few_ticks())
     ax.xaxis.set_major_formatter(plain_ticks())
     ax.tick_params(labelleft=True)
@@ -194,22 +244,26 @@ def _norm_ticks(ax: Axes, drawn: bool) -> None:
     more = max(1.0, math.sqrt(1.5 * low / high))
     ax.set_ylim(low / more, high * more)
     for axis, (first, last) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_formatter(mpl.ticker.NullFormatter())
         if last < 10 * first:
             axis.set_major_locator(few_ticks())
             axis.set_major_formatter(plain_ticks())
         else:
-            axis.set_major_locator(LogLocator(numticks=4))
+            axis.set_major_locator(mpl.ticker.LogLocator(numticks=4))
 
 
 def _legends(panels: Panels, rows: Sequence[Row]) -> None:
     height = panels.figure.get_size_inches()[1]
     first = lines.split_keys([member.seen for row in rows for member in row.lines])
     if any(row.recalibrated for row in rows):
-        first.append(Line2D([], [], color=style.GREY, linewidth=THIN, label="thin: recalibrated"))
-    first.append(Line2D([], [], color="black", marker="|", markersize=5, label="w"))
-    second = [Line2D([], [], color=c, linestyle=dashes, label=f"run at alpha {end}") for end, c, dashes in ENDS]
-    second.append(Line2D([], [], color="0.1", marker="|", markersize=6, linestyle="", label="learning rate drops"))
+        first.append(mpl.lines.Line2D([], [], color=style.GREY, linewidth=THIN, label="thin: recalibrated"))
+    first.append(mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="w"))
+    second = [
+        mpl.lines.Line2D([], [], color=c, linestyle=dashes, label=f"run at alpha {end}") for end, c, dashes in ENDS
+    ]
+    second.append(
+        mpl.lines.Line2D([], [], color="0.1", marker="|", markersize=6, linestyle="", label="learning rate drops")
+    )
     common: dict[str, Any] = {"loc": "upper center", "borderpad": 0, "borderaxespad": 0}
     for keys, top, points in ((first, panels.foot, 2), (second, panels.foot - 0.16, 1)):
         at = (0.5, top / height)

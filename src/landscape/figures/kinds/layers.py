@@ -1,16 +1,14 @@
 """The scale of activations and of the gradients that flow back, layer by layer."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from pydantic import Field
 
-from landscape.figures.kinds.curvature_sections import Layers
+from landscape.config.fields import Ref
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds.training import looks
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
@@ -18,6 +16,24 @@ from landscape.figures.shared.labels import SMALL
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import LABEL, lay_out, plain_ticks, text_width
 from landscape.figures.shared.probed import legend, log_axis, made, measured, positive, problems
+from landscape.lazy import mpl, np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+
+class Layers(OfRuns):
+    """The scale of activations and gradients, layer by layer."""
+
+    draw: Literal["layers"]
+    probe: Annotated[str, Ref("probes", measures=("activations",))] = Field(
+        description="a probe with measure: activations"
+    )
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _ROWS = {
     "activation_std": "activation,\nstd. dev.",
@@ -53,7 +69,7 @@ def draw(spec: Layers, members: Sequence[Member]) -> Drawing:
         ax.set_ylabel(label, linespacing=1.1)
         ax.yaxis.set_label_coords(-0.42 / _PANEL[0], 0.5)
         ax.set_xlim(0.4, max(measured(member).sizes["layer"] for member in members) + 0.6)
-        ax.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
         ax.tick_params(labelbottom=False)
         if name == "activation_zero_share":
             ax.set_ylim(-0.03, 1.03)
@@ -70,7 +86,7 @@ def draw(spec: Layers, members: Sequence[Member]) -> Drawing:
     }
     panels.figure.text(**below, s="layer, in the order of the first call", fontsize=LABEL)
     handles = [
-        Line2D([], [], label=member.label, markersize=3, **look)
+        mpl.lines.Line2D([], [], label=member.label, markersize=3, **look)
         for member, look in zip(members, looks(len(members)), strict=True)
     ]
     legend(panels.figure, handles, min(_COLUMNS, len(handles)))

@@ -1,21 +1,43 @@
 """Loss and accuracy along a line (Li et al. 2018, Figures 2 and 3)."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from landscape import geometry
+from landscape.config.fields import Ref
+from landscape.config.values import Names
+from landscape.figures.kind import Columns, OfRuns, OverSeeds
 from landscape.figures.kinds.contours import HATCH
-from landscape.figures.kinds.sections import Lines
 from landscape.figures.shared import style, words
 from landscape.figures.shared.bands import band, require_lines, stack, table
 from landscape.figures.shared.groups import Group, counted, group, items, loss_names, not_finite, notes
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import default_columns, few_ticks, lay_out, ticks_within
+from landscape.lazy import mpl, np, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+
+class Lines(OfRuns):
+    """Loss and accuracy along a line, on twin axes (Li et al. 2018, Figures 2 and 3)."""
+
+    draw: Literal["lines"]
+    plane: Annotated[Names, Ref("planes", axes=1)] = Field(
+        description="a line, or with * several: their median, and a band between their extremes"
+    )
+    over: OverSeeds
+    columns: Columns
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _SHADE = {"train_loss": 0.22, "test_loss": 0.12, "train_accuracy": 0.14, "test_accuracy": 0.08}  # of the bands
 VARIABLES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
@@ -120,7 +142,7 @@ def highest(surfaces: Sequence[xr.Dataset]) -> float:
 def split_keys(surfaces: Sequence[xr.Dataset]) -> list[Line2D | Patch]:
     """What a legend says of solid and dashed lines, and of hatching if there is some."""
     splits = [
-        Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
+        mpl.lines.Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
         for split, dashes in style.SPLITS.items()
         if any(f"{split}_loss" in surface for surface in surfaces)
     ]
@@ -131,7 +153,7 @@ def hatch_keys(surfaces: Sequence[xr.Dataset]) -> list[Patch]:
     """What a legend says of hatching, if there is some."""
     if not not_finite(surfaces):
         return []
-    return [Patch(facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, label="not finite")]
+    return [mpl.patches.Patch(facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, label="not finite")]
 
 
 def above(surfaces: Sequence[xr.Dataset], top: float) -> str:

@@ -4,21 +4,42 @@ The same function twice has other curves along unnormalised directions, and the 
 (Li et al. 2018, section 4).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from pydantic import Field
 
+from landscape.config.fields import Ref
+from landscape.config.values import Names
+from landscape.figures.kind import Columns, OfRuns, Variable
 from landscape.figures.kinds import contours, lines
-from landscape.figures.kinds.sections import Overlay
 from landscape.figures.shared import style, words
 from landscape.figures.shared.bands import require_lines, stack, table
 from landscape.figures.shared.groups import Group
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import LABEL, default_columns, lay_out, wrap
 from landscape.figures.shared.probed import legend
+from landscape.lazy import mpl, np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Overlay(OfRuns):
+    """Several runs along the same lines, on one pair of axes for each line (the argument of Li et al. 2018, section 4)."""
+
+    draw: Literal["overlay"]
+    lines: Annotated[Names, Ref("planes", axes=1)] = Field(
+        description="lines, a panel for each with all runs in it; * stands for several"
+    )
+    variable: Variable = "train_loss"
+    columns: Columns
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _COLOURS = ("#56B4E9", "black", "#E69F00", "#009E73", "#CC79A7")
 _WIDEST, _NARROWEST = 3.0, 0.9  # points: of the first curve, and of the last, which lies on top
@@ -61,7 +82,8 @@ def draw(spec: Overlay, members: Sequence[Member]) -> Drawing:
         else:
             ax.tick_params(labelleft=False)
     keys = [
-        Line2D([], [], label=member.label, **look) for member, look in zip(rows[0], looks(len(rows[0])), strict=True)
+        mpl.lines.Line2D([], [], label=member.label, **look)
+        for member, look in zip(rows[0], looks(len(rows[0])), strict=True)
     ]
     legend(panels.figure, [*keys, *lines.hatch_keys(shown)], min(len(keys), 3))
     return Drawing(panels.figure, table(members, [spec.variable]), _caption(spec, rows, top))

@@ -1,19 +1,38 @@
 """Above the loss along lines, below the level lines of a plane, a column per run (Li et al. 2018, Figure 3)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated, Literal
 
-import numpy as np
-import xarray as xr
-from matplotlib.lines import Line2D
+from pydantic import Field
 
+from landscape.config.fields import Ref
+from landscape.config.values import Levels, Names
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds import contours, lines
-from landscape.figures.kinds.sections import Profiles
 from landscape.figures.shared import style, widths, words
 from landscape.figures.shared.bands import require_lines, table
 from landscape.figures.shared.groups import Group, counted, descriptions, errors, group, items
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import Panels, cells, default_columns, lay_out
+from landscape.lazy import mpl, np, xr
+
+
+class Profiles(OfRuns):
+    """Above the loss along lines, as a band; below the level lines (Li et al. 2018, Figure 3)."""
+
+    draw: Literal["profiles"]
+    line: Annotated[Names, Ref("planes", axes=1)] = Field(
+        description="a line, or with * several: their median, and a band between their extremes"
+    )
+    plane: Annotated[str, Ref("planes", axes=2)]
+    levels: Levels = Field("log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list")
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _MARGINS, _GAP = (0.5, 0.12), 0.17  # inches: left and right of the panels, between two
 _VARIABLE = "train_loss"
@@ -94,7 +113,9 @@ def _size(surface: xr.Dataset, columns: int) -> tuple[float, float]:
 
 def _legend(panels: Panels, surfaces: Sequence[xr.Dataset]) -> None:
     keys = lines.split_keys(surfaces)
-    keys.append(Line2D([], [], color="black", marker="|", markersize=5, label="width at 0.5 above the centre"))
+    keys.append(
+        mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="width at 0.5 above the centre")
+    )
     height = panels.figure.get_size_inches()[1]
     look = {"borderpad": 0.0, "borderaxespad": 0.0, "columnspacing": 1.2}
     panels.figure.legend(

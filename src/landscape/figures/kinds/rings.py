@@ -1,25 +1,45 @@
 """Level lines of several planes or seeds on top of each other (Li et al. 2018, appendix: repeatability)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
+from pydantic import Field
 
 from landscape import geometry
+from landscape.config.fields import Ref
+from landscape.config.values import Names
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds.contours import frame, require_plane
-from landscape.figures.kinds.sections import Rings
 from landscape.figures.kinds.training import run_colours
 from landscape.figures.shared import style, words
 from landscape.figures.shared.groups import Group, errors, group
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import default_columns, lay_out
+from landscape.lazy import mpl, np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Rings(OfRuns):
+    """One level line of every member of a set of planes, on top of each other: repeatability (appendix)."""
+
+    draw: Literal["rings"]
+    planes: Annotated[Names, Ref("planes", axes=2)] = Field(min_length=1, description="* stands for several")
+    rises: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.5,), min_length=1, description="level lines at so much above the centre's loss"
+    )
+    over: Literal["seed"] | None = Field(
+        None, description="seed: runs that differ in nothing but their seed share a panel"
+    )
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 _OPACITY = 0.7
@@ -83,7 +103,7 @@ def draw(spec: Rings, members: Sequence[Member]) -> Drawing:
         frame(ax)
     if several:
         handles = [
-            Line2D([], [], color=style.GREY, linestyle=_dashes(k), label=f"{rise:g} above the centre")
+            mpl.lines.Line2D([], [], color=style.GREY, linestyle=_dashes(k), label=f"{rise:g} above the centre")
             for k, rise in enumerate(spec.rises)
         ]
         height = panels.figure.get_size_inches()[1]
@@ -110,7 +130,7 @@ def _draw_panel(ax: Axes, of: Group, rings: Sequence[Ring], rises: Sequence[floa
         if one.part is not None:
             dashes = _dashes(rises.index(one.rise))
             ax.plot(*one.line.T, dashes, color=colours[id(one.member)], alpha=_OPACITY, linewidth=0.7, zorder=2)
-    halo = [withStroke(linewidth=2.2, foreground="white")]
+    halo = [mpl.patheffects.withStroke(linewidth=2.2, foreground="white")]
     ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
 
 

@@ -1,27 +1,39 @@
 """A saddle point: the mountain pass on the plane of its extreme curvatures, its spectrum, and how it was found."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, SymmetricalLogLocator
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection
-from scipy.interpolate import RectBivariateSpline
+from pydantic import Field
 
+from landscape.config.fields import Ref
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds import surfaces
 from landscape.figures.kinds.contours import frame
-from landscape.figures.kinds.curvature_sections import Saddle
 from landscape.figures.shared import style, words
 from landscape.figures.shared.labels import SMALL
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import LABEL, NOTE, few_ticks, plain_ticks, wrap
+from landscape.lazy import art3d, mpl, np, pd, scipy, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+
+class Saddle(OfRuns):
+    """A saddle point: the plane of its most negative and most positive curvature, and its spectrum."""
+
+    draw: Literal["saddle"]
+    probe: Annotated[str, Ref("probes", measures=("saddle",))] = Field(description="a probe with measure: saddle")
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _HEADING, _TITLE, _NOTES, _GAP = 0.28, 0.2, 0.14, 0.1  # inches
 _PLANE, _BELOW = 2.0, 1.15  # heights of the two rows
@@ -36,7 +48,7 @@ def draw(spec: Saddle, members: Sequence[Member]) -> Drawing:
     notes = [wrap(_note(member), style.TEXT_WIDTH - 0.3, NOTE) for member in members]
     block = _TITLE + _PLANE + _ROOM + _BELOW + _ROOM + _NOTES + _GAP
     height = block * len(members) + (_HEADING if spec.title else 0)
-    figure = Figure(figsize=(style.TEXT_WIDTH, height))
+    figure = mpl.figure.Figure(figsize=(style.TEXT_WIDTH, height))
     if spec.title:
         figure.suptitle(spec.title, y=1 - 0.06 / height, va="top", parse_math=False, fontweight="bold")
     for k, (member, note) in enumerate(zip(members, notes, strict=True)):
@@ -71,9 +83,9 @@ def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
     x, y, z = surfaces.upsample(loss.alpha.values, loss.beta.values, loss.values)
     low, high = float(loss.min()), float(loss.max())
     middle = surfaces.quadrilaterals(x, y, z)
-    colours = style.LOSS_MAP(Normalize(low, high)(middle[..., 2].mean(axis=2)))[..., :3]
+    colours = style.loss_map()(mpl.colors.Normalize(low, high)(middle[..., 2].mean(axis=2)))[..., :3]
     lit = colours * surfaces.light(x, y, z, high - low)[..., None]
-    collection = Poly3DCollection(
+    collection = art3d.Poly3DCollection(
         middle.reshape(-1, 4, 3), facecolors=lit.reshape(-1, 3), edgecolors="none", linewidths=0, antialiased=False
     )
     collection.set_rasterized(True)
@@ -82,7 +94,7 @@ def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
     here = float(probe.train_loss)
     for across, dashes in (("alpha", "-"), ("beta", "--")):  # the way over the pass, and along its ridge
         places = (x, np.zeros_like(x)) if across == "alpha" else (np.zeros_like(y), y)
-        line = RectBivariateSpline(x, y, z, kx=1, ky=1)(*places, grid=False)
+        line = scipy.interpolate.RectBivariateSpline(x, y, z, kx=1, ky=1)(*places, grid=False)
         hidden = surfaces.behind((x, y, z), (*places, line + 0.005 * (high - low)), high - low, (_ELEVATION, _AZIMUTH))
         ax.plot(*places, np.where(hidden, np.nan, line), dashes, color="white", linewidth=0.9, zorder=3)
     ax.plot([0], [0], [here], "o", color="black", markersize=4, markeredgecolor="white", markeredgewidth=0.7, zorder=4)
@@ -105,12 +117,14 @@ def level_lines(ax: Axes, probe: xr.Dataset) -> None:
     """Level lines of the loss, that through the saddle in black, on a pale fill."""
     loss = probe.loss.transpose("beta", "alpha")  # matplotlib wants (y, x)
     here, low, high = float(probe.train_loss), float(loss.min()), float(loss.max())
-    levels = [level for level in MaxNLocator(14, steps=[1, 2, 5, 10]).tick_values(low, high) if low < level < high]
-    norm = Normalize(low, high)
+    levels = [
+        level for level in mpl.ticker.MaxNLocator(14, steps=[1, 2, 5, 10]).tick_values(low, high) if low < level < high
+    ]
+    norm = mpl.colors.Normalize(low, high)
     at = loss.alpha.values, loss.beta.values, loss.values
-    fill = ax.contourf(*at, np.linspace(low, high, 41), cmap=style.PALE_MAP, norm=norm)
+    fill = ax.contourf(*at, np.linspace(low, high, 41), cmap=style.pale_map(), norm=norm)
     fill.set_rasterized(True)
-    lines = ax.contour(*at, levels, cmap=style.DEEP_MAP, norm=norm, linewidths=0.6)
+    lines = ax.contour(*at, levels, cmap=style.deep_map(), norm=norm, linewidths=0.6)
     ax.clabel(lines, levels[::2], fontsize=SMALL, fmt="%g", inline_spacing=2)
     if low < here < high:
         ax.contour(*at, [here], colors="black", linewidths=1.2)
@@ -151,8 +165,8 @@ def eigenvalues(ax: Axes, probe: xr.Dataset) -> None:
     ax.set_xlabel("eigenvalue, in order")
     ax.set_ylabel("eigenvalue")
     ax.xaxis.set_major_locator(few_ticks())
-    ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_locator(mpl.ticker.SymmetricalLogLocator(base=10, linthresh=linear))
+    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
 def path(ax: Axes, probe: xr.Dataset) -> None:
@@ -161,9 +175,9 @@ def path(ax: Axes, probe: xr.Dataset) -> None:
     ax.plot(np.arange(norms.size), norms, "o-", color="black", markersize=2.2)
     ax.axhline(json.loads(probe.attrs["spec"])["tolerance"], linestyle="--", color=style.GREY, linewidth=0.7)
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(numticks=6))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=6))
+    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
     ax.set_xlabel("step of the search")
     ax.set_ylabel("gradient norm")
 

@@ -1,22 +1,47 @@
 """The extreme eigenvalues of the Hessian along a training."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import product
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from pydantic import Field
 
 from landscape import geometry
-from landscape.figures.kinds.curvature_sections import Sharpening
+from landscape.config.fields import Ref
+from landscape.config.section import MAX_EPOCHS
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds.training import looks
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import lay_out, plain_ticks
 from landscape.figures.shared.probed import LAMBDA, SCALES, End, extreme, legend, log_axis, made, measured, problems
+from landscape.lazy import mpl, np, pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Sharpening(OfRuns):
+    """The extreme eigenvalues of the Hessian along a training."""
+
+    draw: Literal["sharpening"]
+    probe: Annotated[str, Ref("probes", measures=("eigenpairs", "spectrum"))] = Field(
+        description="a probe with measure: eigenpairs or spectrum"
+    )
+    epochs: tuple[Annotated[int, Field(ge=0, le=MAX_EPOCHS)], ...] = Field(
+        min_length=2, description="kept epochs of every run"
+    )
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return tuple(f"{run}@{epoch:03d}" for run in self.runs for epoch in self.epochs)
+
 
 _PANEL = (2.0, 1.25)
 _ROWS: tuple[End, ...] = ("max", "min")
@@ -47,7 +72,10 @@ def draw(spec: Sharpening, members: Sequence[Member]) -> Drawing:
     for ax, end in zip(panels.axes[::2], _ROWS, strict=True):
         ax.set_ylabel(LAMBDA[end])
         ax.yaxis.set_label_coords(-0.46 / _PANEL[0], 0.5)
-    keys = [Line2D([], [], label=run, markersize=3, **look) for run, look in zip(runs, looks(len(runs)), strict=True)]
+    keys = [
+        mpl.lines.Line2D([], [], label=run, markersize=3, **look)
+        for run, look in zip(runs, looks(len(runs)), strict=True)
+    ]
     legend(panels.figure, keys, min(_COLUMNS, len(keys)))
     return Drawing(panels.figure, _numbers(members), _caption(spec, runs))
 
@@ -83,14 +111,14 @@ def _frame(ax: Axes, end: End, last: int) -> None:
     """lambda_max on a logarithmic axis where it is positive throughout; lambda_min with a line at zero."""
     ax.tick_params(labelleft=True)
     ax.set_xlim(-0.03 * last, 1.03 * last)
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
     known = drawn[np.isfinite(drawn)]
     if end == "max" and known.size and known.min() > 0:
         log_axis(ax)
         return
     ax.axhline(0, color=style.GREY, linewidth=0.5, zorder=1)
-    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     ax.yaxis.set_major_formatter(plain_ticks())
 
 

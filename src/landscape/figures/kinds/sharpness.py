@@ -1,32 +1,47 @@
 """A number of the surface against the test error, a point per network."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import matplotlib
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from pydantic import Field
 
 from landscape import geometry
+from landscape.config.fields import Ref
+from landscape.config.values import Names
 from landscape.errors import InputError, one_of
-from landscape.figures.kinds.sections import Sharpness
+from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
 from landscape.figures.shared.groups import group
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import NOTE, Panels, few_ticks, fits, lay_out, plain_ticks
 from landscape.geometry import comparisons
+from landscape.lazy import mpl, np, pd
 from landscape.training import run_factors
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+
+
+class Sharpness(OfRuns):
+    """A number of the surface against the test error, a point per network."""
+
+    draw: Literal["sharpness"]
+    planes: Annotated[Names, Ref("planes", axes=2)] = Field(
+        min_length=1, description="over which the number is averaged; * stands for several"
+    )
+    number: str = Field("area_rise_0.5", description="a number of geometry")
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
+
 _MARKERS = "os^Dv*PXd<>p"
-_DEPTHS = matplotlib.colormaps["viridis"]
 _GREY = "0.6"
 _FLAT = ("width_", "area_", "convex_")
 """Beginnings of the numbers that are the larger, the flatter a surface is."""
@@ -118,7 +133,7 @@ def scatter(
     for k, point in enumerate(points):
         across = [[x[k] - np.nanmin(point.values)], [np.nanmax(point.values) - x[k]]]
         up = [[y[k, 0] - y[k, 1]], [y[k, 2] - y[k, 0]]]
-        colour = _GREY if point.depth is None else _DEPTHS(0.9 * float(colours(point.depth)))
+        colour = _GREY if point.depth is None else mpl.colormaps["viridis"](0.9 * float(colours(point.depth)))
         ax.errorbar(
             x[k],
             y[k, 0],
@@ -185,7 +200,7 @@ def _in_a_row(families: Sequence[str]) -> int:
 
 def _colours(depths: Sequence[int]) -> Normalize:
     low, high = min(depths, default=1), max(depths, default=2)
-    return LogNorm(low, high) if high > low else Normalize(low - 1, high + 1)
+    return mpl.colors.LogNorm(low, high) if high > low else mpl.colors.Normalize(low - 1, high + 1)
 
 
 def _legends(panels: Panels, points: Sequence[Point], families: Sequence[str], colours: Normalize | None) -> None:
@@ -193,7 +208,7 @@ def _legends(panels: Panels, points: Sequence[Point], families: Sequence[str], c
     height = panels.figure.get_size_inches()[1]
     look: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
     handles = [
-        Line2D([], [], marker=marker, label=family, markersize=4, markeredgewidth=0.6, **look)
+        mpl.lines.Line2D([], [], marker=marker, label=family, markersize=4, markeredgewidth=0.6, **look)
         for family, marker in zip(families, cycle(_MARKERS), strict=False)
     ]
     panels.figure.legend(
@@ -207,13 +222,13 @@ def _legends(panels: Panels, points: Sequence[Point], families: Sequence[str], c
     if colours is None:
         return
     ax = panels.add_axes(panels.left, 0.36, panels.right - panels.left, 0.09)
-    shades = matplotlib.colors.ListedColormap(_DEPTHS(np.linspace(0, 0.9, 256)))
-    bar = panels.figure.colorbar(ScalarMappable(colours, shades), cax=ax, orientation="horizontal")
+    shades = style.colour_map("viridis", 0.9)
+    bar = panels.figure.colorbar(mpl.cm.ScalarMappable(colours, shades), cax=ax, orientation="horizontal")
     assert bar.solids is not None
     bar.solids.set_rasterized(True)
     depths = sorted({point.depth for point in points if point.depth is not None})
-    bar.ax.xaxis.set_major_locator(FixedLocator(depths))
-    bar.ax.xaxis.set_minor_locator(NullLocator())
+    bar.ax.xaxis.set_major_locator(mpl.ticker.FixedLocator(depths))
+    bar.ax.xaxis.set_minor_locator(mpl.ticker.NullLocator())
     bar.ax.xaxis.set_major_formatter(plain_ticks())
     bar.set_label("depth (layers)" + (", of others grey" if any(p.depth is None for p in points) else ""))
 

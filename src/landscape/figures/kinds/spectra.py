@@ -1,22 +1,35 @@
 """The spectral density of the Hessian, filter-scaled and raw, so that networks can be compared in the scaled form."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from pydantic import Field
 
-from landscape.figures.kinds.curvature_sections import Spectra
+from landscape.config.fields import Ref
+from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import cells, default_columns, lay_out, plain_ticks
 from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, legend, made, measured, problems
+from landscape.lazy import mpl, np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+
+class Spectra(OfRuns):
+    """The spectral density of the Hessian, filter-scaled and raw, a panel per run."""
+
+    draw: Literal["spectra"]
+    probe: Annotated[str, Ref("probes", measures=("spectrum",))] = Field(description="a probe with measure: spectrum")
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _MARGINS = (0.76, 0.14)
 _WIDTHS = {1: 2.2, 2: 2.0, 3: 1.2, 4: 0.84}  # inches, of a panel, by the columns
@@ -50,15 +63,17 @@ def draw(spec: Spectra, members: Sequence[Member]) -> Drawing:
         probe = measured(members[run])
         spectrum(ax, probe, suffixes[row], shared if row == 0 else _limits([probe], ""))
         ax.set_xlabel("eigenvalue")
-        ax.xaxis.set_major_locator(MaxNLocator(5 if columns <= 2 else 2, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5 if columns <= 2 else 2, steps=[1, 2, 5, 10]))
         ax.tick_params(labelleft=row == 1 or panels.is_first(k))
         if panels.is_first(k):
             ax.set_ylabel(f"{SCALES[suffixes[row]]}\ndensity", linespacing=1.15)
             ax.yaxis.set_label_coords(-0.42 / _WIDTHS[columns], 0.5)
     keys: list[Artist] = [
-        Line2D([], [], color=style.LOSS, label="mean"),
-        Patch(color=style.LOSS, alpha=_SHADE, linewidth=0, label="standard error"),
-        Line2D([], [], color="black", linestyle="--", linewidth=0.7, label=f"{LAMBDA['min']}, {LAMBDA['max']}"),
+        mpl.lines.Line2D([], [], color=style.LOSS, label="mean"),
+        mpl.patches.Patch(color=style.LOSS, alpha=_SHADE, linewidth=0, label="standard error"),
+        mpl.lines.Line2D(
+            [], [], color="black", linestyle="--", linewidth=0.7, label=f"{LAMBDA['min']}, {LAMBDA['max']}"
+        ),
     ]
     legend(panels.figure, keys, len(keys))
     return Drawing(panels.figure, _numbers(members), _caption(spec, members))
@@ -74,8 +89,8 @@ def spectrum(ax: Axes, probe: xr.Dataset, suffix: str, limits: tuple[tuple[float
     ax.fill_between(x, low, high, color=style.LOSS, alpha=_SHADE, linewidth=0, zorder=2)
     ax.plot(x, mean, color=style.LOSS, linewidth=0.9, zorder=3)
     ax.set(yscale="log", xlim=across, ylim=up)
-    ax.yaxis.set_major_locator(LogLocator(numticks=5))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=5))
+    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     ax.xaxis.set_major_formatter(plain_ticks())
 
 

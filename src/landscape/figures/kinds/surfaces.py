@@ -1,25 +1,37 @@
 """Shaded surfaces of log10 of a loss over a plane (Li et al. 2018, Figures 1 and 4)."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-import xarray as xr
-from matplotlib.colors import LightSource
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection
-from scipy.interpolate import RectBivariateSpline
-from scipy.ndimage import distance_transform_edt
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from landscape import geometry
+from landscape.config.fields import Ref
+from landscape.figures.kind import OfRuns, Variable
 from landscape.figures.kinds.contours import drawable, numbers, require_plane
-from landscape.figures.kinds.sections import Surfaces
 from landscape.figures.shared import style, words
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import LABEL, NOTE, few_ticks, lay_out, plain_ticks, wrap
+from landscape.lazy import art3d, mpl, np, scipy, xr
 
-_LIGHT = LightSource(azdeg=315, altdeg=45)
+if TYPE_CHECKING:
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+
+class Surfaces(OfRuns):
+    """Shaded 3D surfaces of log10 of the loss, one panel per run (Li et al. 2018, Figures 1 and 4)."""
+
+    draw: Literal["surfaces"]
+    plane: Annotated[str, Ref("planes", axes=2)]
+    variable: Variable = "train_loss"
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
+
+_LIGHT = {"azdeg": 315, "altdeg": 45}
 _ELEVATION, _AZIMUTH = 35, -60
 _BOX = (1.0, 1.0, 0.6)
 _UPSAMPLE = 4
@@ -98,10 +110,10 @@ def _polygons(
     low, high, floor = heights
     corners = quadrilaterals(x, y, z)
     middle = corners[..., 2].mean(axis=2)
-    colour = style.LOSS_MAP(style.norm()(10**middle))[..., :3]
+    colour = style.loss_map()(style.norm()(10**middle))[..., :3]
     lit = colour * light(x, y, z, high - floor)[..., None]
     whole = there[:-1, :-1] & there[1:, :-1] & there[1:, 1:] & there[:-1, 1:]
-    collection = Poly3DCollection(
+    collection = art3d.Poly3DCollection(
         corners[whole], facecolors=lit[whole], edgecolors="none", linewidths=0, antialiased=False, zorder=2
     )
     collection.set_rasterized(True)
@@ -119,8 +131,9 @@ def light(x: np.ndarray, y: np.ndarray, z: np.ndarray, height: float) -> np.ndar
     slope_x, slope_y = np.diff(z, axis=0) * (x.size - 1) / _BOX[0], np.diff(z, axis=1) * (y.size - 1) / _BOX[1]
     slopes = np.stack([slope_x[:, :-1] + slope_x[:, 1:], slope_y[:-1] + slope_y[1:]], axis=-1) / 2 * _BOX[2] / height
     normals = np.concatenate([-slopes, np.ones_like(slopes[..., :1])], axis=-1)
-    cosine = normals @ _LIGHT.direction / np.linalg.norm(normals, axis=-1)
-    return np.asarray((_AMBIENT + (1 - _AMBIENT) * cosine.clip(0) / _LIGHT.direction[2]).clip(0, 1))
+    light = mpl.colors.LightSource(**_LIGHT).direction
+    cosine = normals @ light / np.linalg.norm(normals, axis=-1)
+    return np.asarray((_AMBIENT + (1 - _AMBIENT) * cosine.clip(0) / light[2]).clip(0, 1))
 
 
 def _floor(ax: Any, surface: xr.Dataset, variable: str, floor: float) -> None:
@@ -130,7 +143,7 @@ def _floor(ax: Any, surface: xr.Dataset, variable: str, floor: float) -> None:
     loss = drawable(z.values)
     at = {"zdir": "z", "offset": floor, "zorder": 1}
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
-        ax.contour(alpha, beta, loss, _LEVELS, cmap=style.DEEP_MAP, norm=style.norm(), linewidths=0.5, **at)
+        ax.contour(alpha, beta, loss, _LEVELS, cmap=style.deep_map(), norm=style.norm(), linewidths=0.5, **at)
         ax.contour(
             alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, **at
         )
@@ -152,7 +165,7 @@ def _pin(ax: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, heights: tuple[fl
     low, high, floor = heights
     if not (x[0] <= 0 <= x[-1] and y[0] <= 0 <= y[-1]):
         return
-    here = float(RectBivariateSpline(x, y, z, kx=1, ky=1)(0, 0)[0, 0])
+    here = float(scipy.interpolate.RectBivariateSpline(x, y, z, kx=1, ky=1)(0, 0)[0, 0])
     stops = np.linspace(here, high + 0.12 * (high - floor), 60)
     at = np.zeros(len(stops))
     hidden = list(behind((x, y, z), (at, at, stops), high - floor, (_ELEVATION, _AZIMUTH)))
@@ -175,7 +188,7 @@ def behind(
         view: elevation and azimuth of the eye, in degrees.
     """
     x, y, z = surface
-    spline = RectBivariateSpline(x, y, z, kx=1, ky=1)
+    spline = scipy.interpolate.RectBivariateSpline(x, y, z, kx=1, ky=1)
     elevation, azimuth = map(math.radians, view)
     away = np.linspace(0.01, 1.5, 300)  # towards the eye, in units of the box
     along_x = points[0][:, None] + away * math.cos(elevation) * math.cos(azimuth) * np.ptp(x) / _BOX[0]
@@ -220,7 +233,7 @@ def upsample(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, n
     fine_x, fine_y = (
         np.interp(np.linspace(0, v.size - 1, _UPSAMPLE * (v.size - 1) + 1), np.arange(v.size), v) for v in (x, y)
     )
-    spline = RectBivariateSpline(x, y, z, kx=min(3, x.size - 1), ky=min(3, y.size - 1))
+    spline = scipy.interpolate.RectBivariateSpline(x, y, z, kx=min(3, x.size - 1), ky=min(3, y.size - 1))
     return fine_x, fine_y, spline(fine_x, fine_y)
 
 
@@ -234,7 +247,7 @@ def _filled(z: np.ndarray, finite: np.ndarray) -> np.ndarray:
     """Values that are not finite replaced by the nearest finite one, for the spline; they are cut out after."""
     if not finite.any():
         return z
-    nearest = distance_transform_edt(~finite, return_distances=False, return_indices=True)
+    nearest = scipy.ndimage.distance_transform_edt(~finite, return_distances=False, return_indices=True)
     return z[tuple(nearest)]
 
 

@@ -1,23 +1,33 @@
 """Loss, error and learning rate per epoch (Li et al. 2018, appendix)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import matplotlib
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
-from landscape.figures.kinds.sections import Training
+from landscape.figures.kind import OfRuns, OverSeeds
 from landscape.figures.shared import style, words
 from landscape.figures.shared.bands import band
 from landscape.figures.shared.groups import Group, group
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import NOTE, Panels, fits, lay_out, wrap
+from landscape.lazy import mpl, np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+
+class Training(OfRuns):
+    """Loss, error and learning rate per epoch (Li et al. 2018, appendix)."""
+
+    draw: Literal["training"]
+    over: OverSeeds
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
 
 _MARKERS = "os^Dv*PXd<>p"
 _RATES_SHOWN = 1e4  # from the highest learning rate down
@@ -98,7 +108,7 @@ def legend_columns(shares: Sequence[Sequence[Group]], panel: float) -> int:
 
 def run_colours(count: int) -> np.ndarray:
     """From dark to light, so that they differ in grey too."""
-    return matplotlib.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
+    return mpl.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
 
 
 def looks(count: int) -> list[dict[str, Any]]:
@@ -118,13 +128,15 @@ def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
     losses, errors, rates = rows
     for ax in (ax for row in rows for ax in row):
         ax.set_xlim(0, max(last, 1))
-        ax.xaxis.set_major_locator(MaxNLocator(8 if len(losses) == 1 else 4, integer=True, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_locator(
+            mpl.ticker.MaxNLocator(8 if len(losses) == 1 else 4, integer=True, steps=[1, 2, 5, 10])
+        )
         for line in ax.lines:
             line.set_clip_on(False)
     for ax in (losses[0], rates[0]):
         ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
+        ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     errors[0].set_ylim(bottom=0)
     shown = np.concatenate([np.asarray(line.get_ydata(), float) for ax in rates for line in ax.lines])
     lowest = np.nanmax(shown, initial=0) / _RATES_SHOWN
@@ -135,7 +147,7 @@ def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
     for ax in (losses[0], rates[0]):
         low, high = ax.get_ylim()
         if high < 100 * low:
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
 
 
 def _entries(share: Sequence[Group], panel: float, columns: int) -> list[list[str]]:
@@ -157,7 +169,7 @@ def _legends(panels: Panels, shares: Sequence[Sequence[Group]], columns: int) ->
     wide, height = panels.figure.get_size_inches()
     histories = [member.history for share in shares for of in share for member in of.members]
     splits = [
-        Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
+        mpl.lines.Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
         for split, dashes in style.SPLITS.items()
         if any(f"{split}_loss" in history for history in histories)
     ]
@@ -167,7 +179,7 @@ def _legends(panels: Panels, shares: Sequence[Sequence[Group]], columns: int) ->
         place = panels.axes[k].get_position()
         entries = ["\n".join(lines) for lines in _entries(share, place.width * wide, columns)]
         keys = [
-            Line2D([], [], label=entry, markersize=3, **look)
+            mpl.lines.Line2D([], [], label=entry, markersize=3, **look)
             for entry, look in zip(entries, looks(len(share)), strict=True)
         ]
         at = (0.5 if len(shares) == 1 else place.x0 + place.width / 2, (panels.foot - 0.16) / height)

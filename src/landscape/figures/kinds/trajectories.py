@@ -1,25 +1,55 @@
 """The path of a training on planes (Li et al. 2018, Figures 8 and 9)."""
 
+from __future__ import annotations
+
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.lines import Line2D
-from matplotlib.text import Annotation
-from matplotlib.ticker import MaxNLocator
+from pydantic import Field
 
+from landscape.config.fields import Ref
+from landscape.config.values import Names
 from landscape.errors import InputError
+from landscape.figures.kind import OfRuns
 from landscape.figures.kinds.contours import LEVELS, colour_bar, frame, label_levels, level_lines, numbers
-from landscape.figures.kinds.sections import Trajectories
 from landscape.figures.shared import path_words, paths, style, words
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import LABEL, NOTE, Panels, lay_out, wrap
 from landscape.figures.shared.paths import Panel
+from landscape.lazy import mpl, np, pd
 from landscape.measures.plane_section import Plane
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+
+
+class Trajectories(OfRuns):
+    """The path of a training on planes, over the level lines (Li et al. 2018, Figures 8 and 9)."""
+
+    draw: Literal["trajectories"]
+    planes: Annotated[Names, Ref("planes", axes=2)] = Field(
+        min_length=1, description="one panel for each run and plane; * stands for several"
+    )
+    scales: tuple[Literal["equal", "auto"], ...] = Field(
+        ("equal",), min_length=1, description="of the two axes; with both, every plane is drawn twice"
+    )
+    contours: bool = Field(True, description="whether the loss is drawn under the path")
+    losses: bool = Field(True, description="whether the three losses per epoch are drawn in a strip below")
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        return draw(self, members)
+
+    @property
+    def seen(self) -> list[tuple[str, str]]:
+        return self.paths if self.contours else []
+
+    @property
+    def paths(self) -> list[tuple[str, str]]:
+        return list(itertools.product(self.runs, self.planes))
+
 
 _STRIP = 0.45  # inches, height of the losses
 _LINE = 0.13  # from line to line of an axis label
@@ -57,7 +87,7 @@ def draw(spec: Trajectories, members: Sequence[Member]) -> Drawing:
         heading=spec.title,
     )
     last = max(int(panel.path.epoch[-1]) for panel in shown)
-    colours = Normalize(0, max(last, 1))
+    colours = mpl.colors.Normalize(0, max(last, 1))
     limits = paths.loss_limits([panel.path for panel in shown])
     for k, (ax, panel) in enumerate(zip(panels.axes, shown, strict=True)):
         place = ax.get_position()
@@ -90,7 +120,7 @@ def _draw_panel(ax: Axes, panel: Panel, colours: Normalize, ratio: float) -> Non
     frame(ax)
     paths.draw_path(ax, panel.path, panel.falls, colours=colours, size=8 if len(points) <= 60 else 3)
     if lines is not None:
-        labels = [text.xyann for text in ax.texts if isinstance(text, Annotation)]
+        labels = [text.xyann for text in ax.texts if isinstance(text, mpl.text.Annotation)]
         label_levels(ax, lines, avoid=np.array([*points[np.isfinite(points).all(axis=1)], *labels]))
 
 
@@ -110,7 +140,7 @@ def _foot(panels: Panels, spec: Trajectories, shown: Sequence[Panel], colours: N
     """Legends, and the colour bars of the loss and of the epochs: side by side, or of one column below each other."""
     height = panels.figure.get_size_inches()[1]
     symbols = [handle for handle in paths.handles() if handle.get_label() != paths.FALLS or any(p.falls for p in shown)]
-    lines = [Line2D([], [], label=label, **look) for label, look in paths.LOSSES.values()]
+    lines = [mpl.lines.Line2D([], [], label=label, **look) for label, look in paths.LOSSES.values()]
     foot = panels.foot
     for handles in (symbols, lines) if spec.losses else (symbols,):
         panels.figure.legend(
@@ -134,10 +164,12 @@ def _foot(panels: Panels, spec: Trajectories, shown: Sequence[Panel], colours: N
     ax = panels.add_axes(
         left, foot - 0.24, panels.right - left if apart else min(3.0, panels.right - panels.left), 0.09
     )
-    bar = panels.figure.colorbar(ScalarMappable(colours, paths.EPOCH_MAP), cax=ax, orientation="horizontal")
+    bar = panels.figure.colorbar(
+        mpl.cm.ScalarMappable(colours, style.colour_map(paths.EPOCHS)), cax=ax, orientation="horizontal"
+    )
     assert bar.solids is not None
     bar.solids.set_rasterized(True)
-    bar.locator = MaxNLocator(5, integer=True, steps=[1, 2, 5, 10])
+    bar.locator = mpl.ticker.MaxNLocator(5, integer=True, steps=[1, 2, 5, 10])
     bar.set_label("epoch", fontsize=LABEL)
 
 

@@ -1,33 +1,39 @@
 """The way down a plane as arrows over its level lines, and the points where there is none."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.quiver import Quiver
+from typing import TYPE_CHECKING, Any
 
 from landscape import geometry
 from landscape.figures.kinds import contours
+from landscape.lazy import mpl, np, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+    from matplotlib.lines import Line2D
+    from matplotlib.quiver import Quiver
 
 ARROWS = 15
 """Along each axis at most; of a finer grid points are left out."""
-
-COSINE_MAP = LinearSegmentedColormap.from_list("cosine", ["#67001f", "#b2182b", "#f4a582", "#9ecae1", "#dbe9f6"])
-"""Red and dark where it is negative, blue and light where it is positive: the order is the same in grey."""
-
-COSINE = Normalize(-1, 1)
 
 _SHAPES: dict[str, dict[str, Any]] = {
     "minimum": {"marker": "o", "markersize": 4.2},
     "saddle": {"marker": "D", "markersize": 3.6},
     "maximum": {"marker": "^", "markersize": 4.6},
 }
+
+
+def cosine_map() -> LinearSegmentedColormap:
+    """Red and dark where it is negative, blue and light where it is positive: the order is the same in grey."""
+    colours = ["#67001f", "#b2182b", "#f4a582", "#9ecae1", "#dbe9f6"]
+    return mpl.colors.LinearSegmentedColormap.from_list("cosine", colours)
+
+
+def cosine_norm() -> Normalize:
+    return mpl.colors.Normalize(-1, 1)
 
 
 def metric(surface: xr.Dataset) -> np.ndarray:
@@ -70,8 +76,8 @@ def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
         beta[there],
         *to[there].T,
         towards[there],
-        cmap=COSINE_MAP,
-        norm=COSINE,
+        cmap=cosine_map(),
+        norm=cosine_norm(),
         pivot="middle",
         angles="uv",
         scale=1.2 * max(rows.size, columns.size),
@@ -88,7 +94,7 @@ def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
 
 def mark_stationary(ax: Axes, points: Sequence[geometry.StationaryPoint]) -> None:
     """A symbol at each: white for what is so in the slice alone, black for what is so in the whole space."""
-    halo = [withStroke(linewidth=1.8, foreground="white")]
+    halo = [mpl.patheffects.withStroke(linewidth=1.8, foreground="white")]
     for point in points:
         ax.plot(point.alpha, point.beta, label=point.kind, path_effects=halo, zorder=6, **_look(point.kind))
 
@@ -96,7 +102,7 @@ def mark_stationary(ax: Axes, points: Sequence[geometry.StationaryPoint]) -> Non
 def keys(points: Sequence[geometry.StationaryPoint]) -> list[Line2D]:
     """For a legend, in the order of `geometry.KINDS`."""
     there = {point.kind for point in points}
-    return [Line2D([], [], label=kind, **_look(kind)) for kind in geometry.KINDS if kind in there]
+    return [mpl.lines.Line2D([], [], label=kind, **_look(kind)) for kind in geometry.KINDS if kind in there]
 
 
 def _look(kind: str) -> dict[str, Any]:

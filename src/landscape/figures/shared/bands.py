@@ -1,19 +1,20 @@
 """Several curves as one: their median as a line, and a band between their extremes."""
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from landscape.errors import InputError
 from landscape.figures.kinds.contours import numbers
 from landscape.figures.shared import words
 from landscape.figures.shared.groups import Group
 from landscape.figures.shared.members import Member
+from landscape.lazy import np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 _MAY_DIFFER = {"seed", "tiles"}  # between the lines of one band
 

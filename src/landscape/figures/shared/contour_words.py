@@ -1,10 +1,15 @@
 """The caption of level lines."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from landscape.figures.kinds.sections import Contours
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from landscape.figures.shared import lowest, marks, words
 from landscape.figures.shared.members import Member
+
+if TYPE_CHECKING:
+    from landscape.figures.kinds.contours import Contours
 
 
 def caption(spec: Contours, members: Sequence[Member], levels: Sequence[float]) -> str:

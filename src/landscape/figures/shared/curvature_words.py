@@ -1,16 +1,16 @@
 """What is said of measured curvature: below a panel, and in a caption."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-import xarray as xr
-
 from landscape import geometry
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
+from landscape.lazy import np, xr
 
 RATIO = "|\N{GREEK SMALL LETTER LAMDA} min / \N{GREEK SMALL LETTER LAMDA} max|"
 NOT_CONVERGED = 3  # of the variable `status`

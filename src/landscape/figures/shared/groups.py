@@ -1,5 +1,7 @@
 """Members that share a panel: the lines of one run, or runs that differ in their seed; and what is said of them."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Sequence
@@ -7,12 +9,11 @@ from dataclasses import dataclass
 from os.path import commonprefix
 from typing import Any
 
-import xarray as xr
-
 from landscape import geometry
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
 from landscape.geometry import Finding
+from landscape.lazy import xr
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 """Labels beside points, where they cover the least; all lengths in inches."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Sequence
-
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation
+from typing import TYPE_CHECKING
 
 from landscape.figures.shared.panels import text_width
+from landscape.lazy import mpl, np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
 SMALL = 6  # points
 _LINE = 0.1  # from line to line
@@ -55,7 +58,7 @@ def annotate(ax: Axes, points: np.ndarray, texts: Sequence[str], *, avoid: np.nd
                 color=color,
                 parse_math=False,
                 linespacing=1.0,
-                path_effects=[withStroke(linewidth=1.8, foreground="white")],
+                path_effects=[mpl.patheffects.withStroke(linewidth=1.8, foreground="white")],
                 arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1.5},
                 zorder=8,
             )

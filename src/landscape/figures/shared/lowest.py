@@ -1,16 +1,18 @@
 """Where on the grid of a plane each loss is lowest: drawn, in words, and as numbers."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from typing import TYPE_CHECKING
 
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
+from landscape.lazy import mpl, np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 _SYMBOLS = {"train_loss": ("o", 5.5), "test_loss": ("s", 8.5)}
 """Of open symbols that fit into each other, and around the cross at the centre: the form, and the size in points."""
@@ -74,7 +76,7 @@ def numbers(members: Sequence[Member]) -> pd.DataFrame:
 
 def _symbol(variable: str, places: Sequence[tuple[float, float]], label: str | None = None) -> Line2D:
     form, size = _SYMBOLS[variable]
-    return Line2D(
+    return mpl.lines.Line2D(
         [alpha for alpha, _ in places],
         [beta for _, beta in places],
         linestyle="none",

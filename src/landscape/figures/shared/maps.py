@@ -1,17 +1,17 @@
 """Numbers over a plane as pixels, one for each point of the grid."""
 
-from typing import Any, Literal
+from __future__ import annotations
 
-import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import QuadMesh
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Colormap, LogNorm, Normalize
-from matplotlib.patches import Rectangle
+from typing import TYPE_CHECKING, Any, Literal
 
 from landscape.figures.kinds.contours import HATCH, frame, mark_centre
+from landscape.lazy import mpl, np, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.colors import Colormap, Normalize
 
 _LEAST = 1e-12  # of what has to have a place on a logarithmic scale
 
@@ -23,11 +23,15 @@ def pixel_map(ax: Axes, surface: xr.Dataset, values: np.ndarray, *, colours: Col
     """
     alpha, beta = surface.alpha.values, surface.beta.values
     shown = np.ma.masked_invalid(values.T)  # matplotlib wants (y, x)
-    if isinstance(norm, LogNorm):
+    if isinstance(norm, mpl.colors.LogNorm):
         shown = np.ma.maximum(shown, _LEAST)
     if shown.mask.any():
         corner, sides = (alpha[0], beta[0]), (np.ptp(alpha), np.ptp(beta))
-        ax.add_patch(Rectangle(corner, *sides, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0))
+        ax.add_patch(
+            mpl.patches.Rectangle(
+                corner, *sides, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0
+            )
+        )
     mesh = ax.pcolormesh(_edges(alpha), _edges(beta), shown, cmap=colours, norm=norm, rasterized=True, zorder=1)
     ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
     frame(ax)
@@ -48,7 +52,7 @@ def scale_bar(
     """The colours of maps, in axes of their own, with the values of `ticks` written as it says."""
     along: dict[str, Any] = {"orientation": orientation, "extend": extend, "extendfrac": 0.04}
     figure = ax.figure
-    bar: Colorbar = figure.colorbar(ScalarMappable(norm, colours), cax=ax, **along)
+    bar: Colorbar = figure.colorbar(mpl.cm.ScalarMappable(norm, colours), cax=ax, **along)
     assert bar.solids is not None
     bar.solids.set_rasterized(True)
     bar.set_ticks(list(ticks), labels=list(ticks.values()))

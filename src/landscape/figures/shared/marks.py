@@ -1,18 +1,19 @@
 """Other states, where they lie on a plane."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any
-
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from landscape.figures.shared import words
 from landscape.figures.shared.labels import SMALL, annotate
 from landscape.figures.shared.members import Member
 from landscape.figures.shared.panels import wrap
+from landscape.lazy import np, pd, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SYMBOLS = "osD^vPX"
 _OFF = 0.01  # share of the distance to the centre from which a state is said to lie off the plane

@@ -1,24 +1,23 @@
 """What goes into a figure and what comes out."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
-import xarray as xr
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from landscape.errors import InputError
+from landscape.figures.kind import FigureKind
 from landscape.figures.shared import style
-from landscape.figures.shared.figure_section import Drawn
+from landscape.lazy import np, pd, xr
 from landscape.store import files
 
-Arrays = Mapping[str, np.ndarray]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Arrays = Mapping[str, "np.ndarray"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Drawing:
 
 
 def members(
-    spec: Drawn,
+    spec: FigureKind,
     surfaces: Sequence[xr.Dataset],
     histories: Sequence[xr.Dataset],
     trajectories: Sequence[xr.Dataset] = (),
@@ -145,6 +144,9 @@ def save(drawing: Drawing, pdf: Path) -> None:
     Raises:
         InputError: if the name does not end in .pdf.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
     if not pdf.name.endswith(".pdf"):
         raise InputError(f"{pdf}: a figure's name must end in .pdf")
     stem = str(pdf)[: -len(".pdf")]

@@ -1,15 +1,18 @@
 """Panels of one size in rows, with titles above, notes below and room at the foot; all lengths in inches."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextToPath
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-from matplotlib.transforms import ScaledTranslation
+from landscape.lazy import mpl
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
 
 LABEL, NOTE = 8, 7  # points
 _LINE = {LABEL: 0.14, NOTE: 0.12}  # inches from line to line
@@ -111,7 +114,7 @@ def lay_out(
         depth += max(len(below[k]) for k in row) * _LINE[NOTE] + 0.1
     height = depth + foot
 
-    figure = Figure(figsize=(width, height))
+    figure = mpl.figure.Figure(figsize=(width, height))
     axes = []
     for row, top, note_top in zip(rows, tops, note_tops, strict=True):
         for column, k in enumerate(row):
@@ -161,12 +164,12 @@ def fits(text: str, width: float, size: float = LABEL) -> bool:
 
 
 def few_ticks(prune: Literal["both"] | None = None) -> MaxNLocator:
-    return MaxNLocator(4, steps=[1, 2, 5, 10], prune=prune)
+    return mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10], prune=prune)
 
 
 def plain_ticks() -> FuncFormatter:
     """Numbers as short as they go: 1, not 1.00, beside 0.5."""
-    return FuncFormatter(lambda value, _: f"{round(value, 9):g}".replace("-", "\N{MINUS SIGN}"))
+    return mpl.ticker.FuncFormatter(lambda value, _: f"{round(value, 9):g}".replace("-", "\N{MINUS SIGN}"))
 
 
 def ticks_within(ax: Axes) -> None:
@@ -193,7 +196,7 @@ def ticks_within(ax: Axes) -> None:
         texts = [text if (k - zero) % 2 == 0 else "" for k, text in enumerate(texts)]
     ax.set_xticks(ticks, texts)
     for label, tick, at in zip(ax.get_xticklabels(), ticks, middle, strict=True):
-        inwards = ScaledTranslation(at - (tick - low) * scale, 0, figure.dpi_scale_trans)
+        inwards = mpl.transforms.ScaledTranslation(at - (tick - low) * scale, 0, figure.dpi_scale_trans)
         label.set_transform(label.get_transform() + inwards)
 
 
@@ -208,7 +211,7 @@ def _pieces(word: str) -> list[str]:
 
 def text_width(text: str, size: float) -> float:
     """In inches, of one line in points of `size`."""
-    points, _, _ = TextToPath().get_text_width_height_descent(
-        text, FontProperties(family="DejaVu Sans", size=size), False
+    points, _, _ = mpl.textpath.TextToPath().get_text_width_height_descent(
+        text, mpl.font_manager.FontProperties(family="DejaVu Sans", size=size), False
     )
     return float(points) / 72

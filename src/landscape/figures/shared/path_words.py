@@ -1,16 +1,19 @@
 """The words of a figure of trajectories: titles, the notes below a panel, the caption."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import numpy as np
-import xarray as xr
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from landscape.figures.kinds.contours import LEVELS
-from landscape.figures.kinds.sections import Trajectories
 from landscape.figures.shared import paths, words
 from landscape.figures.shared.groups import errors, group
 from landscape.figures.shared.members import Member
 from landscape.figures.shared.paths import Panel
+from landscape.lazy import np, xr
+
+if TYPE_CHECKING:
+    from landscape.figures.kinds.trajectories import Trajectories
 
 _FEW_CELLS = 6
 

@@ -1,24 +1,25 @@
 """One panel of a trajectory: the view, the path with its dots and diamonds, and the strip of losses below."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import matplotlib
-import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
-from matplotlib.colors import ListedColormap, Normalize
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from typing import TYPE_CHECKING, Any, Literal
 
 from landscape.figures.shared import style, words
 from landscape.figures.shared.labels import annotate
 from landscape.figures.shared.members import Member
+from landscape.lazy import mpl, np, xr
 
-EPOCH_MAP = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.0, 1.0, 256)), "epoch")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colors import Normalize
+    from matplotlib.lines import Line2D
+
+EPOCHS = "Blues"
+"""The colour map of epochs."""
 """Light at the start, dark at the end; the dots have dark edges, to be seen on any ground."""
 
 RED = "#D00000"
@@ -148,7 +149,7 @@ def draw_path(
         points[:, 1],
         c=epochs,
         s=size,
-        cmap=EPOCH_MAP,
+        cmap=style.colour_map(EPOCHS),
         norm=colours,
         edgecolors="black",
         linewidths=0.3,
@@ -174,10 +175,10 @@ def strip(ax: Axes, path: xr.Dataset, falls: Sequence[int], limits: tuple[float,
         for line in ax.plot(path.epoch, path[name].where(np.isfinite).clip(_LOWEST), label=name, **look)
     ]
     ax.set(xlim=(0, max(last, 1)), yscale="log", ylim=limits)
-    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
-    ax.yaxis.set_major_locator(LogLocator(numticks=4))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=4))
+    ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
+    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     return drawn
 
 
@@ -192,7 +193,7 @@ def loss_limits(paths: Sequence[xr.Dataset]) -> tuple[float, float]:
 def handles() -> list[Line2D]:
     """For a legend of the three symbols."""
     named = {"start": START, "end": END, FALLS: FALL}
-    return [Line2D([], [], label=name, **look, **_THIN) for name, look in named.items()]
+    return [mpl.lines.Line2D([], [], label=name, **look, **_THIN) for name, look in named.items()]
 
 
 def _name(spec: dict[str, Any], axis: Literal["alpha", "beta"]) -> str:

@@ -1,17 +1,18 @@
 """What figures of measurements at single points share: where and how they were made, in words, and their axes."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from __future__ import annotations
 
-import numpy as np
-import xarray as xr
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
+from landscape.lazy import mpl, np, xr
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SCALES = {"_scaled": "filter-scaled", "": "raw"}
 """The two Hessians of a probe, D H D and H, by the ends of their variables' names."""
@@ -71,9 +72,13 @@ def log_axis(ax: Axes) -> None:
     """A logarithmic y axis with few and plain ticks, also within a decade."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(LogLocator(numticks=5) if high > 50 * low else LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-").replace("e+0", "e")))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_locator(
+        mpl.ticker.LogLocator(numticks=5) if high > 50 * low else mpl.ticker.LogLocator(subs=(1, 2, 5))
+    )
+    ax.yaxis.set_major_formatter(
+        mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-").replace("e+0", "e"))
+    )
+    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
 def positive(values: np.ndarray) -> np.ndarray:

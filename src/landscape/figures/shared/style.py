@@ -1,13 +1,16 @@
 """Colours, scales and sizes that all figures share."""
 
+from __future__ import annotations
+
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import matplotlib
-import matplotlib.style
-import numpy as np
-from matplotlib.colors import ListedColormap, LogNorm
+from landscape.lazy import mpl, np
+
+if TYPE_CHECKING:
+    from matplotlib.colors import ListedColormap, LogNorm
+
 
 TEXT_WIDTH = 5.5  # inches
 COLUMN_WIDTH = 3.25
@@ -21,16 +24,35 @@ SPLITS: dict[str, Literal["-", "--"]] = {"train": "-", "test": "--"}
 
 LOWEST, HIGHEST = 0.01, 100.0  # the ends of the colour scale of a loss
 
-_MAP = matplotlib.colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]
-LOSS_MAP = ListedColormap(_MAP, "loss")
-PALE_MAP = ListedColormap(0.55 + 0.45 * _MAP, "loss, pale")  # under level lines
-DEEP_MAP = ListedColormap(0.65 * _MAP, "loss, deep")  # level lines, to be seen on the pale one in grey too
+
+def loss_map() -> ListedColormap:
+    """Colours of a loss, on the scale `norm`."""
+    return colour_map("viridis")
+
+
+def pale_map() -> ListedColormap:
+    """The same colours, pale, for the ground under level lines."""
+    return mpl.colors.ListedColormap(0.55 + 0.45 * _viridis(), "loss, pale")
+
+
+def deep_map() -> ListedColormap:
+    """The same colours, deep, for level lines: seen on the pale ones in grey too."""
+    return mpl.colors.ListedColormap(0.65 * _viridis(), "loss, deep")
+
+
+def colour_map(name: str, end: float = 1.0) -> ListedColormap:
+    """A colour map of matplotlib, up to the share `end` of its range."""
+    return mpl.colors.ListedColormap(mpl.colormaps[name](np.linspace(0, end, 256)), name)
+
+
+def _viridis() -> np.ndarray:
+    return mpl.colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]
 
 
 def context() -> AbstractContextManager[None]:
     """The project's style and nothing of the user's: pictures are the same whatever matplotlibrc says."""
-    return matplotlib.style.context(["default", Path(__file__).parent / "landscape.mplstyle"])
+    return mpl.style.context(["default", Path(__file__).parent / "landscape.mplstyle"])
 
 
 def norm() -> LogNorm:
-    return LogNorm(LOWEST, HIGHEST)
+    return mpl.colors.LogNorm(LOWEST, HIGHEST)

@@ -1,14 +1,14 @@
 """What the weights of a run weigh: their norm as it trains, and the density of those it ends with."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
-
 from landscape.figures.kinds.training import past
 from landscape.figures.shared.members import Member
+from landscape.lazy import np, pd
 from landscape.training.run_section import Run
 
 BINS, REACH = 200, 4  # of a histogram, over so many standard deviations of the pooled weights to both sides of 0

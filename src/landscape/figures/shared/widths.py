@@ -1,14 +1,17 @@
 """How far lines stay low: the width around a point at a rise of 0.5 above its loss, drawn and in words."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-
-import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from landscape import geometry
 from landscape.geometry.barriers import WELL, Well
+from landscape.lazy import np, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _TO = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
 

@@ -1,16 +1,16 @@
 """The words of a figure: axis labels, the notes below a panel, the caption."""
 
+from __future__ import annotations
+
 import json
 import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-import xarray as xr
-
 from landscape import geometry
 from landscape.figures.shared.members import Member
+from landscape.lazy import np, xr
 from landscape.measures.plane_section import Plane
 
 _HOLD = "\N{NO-BREAK SPACE}"

@@ -1,0 +1,97 @@
+"""What every kind of figure is: keys of a configuration, the results that it needs, and the drawing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from landscape.config.fields import Ref, references
+from landscape.config.section import Section
+
+if TYPE_CHECKING:
+    from landscape.figures.shared.members import Drawing, Member
+
+Variable = Literal["train_loss", "test_loss"]
+OverSeeds = Annotated[
+    Literal["seed"] | None,
+    Field(None, description="seed: runs that differ in nothing but their seed share a panel, as one band"),
+]
+Columns = Annotated[int | None, Field(None, ge=1, description="panels in a row; default by their number")]
+
+
+class FigureKind(Section):
+    """A kind of figure. Its name is what `draw` says.
+
+    The properties say which results it needs; they answer once the patterns in the keys are expanded
+    (`config.fields.expanded`). What a figure shows of its runs follows from the fields; a kind that needs something else
+    overrides the property.
+    """
+
+    draw: str
+    title: str | None = Field(None, description="a line above the figure")
+    about: str | None = Field(None, description="a sentence of your own before the caption")
+    group: str | None = Field(None, description="the heading under which the report files it")
+
+    def drawing(self, members: Sequence[Member]) -> Drawing:
+        """Draw the figure.
+
+        Args:
+            members: one for each state and plane that it shows, in order.
+
+        Raises:
+            InputError: if the results do not fit the kind of figure (a line for contours, a plane for lines).
+        """
+        raise NotImplementedError
+
+    def problems(self, experiment: Any) -> Iterator[str]:
+        """What is wrong between this figure and the rest of an experiment, beyond what its references say.
+
+        Each begins with the key it is about: `.plane is ...`.
+        """
+        yield from ()
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The states shown, whose histories are read."""
+        raise NotImplementedError
+
+    @property
+    def seen(self) -> list[tuple[str, str]]:
+        """The surfaces: pairs of a state and a plane."""
+        planes = [found.name for found in references(self, "planes")]
+        return list(dict.fromkeys(itertools.product(self.states, planes)))
+
+    @property
+    def paths(self) -> list[tuple[str, str]]:
+        """The trajectories: pairs of a run and a plane."""
+        return []
+
+    @property
+    def marked(self) -> list[tuple[str, str, str]]:
+        """States marked on a plane around another one: the centre, the plane, the marked state."""
+        return []
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        """The states whose weights themselves are read."""
+        return ()
+
+    @property
+    def probed(self) -> list[tuple[str, str]]:
+        """The probes: pairs of a state and a probe."""
+        return list(itertools.product(self.states, [found.name for found in references(self, "probes")]))
+
+
+class OfRuns(FigureKind):
+    runs: Annotated[
+        tuple[str, ...],
+        Ref("runs"),
+        Field(min_length=1, description="runs or states, in order; * and ? stand for several"),
+    ]
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return self.runs

@@ -1,0 +1,42 @@
+"""Libraries that take long to load, loaded when something of theirs is first used.
+
+Whoever reads a configuration imports every kind of figure and every measure with it, and must not wait for what draws and
+computes. So the files of figures, geometry, measures and probes say `from landscape.lazy import np, xr` and have their
+annotations as text (`from __future__ import annotations`).
+"""
+
+import importlib
+import importlib.util
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["art3d", "contourpy", "mpl", "netCDF4", "np", "pd", "scipy", "xr"]
+
+if TYPE_CHECKING:
+    import contourpy
+    import matplotlib as mpl
+    import netCDF4
+    import numpy as np
+    import pandas as pd
+    import scipy.interpolate
+    import scipy.ndimage
+    import scipy.spatial
+    import xarray as xr
+    from mpl_toolkits.mplot3d import art3d
+else:
+
+    class _Lazy(ModuleType):
+        """Stands for a module until one of its attributes is asked for; a submodule is imported then too."""
+
+        def __getattr__(self, name: str) -> Any:
+            module = importlib.import_module(self.__name__)
+            submodule = f"{self.__name__}.{name}"
+            if not hasattr(module, name) and not name.startswith("_") and importlib.util.find_spec(submodule):
+                importlib.import_module(submodule)
+            value = getattr(module, name)
+            setattr(self, name, value)
+            return value
+
+    contourpy, mpl, netCDF4, np = map(_Lazy, ("contourpy", "matplotlib", "netCDF4", "numpy"))
+    pd, scipy, xr = map(_Lazy, ("pandas", "scipy", "xarray"))
+    art3d = _Lazy("mpl_toolkits.mplot3d.art3d")
