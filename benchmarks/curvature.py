@@ -23,12 +23,12 @@ from landscape import directions
 from landscape.data.datasets import Split, read, subset
 from landscape.hessian.lanczos import extremes, pairs
 from landscape.hessian.products import Hessian
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 from landscape.networks import building
 from landscape.store import checkpoint
 from landscape.store.weights import Weights, displace
 
-MEMORY = Plane().memory * 2**20
+MEMORY = plane_of({"measure": "curvature"}).graph_memory * 2**20
 AUTHORS = "the authors' method"
 BATCH = 128  # theirs
 STEP = 64  # images of a step of training

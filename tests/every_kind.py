@@ -88,10 +88,10 @@ def commands(out: Path) -> dict[str, list[str | Path]]:
                 specs.of_figure(experiment, "figure5"),
                 "--name",
                 "figure5",
-                "--surface",
-                out / FILES["surface"],
+                "--input",
+                run / "history.nc",
             ),
-            *("--history", run / "history.nc", "--output", out / "figures/figure5.pdf"),
+            *(out / FILES["surface"], "--output", out / "figures/figure5.pdf"),
         ],
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -19,7 +19,7 @@ def surface(
     state: str = "net",
     classes: int = 10,
 ) -> xr.Dataset:
-    plane = Plane.model_validate({"alpha": alpha, "beta": beta})
+    plane = plane_of({"alpha": alpha, "beta": beta})
     a, b = np.linspace(*alpha), np.linspace(*beta) if beta else np.zeros(1)
     return xr.Dataset(
         {"train_loss": (("alpha", "beta"), loss(*np.meshgrid(a, b, indexing="ij")))},
@@ -31,7 +31,7 @@ def surface(
 def line(loss: Callable[[np.ndarray], np.ndarray], alpha: tuple[float, float, int], **plane: object) -> xr.Dataset:
     """A line between two runs, `other` at 1."""
     seen = surface(lambda a, b: loss(a), alpha, None)
-    spec = Plane.model_validate({"directions": "to", "run": "other", "alpha": alpha} | plane)
+    spec = plane_of({"directions": "to", "run": "other", "alpha": alpha} | plane)
     return seen.assign_attrs(spec=json.dumps(spec.model_dump(mode="json")), plane="towards")
 
 

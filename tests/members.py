@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from landscape import figures
 from landscape.figures.kind import FigureKind
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 from landscape.training.run_section import Run
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -50,7 +50,7 @@ def member(
         recipe: what the run's specification states, as of `history`.
         plane: what the plane's specification states.
     """
-    of_plane = Plane.model_validate({"alpha": alpha, "beta": beta, **plane})
+    of_plane = plane_of({"alpha": alpha, "beta": beta, **plane})
     a, b = np.linspace(*alpha), np.linspace(*beta) if beta else np.zeros(1)
     values = loss(*np.meshgrid(a, b, indexing="ij"))
     accuracy = np.where(np.isfinite(values), np.exp(-np.nan_to_num(values, posinf=0)), 0.1)

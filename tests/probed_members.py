@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from landscape import figures
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import probe_of
 
 from members import history
 
@@ -24,7 +24,7 @@ def probed(state: str, found: xr.Dataset, **probe: Any) -> figures.Member:
         "run": run,
         "state": state,
         "probe": "point",
-        "spec": json.dumps(Probe.model_validate(probe).in_full()),
+        "spec": json.dumps(probe_of(probe).in_full()),
         "train_images": 512,
         "classes": 10,
         "status": "computed",

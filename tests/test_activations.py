@@ -16,7 +16,7 @@ from landscape.directions import Directions
 from landscape.errors import InputError
 from landscape.networks import building
 from landscape.probes import activations
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import probe_of
 from landscape.store.weights import displace
 
 IMAGES, CLASSES = 150, 3  # more than two batches
@@ -42,7 +42,7 @@ def measured(
 ) -> xr.Dataset:
     theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     axes = building.filter_axes(network)
-    probe = Probe(measure="activations", **keys)
+    probe = probe_of({"measure": "activations", **keys})
     found, vectors = activations.measure(probe, network, theta, pair or {}, axes, dataset or data_set())
     assert vectors == {}
     return found

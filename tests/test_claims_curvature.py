@@ -11,7 +11,7 @@ from landscape.analysis import claims
 from landscape.analysis.claims.evidence import Evidence, Run
 from landscape.analysis.claims.negative_curvature import convex_regions
 from landscape.errors import InputError
-from landscape.experiment import jobs, reading
+from landscape.experiment import needs, reading
 from landscape.experiment.analysis_sections import Claims
 
 from curved_surfaces import Loss, chaotic, curved, double_well, valley
@@ -129,9 +129,9 @@ def experiment(**stated: Any) -> dict[str, Any]:
 def test_the_planes_of_these_claims_are_asked_for() -> None:
     """As far as figures show them: a map of curvature is too dear to be made of every run."""
     content = experiment(curvature="m*", gradients=["map", "steep"])
-    assert jobs.surfaces_of_claims(reading.resolve(content)) == []
+    assert needs.surfaces_of_claims(reading.resolve(content)) == []
     content["figures"] = {"figure7": {"draw": "curvature", "runs": ["a"], "plane": "map"}}
-    assert jobs.surfaces_of_claims(reading.resolve(content)) == ["results/surfaces/a/map.nc"]
+    assert needs.surfaces_of_claims(reading.resolve(content)) == ["results/surfaces/a/map.nc"]
 
 
 def test_planes_that_measure_something_else_are_refused() -> None:

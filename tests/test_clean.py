@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from landscape import cli
+from landscape import artefacts, cli
 from landscape.errors import InputError
-from landscape.experiment import jobs, reading, specs
+from landscape.experiment import jobs, needs, reading, specs
 from landscape.experiment.schema import Experiment
 from landscape.running import clean
 
@@ -164,7 +164,7 @@ def test_every_file_the_workflow_may_be_asked_for_is_known_and_stays(folder: Pat
     asked: list[str] = [jobs.data_file(experiment, "tiny")]
     for at, plane in itertools.product(states, experiment.planes):
         with_reason = _possible(lambda at=at, plane=plane: specs.of_surface(experiment, at, plane))
-        wanted = [*jobs.tile_files(experiment, at, plane), *jobs.surface_files(experiment, [(at, plane)])]
+        wanted = [*jobs.tile_files(experiment, at, plane), *needs.surface_files(experiment, [(at, plane)])]
         wanted.append(jobs.directions_file(experiment, at, plane))
         _assert_all(experiment, wanted, with_reason)
         asked += wanted if with_reason else []
@@ -174,7 +174,7 @@ def test_every_file_the_workflow_may_be_asked_for_is_known_and_stays(folder: Pat
             jobs.epochs_file(experiment, at),
             jobs.history_file(experiment, at),
         ]
-        asked += [jobs.probe_file(experiment, at, "pairs"), jobs.probe_file(experiment, at, "pairs", "safetensors")]
+        asked += [*artefacts.outputs("out", "probe", state=at, probe="pairs").values()]
     _assert_all(experiment, asked, True)
     assert len(asked) > 40
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from landscape.errors import InputError
-from landscape.experiment import jobs, memory, preflight, reading, specs
+from landscape.experiment import jobs, memory, needs, preflight, reading, specs
 from landscape.figures.kinds import DRAWN
 from landscape.networks import building
 from landscape.networks.operations import operations
@@ -179,7 +179,7 @@ def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
             {"batchnorm": "recalibrated", "recalibration_images": 1},
             "planes.wrong.recalibration_images is 1: input should",
         ),
-        ({"precision": "fp16"}, "planes.wrong.precision is 'fp16': input should be 'fp32', 'tf32', 'bf16' or 'fp64'"),
+        ({"precision": "fp16"}, "planes.wrong.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"),
         ({"images": 0}, "planes.wrong.images is 0: input should be greater than or equal to 1"),
     ],
 )
@@ -329,13 +329,13 @@ def test_figures_say_what_they_are_drawn_from() -> None:
         )
     )
     root = "results/surfaces/a"
-    assert jobs.surfaces_of_figure(whole, "lines") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
-    assert jobs.marks_of_figure(whole, "marks") == ["results/marks/a/c-s1/a.nc", "results/marks/a/c-s1/b.nc"]
-    assert jobs.histories_of_figure(whole, "between") == ["results/runs/a/history.nc", "results/runs/b/history.nc"]
-    assert jobs.weighed_in_figure(whole, "between") == [f"results/runs/{r}/weights.safetensors" for r in "ab"]
-    assert jobs.surfaces_of_figure(whole, "paths") == []
-    assert jobs.trajectories_of_figure(whole, "paths") == [f"results/trajectories/{r}/path.nc" for r in "ab"]
-    assert jobs.surfaces_of_figure(whole, "bundles") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
+    assert needs.surfaces_of_figure(whole, "lines") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
+    assert needs.marks_of_figure(whole, "marks") == ["results/marks/a/c-s1/a.nc", "results/marks/a/c-s1/b.nc"]
+    assert needs.histories_of_figure(whole, "between") == ["results/runs/a/history.nc", "results/runs/b/history.nc"]
+    assert needs.weighed_in_figure(whole, "between") == [f"results/runs/{r}/weights.safetensors" for r in "ab"]
+    assert needs.surfaces_of_figure(whole, "paths") == []
+    assert needs.trajectories_of_figure(whole, "paths") == [f"results/trajectories/{r}/path.nc" for r in "ab"]
+    assert needs.surfaces_of_figure(whole, "bundles") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
     assert jobs.others(whole, "a", "path") == ["results/runs/a/epochs.safetensors"]
     assert (
         reading.resolve(experiment(**{k: v for k, v in preflight._in_full(whole).items() if k != "results"})) == whole

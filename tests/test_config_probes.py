@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from landscape.errors import InputError
-from landscape.experiment import jobs, reading, specs
-from landscape.probes.probe_section import Probe
+from landscape.experiment import jobs, needs, reading, specs
+from landscape.probes.probe_section import EigenpairsProbe, probe_of
 
 import running
 
@@ -57,7 +57,7 @@ def with_figure(**figure: Any) -> dict[str, Any]:
 
 
 def test_unstated_keys_of_a_probe() -> None:
-    probe = reading.resolve(experiment()).probes["pairs"]
+    probe: Any = reading.resolve(experiment()).probes["pairs"]
     assert (probe.plane, probe.images, probe.parameters, probe.precision, probe.pairs) == (
         None,
         None,
@@ -174,7 +174,7 @@ def test_files_of_probes_and_of_planes_along_eigenvectors() -> None:
     for plane in ("sharp", "sharpest"):
         assert jobs.others(whole, "small@002", plane) == ["results/probes/small@002/pairs.safetensors"]
         assert jobs.other_files(whole, "small@002", plane) == jobs.others(whole, "small@002", plane)
-    assert jobs.probes_of_figure(whole, "spectra") == ["results/probes/small/spectrum.nc"]
+    assert needs.probes_of_figure(whole, "spectra") == ["results/probes/small/spectrum.nc"]
     with pytest.raises(InputError, match="there is no probe 'pears'; the probes are pairs, spectrum, there, back"):
         specs.of_probe(whole, "small", "pears")
 
@@ -182,7 +182,7 @@ def test_files_of_probes_and_of_planes_along_eigenvectors() -> None:
 def test_the_specification_holds_what_differs_from_the_defaults() -> None:
     whole = reading.resolve(experiment())
     assert specs.of_probe(whole, "small", "pairs") == '{"measure": "eigenpairs", "stage": 2}'
-    stated = Probe(measure="eigenpairs", pairs=2, precision="fp32", images=None)
+    stated = EigenpairsProbe(measure="eigenpairs", pairs=2, precision="fp32", images=None)
     assert specs.of("probe", stated) == specs.of_probe(whole, "small", "pairs")
     assert specs.load(specs.of_probe(whole, "small", "there"), "probe")[0] == whole.probes["there"]
     assert specs.of_directions(whole, "small", "sharp") == (
@@ -192,7 +192,7 @@ def test_the_specification_holds_what_differs_from_the_defaults() -> None:
     assert '"vectors": ["smallest-2"]' in specs.of_directions(other, "small", "wrong")
     assert '"line": true' in specs.of_directions(other, "small", "wrong")
     for name, entry in whole.probes.items():
-        assert Probe(**entry.in_full()) == entry, name
+        assert probe_of(entry.in_full()) == entry, name
 
 
 def test_the_workflow_makes_the_probe_first_and_the_plane_from_it(tmp_path: Path) -> None:

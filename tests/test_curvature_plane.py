@@ -23,7 +23,7 @@ from landscape.hessian.lanczos import TOLERANCE, TOLERANCE_OF_LARGEST, Extremes
 from landscape.hessian.products import Hessian
 from landscape.measures import curvature as curvature
 from landscape.measures import tiling
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 from landscape.networks import building
 from landscape.store.weights import Weights, displace
 
@@ -52,7 +52,7 @@ class Case:
     """A network and the plane around it."""
 
     def __init__(self, measured: str = "curvature", data: DataSet | None = None, **keys: Any):
-        self.plane = Plane.model_validate({"alpha": ALPHA, "beta": BETA, "measure": measured, "seed": 1, **keys})
+        self.plane: Any = plane_of({"alpha": ALPHA, "beta": BETA, "measure": measured, "seed": 1, **keys})
         self.network, self.data = network(), data or dataset()
         self.theta: Weights = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
         self.axes = building.filter_axes(self.network)

@@ -269,18 +269,20 @@ def test_level_ground_has_its_own_colour_and_slopes_away_from_the_light_are_dark
 def test_members_are_put_together_in_order() -> None:
     made = [member("net"), member("other@002")]
     contours_of = spec(Contours, runs=("net", "other@002"), plane="contour")
-    histories = [m.history for m in made]
-    again = figures.members(contours_of, [m.seen for m in made], histories)
+    results = {"surface": [m.seen for m in reversed(made)], "history": [m.history for m in made]}
+    again = figures.members(contours_of, results)
     assert [(m.label, float(m.row.epoch), m.plane) for m in again] == [
         ("net", 10, "contour"),
         ("other, epoch 2", 2, "contour"),
     ]
-    without = figures.members(spec(Training, runs=("net",)), [], histories[:1])
+    without = figures.members(spec(Training, runs=("net",)), {"history": results["history"][:1]})
     assert (without[0].surface, without[0].plane) == (None, None)
-    with pytest.raises(InputError, match=r"there are 1 histories, and the figure shows 2"):
-        figures.members(contours_of, [m.seen for m in made], histories[:1])
-    with pytest.raises(InputError, match=r"surfaces: number 1 is to be of net, and the file is of other"):
-        figures.members(spec(Contours, runs=("net",), plane="contour"), [made[1].seen], histories[:1])
+    with pytest.raises(InputError, match=r"the figure needs the history of other$"):
+        figures.members(contours_of, results | {"history": results["history"][:1]})
+    with pytest.raises(InputError, match=r"the figure does not show the surface of other@002 on contour$"):
+        figures.members(spec(Contours, runs=("net",), plane="contour"), results | {"history": results["history"][:1]})
+    with pytest.raises(InputError, match=r"there are two files of the surface of net on contour$"):
+        figures.members(contours_of, results | {"surface": [*results["surface"], made[0].seen]})
 
 
 @pytest.mark.parametrize(

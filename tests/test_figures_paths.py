@@ -20,7 +20,7 @@ from landscape.figures.kinds.rings import Rings
 from landscape.figures.kinds.sharpness import Sharpness
 from landscape.figures.kinds.trajectories import Trajectories
 from landscape.figures.shared import labels, paths, words
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 
 from members import member, published, spec, texts
 
@@ -102,7 +102,7 @@ def path(
     **spec: Any,
 ) -> xr.Dataset:
     """A trajectory whose kept epochs lie at these points."""
-    of_plane = Plane.model_validate({"directions": kind, **({} if kind == "pca" else {"beta": (-1, 1, 5)}), **spec})
+    of_plane = plane_of({"directions": kind, **({} if kind == "pca" else {"beta": (-1, 1, 5)}), **spec})
     columns = dict(zip(("alpha", "beta"), np.array(points, float).T, strict=True))
     loss = np.geomspace(2, 0.01, len(points))
     columns |= {"projected_loss": loss / 2, "weights_loss": loss, "saved_loss": 2 * loss}

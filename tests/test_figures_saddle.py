@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgba
 from landscape import figures
 from landscape.figures.kinds.saddle import Saddle
 from landscape.figures.shared import style
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import SaddleProbe
 
 from members import assert_texts_apart, drawn, history, published, spec, texts
 
@@ -48,7 +48,7 @@ def member(state: str = "net@003", loss: Loss = saddle, eigenvalues: np.ndarray 
         "theta_norm": 0.24,
     }
     run = state.partition("@")[0]
-    probed = json.dumps(Probe(measure="saddle", tolerance=1e-4).in_full())
+    probed = json.dumps(SaddleProbe(measure="saddle", tolerance=1e-4).in_full())
     attrs = {"run": run, "train_images": 500, "spec": probed}
     probe = xr.Dataset(numbers, {"alpha": alpha, "beta": beta}, attrs)
     return figures.Member(state, None, history(run), probe=probe)

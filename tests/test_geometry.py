@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landscape import geometry
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 
 from known_surfaces import bowl, surface
 
@@ -122,7 +122,7 @@ def test_a_point_lower_by_less_than_a_hundredth_of_guessing_is_no_finding() -> N
 def test_a_lower_end_of_a_line_between_runs_is_no_finding() -> None:
     seen = surface(lambda a, b: 40 * (a * (1 - a)) ** 2 + 0.05 * (1 - a), alpha=(-0.5, 1.5, 81), beta=None)
     assert any("lowest" in label for label in labels(seen, row()))
-    seen.attrs["spec"] = json.dumps(Plane.model_validate({"directions": "to", "run": "other"}).model_dump(mode="json"))
+    seen.attrs["spec"] = json.dumps(plane_of({"directions": "to", "run": "other"}).model_dump(mode="json"))
     assert not any("lowest" in label for label in labels(seen, row()))
 
 
@@ -147,7 +147,7 @@ def test_points_too_high_are_counted_with_those_not_finite() -> None:
 def test_a_plane_through_other_minima_may_be_lower_there() -> None:
     seen = surface(lambda a, b: 3 * (a - 1) ** 2 + 3 * b**2, alpha=(-0.5, 1.5, 41))
     assert any("lowest" in label for label in labels(seen, row()))
-    seen.attrs["spec"] = json.dumps(Plane.model_validate({"directions": "through", "runs": ["other"]}).model_dump())
+    seen.attrs["spec"] = json.dumps(plane_of({"directions": "through", "runs": ["other"]}).model_dump())
     assert not any("lowest" in label for label in labels(seen, row()))
 
 

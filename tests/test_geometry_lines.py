@@ -9,7 +9,7 @@ import xarray as xr
 
 from landscape import geometry
 from landscape.errors import InputError
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 
 from known_surfaces import bowl, line, surface
 
@@ -75,7 +75,7 @@ def test_a_barrier_is_between_two_runs() -> None:
     assert geometry.other_end(line(abs, (0, 1, 11), **through)) == "third"
     with pytest.raises(InputError, match="'random' of directions: random and 1 points along beta is no line between"):
         geometry.barrier(surface(bowl, beta=None).assign_attrs(plane="random"))
-    plane = Plane.model_validate({**through, "beta": (-1, 1, 31)})
+    plane = plane_of({**through, "beta": (-1, 1, 31)})
     with pytest.raises(InputError, match="31 points along beta"):
         geometry.other_end(surface(bowl).assign_attrs(spec=json.dumps(plane.model_dump(mode="json")), plane="p"))
 

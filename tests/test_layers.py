@@ -23,7 +23,7 @@ LAYERS = [
     {"networks"},
     {"geometry"},
     {"store"},
-    {"config", "progress"},
+    {"config", "progress", "artefacts", "lazy"},
     {"errors"},
 ]
 """From the roof to the foundation. A module imports from its own layer or from below."""

@@ -8,12 +8,13 @@ import pytest
 import yaml
 
 from landscape import cli
+from landscape.artefacts import Job
 from landscape.errors import InputError
 from landscape.experiment import reading, specs, training_chain
 from landscape.experiment.lookup import differing
 from landscape.experiment.schema import Experiment
 from landscape.running import clean
-from landscape.running.plan.graph import Graph, Task
+from landscape.running.plan.graph import Graph
 from landscape.training import loop
 from landscape.training.run_section import Run
 
@@ -95,8 +96,8 @@ def test_impossible_parts_are_refused(settings: dict[str, Any], problem: str) ->
 def test_the_plan_has_the_parts() -> None:
     graph = Graph(experiment(parts=3))
     assert {task for task in graph.all if task.rule == "part"} == {
-        Task("part", ("small", "1")),
-        Task("part", ("small", "2")),
+        Job("part", ("small", "1")),
+        Job("part", ("small", "2")),
     }
     assert not [task for task in Graph(experiment()).all if task.rule == "part"]
 

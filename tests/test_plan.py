@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from landscape import cli, directions
+from landscape.artefacts import Job
 from landscape.data import datasets
 from landscape.data.data_section import Data
 from landscape.engine import fusing
@@ -28,15 +29,15 @@ from landscape.hessian.lanczos import Extremes
 from landscape.hessian.products import Hessian
 from landscape.measures import curvature as curvature
 from landscape.measures import loss, tiling
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import Plane, plane_of
 from landscape.networks import building
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import probe_of
 from landscape.running import plan
 from landscape.running.plan import sizes
 from landscape.running.plan.budget import choose
 from landscape.running.plan.cost import SEARCH, Cost, Costs, of_probe, of_run, of_tile, of_trajectory
 from landscape.running.plan.estimate import Estimate
-from landscape.running.plan.graph import Graph, Task
+from landscape.running.plan.graph import Graph
 from landscape.running.plan.sizes import Images, Network
 from landscape.running.plan.submissions import submissions
 from landscape.store import checkpoint, files
@@ -56,7 +57,7 @@ def run(**keys: Any) -> Run:
 
 
 def plane(**keys: Any) -> Plane:
-    return Plane.model_validate({"alpha": [-1, 1, 5], "beta": [-1, 1, 3], **keys})
+    return plane_of({"alpha": [-1, 1, 5], "beta": [-1, 1, 3], **keys})
 
 
 def every_rule() -> dict[str, Any]:
@@ -104,8 +105,8 @@ def test_the_jobs_are_those_of_snakemake(tmp_path: Path) -> None:
 
 
 def test_jobs_of_a_group_are_given_to_a_cluster_together() -> None:
-    tiles = [Task("tile", ("one", plane, f"{i}of2")) for plane in ("a", "b", "c") for i in (1, 2)]
-    tasks = [*tiles, Task("tile", ("other", "a", "1of1")), Task("train", ("one",)), Task("merge", ("one", "a"))]
+    tiles = [Job("tile", ("one", plane, str(i), "2")) for plane in ("a", "b", "c") for i in (1, 2)]
+    tasks = [*tiles, Job("tile", ("other", "a", "1", "1")), Job("train", ("one",)), Job("merge", ("one", "a"))]
     assert submissions(tasks, {}) == 8
     by_state = {"groups": ["tile=tiles-{state}"]}
     assert submissions(tasks, by_state) == 8, "one at a time, as nothing else is said"
@@ -289,7 +290,7 @@ def test_a_tile_of_curvature_pays_for_more_images_where_it_holds_such_a_point() 
 
 def test_operations_of_probes() -> None:
     def cost(**keys: Any) -> Cost:
-        return of_probe(Probe.model_validate(keys), IMAGES, TEN)
+        return of_probe(probe_of(keys), IMAGES, TEN)
 
     assert cost(measure="trace", vectors=4, draws=6, images=50).flops == 10 * 50 * (3 + 2 * 10 * 9)
     assert cost(measure="spectrum", vectors=4, steps=30).flops == 10 * 1000 * (3 + 2 * 120 * 9)
@@ -419,10 +420,10 @@ def test_disk_is_that_of_the_files(tmp_path: Path) -> None:
 
     costs = Costs(experiment)
     for task, names in {
-        Task("dataset", ("digits",)): ["digits"],
-        Task("train", ("small",)): ["weights", "epochs"],
-        Task("directions", ("small", "contour")): ["directions"],
-        Task("merge", ("small", "contour")): ["surface"],
+        Job("dataset", ("digits",)): ["digits"],
+        Job("train", ("small",)): ["weights", "epochs"],
+        Job("directions", ("small", "contour")): ["directions"],
+        Job("merge", ("small", "contour")): ["surface"],
     }.items():
         written = sum((tmp_path / name).stat().st_size for name in names)
         assert 0 <= written - costs.of(task).disk < 25_000, task  # headers

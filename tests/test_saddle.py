@@ -19,7 +19,7 @@ from landscape.errors import InputError
 from landscape.networks import building
 from landscape.networks.mlp import mlp
 from landscape.probes import saddle
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import probe_of
 from landscape.store.weights import Weights
 
 CLASSES, HIDDEN = 3, 2
@@ -42,7 +42,7 @@ def network(hidden: tuple[int, ...] = (HIDDEN,), **args: Any) -> nn.Module:
 
 def measured(built: nn.Module, dataset: DataSet, **keys: Any) -> tuple[xr.Dataset, Weights]:
     theta = {name: tensor.clone() for name, tensor in built.state_dict().items()}
-    probe = Probe(measure="saddle", **{"points": 7, **keys})
+    probe = probe_of({"measure": "saddle", "points": 7, **keys})
     return saddle.measure(probe, built, theta, {}, building.filter_axes(built), dataset)
 
 

@@ -16,4 +16,4 @@ def test_the_schema_for_editors_is_up_to_date() -> None:
 def test_it_knows_sweeps_and_every_section() -> None:
     schema = json_schema()
     assert set(schema["properties"]) >= {"results", "data", "runs", "planes", "figures", "summary"}
-    assert "sweep" in schema["$defs"]["Run"]["properties"] and "sweep" in schema["$defs"]["Plane"]["properties"]
+    assert "sweep" in schema["$defs"]["Run"]["properties"] and "sweep" in schema["$defs"]["LossPlane"]["properties"]

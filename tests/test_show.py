@@ -126,6 +126,6 @@ def test_what_a_file_says_cannot_steer_a_terminal(tmp_path: Path, capsys: pytest
 
 
 def test_showing_imports_no_torch(made: Path) -> None:
-    code = f"import sys; from landscape import show; show.described({str(made / 'out' / FILES['surface'])!r})"
+    code = f"import sys; from landscape.running import show; show.described({str(made / 'out' / FILES['surface'])!r})"
     code += f"; show.described({str(made / 'out' / FILES['weights'])!r}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

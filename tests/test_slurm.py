@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from landscape import artefacts
+from landscape.artefacts import Job
 from landscape.experiment import reading
-from landscape.running.plan.graph import Graph, Task
-from landscape.running.plan.submissions import LOCAL, submissions
+from landscape.running.plan.graph import Graph
+from landscape.running.plan.submissions import submissions
 
 import running
 import slurm
@@ -162,7 +164,7 @@ def test_two_tiles_in_one_job_ask_for_the_resources_of_one(record: Record) -> No
 def test_slurm_is_given_as_many_jobs_as_planned(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(record.parted)
     graph = Graph(reading.read("config.yaml"))
-    tasks = graph.needed(Task("merge", ("troubled", plane)) for plane in ("line", "other"))
+    tasks = graph.needed(Job("merge", ("troubled", plane)) for plane in ("line", "other"))
     profile = yaml.safe_load((record.parted / "slurm/config.yaml").read_text())
     assert submissions(tasks, profile) == len(record.of("", "fourth")) == 5
 
@@ -172,7 +174,9 @@ def test_the_profile_speaks_of_rules_there_are_and_every_queued_rule_says_its_me
     rules = dict(re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", text, flags=re.M))
     queued = {name for name, body in rules.items() if "localrule: True" not in body}
     profile = yaml.safe_load((PROFILE / "config.yaml").read_text())
-    assert rules.keys() - queued == {*LOCAL}, "of which `landscape plan` knows that a cluster sees nothing"
+    assert rules.keys() - queued == {artefact.rule for artefact in artefacts.TABLE if artefact.local}, (
+        "of which `landscape plan` knows that a cluster sees nothing"
+    )
     queued |= {"merge", "figure"}  # where the profile's comment is followed
     assert profile["set-resources"].keys() == queued - {"mark"}
     assert {name for name in queued if "mem_mb=grown(" not in rules[name]} == set()

@@ -10,7 +10,7 @@ import xarray as xr
 from torch import nn
 
 from landscape.probes import kinds
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import probe_of
 from landscape.probes.spectrum import density, quadrature
 
 from dense_hessian import CLASSES, Example, connected, convolutional
@@ -24,7 +24,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 
 def measured(example: Example, measure: str, **keys: Any) -> xr.Dataset:
-    probe = Probe(measure=measure, **{"precision": "fp64", **keys})
+    probe = probe_of({"measure": measure, "precision": "fp64", **keys})
     found, vectors = kinds.measure(probe, example.network, example.theta, {}, example.axes, example.dataset)
     assert not vectors
     return found

@@ -20,7 +20,7 @@ from landscape.engine.engine import Engine
 from landscape.errors import InputError
 from landscape.geometry.grid import Status
 from landscape.measures import loss, tiling
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import LossPlane, Plane, plane_of
 from landscape.networks import building
 
 torch.set_num_threads(1)
@@ -52,7 +52,7 @@ def trained_like(network: nn.Module, seed: int = 3) -> nn.Module:
 
 
 def a_plane(**keys: Any) -> Plane:
-    return Plane(**{"alpha": [-1, 1, 5], "beta": [-0.5, 1, 4], "seed": 1, **keys})
+    return plane_of({"alpha": [-1, 1, 5], "beta": [-0.5, 1, 4], "seed": 1, **keys})
 
 
 def surface_of(network: nn.Module, plane: Plane, data: DataSet, tiles: list[range] | None = None) -> xr.Dataset:
@@ -295,7 +295,7 @@ def test_they_are_not_invariant_under_one_rescaled_relu_filter() -> None:
 def test_an_interpolation_ends_at_both_networks_batch_statistics_included() -> None:
     here, there, data = resnet(0), trained_like(resnet(1), seed=9), dataset()
     theta, other = dict(here.state_dict()), dict(there.state_dict())
-    plane = Plane(directions="to", run="there", alpha=[0, 1, 3])
+    plane = LossPlane(directions="to", run="there", alpha=[0, 1, 3])
     pair = directions.towards(theta, other, building.filter_axes(here), buffers=True)
     found = surface_along(here, theta, pair, plane, data)
     assert float(found.train_loss[0, 0]) == recorded(here, data)["train_loss"]
@@ -306,7 +306,7 @@ def test_a_negative_interpolated_variance_is_nan_with_its_reason_and_its_count()
     here, data = resnet(0), dataset(n=12)
     theta = {name: tensor.clone() for name, tensor in here.state_dict().items()}
     other = {name: t / 10 if name.endswith("running_var") else t.clone() for name, t in theta.items()}
-    plane = Plane(directions="to", run="there", alpha=[0, 2, 3])
+    plane = LossPlane(directions="to", run="there", alpha=[0, 2, 3])
     pair = directions.towards(theta, other, building.filter_axes(here), buffers=True)
     found = surface_along(here, theta, pair, plane, data)
     channels = sum(t.numel() for name, t in theta.items() if name.endswith("running_var"))

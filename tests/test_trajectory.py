@@ -22,7 +22,7 @@ from landscape.data.data_section import Data
 from landscape.data.datasets import DataSet, Split, subset
 from landscape.directions import Directions
 from landscape.measures import loss, tiling, trajectory
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import LossPlane, Plane, plane_of
 from landscape.networks import building
 from landscape.store import checkpoint, files
 from landscape.store.weights import Weights
@@ -96,7 +96,7 @@ def training() -> Training:
 @functools.cache
 def seen(training: Training, kind: str) -> tuple[Plane, Directions, xr.Dataset]:
     """A plane of `ANY`, its directions, and the path on it."""
-    plane = Plane(**ANY[kind])
+    plane = plane_of(ANY[kind])
     pair = training.drawn(plane)
     return plane, pair, training.path(plane, pair)
 
@@ -139,7 +139,7 @@ def test_coordinates_and_distances_are_those_of_least_squares(training: Training
 
 
 def test_the_three_losses_are_the_plain_loops(training: Training) -> None:
-    plane = Plane(directions="pca", images=60)
+    plane = LossPlane(directions="pca", images=60)
     pair = training.drawn(plane)
     found = training.path(plane, pair)
     filters = directions.with_filters(training.axes)
@@ -212,12 +212,12 @@ def test_a_line_has_no_shares_of_a_second_axis(training: Training) -> None:
 
 
 def test_a_recalibrated_plane_has_its_own_statistics_under_the_path(training: Training) -> None:
-    plane = Plane(directions="pca", batchnorm="recalibrated", recalibration_images=100)
+    plane = LossPlane(directions="pca", batchnorm="recalibrated", recalibration_images=100)
     pair = training.drawn(plane)
     found = training.path(plane, pair)
     assert float(found.projected_loss[-1]) == training.at_centre(plane, pair)
     assert float(found.projected_loss[-1]) != float(found.saved_loss[-1])
-    assert float(found.saved_loss[-1]) == training.at_centre(Plane(directions="pca"), pair)
+    assert float(found.saved_loss[-1]) == training.at_centre(LossPlane(directions="pca"), pair)
 
 
 def test_a_projection_with_a_negative_variance_has_no_loss(training: Training) -> None:
@@ -227,7 +227,7 @@ def test_a_projection_with_a_negative_variance_has_no_loss(training: Training) -
     }
     pair = directions.towards(training.theta, other, training.axes, buffers=True)
     beyond = {name: t * 1.2 if name in training.axes else t for name, t in training.theta.items()}
-    plane = Plane(directions="to", run="other", alpha=[0, 2, 3])
+    plane = LossPlane(directions="to", run="other", alpha=[0, 2, 3])
     found = training.path(plane, pair, {0: beyond, 1: other, 2: training.theta})
     np.testing.assert_allclose(found.alpha, [2, 1, 0], rtol=1e-5)
     assert np.isnan(found.projected_loss.values).tolist() == [True, False, False]
@@ -235,7 +235,7 @@ def test_a_projection_with_a_negative_variance_has_no_loss(training: Training) -
 
 
 def test_what_is_not_finite_stays_so(training: Training) -> None:
-    plane = Plane(**ANY["random"])
+    plane = plane_of(ANY["random"])
     broken = {name: t * math.nan if name in training.axes else t for name, t in training.epochs[3].items()}
     found = training.path(plane, training.drawn(plane), {**training.epochs, 3: broken})
     for name in ("alpha", "beta", "distance", "projected_loss", "weights_loss", "saved_loss"):
@@ -264,7 +264,7 @@ def test_a_plane_through_two_states_has_their_own_losses(training: Training) -> 
     theta, b, c = (training.epochs[k] for k in (4, 0, 2))
     pair, places = directions.through_two(theta, [b, c], training.axes, buffers=True)
     for state, (alpha, beta) in zip((b, c), places, strict=True):
-        plane = Plane(directions="through", runs=["b", "c"], alpha=[alpha, alpha, 1], beta=[beta, beta, 1])
+        plane = LossPlane(directions="through", runs=["b", "c"], alpha=[alpha, alpha, 1], beta=[beta, beta, 1])
         whole = tiling.template(plane, test=False, attrs={})
         tile = loss.evaluate(whole, [0], plane, training.network, theta, pair, training.data)
         assert math.isclose(tile.train_loss[0], training.loss(state), rel_tol=1e-4)

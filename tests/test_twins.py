@@ -8,13 +8,13 @@ import pytest
 import xarray as xr
 import yaml
 
-from landscape import cli
+from landscape import artefacts, cli
+from landscape.artefacts import Job
 from landscape.errors import InputError
 from landscape.experiment import specs
 from landscape.experiment.preflight import preflight
 from landscape.experiment.reading import resolve
-from landscape.running import show
-from landscape.running.plan.graph import Graph, Task
+from landscape.running.plan.graph import Graph
 from landscape.store import checkpoint
 from landscape.training import run_factors
 
@@ -40,7 +40,7 @@ def test_a_twin_has_the_network_and_data_of_its_run() -> None:
     twin, net = experiment.runs["twin-0"], experiment.runs["net-1"]
     assert (twin.made, twin.network, twin.args, twin.data) == ("rescaled", net.network, net.args, net.data)
     assert json.loads(specs.of_run(experiment, "twin-0"))["rescaled"] == {"run": "net-1@001", "by": 10.0}
-    assert {Task("rescale", ("twin-0",)), Task("train", ("net-1",))} <= Graph(experiment).figures["figure"]
+    assert {Job("rescale", ("twin-0",)), Job("train", ("net-1",))} <= Graph(experiment).figures["figure"]
     in_full = {"data": {"digits": {"source": "digits"}}, "runs": {n: r.in_full() for n, r in experiment.runs.items()}}
     assert resolve(in_full).runs == experiment.runs  # as the check before the jobs reads it
 
@@ -80,7 +80,7 @@ def test_the_verb_writes_a_run_that_measures_the_same(tmp_path: Path, monkeypatc
     ):
         assert cli.main([verb, *options]) == 0
     theta, header = checkpoint.read("tw.safetensors")
-    assert show.kind("tw.safetensors", header) == "weights"
+    assert artefacts.kind_of("tw.safetensors", header) == "weights"
     assert header["of"] == "net-1" and header["layers"][0] == "conv1, before bn1" and len(header["layers"]) == 9
     assert theta["conv1.weight"].norm() == pytest.approx(
         10 * float(checkpoint.read("w.safetensors")[0]["conv1.weight"].norm())
@@ -92,7 +92,9 @@ def test_the_verb_writes_a_run_that_measures_the_same(tmp_path: Path, monkeypatc
 
 
 def test_the_verb_refuses_a_run_that_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spec = specs.of_run(resolve(content()), "other").replace(f'"stage": {specs.STAGES["train"]}', '"stage": 1')
+    spec = specs.of_run(resolve(content()), "other").replace(
+        f'"stage": {artefacts.STAGES["train"].version}', '"stage": 1'
+    )
     names = [str(tmp_path / name) for name in ("w.safetensors", "h.nc", "e.safetensors")]
     assert cli.main(["rescale", "--spec", spec, "--data", "d", "--weights", "w", "--output", *names]) == 2
     assert "without the key rescaled" in capsys.readouterr().err

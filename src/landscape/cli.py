@@ -54,9 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     data = ("--data", {"required": True, "help": "a data set made by `landscape dataset`"})
     output = ("--output", {"required": True})
     three = ("--output", {"required": True, "nargs": 3, "metavar": ("WEIGHTS", "HISTORY", "EPOCHS")})
-    surfaces = ("--surface", {"nargs": "*", "help": "surfaces, one per state"})
-    histories = ("--history", {"nargs": "+", "required": True, "help": "histories, one per state"})
-    trajectories = ("--trajectory", {"nargs": "*", "help": "paths of trainings"})
+    results = ("--input", {"nargs": "+", "required": True, "help": "results, in any order: surfaces, histories, ..."})
     drawn = ("--directions", {"required": True})
     pages = ("--output", {"required": True, "nargs": 4, "metavar": ("CSV", "MARKDOWN", "LATEX", "HTML")})
     table: dict[str, tuple[Any, str, list[tuple[str, dict[str, Any]]]]] = {
@@ -144,23 +142,17 @@ def _parser() -> argparse.ArgumentParser:
             [
                 spec,
                 name,
-                surfaces,
-                histories,
-                trajectories,
-                ("--mark", {"nargs": "*", "help": "states marked on a plane"}),
+                results,
                 ("--weights", {"nargs": "*", "help": "weights files, or FILE@EPOCH of an epochs file"}),
-                ("--probe", {"nargs": "*", "help": "probes, one per state"}),
                 output,
             ],
         ),
-        "table": (verbs.table, "a table of test errors, the published ones beside", [spec, name, histories, pages]),
+        "table": (verbs.table, "a table of test errors, the published ones beside", [spec, name, results, pages]),
         "summary": (
             verbs.summary,
             "the tables over all runs, the lines between them, and the paths of their trainings",
             [
-                surfaces,
-                histories,
-                trajectories,
+                results,
                 (
                     "--output",
                     {"required": True, "nargs": 6, "metavar": ("CSV", "MARKDOWN", "LATEX", "HTML", "LINES", "PATHS")},
@@ -172,9 +164,7 @@ def _parser() -> argparse.ArgumentParser:
             "what the paper claims, and whether these runs show it",
             [
                 spec,
-                surfaces,
-                histories,
-                trajectories,
+                results,
                 ("--output", {"required": True, "nargs": 2, "metavar": ("MARKDOWN", "HTML")}),
             ],
         ),

@@ -18,6 +18,7 @@ import psutil
 import pytest
 import yaml
 
+from landscape import artefacts
 from landscape.experiment import jobs, reading, specs
 
 from every_kind import verb
@@ -266,7 +267,7 @@ def by_hand(folder: Path) -> None:
                 where = ("--tile", str(i), "--of", str(len(tiles)), "--directions", drawn, "--data", data)
                 verb("tile", "--spec", spec, "--name", plane, *weights, *where, "--output", tile)
             verb("merge", "--spec", spec, "--tiles", *tiles, "--output", f"{RESULTS}/surfaces/{run}/{plane}.nc")
-        made = [jobs.probe_file(experiment, "plain", "spectrum", kind) for kind in ("nc", "safetensors")]
+        made = list(artefacts.outputs(experiment.results, "probe", state="plain", probe="spectrum").values())
         spec = specs.of_probe(experiment, "plain", "spectrum")
         weights = ("--weights", jobs.weights(experiment, "plain"))
         verb("probe", "--spec", spec, "--name", "spectrum", *weights, "--data", data, "--output", *made)

@@ -9,7 +9,8 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from landscape.experiment import jobs, memory, specs, training_chain, twins
+from landscape import artefacts
+from landscape.experiment import jobs, memory, needs, specs, training_chain
 from landscape.experiment.preflight import preflight
 from landscape.errors import InputError
 
@@ -39,14 +40,14 @@ IMAGE = EXPERIMENT.container or "docker://ghcr.io/landscape-project/landscape:0.
 
 
 wildcard_constraints:
-    data=jobs.NAME,
-    run=jobs.NAME,
-    state=jobs.STATE,
-    plane=jobs.NAME,
-    probe=jobs.NAME,
-    figure=jobs.NAME,
-    table=jobs.NAME,
-    marked=jobs.STATE,
+    data=artefacts.NAME,
+    run=artefacts.NAME,
+    state=artefacts.STATE,
+    plane=artefacts.NAME,
+    probe=artefacts.NAME,
+    figure=artefacts.NAME,
+    table=artefacts.NAME,
+    marked=artefacts.STATE,
 
 
 def ask(question, *wildcards):

@@ -1,19 +1,15 @@
 rule figure:
     """Draw a figure; the numbers it shows and its caption lie beside it."""
     input:
-        surfaces=ask(jobs.surfaces_of_figure, "figure"),
-        histories=ask(jobs.histories_of_figure, "figure"),
-        trajectories=ask(jobs.trajectories_of_figure, "figure"),
-        marks=ask(jobs.marks_of_figure, "figure"),
-        probes=ask(jobs.probes_of_figure, "figure"),
-        weights=ask(jobs.weights_of_figure, "figure"),
+        results=ask(needs.results_of_figure, "figure"),
+        weights=ask(needs.weights_of_figure, "figure"),
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(
             f"{RESULTS}/figures/{{figure}}.png",
             caption="../report/figure.rst",
             category="Figures",
-            subcategory=ask(jobs.group_of_figure, "figure"),
+            subcategory=ask(needs.group_of_figure, "figure"),
             labels={"figure": "{figure}"},
         ),
         numbers=f"{RESULTS}/figures/{{figure}}.csv",
@@ -26,18 +22,16 @@ rule figure:
         slot=1,
     params:
         spec=ask(specs.of_figure, "figure"),
-        weights=ask(jobs.weighed_in_figure, "figure"),
+        weights=ask(needs.weighed_in_figure, "figure"),
     shell:
-        "landscape figure --spec {params.spec:q} --name {wildcards.figure:q} --surface {input.surfaces:q}"
-        " --history {input.histories:q} --trajectory {input.trajectories:q} --mark {input.marks:q}"
-        " --probe {input.probes:q}"
+        "landscape figure --spec {params.spec:q} --name {wildcards.figure:q} --input {input.results:q}"
         " --weights {params.weights:q} --output {output.pdf:q} > {log:q} 2>&1"
 
 
 rule table:
     """Test errors, the published ones beside."""
     input:
-        histories=ask(jobs.histories_of_table, "table"),
+        results=ask(needs.histories_of_table, "table"),
     output:
         csv=f"{RESULTS}/tables/{{table}}.csv",
         markdown=f"{RESULTS}/tables/{{table}}.md",
@@ -54,16 +48,14 @@ rule table:
     params:
         spec=ask(specs.of_table, "table"),
     shell:
-        "landscape table --spec {params.spec:q} --name {wildcards.table:q} --history {input.histories:q}"
+        "landscape table --spec {params.spec:q} --name {wildcards.table:q} --input {input.results:q}"
         " --output {output:q} > {log:q} 2>&1"
 
 
 rule summary:
     """The tables over all runs, the lines between them, and the paths of their trainings."""
     input:
-        surfaces=jobs.surfaces_of_summary(EXPERIMENT),
-        histories=jobs.histories(EXPERIMENT),
-        trajectories=jobs.trajectories_of_summary(EXPERIMENT),
+        results=needs.results_of_summary(EXPERIMENT),
     output:
         csv=f"{RESULTS}/summary.csv",
         markdown=f"{RESULTS}/summary.md",
@@ -81,16 +73,13 @@ rule summary:
     params:
         spec=specs.of_summary(EXPERIMENT),
     shell:
-        "landscape summary --surface {input.surfaces:q} --history {input.histories:q}"
-        " --trajectory {input.trajectories:q} --output {output:q} > {log:q} 2>&1"
+        "landscape summary --input {input.results:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule claims:
     """What the paper claims, and whether these runs show it."""
     input:
-        surfaces=jobs.surfaces_of_claims(EXPERIMENT),
-        histories=jobs.histories(EXPERIMENT),
-        trajectories=jobs.trajectories_of_claims(EXPERIMENT),
+        results=needs.results_of_claims(EXPERIMENT),
     output:
         markdown=f"{RESULTS}/claims.md",
         html=report(
@@ -104,8 +93,7 @@ rule claims:
     params:
         spec=specs.of_claims(EXPERIMENT),
     shell:
-        "landscape claims --spec {params.spec:q} --history {input.histories:q} --surface {input.surfaces:q}"
-        " --trajectory {input.trajectories:q} --output {output:q} > {log:q} 2>&1"
+        "landscape claims --spec {params.spec:q} --input {input.results:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule configuration:

@@ -13,7 +13,7 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/train/{{run}}.tsv"
     wildcard_constraints:
-        run=f"(?!({runs_that_are('adopted', 'rescaled')})/){jobs.NAME}",
+        run=f"(?!({runs_that_are('adopted', 'rescaled')})/){artefacts.NAME}",
     threads: ask(jobs.threads, "run")
     resources:
         mem_mb=grown(memory.of_training, "run"),
@@ -38,7 +38,7 @@ rule part:
     benchmark:
         f"{RESULTS}/benchmarks/part/{{run}}/{{left}}left.tsv"
     wildcard_constraints:
-        run=f"(?!({runs_that_are('adopted', 'rescaled')})/){jobs.NAME}",
+        run=f"(?!({runs_that_are('adopted', 'rescaled')})/){artefacts.NAME}",
         left=r"[1-9]\d*",
     threads: ask(jobs.threads, "run")
     resources:
@@ -81,7 +81,7 @@ rule rescale:
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
-        weights=ask(twins.origin_file, "run"),
+        weights=ask(jobs.origin_file, "run"),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
         history=f"{RESULTS}/runs/{{run}}/history.nc",
@@ -95,7 +95,7 @@ rule rescale:
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
-        weights=ask(twins.origin, "run"),
+        weights=ask(jobs.origin, "run"),
     shell:
         "landscape rescale --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --weights {params.weights:q}"
         " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"

@@ -11,7 +11,7 @@ rule directions:
     log:
         f"{RESULTS}/logs/directions/{{state}}/{{plane}}.log",
     wildcard_constraints:
-        plane=rf"(?!({AIMED})\.safetensors$){jobs.NAME}",
+        plane=rf"(?!({AIMED})\.safetensors$){artefacts.NAME}",
     resources:
         mem_mb=grown(memory.of_directions, "state", "plane"),
         slot=1,

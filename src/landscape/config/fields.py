@@ -48,11 +48,15 @@ INERT, INCIDENTAL = Trait.INERT, Trait.INCIDENTAL
 
 
 class Reference(NamedTuple):
-    """A name in an entry: where it stands (`rows[0].plane`), what it says (* and ? stand for several), what it may name."""
+    """A name in an entry: where it stands (`rows[0].plane`), what it says, what it may name.
+
+    `is_pattern`: whether it stands in a list of names, where * and ? stand for several.
+    """
 
     path: str
     name: str
     to: Ref
+    is_pattern: bool
 
 
 _Entry = TypeVar("_Entry", bound=BaseModel)
@@ -64,10 +68,10 @@ def references(entry: BaseModel, section: SectionName | None = None) -> list[Ref
 
     def note(to: Ref, value: Any, path: str) -> Any:
         if isinstance(value, str):
-            found.append(Reference(path, value, to))
+            found.append(Reference(path, value, to, False))
         else:
             indexed = len(value) > 1 or to.section == "runs"  # of the others one may stand without brackets
-            found.extend(Reference(f"{path}[{i}]" if indexed else path, name, to) for i, name in enumerate(value))
+            found.extend(Reference(f"{path}[{i}]" if indexed else path, name, to, True) for i, name in enumerate(value))
         return value
 
     _walk(entry, note)

@@ -1,7 +1,10 @@
 """What is known of the networks from elsewhere, and what is claimed of all of them."""
 
+from typing import Annotated
+
 from pydantic import Field
 
+from landscape.config.fields import Ref
 from landscape.config.section import Section
 from landscape.config.values import Names
 
@@ -17,24 +20,34 @@ class Published(Section):
 class Table(Section):
     """Test errors of runs, the published ones beside (Li et al. 2018, Tables 1 and 2)."""
 
-    runs: tuple[str, ...] = Field(min_length=1, description="runs, in order; * and ? stand for several")
+    runs: Annotated[tuple[str, ...], Ref("runs")] = Field(
+        min_length=1, description="runs, in order; * and ? stand for several"
+    )
     title: str | None = Field(None, description="a line above the table")
 
 
 class Claims(Section):
     """What the claims are judged by. A verdict needs what is named here; without it, it is: not tested."""
 
-    runs: Names | None = Field(None, description="runs seen on the planes, lines and paths; default all")
-    planes: Names | None = Field(None, description="random planes, of which every network's numbers are the mean")
-    lines: Names | None = Field(None, description="random lines of several normalisations, for claim 7")
-    interpolations: Names | None = Field(
+    runs: Annotated[Names, Ref("runs")] | None = Field(
+        None, description="runs seen on the planes, lines and paths; default all"
+    )
+    planes: Annotated[Names, Ref("planes")] | None = Field(
+        None, description="random planes, of which every network's numbers are the mean"
+    )
+    lines: Annotated[Names, Ref("planes")] | None = Field(
+        None, description="random lines of several normalisations, for claim 7"
+    )
+    interpolations: Annotated[Names, Ref("planes")] | None = Field(
         None, description="lines between a small-batch and a large-batch run, for claim 2"
     )
-    paths: Names | None = Field(None, description="planes of trajectories, for claims 6 and 13")
-    curvature: Names | None = Field(
+    paths: Annotated[Names, Ref("planes")] | None = Field(
+        None, description="planes of trajectories, for claims 6 and 13"
+    )
+    curvature: Annotated[Names, Ref("planes", measures=("curvature",))] | None = Field(
         None, description="planes with measure: curvature, as far as figures show them, for claims 5 and 10"
     )
-    gradients: Names | None = Field(
+    gradients: Annotated[Names, Ref("planes", measures=("gradients", "curvature"))] | None = Field(
         None, description="planes with measure: gradients or curvature, as far as figures show them, for claim 12"
     )
     tolerance: float = Field(

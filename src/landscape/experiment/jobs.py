@@ -1,23 +1,17 @@
-"""What the workflow's rules ask of an experiment: which file of what is an input, in how many tiles.
-
-Paths are relative to the `results` folder's prefix, which every function puts in front.
-"""
+"""What the workflow's rules ask of an experiment: which files a job reads, in how many tiles a surface is computed."""
 
 import math
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
+from landscape.artefacts import path
 from landscape.data.builtin_datasets import known_of
 from landscape.errors import InputError, one_of
-from landscape.experiment.analysis_sections import Claims
-from landscape.experiment.lookup import differing, figure, impossible, no_path, plane, probe, run, state
+from landscape.experiment.lookup import plane, probe, run, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import code
 from landscape.networks.operations import operations
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-STATE = NAME + r"(@\d{3})?"
 OPERATIONS = 2.4e16
 """At most, in one tile: 20 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over CIFAR-10's 60,000 images is two."""
 
@@ -44,7 +38,7 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
             return [data.source]
         case "folder":  # a folder's time is that of the last file put in or taken out, not of what folders in it hold
             root = Path(data.source)
-            return [str(path) for path in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/")))]
+            return [str(found) for found in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/")))]
     return []
 
 
@@ -58,6 +52,16 @@ def code_files_of_state(experiment: Experiment, at: str) -> list[str]:
     return code_files(experiment, state(experiment, at).run)
 
 
+def origin_file(experiment: Experiment, name: str) -> str:
+    """The file with the weights that a rescaled run comes from."""
+    return weights_file(experiment, _origin(experiment, name))
+
+
+def origin(experiment: Experiment, name: str) -> str:
+    """The same as the verb takes it: a kept epoch with `@EPOCH` behind."""
+    return weights(experiment, _origin(experiment, name))
+
+
 def adopted_file(experiment: Experiment, name: str) -> str:
     """The weights made elsewhere that a run adopts."""
     return str(run(experiment, name).weights)
@@ -68,13 +72,13 @@ def threads(experiment: Experiment, name: str) -> int:
 
 
 def data_file(experiment: Experiment, at: str) -> str:
-    return f"{experiment.results}/data/{experiment.runs[state(experiment, at).run].data}.safetensors"
+    return path(experiment.results, "data set", data=experiment.runs[state(experiment, at).run].data)
 
 
 def weights_file(experiment: Experiment, at: str) -> str:
     """The file that holds a state's weights."""
     found = state(experiment, at)
-    return f"{experiment.results}/runs/{found.run}/{'weights' if found.epoch is None else 'epochs'}.safetensors"
+    return path(experiment.results, "weights" if found.epoch is None else "epochs", run=found.run)
 
 
 def weights(experiment: Experiment, at: str) -> str:
@@ -85,7 +89,7 @@ def weights(experiment: Experiment, at: str) -> str:
 
 def epochs_file(experiment: Experiment, at: str) -> str:
     """The file of the epochs that a state's run keeps."""
-    return f"{experiment.results}/runs/{state(experiment, at).run}/epochs.safetensors"
+    return path(experiment.results, "epochs", run=state(experiment, at).run)
 
 
 def aimed(experiment: Experiment) -> list[str]:
@@ -94,7 +98,7 @@ def aimed(experiment: Experiment) -> list[str]:
 
 
 def directions_file(experiment: Experiment, at: str, plane_name: str) -> str:
-    return f"{experiment.results}/directions/{at}/{plane_name}.safetensors"
+    return path(experiment.results, "directions", state=at, plane=plane_name)
 
 
 def other_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
@@ -113,12 +117,12 @@ def others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
         case "pca":
             return [epochs_file(experiment, at)]
         case "eigenvectors":
-            return [probe_file(experiment, at, str(seen.probe), "safetensors")]
+            return [path(experiment.results, "vectors", state=at, probe=seen.probe)]
     return [weights(experiment, other) for other in seen.others]
 
 
-def probe_file(experiment: Experiment, at: str, name: str, kind: str = "nc") -> str:
-    return f"{experiment.results}/probes/{at}/{name}.{kind}"
+def probe_file(experiment: Experiment, at: str, name: str) -> str:
+    return path(experiment.results, "probe", state=at, probe=name)
 
 
 def directions_of_probe(experiment: Experiment, at: str, name: str) -> list[str]:
@@ -128,7 +132,7 @@ def directions_of_probe(experiment: Experiment, at: str, name: str) -> list[str]
 
 
 def history_file(experiment: Experiment, at: str) -> str:
-    return f"{experiment.results}/runs/{state(experiment, at).run}/history.nc"
+    return path(experiment.results, "history", run=state(experiment, at).run)
 
 
 def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
@@ -150,144 +154,14 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
 
 def tile_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
     n = tiles(experiment, at, plane_name)
-    return [f"{experiment.results}/surfaces/{at}/{plane_name}/{i}of{n}.nc" for i in range(1, n + 1)]
+    return [path(experiment.results, "tile", state=at, plane=plane_name, i=i, n=n) for i in range(1, n + 1)]
 
 
-def surface_files(experiment: Experiment, pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{experiment.results}/surfaces/{at}/{plane_name}.nc" for at, plane_name in pairs]
-
-
-def surfaces_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return surface_files(experiment, figure(experiment, name).seen)
-
-
-def histories_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [history_file(experiment, at) for at in figure(experiment, name).states]
-
-
-def trajectories_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [f"{experiment.results}/trajectories/{r}/{p}.nc" for r, p in figure(experiment, name).paths]
-
-
-def marks_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [f"{experiment.results}/marks/{at}/{p}/{mark}.nc" for at, p, mark in figure(experiment, name).marked]
-
-
-def probes_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [probe_file(experiment, at, of) for at, of in figure(experiment, name).probed]
-
-
-def weights_of_figure(experiment: Experiment, name: str) -> list[str]:
-    """The files of the weights that a figure shows."""
-    return list(dict.fromkeys(weights_file(experiment, at) for at in figure(experiment, name).weighed))
-
-
-def weighed_in_figure(experiment: Experiment, name: str) -> list[str]:
-    """The same, one for each state, as the verb takes them."""
-    return [weights(experiment, at) for at in figure(experiment, name).weighed]
-
-
-def group_of_figure(experiment: Experiment, name: str) -> str:
-    """The heading under which the report files a figure."""
-    drawn = figure(experiment, name)
-    return drawn.group or drawn.draw.capitalize()
-
-
-def surfaces_of_summary(experiment: Experiment) -> list[str]:
-    """The surfaces the summary reads: its runs on its plane, and every line between runs that is made anyway."""
-    lines = [
-        name for name, entry in experiment.planes.items() if entry.is_line and entry.others and entry.plane is None
-    ]
-    made = [pair for pair in (*_seen_in_figures(experiment), *_seen_in_claims(experiment)) if pair[1] in lines]
-    return surface_files(experiment, dict.fromkeys([*_seen_in_summary(experiment), *made]))
-
-
-def trajectories_of_summary(experiment: Experiment) -> list[str]:
-    """Every trajectory that is made anyway."""
-    return list(dict.fromkeys([*_trajectories_of_figures(experiment), *trajectories_of_claims(experiment)]))
-
-
-def histories(experiment: Experiment, names: Iterable[str] | None = None) -> list[str]:
-    """The histories of some runs, by default of all."""
-    return [history_file(experiment, name) for name in (experiment.runs if names is None else names)]
-
-
-def runs_of_table(experiment: Experiment, name: str) -> tuple[str, ...]:
-    if name not in experiment.tables:
-        raise InputError(f"there is no table {name!r}; the tables are {one_of(experiment.tables)}")
-    return experiment.tables[name].runs
-
-
-def histories_of_table(experiment: Experiment, name: str) -> list[str]:
-    return histories(experiment, runs_of_table(experiment, name))
-
-
-def surfaces_of_claims(experiment: Experiment) -> list[str]:
-    """The claims' runs on their planes and lines, and what else is made on these for figures and the summary."""
-    claims = experiment.claims
-    if claims is None:
-        return []
-    wanted = _planes_of_claims(claims)
-    made = (*_seen_in_figures(experiment), *_seen_in_summary(experiment))
-    pairs = [*_seen_in_claims(experiment), *(pair for pair in made if pair[1] in wanted and "@" not in pair[0])]
-    return surface_files(experiment, dict.fromkeys(pairs))
-
-
-def trajectories_of_claims(experiment: Experiment) -> list[str]:
-    """Those of the claims' runs on their planes of paths, and what else is made on these for figures."""
-    claims = experiment.claims
-    if claims is None:
-        return []
-    pairs = [(r, p) for r, p in _possible(experiment, claims.paths or (), claims.runs) if not no_path(experiment, r)]
-    wanted = [f"{experiment.results}/trajectories/{r}/{p}.nc" for r, p in pairs]
-    made = [path for path in _trajectories_of_figures(experiment) if Path(path).stem in (claims.paths or ())]
-    return list(dict.fromkeys([*wanted, *made]))
-
-
-def surfaces(experiment: Experiment) -> list[str]:
-    """Every surface a figure uses, once."""
-    return list(dict.fromkeys(path for name in experiment.figures for path in surfaces_of_figure(experiment, name)))
-
-
-def _seen_in_figures(experiment: Experiment) -> list[tuple[str, str]]:
-    return [pair for name in experiment.figures for pair in figure(experiment, name).seen]
-
-
-def _seen_in_summary(experiment: Experiment) -> list[tuple[str, str]]:
-    wanted = experiment.summary
-    return _possible(experiment, [wanted.plane] if wanted.plane else [], wanted.runs)
-
-
-def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
-    """Every run on every plane and line the claims name, and every line from a run to one that differs in batch size."""
-    claims = experiment.claims
-    if claims is None:
-        return []
-    pairs = _possible(experiment, (*(claims.planes or ()), *(claims.lines or ())), claims.runs)
-    for name in claims.interpolations or ():
-        end = plane(experiment, name).run
-        pairs += [
-            (start, name)
-            for start, _ in _possible(experiment, [name], None)
-            if end in experiment.runs and differing(experiment.runs[start], experiment.runs[end]) == {"batch_size"}
-        ]
-    return pairs
-
-
-def _planes_of_claims(claims: Claims) -> tuple[str, ...]:
-    """The planes and lines that the claims look at."""
-    named = (claims.planes, claims.lines, claims.curvature, claims.gradients)
-    return tuple(dict.fromkeys(name for names in named for name in names or ()))
-
-
-def _trajectories_of_figures(experiment: Experiment) -> list[str]:
-    return [path for name in experiment.figures for path in trajectories_of_figure(experiment, name)]
-
-
-def _possible(experiment: Experiment, planes: Iterable[str], runs: Iterable[str] | None) -> list[tuple[str, str]]:
-    """Every one of the runs (None: of all) on every plane where it can be seen."""
-    chosen = list(experiment.runs if runs is None else runs)
-    return [(r, name) for name in planes for r in chosen if not impossible(experiment, r, name)]
+def _origin(experiment: Experiment, name: str) -> str:
+    rescaled = run(experiment, name).rescaled
+    if rescaled is None:
+        raise InputError(f"{name} is not rescaled from another run")
+    return rescaled.run
 
 
 def _images(experiment: Experiment, at: str, subset: int | None) -> int:

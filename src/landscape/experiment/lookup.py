@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from landscape.config.fields import INCIDENTAL, INERT, with_trait
 from landscape.data.builtin_datasets import FETCHED
 from landscape.errors import InputError, one_of
 from landscape.experiment.schema import Experiment
@@ -128,10 +129,10 @@ def unlike(experiment: Experiment, one: str, another: str) -> str | None:
 
 
 def differing(one: Run, another: Run) -> set[str]:
-    """The keys in which two runs differ, arguments of their networks as `args.NAME`; in how many parts is no difference."""
+    """The keys in which two runs differ as networks, arguments of their networks as `args.NAME`."""
     ours, theirs = ({**run.in_full(), **_told(run)} for run in (one, another))
     keys = {key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)}
-    return keys - {"args", "parts"}
+    return keys - {"args"} - with_trait(Run, INERT, INCIDENTAL)
 
 
 def no_path(experiment: Experiment, at: str) -> str | None:

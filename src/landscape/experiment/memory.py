@@ -52,13 +52,13 @@ def of_directions(experiment: Experiment, at: str, plane_name: str) -> int:
 def of_tile(experiment: Experiment, at: str, plane_name: str) -> int:
     """For a tile; where it looks for eigenvalues, with the graph of a point that the plane allows."""
     seen = plane(experiment, plane_name)
-    return of_job(experiment, at) + (_of_search(experiment, at, seen.memory) if seen.measure == "curvature" else 0)
+    return of_job(experiment, at) + _of_search(experiment, at, seen.graph_memory)
 
 
 def of_probe(experiment: Experiment, at: str, name: str) -> int:
     """For a probe; but for activations, with the graph of a point that it allows."""
     seen = probe(experiment, name)
-    return of_job(experiment, at) + (_of_search(experiment, at, seen.memory) if seen.measure != "activations" else 0)
+    return of_job(experiment, at) + _of_search(experiment, at, seen.graph_memory)
 
 
 def of_merge(experiment: Experiment, at: str, plane_name: str) -> int:
@@ -72,7 +72,8 @@ def of_figure(experiment: Experiment, name: str) -> int:
 
 
 def _of_search(experiment: Experiment, at: str, graph: int) -> int:
-    return graph + _mebibytes(VECTORS * _weights(experiment, at))
+    """For a search for eigenvalues whose graph may take so many MiB; nothing without one."""
+    return graph and graph + _mebibytes(VECTORS * _weights(experiment, at))
 
 
 def _mebibytes(size: int) -> int:

@@ -1,23 +1,21 @@
 """A configuration from a file or from Snakemake: every sweep expanded, every reference resolved, every mistake reported."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from landscape.config.fields import expanded
 from landscape.config.section import NAME
 from landscape.errors import InputError, one_of
 from landscape.experiment import document, references
-from landscape.experiment.expand import expanded, inherited, numbers, sweep
-from landscape.experiment.schema import SECTIONS, Experiment
-from landscape.figures.kinds import DRAWN
+from landscape.experiment.schema import KINDS_OF, SECTIONS, Experiment, keys_of
+from landscape.experiment.sweeps import inherited, numbers, sweep
 
-_FIELDS = {
-    name: {key: field.rebuild_annotation() for key, field in model.model_fields.items()}
-    for name, model in SECTIONS.items()
-    if name in ("runs", "planes")
-}
+_FIELDS = {section: keys_of(section) for section in ("runs", "planes")}
+"""The keys of the sections whose entries may have a `sweep`."""
+
 MAX_ENTRIES = 10_000
 """In one section, before the last sweep; it is as large as one sweep may be."""
 
@@ -52,7 +50,7 @@ def resolve(content: Any) -> Experiment:
     try:
         whole = Experiment.model_validate({**rest, **empty})
     except ValidationError as error:
-        problems += _messages("", error, Experiment)
+        problems += _messages("", error, None)
         whole = Experiment.model_validate(empty)
     whole = whole.model_copy(update=entries)
     if not sections.get("runs"):
@@ -60,14 +58,17 @@ def resolve(content: Any) -> Experiment:
     problems += references.problems(whole, broken)
     if problems:
         raise InputError(dict.fromkeys(problems))
-    names = (whole.runs, whole.planes)
+    return _expanded(whole)
+
+
+def _expanded(whole: Experiment) -> Experiment:
+    """The experiment with the names that the patterns in its figures, tables, summary and claims stand for."""
+    names: dict[str, list[str]] = {"runs": list(whole.runs), "planes": list(whole.planes)}
     update: dict[str, Any] = {
-        section: {name: expanded(entry, *names) for name, entry in getattr(whole, section).items()}
+        section: {name: expanded(entry, names) for name, entry in getattr(whole, section).items()}
         for section in ("figures", "tables")
     }
-    update["summary"] = expanded(whole.summary, *names)
-    if whole.claims is not None:
-        update["claims"] = expanded(whole.claims, *names)
+    update |= {key: expanded(entry, names) for key in ("summary", "claims") if (entry := getattr(whole, key))}
     return whole.model_copy(update=update)
 
 
@@ -124,35 +125,52 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
             problems += [path + problem for problem in error.problems]
             broken.add(name)
         except ValidationError as error:
-            problems += _messages(path, error, model)
+            problems += _messages(path, error, section)
             broken.add(name)
     return entries, broken
 
 
-def _messages(path: str, error: ValidationError, model: Any) -> Iterator[str]:
+def _messages(path: str, error: ValidationError, section: str | None) -> Iterator[str]:
+    """What is wrong with the entry at `path`, or with the whole configuration, one message for each mistake."""
+    key, kinds = KINDS_OF.get(section or "", ("", {}))
+    idle: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):
+        place = list(item["loc"])
+        kind = str(place.pop(0)) if kinds and place and place[0] in kinds else None
         where = path
-        for part in item["loc"]:
-            if isinstance(part, int):
-                where += f"[{part}]"
-            elif not (path.startswith("figures.") and where == path and part in DRAWN):
-                where += f".{part}" if where else str(part)
+        for part in place:
+            where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
         match item["type"]:
+            case "extra_forbidden" if len(place) == 1 and any(
+                place[0] in other.model_fields for other in kinds.values()
+            ):
+                idle.setdefault(f"{path}: {key}: {kind}", []).append(str(place[-1]))
             case "extra_forbidden":
-                fields = DRAWN[str(item["loc"][0])] if path.startswith("figures.") else model
-                yield f"{where} is no key; allowed are {one_of(fields.model_fields)}"
+                entry = kinds[kind] if kind else SECTIONS[section] if section else Experiment
+                yield f"{where} is no key; allowed are {one_of(_section_at(entry, place).model_fields)}"
             case "missing":
                 yield f"{where} is missing"
             case "union_tag_not_found":
-                yield f"{where}.draw is missing; allowed are {one_of(DRAWN)}"
+                yield f"{where}.{key} is missing; allowed are {one_of(kinds)}"
             case "union_tag_invalid":
-                yield f"{where}.draw is {item['input'].get('draw')!r}; allowed are {one_of(DRAWN)}"
+                yield f"{where}.{key} is {item['input'].get(key)!r}; allowed are {one_of(kinds)}"
             case "value_error" if isinstance(item["input"], Mapping):
                 yield f"{where}: {item['ctx']['error']}"
             case "value_error":
                 yield f"{where} is {_shown(item['input'])}: {item['ctx']['error']}"
             case _:
                 yield f"{where} is {_shown(item['input'])}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    yield from (f"{whose} takes no {', '.join(sorted(keys))}" for whose, keys in idle.items())
+
+
+def _section_at(entry: Any, place: Sequence[Any]) -> type[BaseModel]:
+    """The section within an entry that an unknown key stands in."""
+    for part in place[:-1]:
+        if not isinstance(part, int):
+            of = entry.model_fields[part].annotation
+            entry = next(one for one in (of, *get_args(of)) if isinstance(one, type) and issubclass(one, BaseModel))
+    found: type[BaseModel] = entry
+    return found
 
 
 def _shown(value: Any) -> str:

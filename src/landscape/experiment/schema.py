@@ -5,85 +5,30 @@ raised stage version; `tests/test_specs.py` holds the table that notices.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
-from landscape.config.section import MAX_EPOCHS, NAME, Section
+from landscape.config.fields import Ref
+from landscape.config.section import Section, by_name
 from landscape.config.values import Folder, Names
 from landscape.data.data_section import Data
 from landscape.experiment.analysis_sections import Claims, Published, Table
-from landscape.figures.kind import FigureKind
-from landscape.figures.kinds import DRAWN, Figure
-from landscape.figures.kinds.bundles import Bundles
-from landscape.figures.kinds.contours import Contours
-from landscape.figures.kinds.curvature import Curvature
-from landscape.figures.kinds.gradients import Gradients
-from landscape.figures.kinds.interpolation import Interpolation, InterpolationRow
-from landscape.figures.kinds.layers import Layers
-from landscape.figures.kinds.lines import Lines
-from landscape.figures.kinds.overlay import Overlay
-from landscape.figures.kinds.profiles import Profiles
-from landscape.figures.kinds.rings import Rings
-from landscape.figures.kinds.saddle import Saddle
-from landscape.figures.kinds.sharpening import Sharpening
-from landscape.figures.kinds.sharpness import Sharpness
-from landscape.figures.kinds.spectra import Spectra
-from landscape.figures.kinds.surfaces import Surfaces
-from landscape.figures.kinds.training import Training
-from landscape.figures.kinds.trajectories import Trajectories
-from landscape.measures.plane_section import Directions, Plane, Statistics
-from landscape.probes.probe_section import Probe
-from landscape.training.run_section import LEARNING_RATES, RULES, Run
-
-__all__ = [
-    "DRAWN",
-    "LEARNING_RATES",
-    "MAX_EPOCHS",
-    "NAME",
-    "RULES",
-    "SECTIONS",
-    "Bundles",
-    "Claims",
-    "Contours",
-    "Curvature",
-    "Data",
-    "Directions",
-    "FigureKind",
-    "Experiment",
-    "Figure",
-    "Gradients",
-    "Interpolation",
-    "InterpolationRow",
-    "Layers",
-    "Lines",
-    "Overlay",
-    "Plane",
-    "Probe",
-    "Profiles",
-    "Published",
-    "Rings",
-    "Run",
-    "Saddle",
-    "Section",
-    "Sharpening",
-    "Sharpness",
-    "Spectra",
-    "Statistics",
-    "Summary",
-    "Surfaces",
-    "Table",
-    "Training",
-    "Trajectories",
-    "json_schema",
-]
+from landscape.figures.kinds import KINDS, Figure
+from landscape.measures.plane_section import MEASURES, AnyPlane
+from landscape.probes.probe_section import PROBES, AnyProbe
+from landscape.training.run_section import Run
 
 
 class Summary(Section):
     """The table over all runs."""
 
-    plane: str | None = Field(None, description="the plane whose numbers stand beside each run")
-    runs: Names | None = Field(None, description="the runs beside which they stand; default all that can be seen there")
+    plane: Annotated[str, Ref("planes")] | None = Field(
+        None, description="the plane whose numbers stand beside each run"
+    )
+    runs: Annotated[Names, Ref("runs")] | None = Field(
+        None, description="the runs beside which they stand; default all that can be seen there"
+    )
 
 
 class Experiment(Section):
@@ -93,8 +38,8 @@ class Experiment(Section):
     container: str | None = Field(None, description="image for `snakemake --sdm apptainer`")
     data: dict[str, Data]
     runs: dict[str, Run]
-    planes: dict[str, Plane] = {}
-    probes: dict[str, Probe] = {}
+    planes: dict[str, AnyPlane] = {}
+    probes: dict[str, AnyProbe] = {}
     figures: dict[str, Figure] = {}
     tables: dict[str, Table] = {}
     published: dict[str, Published] = Field({}, description="what others report of a run, by its name")
@@ -103,20 +48,30 @@ class Experiment(Section):
 
 
 SECTIONS: Mapping[str, Any] = {
-    "data": Data,
-    "runs": Run,
-    "planes": Plane,
-    "probes": Probe,
-    "figures": Figure,
-    "tables": Table,
-    "published": Published,
+    key: get_args(field.annotation)[1]
+    for key, field in Experiment.model_fields.items()
+    if key not in ("results", "container", "summary", "claims")
 }
+"""The type of an entry of each section that has entries by name."""
+
+KINDS_OF: Mapping[str, tuple[str, Mapping[str, type[Section]]]] = {
+    "planes": ("measure", by_name("measure", MEASURES)),
+    "probes": ("measure", by_name("measure", PROBES)),
+    "figures": ("draw", by_name("draw", KINDS)),
+}
+"""Sections whose entries are of several kinds: the key that tells them apart, and the kinds by what it says."""
+
+
+def keys_of(section: str) -> dict[str, Any]:
+    """The annotation of every key that an entry of a section can have, whatever its kind."""
+    _, kinds = KINDS_OF.get(section, ("", {"": SECTIONS[section]}))
+    return {key: field.rebuild_annotation() for kind in kinds.values() for key, field in kind.model_fields.items()}
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a configuration, for editors; `sweep`, which is expanded before validation, included."""
     schema = Experiment.model_json_schema()
-    for section in ("Run", "Plane"):
+    for section in ("Run", *(kind.__name__ for kind in MEASURES)):
         schema["$defs"][section]["properties"]["sweep"] = {
             "type": "object",
             "description": "lists of values by key; one entry for every combination, named by {key} in the entry's name",

@@ -13,50 +13,21 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from landscape.artefacts import STAGES
+from landscape.config.fields import INERT, with_trait
 from landscape.config.section import Section
 from landscape.data.data_section import Data
 from landscape.errors import InputError, one_of
 from landscape.experiment.analysis_sections import Claims, Published, Table
-from landscape.experiment.jobs import runs_of_table
 from landscape.experiment.lookup import figure, impossible, no_path, plane, probe, run, state, unlike
+from landscape.experiment.needs import runs_of_table
 from landscape.experiment.reading import read
 from landscape.experiment.schema import SECTIONS, Experiment
 from landscape.measures.plane_section import Directions, Plane
 from landscape.networks import code
 from landscape.training.run_section import RULES, Run
 
-STAGES = {
-    "dataset": 1,
-    "train": 3,
-    "adopt": 3,
-    "rescale": 1,
-    "directions": 1,
-    "surface": 3,
-    "trajectory": 2,
-    "mark": 1,
-    "probe": 2,
-    "figure": 3,
-    "table": 1,
-    "summary": 3,
-    "claims": 3,
-}
-"""Version of what each stage computes. Raise it when the stage's code or a default it uses alters results."""
-
-_SECTION = {
-    "dataset": "data",
-    "train": "runs",
-    "adopt": "runs",
-    "rescale": "runs",
-    "directions": "planes",
-    "surface": "planes",
-    "trajectory": "planes",
-    "mark": "planes",
-    "probe": "probes",
-    "figure": "figures",
-    "table": "tables",
-}
 _OF_DIRECTIONS = {"directions", "mark"}  # stages that look at a plane's directions alone
-_HOW_IT_IS_CUT = {"tiles", "parts"}  # which leaves the numbers of a surface, or of a training, as they are
 
 
 def of_data(experiment: Experiment, name: str) -> str:
@@ -131,8 +102,8 @@ def of(stage: str, entry: Section) -> str:
     """What of an entry the results of a stage depend on, where it differs from the defaults."""
     if stage in _OF_DIRECTIONS and isinstance(entry, Plane):
         entry = entry.drawn()
-    exclude = _HOW_IT_IS_CUT if isinstance(entry, Plane | Run) else None
-    content = entry.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
+    inert = with_trait(type(entry), INERT)
+    content = entry.model_dump(mode="json", exclude_defaults=True, exclude=inert)
     args = content.pop("args", {})
     if isinstance(entry, Run):
         content["network"], _ = code.expanded(entry.network)
@@ -158,7 +129,7 @@ def load(text: str, stage: str) -> tuple[Any, str]:
     Raises:
         InputError: if it is neither, or not a valid entry, or JSON for another version of the stage.
     """
-    entry = _from_json(text, stage) if text.lstrip().startswith("{") else _from_file(text, _SECTION[stage])
+    entry = _from_json(text, stage) if text.lstrip().startswith("{") else _from_file(text, STAGES[stage].section)
     if stage in _OF_DIRECTIONS and isinstance(entry, Plane):
         entry = entry.drawn()
     return entry, of(stage, entry)
@@ -175,7 +146,7 @@ def load_published(text: str, stage: str) -> tuple[Any, dict[str, Published]]:
     """
     if not text.lstrip().startswith("{"):
         whole = read(text.partition("#")[0])
-        entry = (whole.claims or Claims()) if stage == "claims" else _from_file(text, _SECTION[stage])
+        entry = (whole.claims or Claims()) if stage == "claims" else _from_file(text, STAGES[stage].section)
         return entry, whole.published
     content = _parsed(text, stage)
     published = content.pop("published", {})
@@ -186,8 +157,8 @@ def load_published(text: str, stage: str) -> tuple[Any, dict[str, Published]]:
 
 
 def _from_json(text: str, stage: str) -> Any:
-    model = Directions if stage in _OF_DIRECTIONS else SECTIONS[_SECTION[stage]]
-    return _validated(TypeAdapter(model), _parsed(text, stage), _SECTION[stage])
+    model = Directions if stage in _OF_DIRECTIONS else SECTIONS[STAGES[stage].section]
+    return _validated(TypeAdapter(model), _parsed(text, stage), STAGES[stage].section)
 
 
 def _parsed(text: str, stage: str) -> dict[str, Any]:
@@ -195,9 +166,9 @@ def _parsed(text: str, stage: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"--spec is not valid JSON: {error}") from None
-    version = content.pop("stage", STAGES[stage])
-    if version != STAGES[stage]:
-        raise InputError(f"--spec is for version {version} of {stage}, and this is version {STAGES[stage]}")
+    version = content.pop("stage", STAGES[stage].version)
+    if version != STAGES[stage].version:
+        raise InputError(f"--spec is for version {version} of {stage}, and this is version {STAGES[stage].version}")
     return content
 
 
@@ -236,4 +207,4 @@ def _published(experiment: Experiment, runs: Iterable[str] | None = None) -> dic
 
 
 def _dumps(stage: str, content: dict[str, Any]) -> str:
-    return json.dumps({**content, "stage": STAGES[stage]}, sort_keys=True)
+    return json.dumps({**content, "stage": STAGES[stage].version}, sort_keys=True)

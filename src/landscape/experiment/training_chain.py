@@ -5,6 +5,7 @@ Links are counted by the jobs that are `left` after them, so that the last is th
 
 import math
 
+from landscape.artefacts import path
 from landscape.errors import InputError
 from landscape.experiment.lookup import run
 from landscape.experiment.schema import Experiment
@@ -12,7 +13,7 @@ from landscape.experiment.schema import Experiment
 
 def part_file(experiment: Experiment, name: str, left: int) -> str:
     """Says that a run is trained up to where `left` further jobs go on."""
-    return f"{experiment.results}/runs/{name}/{left}left.json"
+    return path(experiment.results, "part", run=name, left=left)
 
 
 def before(experiment: Experiment, name: str, left: str | int = 0) -> list[str]:

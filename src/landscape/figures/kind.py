@@ -30,10 +30,12 @@ class FigureKind(Section):
     overrides the property.
     """
 
-    draw: str
     title: str | None = Field(None, description="a line above the figure")
     about: str | None = Field(None, description="a sentence of your own before the caption")
     group: str | None = Field(None, description="the heading under which the report files it")
+
+    if TYPE_CHECKING:
+        draw: str
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
         """Draw the figure.

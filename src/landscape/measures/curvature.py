@@ -134,7 +134,7 @@ class _Field:
     def __init__(
         self,
         whole: xr.Dataset,
-        plane: Plane,
+        plane: Any,
         network: nn.Module,
         theta: Weights,
         directions: Directions,
@@ -147,7 +147,7 @@ class _Field:
         self._slice = Slice(directions, self._hessian)
         self._found: dict[int, tuple[float, Tensor]] = {}
         row = (self._shape[1] + 2) * self._hessian.size * self._hessian.dtype.itemsize
-        self._holds_a_row = row <= plane.memory * 2**20
+        self._holds_a_row = row <= (plane.graph_memory or 2048) * 2**20
         self.searched_again = 0
 
     def _over(self, split: Split) -> Hessian:
@@ -159,7 +159,7 @@ class _Field:
             building.filter_axes(self._network),
             parameters=self._plane.parameters,
             dtype=_DTYPES[self._plane.precision],
-            memory=self._plane.memory * 2**20 if self._plane.measure == "curvature" else 0,
+            memory=self._plane.graph_memory * 2**20,
         )
 
     def facts(self) -> dict[str, Any]:

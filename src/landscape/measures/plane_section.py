@@ -1,15 +1,15 @@
 """Planes: a pair of directions, a grid, and what to measure there."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
-from landscape.config.section import Section
+from landscape.config.fields import INERT, Ref
+from landscape.config.section import Section, one_of_kinds
 from landscape.config.values import Axis, Parameters, Precision
 from landscape.errors import one_of
 
-Measure = Literal["loss", "gradients", "curvature"]
 Statistics = Literal["stored", "interpolated", "recalibrated"]
 
 Eigenvector = Annotated[str, Field(pattern=r"^(largest|smallest)-[1-9][0-9]*$")]
@@ -41,12 +41,16 @@ class _Drawn(Section):
     )
     normalize: Literal["filter", "layer", "model", "none"] = Field("filter", description="of random directions")
     seed: int = Field(0, ge=0, lt=2**63, description="of random directions")
-    run: str | None = Field(None, description="the other run or state (RUN@EPOCH), of directions: to and of")
-    runs: tuple[str, ...] | None = Field(
+    run: Annotated[str, Ref("runs")] | None = Field(
+        None, description="the other run or state (RUN@EPOCH), of directions: to and of"
+    )
+    runs: Annotated[tuple[str, ...], Ref("runs")] | None = Field(
         None, min_length=1, max_length=2, description="one or two other runs or states, of directions: through"
     )
-    plane: str | None = Field(None, description="the other plane, of directions: of")
-    probe: str | None = Field(None, description="the probe with measure: eigenpairs, of directions: eigenvectors")
+    plane: Annotated[str, Ref("planes")] | None = Field(None, description="the other plane, of directions: of")
+    probe: Annotated[str, Ref("probes")] | None = Field(
+        None, description="the probe with measure: eigenpairs, of directions: eigenvectors"
+    )
     vectors: tuple[Eigenvector, ...] = Field(
         ("largest-1", "smallest-1"),
         min_length=1,
@@ -137,6 +141,7 @@ class Directions(_Drawn):
 class Plane(_Drawn):
     """A pair of directions, a grid, and what to measure there; without beta, a line."""
 
+    measure: str
     alpha: Axis = Field((-1.0, 1.0, 51), description="[first, last, number of points]")
     beta: Axis | None = Field(
         None, description="[first, last, number of points]; absent for a line, but of pca, which is a plane"
@@ -145,26 +150,10 @@ class Plane(_Drawn):
     recalibration_images: int = Field(
         1024, ge=2, description="stratified training subset that batchnorm: recalibrated takes its statistics from"
     )
-    precision: Precision = Field(
-        "fp32",
-        description="of the network's arithmetic; of tf32 and bf16 the error is measured and kept in the file, and they "
-        "are for measure: loss alone, fp64 for the others",
+    precision: Precision = "fp32"
+    tiles: Annotated[int | None, INERT] = Field(
+        None, ge=1, description="jobs the plane is cut into; default by its size"
     )
-    measure: Measure = Field(
-        "loss",
-        description="loss: loss and accuracy on both splits; gradients: the training loss and its gradient; curvature: these "
-        "and the extreme eigenvalues of the Hessian",
-    )
-    parameters: Parameters = Field(
-        "filters", description="of gradients and curvature: the parameters that have filters, as in the paper, or all"
-    )
-    memory: int = Field(
-        2048, ge=1, description="MiB that the graph of a point may take, of curvature; beyond, it is made anew"
-    )
-    eigensolver: Literal["lanczos", "eigsh"] = Field(
-        "lanczos", description="eigsh: scipy's implicitly restarted Lanczos, the paper's method"
-    )
-    tiles: int | None = Field(None, ge=1, description="jobs the plane is cut into; default by its size")
 
     @model_validator(mode="after")
     def _grid(self) -> Self:
@@ -176,23 +165,10 @@ class Plane(_Drawn):
                     self._settle(key, axis)
         return self
 
-    @model_validator(mode="after")
-    def _measurable(self) -> Self:
-        allowed = ("fp32", "tf32", "bf16") if self.measure == "loss" else ("fp32", "fp64")
-        if self.precision not in allowed:
-            raise ValueError(f"measure: {self.measure} takes precision {one_of(allowed)}, not {self.precision}")
-        if self.measure != "loss" and self.statistics != "stored":
-            raise ValueError(f"measure: {self.measure} is of the network as stored; state batchnorm: stored")
-        return self
-
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
         yield from super()._useless()
         if self.statistics != "recalibrated":
             yield f"batchnorm: {self.statistics}", {"recalibration_images"}
-        if self.measure == "loss":
-            yield "measure: loss", {"parameters"}
-        if self.measure != "curvature":
-            yield f"measure: {self.measure}", {"memory", "eigensolver"}
 
     def drawn(self) -> Directions:
         stated = self.model_dump(exclude_defaults=True, include=set(_Drawn.model_fields))
@@ -205,3 +181,65 @@ class Plane(_Drawn):
     @property
     def shape(self) -> tuple[int, int]:
         return self.alpha[2], self.beta[2] if self.beta else 1
+
+    @property
+    def graph_memory(self) -> int:
+        """MiB that the graph of a point may take; 0 where none is held."""
+        return 0
+
+
+class LossPlane(Plane):
+    """The loss and the accuracy on both splits (Li et al. 2018, section 2)."""
+
+    measure: Literal["loss"] = "loss"
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32",
+        description="of the network's arithmetic; of tf32 and bf16 the error is measured and kept in the file",
+    )
+
+
+class GradientsPlane(Plane):
+    """The training loss and its gradient."""
+
+    measure: Literal["gradients"]
+    precision: Literal["fp32", "fp64"] = Field("fp32", description="of the network's arithmetic")
+    parameters: Parameters = Field("filters", description="those that have filters, as in the paper, or all")
+
+    @model_validator(mode="after")
+    def _as_stored(self) -> Self:
+        if self.statistics != "stored":
+            raise ValueError(f"measure: {self.measure} is of the network as stored; state batchnorm: stored")
+        return self
+
+
+class CurvaturePlane(GradientsPlane):
+    """The training loss, its gradient, and the extreme eigenvalues of its Hessian (Li et al. 2018, Figure 7)."""
+
+    measure: Literal["curvature"]  # type: ignore[assignment]
+    memory: int = Field(2048, ge=1, description="MiB that the graph of a point may take; beyond, it is made anew")
+    eigensolver: Literal["lanczos", "eigsh"] = Field(
+        "lanczos", description="eigsh: scipy's implicitly restarted Lanczos, the paper's method"
+    )
+
+    @property
+    def graph_memory(self) -> int:
+        return self.memory
+
+
+MEASURES: tuple[type[Plane], ...] = (LossPlane, GradientsPlane, CurvaturePlane)
+"""What a plane can measure; a new measure is named here."""
+
+if TYPE_CHECKING:
+    AnyPlane = Plane
+else:
+    AnyPlane = one_of_kinds("measure", MEASURES, default="loss")
+
+
+def plane_of(keys: Mapping[str, Any]) -> Plane:
+    """The plane that the keys of a configuration describe.
+
+    Raises:
+        pydantic.ValidationError: if they do not.
+    """
+    found: Plane = TypeAdapter(AnyPlane).validate_python(keys)
+    return found

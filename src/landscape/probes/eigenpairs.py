@@ -13,12 +13,12 @@ from landscape.hessian.krylov import Product
 from landscape.hessian.lanczos import Pairs, pairs
 from landscape.hessian.products import scaled
 from landscape.probes.point import reach
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import EigenpairsProbe
 from landscape.store.weights import Weights
 
 
 def measure(
-    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    probe: EigenpairsProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
 ) -> tuple[xr.Dataset, Weights]:
     """The k largest and the k smallest eigenpairs of H, and the eigenvalues of D H D (names in `_scaled`).
 

@@ -1,6 +1,7 @@
 """Measurements at one point, by the name of what is measured."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import xarray as xr
 from torch import nn
@@ -8,12 +9,12 @@ from torch import nn
 from landscape.data.datasets import DataSet
 from landscape.directions import Axes, Directions
 from landscape.probes import activations, eigenpairs, saddle, spectrum, trace
-from landscape.probes.probe_section import Measured, Probe
+from landscape.probes.probe_section import Probe
 from landscape.store.weights import Weights
 
-Measure = Callable[[Probe, nn.Module, Weights, Directions, Axes, DataSet], tuple[xr.Dataset, Weights]]
+Measure = Callable[[Any, nn.Module, Weights, Directions, Axes, DataSet], tuple[xr.Dataset, Weights]]
 
-MEASURES: Mapping[Measured, Measure] = {
+MEASURES: Mapping[str, Measure] = {
     "eigenpairs": eigenpairs.measure,
     "spectrum": spectrum.measure,
     "trace": trace.measure,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from landscape.data.datasets import DataSet, subset
 from landscape.directions import Axes, Directions
 from landscape.hessian.products import Hessian, filter_scale
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import HessianProbe
 from landscape.store.weights import Weights, displace
 
 _DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
@@ -49,7 +49,7 @@ class Point:
 
 
 def reach(
-    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    probe: HessianProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
 ) -> Point:
     """Go to the probe's point: the centre `theta`, or a point on the plane of `directions` around it."""
     hessian = Hessian(

@@ -22,7 +22,7 @@ from landscape.data.datasets import DataSet, Split
 from landscape.directions import Axes, Directions
 from landscape.errors import InputError
 from landscape.hessian.products import Hessian
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import SaddleProbe
 from landscape.progress import progress
 from landscape.store.weights import Weights
 
@@ -130,7 +130,7 @@ class Loss:
 
 
 def measure(
-    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    probe: SaddleProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
 ) -> tuple[xr.Dataset, Weights]:
     """The saddle that the search from `theta` finds, and the loss on the plane of its extreme eigenvectors.
 

@@ -16,7 +16,7 @@ from landscape.directions import Axes, Directions
 from landscape.hessian.krylov import Krylov, Product
 from landscape.hessian.products import scaled
 from landscape.probes.point import reach
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import SpectrumProbe
 from landscape.probes.trace import mean_and_error, signs
 from landscape.progress import progress
 from landscape.store.weights import Weights
@@ -29,7 +29,7 @@ _VALUES = 501  # of the grid: 2.3 for each kernel width, so that sums over the g
 
 
 def measure(
-    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    probe: SpectrumProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
 ) -> tuple[xr.Dataset, Weights]:
     """The density of eigenvalues p(x) = 1/n sum_i delta(x - lambda_i), smoothed, of H and of D H D (names in `_scaled`).
 

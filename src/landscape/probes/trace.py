@@ -13,13 +13,13 @@ from landscape.directions import NORMALIZE, Axes, Directions
 from landscape.hessian.krylov import Product
 from landscape.hessian.products import scaled
 from landscape.probes.point import Point, reach
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe_section import TraceProbe
 from landscape.progress import progress
 from landscape.store.weights import Weights
 
 
 def measure(
-    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    probe: TraceProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
 ) -> tuple[xr.Dataset, Weights]:
     """Two traces, and beside each a mean of d'Hd over random directions d that has it as its expectation.
 

@@ -8,90 +8,22 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from landscape import artefacts
+from landscape.artefacts import NAME, Artefact
 from landscape.errors import InputError
-from landscape.experiment import jobs, specs, training_chain
+from landscape.experiment import rules
 from landscape.experiment.schema import Experiment
 from landscape.running import show
 from landscape.store import files, hardlinks
 
-Groups = Mapping[str, str]
-
-_RUN, _PLANE, _STATE = (
-    rf"(?P<{key}>{of})" for key, of in (("run", jobs.NAME), ("plane", jobs.NAME), ("state", jobs.STATE))
-)
-_ENTRY = rf"(?P<name>{jobs.NAME})"
-_PAIR = f"{_STATE.replace(r'(@', r'(?:@')}/{_PLANE}"
 _FINISHED = r"(weights\.safetensors|history\.nc|epochs\.safetensors)"
 _UNFINISHED = rf"(state\.pt|\d{{3}}\.safetensors|\..+\.tmp|finished-[0-9a-f]{{16}}(\.unfinished)?/{_FINISHED})"
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """What a rule makes, of which the workflow's paths name the subject (`pattern`), and whether it is still to be made."""
-
-    pattern: str
-    wanted: Callable[[Experiment, Groups], object]
-
-
-def _tile(experiment: Experiment, of: Groups) -> bool:
-    specs.of_surface(experiment, of["state"], of["plane"])
-    n = jobs.tiles(experiment, of["state"], of["plane"])
-    return 1 <= int(of["i"]) <= n == int(of["n"])
-
-
-_RULES = {
-    "dataset": _Rule(_ENTRY, lambda e, of: of["name"] in e.data),
-    "run": _Rule(_RUN, lambda e, of: of["run"] in e.runs),
-    "train": _Rule(_RUN, lambda e, of: of["run"] in e.runs and e.runs[of["run"]].made == "trained"),
-    "adopt": _Rule(_RUN, lambda e, of: of["run"] in e.runs and e.runs[of["run"]].made == "adopted"),
-    "rescale": _Rule(_RUN, lambda e, of: of["run"] in e.runs and e.runs[of["run"]].made == "rescaled"),
-    "part": _Rule(rf"{_RUN}/(?P<left>[1-9]\d*)left", lambda e, of: training_chain.end(e, of["run"], of["left"])),
-    "directions": _Rule(_PAIR, lambda e, of: specs.of_directions(e, of["state"], of["plane"])),
-    "tile": _Rule(rf"{_PAIR}/(?P<i>[1-9]\d*)of(?P<n>[1-9]\d*)", _tile),
-    "merge": _Rule(_PAIR, lambda e, of: specs.of_surface(e, of["state"], of["plane"])),
-    "trajectory": _Rule(f"{_RUN}/{_PLANE}", lambda e, of: specs.of_trajectory(e, of["run"], of["plane"])),
-    "mark": _Rule(
-        rf"{_PAIR}/(?P<marked>{jobs.STATE})", lambda e, of: specs.of_mark(e, of["state"], of["plane"], of["marked"])
-    ),
-    "probe": _Rule(
-        f"{_STATE}/{_ENTRY}".replace("(@", "(?:@"), lambda e, of: specs.of_probe(e, of["state"], of["name"])
-    ),
-    "figure": _Rule(_ENTRY, lambda e, of: of["name"] in e.figures),
-    "table": _Rule(_ENTRY, lambda e, of: of["name"] in e.tables),
-}
-
-_PLACES = (
-    ("dataset", r"data/{}\.safetensors", "data set"),
-    ("run", r"runs/{}/weights\.safetensors", "weights"),
-    ("run", r"runs/{}/epochs\.safetensors", "epochs"),
-    ("run", r"runs/{}/history\.nc", "history"),
-    ("run", rf"runs/{{}}/(\.lock|\.work/(set-aside-\d+/)?{_UNFINISHED})", None),
-    ("part", r"runs/{}\.json", None),
-    ("directions", r"directions/{}\.safetensors", "directions"),
-    ("tile", r"surfaces/{}\.nc", "tile"),
-    ("merge", r"surfaces/{}\.nc", "surface"),
-    ("trajectory", r"trajectories/{}\.nc", "trajectory"),
-    ("mark", r"marks/{}\.nc", "mark"),
-    ("probe", r"probes/{}\.nc", "probe"),
-    ("probe", r"probes/{}\.safetensors", "vectors"),
-    ("figure", r"figures/{}\.(pdf|png|csv|rst)", None),
-    ("table", r"tables/{}\.(csv|md|tex|html)", None),
-    *((rule, rf"logs/{rule}/{{}}\.log", None) for rule in _RULES),
-    *((rule, rf"benchmarks/{rule}/{{}}\.tsv", None) for rule in _RULES),
-)
-"""Each rule, where its files lie, and what kind of file `landscape show` finds there."""
-
-_PATTERNS = [
-    (_RULES[rule].wanted, re.compile(place.replace("{}", _RULES[rule].pattern)), kind) for rule, place, kind in _PLACES
-]
-_ALWAYS = re.compile(
-    r"(summary|claims|config)\.(csv|md|tex|html|yaml)|(lines|paths)\.csv|logs/(summary|claims|configuration)\.log|README\.md"
-)
-_TOGETHER = {"figures": (".pdf", ".png", ".csv", ".rst"), "tables": (".csv", ".md", ".tex", ".html")}
+_WORK = re.compile(rf"runs/(?P<run>{NAME})/(\.lock|\.work/(set-aside-\d+/)?{_UNFINISHED})")
+"""What a training works in, which is no result."""
 
 
 @dataclass(frozen=True)
@@ -169,32 +101,40 @@ def _walk(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 def _wanted(experiment: Experiment, relative: str) -> bool | None:
     """Whether the configuration makes what lies there; None if no rule would write there."""
-    if _ALWAYS.fullmatch(relative):
+    if relative == "README.md":
         return True
-    for wanted, pattern, _ in _PATTERNS:
-        if match := pattern.fullmatch(relative):
-            try:
-                return bool(wanted(experiment, match.groupdict()))
-            except InputError:
-                return False
-    return None
+    if match := _WORK.fullmatch(relative):
+        return match["run"] in experiment.runs
+    found = [rules.is_wanted(experiment, artefact, wildcards) for artefact, _, wildcards in _makers(relative)]
+    return any(found) if found else None
+
+
+def _makers(relative: str) -> Iterator[tuple[Artefact, str, dict[str, str]]]:
+    """The rules that would write there: a result, or beside it a log or a benchmark."""
+    yield from artefacts.matching(relative)
+    for artefact in artefacts.TABLE:
+        for template in (artefact.log, artefact.benchmark):
+            if template and (match := artefacts.pattern(template).fullmatch(relative)):
+                yield artefact, "", match.groupdict()
 
 
 def _doubt(path: Path, relative: str) -> str | None:
     """Why a file may not be the workflow's though it lies where one would."""
-    kind = next(kind for _, pattern, kind in _PATTERNS if pattern.fullmatch(relative))
-    if kind is not None:
+    makers = list(artefacts.matching(relative))
+    if not makers:
+        return None  # a log, or what a training works in
+    artefact, kind, _ = makers[0]
+    if path.suffix in (".nc", ".safetensors"):
         try:
             header = files.read_dataset(path).attrs if path.suffix == ".nc" else files.read_header(path)
-            own = show.kind(path, header)
+            own = artefacts.kind_of(path, header)
         except InputError:
             return "its header does not say that landscape made it"
         return None if own == kind else f"it is no {kind}"
-    together = _TOGETHER.get(PurePosixPath(relative).parts[0], ())
+    beside = dict.fromkeys(PurePosixPath(file).suffix for file in artefact.files.values())
     stem = path.name[: -len(path.suffix)]
-    if missing := [suffix for suffix in together if not path.with_name(stem + suffix).is_file()]:
-        return f"a {path.parent.name[:-1]} of landscape has {', '.join(missing)} beside it"
-    return None
+    missing = [suffix for suffix in beside if not path.with_name(stem + suffix).is_file()]
+    return f"a {artefact.rule} of landscape has {', '.join(missing)} beside it" if missing else None
 
 
 def _gathered(unknown: Mapping[Path, tuple[str, int]], known: set[Path]) -> dict[Path, tuple[str, int, int]]:

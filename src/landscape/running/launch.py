@@ -15,6 +15,7 @@ from typing import IO
 import psutil
 
 import landscape
+from landscape.artefacts import TABLE
 from landscape.errors import InputError, TransientError
 from landscape.experiment import document
 from landscape.experiment.preflight import preflight
@@ -139,7 +140,8 @@ def _at_work() -> list[str]:
 
 def _remove_leftovers(experiment: Experiment) -> None:
     """Temporary files of writers that were killed; nobody is writing, so they are nobody's."""
-    for folder in ("data", "runs", "directions", "surfaces", "probes", "trajectories", "marks", "figures", "tables"):
+    folders = {file.partition("/")[0] for artefact in TABLE for file in artefact.files.values() if "/" in file}
+    for folder in folders:
         for path in (Path(experiment.results) / folder).rglob(".*.tmp"):
             if re.fullmatch(r"\..+\.[a-z0-9_]{8}\.tmp", path.name):
                 path.unlink(missing_ok=True)

@@ -9,49 +9,13 @@ from typing import Any
 
 import yaml
 
+from landscape import artefacts
 from landscape.errors import InputError
 from landscape.store import files
 
-_MADE_BY = {
-    "dataset": "data set",
-    "train": "weights",
-    "adopt": "weights",
-    "rescale": "weights",
-    "directions": "directions",
-    "tile": "surface",
-    "trajectory": "trajectory",
-    "mark": "mark",
-    "probe": "probe",
-}
-"""What each verb makes."""
-
-_SECTION = {"data set": "data", "weights": "runs", "epochs": "runs", "history": "runs", "vectors": "probes"}
 _TOLD = {"title", "name", "run", "plane", "probe", "state", "device", "seed", "Conventions"}
 _TOLD |= {"spec", "run_spec", "spec_hash", "stage", "format_version", "versions", "date", "history"}
 """Entries of a header that have a place of their own in what is told."""
-
-
-def kind(path: str | Path, header: Mapping[str, Any]) -> str:
-    """What a file is: data set, weights, epochs, directions, history, tile, surface, trajectory, mark, probe or vectors.
-
-    Raises:
-        InputError: if its header does not say that this program made it.
-    """
-    words = str(header.get("history", "")).split()
-    made = _MADE_BY.get(words[2]) if len(words) == 3 and words[1] == "landscape" else None
-    tensors = files.file_of(path).suffix != ".nc"
-    match made:
-        case "weights" if not tensors:
-            return "history"
-        case "weights" if "epochs" in header:
-            return "epochs"
-        case "surface" if "tile" in header:
-            return "tile"
-        case "probe" if tensors:
-            return "vectors"
-        case None:
-            raise InputError(f"{path} does not say that landscape made it: its history is {header.get('history')!r}")
-    return made
 
 
 def described(path: str | Path) -> dict[str, Any]:
@@ -79,10 +43,10 @@ def described(path: str | Path) -> dict[str, Any]:
         variables = {
             name.removeprefix(prefix): {"shape": shape, "type": dtype} for name, (shape, dtype) in tensors.items()
         }
-    what = kind(place, header)
+    what = artefacts.kind_of(place, header)
     spec = _mapping(header.get("spec"))
     name = header.get("name", header.get("plane"))
-    section = _SECTION.get(what, "probes" if what == "probe" else "planes")
+    section = artefacts.section_of(what)
     configuration = {f"{section}.{name}": spec}
     if "run_spec" in header:
         configuration[f"runs.{header.get('run')}"] = header["run_spec"]

@@ -166,6 +166,12 @@ def epoch_of(path: str | Path) -> int | None:
     return int(match["epoch"]) if match else None
 
 
+def state_in(path: str | Path) -> str:
+    """The state whose weights `FILE` or `FILE@003` holds: `RUN` or `RUN@003`."""
+    epoch = epoch_of(path)
+    return str(read_header(file_of(path))["name"]) + ("" if epoch is None else f"@{epoch:03d}")
+
+
 def checksum(path: str | Path) -> str:
     """SHA-256 of what a file holds: of a safetensors file its tensors and its normalisation, not the date it was made."""
     place = file_of(path)

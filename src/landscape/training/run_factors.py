@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from landscape import geometry
+from landscape.config.fields import INCIDENTAL, INERT, with_trait
 from landscape.lazy import xr
 from landscape.networks import code
+from landscape.training.run_section import Run
 
 FAR = 10.0
 """Networks whose train losses differ by more than this factor are not compared."""
-
-_IDLE = ("keep", "threads", "code")  # keys of a run that change nothing of the network
 
 
 def factors(history: xr.Dataset) -> dict[str, Any]:
     """What a training is told apart by: keys of its specification, all arguments of its network as `args.NAME`."""
     spec: Mapping[str, Any] = json.loads(history.attrs["spec"])
     network, args = code.plain(spec["network"], spec.get("args", {}))
-    told = {key: value for key, value in spec.items() if key not in ("network", "args", *_IDLE)}
+    aside = {"network", "args", *with_trait(Run, INERT, INCIDENTAL)}
+    told = {key: value for key, value in spec.items() if key not in aside}
     return {"network": network, **{f"args.{key}": value for key, value in args.items()}, **told}
 
 

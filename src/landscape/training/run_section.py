@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from landscape.config.fields import INCIDENTAL, INERT, Ref
 from landscape.config.section import MAX_EPOCHS, Section
 from landscape.config.values import Arguments, Keep
 
@@ -21,7 +22,7 @@ RULES = {"trained": "train", "adopted": "adopt", "rescaled": "rescale"}
 class Rescaled(Section):
     """Another run's weights, rescaled so that they compute the same (Li et al. 2018, section 4)."""
 
-    run: str = Field(description="a run, or a kept epoch of one as RUN@EPOCH")
+    run: Annotated[str, Ref("runs")] = Field(description="a run, or a kept epoch of one as RUN@EPOCH")
     by: float = Field(
         gt=1,
         le=1e6,
@@ -39,14 +40,14 @@ class Run(Section):
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
     )
     args: Arguments = Field({}, description="arguments of the network's function")
-    data: str = Field(description="a name in the section data")
+    data: Annotated[str, Ref("data")] = Field(description="a name in the section data")
     weights: str | None = Field(None, description="a state dict made elsewhere; the run is then adopted, not trained")
     rescaled: Rescaled | None = Field(
         None,
         description="a run whose weights are multiplied and divided so that it computes the same; network, args, data and "
         "code are then that run's",
     )
-    code: tuple[str, ...] = Field((), description="further files whose change redoes the run")
+    code: Annotated[tuple[str, ...], INCIDENTAL] = Field((), description="further files whose change redoes the run")
     seed: int = Field(0, ge=0, lt=2**63, description="of the initial weights, the order of images and the augmentation")
     epochs: int = Field(300, ge=1, le=MAX_EPOCHS)
     batch_size: int = Field(128, ge=1)
@@ -81,11 +82,13 @@ class Run(Section):
     precision: Literal["fp32", "tf32", "bf16"] = Field(
         "fp32", description="of the training's arithmetic; bf16: mixed precision (autocast), the weights stay fp32"
     )
-    keep: Keep = Field(
+    keep: Annotated[Keep, INCIDENTAL] = Field(
         "none", description="epochs kept as states RUN@EPOCH: none, all, or every Nth (with the first and the last)"
     )
-    threads: int = Field(1, ge=1, description="of the training process; part of the run because it alters bits")
-    parts: int = Field(
+    threads: Annotated[int, INCIDENTAL] = Field(
+        1, ge=1, description="of the training process; part of the run because it alters bits"
+    )
+    parts: Annotated[int, INERT] = Field(
         1,
         ge=1,
         description="jobs that train one after another, each ending at an epoch: where a cluster's jobs must be shorter than "

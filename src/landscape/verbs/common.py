@@ -75,6 +75,7 @@ def code_of(run: "Run") -> list[Path]:
 
 
 def header_of(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dict[str, Any]:
+    from landscape.artefacts import STAGES
     from landscape.experiment import specs
     from landscape.store import files
 
@@ -82,7 +83,7 @@ def header_of(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dic
         "name": name,
         "spec": entry.in_full(),
         "spec_hash": specs.digest(text),
-        "stage": specs.STAGES[stage],
+        "stage": STAGES[stage].version,
         **facts,
         **files.provenance(stage),
     }

@@ -272,6 +272,7 @@ def _facts(
     drawn: dict[str, Any],
 ) -> dict[str, Any]:
     """What a file says of the state and the plane that it is about."""
+    from landscape.artefacts import STAGES
     from landscape.experiment import specs
 
     told = ("seed", "cosine", "zero_filters", "unit_length_alpha", "unit_length_beta")
@@ -282,7 +283,7 @@ def _facts(
         "plane": options.name,
         "run_spec": origin["spec"],
         "spec_hash": specs.digest(text),
-        "stage": specs.STAGES[stage],
+        "stage": STAGES[stage].version,
         **{key: drawn.get(key) for key in told},
         "weights_hash": hash_of(options.weights),
         "directions_hash": hash_of(options.directions),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landscape.errors import InputError
+from landscape.errors import InputError, one_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,18 +21,8 @@ def figure(options: argparse.Namespace) -> None:
     from landscape.store import files
 
     spec, _ = specs.load(options.spec, "figure")
-    surfaces, histories, trajectories, marks, probes = (
-        _read(paths, kind)
-        for paths, kind in (
-            (options.surface, "surface"),
-            (options.history, "history"),
-            (options.trajectory, "trajectory"),
-            (options.mark, "mark"),
-            (options.probe, "probe"),
-        )
-    )
-    weights = [files.read_arrays(path) for path in options.weights or []]
-    members = figures.members(spec, surfaces, histories, trajectories, marks, weights, probes)
+    weights = {files.state_in(path): files.read_arrays(path) for path in options.weights or []}
+    members = figures.members(spec, _results(options.input), weights)
     figures.save(figures.draw(spec, members), Path(options.output))
 
 
@@ -41,28 +31,32 @@ _HELD = {
     "history": ("epoch", "train_loss", "train_accuracy"),
     "trajectory": ("epoch", "alpha", "beta"),
     "mark": ("alpha", "beta"),
+    "probe": (),
 }
 """Variables that every file of a kind has."""
 
 
-def _read(paths: Sequence[str] | None, kind: str) -> "list[xr.Dataset]":
-    """Files of one kind.
+def _results(paths: Sequence[str] | None) -> "dict[str, list[xr.Dataset]]":
+    """Results by kind, each kind in the order in which its files are given.
 
     Raises:
-        InputError: if one is of another kind, or lacks what its kind has.
+        InputError: if one is of another kind than is drawn or counted, or lacks what its kind has.
     """
-    from landscape.running import show
+    from landscape import artefacts
     from landscape.store import files
 
-    read = [files.read_dataset(path) for path in paths or []]
-    for path, dataset in zip(paths or [], read, strict=True):
-        if (found := show.kind(path, dataset.attrs)) != kind:
-            raise InputError(f"{path} is a {found}, and a {kind} is needed")
-        if missing := [name for name in _HELD.get(kind, ()) if name not in dataset.variables]:
+    found: dict[str, list[xr.Dataset]] = {kind: [] for kind in _HELD}
+    for path in dict.fromkeys(paths or []):
+        dataset = files.read_dataset(path)
+        kind = artefacts.kind_of(path, dataset.attrs)
+        if kind not in found:
+            raise InputError(f"{path} is a {kind}; allowed are {one_of(found)}")
+        if missing := [name for name in _HELD[kind] if name not in dataset.variables]:
             raise InputError(f"{path} is damaged: it is a {kind} without {', '.join(missing)}")
         if "spec" not in dataset.attrs:
             raise InputError(f"{path} is damaged: it has no attribute spec")
-    return read
+        found[kind].append(dataset)
+    return found
 
 
 def table(options: argparse.Namespace) -> None:
@@ -70,22 +64,16 @@ def table(options: argparse.Namespace) -> None:
     from landscape.experiment import specs
 
     spec, published = specs.load_published(options.spec, "table")
-    histories = _read(options.history, "history")
+    histories = _results(options.input)["history"]
     tables.write(spec, tables.table(spec, published, histories), [Path(path) for path in options.output])
 
 
 def summary(options: argparse.Namespace) -> None:
     from landscape.analysis import summary
 
-    histories, surfaces, trajectories = (
-        _read(paths, kind)
-        for paths, kind in (
-            (options.history, "history"),
-            (options.surface, "surface"),
-            (options.trajectory, "trajectory"),
-        )
-    )
-    summary.write(histories, surfaces, trajectories, [Path(path) for path in options.output])
+    found = _results(options.input)
+    places = [Path(path) for path in options.output]
+    summary.write(found["history"], found["surface"], found["trajectory"], places)
 
 
 def claims(options: argparse.Namespace) -> None:
@@ -93,16 +81,9 @@ def claims(options: argparse.Namespace) -> None:
     from landscape.experiment import specs
 
     spec, published = specs.load_published(options.spec, "claims")
-    histories, surfaces, trajectories = (
-        _read(paths, kind)
-        for paths, kind in (
-            (options.history, "history"),
-            (options.surface, "surface"),
-            (options.trajectory, "trajectory"),
-        )
-    )
-    judged = claims.judge(spec, published, histories, surfaces, trajectories)
-    claims.write(judged, histories, [Path(path) for path in options.output])
+    found = _results(options.input)
+    judged = claims.judge(spec, published, found["history"], found["surface"], found["trajectory"])
+    claims.write(judged, found["history"], [Path(path) for path in options.output])
 
 
 def configuration(options: argparse.Namespace) -> None:

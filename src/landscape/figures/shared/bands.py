@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from landscape.config.fields import INERT, with_trait
 from landscape.errors import InputError
 from landscape.figures.kinds.contours import numbers
 from landscape.figures.shared import words
 from landscape.figures.shared.groups import Group
 from landscape.figures.shared.members import Member
 from landscape.lazy import np, pd, xr
+from landscape.measures.plane_section import Plane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
-
-_MAY_DIFFER = {"seed", "tiles"}  # between the lines of one band
 
 
 def band(
@@ -78,4 +78,5 @@ def _require_line(surface: xr.Dataset, kind: str) -> None:
 def _unlike(first: xr.Dataset, second: xr.Dataset) -> list[str]:
     """Keys in which the specifications of two planes differ, but for the seed."""
     one, other = words.plane(first), words.plane(second)
-    return sorted(key for key in {*one, *other} - _MAY_DIFFER if one.get(key) != other.get(key))
+    may_differ = {"seed", *with_trait(Plane, INERT)}
+    return sorted(key for key in {*one, *other} - may_differ if one.get(key) != other.get(key))

@@ -10,10 +10,12 @@ from os.path import commonprefix
 from typing import Any
 
 from landscape import geometry
+from landscape.config.fields import INCIDENTAL, INERT, with_trait
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
 from landscape.geometry import Finding
 from landscape.lazy import xr
+from landscape.training.run_section import Run
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,13 @@ def not_finite(surfaces: Sequence[xr.Dataset]) -> int:
     return sum(max(geometry.non_finite(surface, name) for name in loss_names([surface])) for surface in surfaces)
 
 
-_NO_RECIPE = {"seed", "keep"}  # which epochs a run leaves behind is no part of how it was trained
 _RECIPE = {"network": "{}", "optimizer": "{}", "weight_decay": "decay {:g}", "batch_size": "batch {}"}
 
 
 def _but_for_seed(member: Member) -> tuple[str, int | None]:
     recipe = json.loads(member.history.attrs["spec"])
-    same = {key: value for key, value in recipe.items() if key not in _NO_RECIPE}
+    aside = {"seed", *with_trait(Run, INERT, INCIDENTAL)}
+    same = {key: value for key, value in recipe.items() if key not in aside}
     return json.dumps(same, sort_keys=True), member.epoch
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from landscape.errors import InputError
 from landscape.figures.kind import FigureKind
@@ -75,65 +75,72 @@ class Drawing:
 
 
 def members(
-    spec: FigureKind,
-    surfaces: Sequence[xr.Dataset],
-    histories: Sequence[xr.Dataset],
-    trajectories: Sequence[xr.Dataset] = (),
-    marks: Sequence[xr.Dataset] = (),
-    weights: Sequence[Arrays] = (),
-    probes: Sequence[xr.Dataset] = (),
+    spec: FigureKind, results: Mapping[str, Sequence[xr.Dataset]], weights: Mapping[str, Arrays] | None = None
 ) -> list[Member]:
     """Put together what was read from files: one member for each state and plane that the figure shows.
 
     They stand in the order of `spec.seen`; then those of which there is a path alone; then the states without a plane.
 
     Args:
-        surfaces: in the order of `spec.seen`; likewise the others, of `spec.states`, `spec.paths`, `spec.marked`,
-            `spec.weighed` and `spec.probed`.
+        results: by kind (surface, history, trajectory, mark, probe), in any order; each says itself what it is of.
+        weights: by state.
 
     Raises:
-        InputError: if the numbers differ, or a file is of another run than its place says.
+        InputError: if one that the figure shows is not there, or one is there that it does not show, or twice.
     """
-    seen = _paired("surfaces", spec.seen, surfaces, lambda of: of[0], "run")
-    history = _paired("histories", spec.states, histories, lambda of: of, "name")
-    path = _paired("trajectories", spec.paths, trajectories, lambda of: of[0], "run")
-    mark = _paired("marks", spec.marked, marks, lambda of: of[0], "run")
-    probe = _paired("probes", spec.probed, probes, lambda of: of[0], "run")
-    of_state = {state: found for (state, _), found in probe.items()}
-    _check_count("weights", len(spec.weighed), len(weights))
-    arrays = dict(zip(spec.weighed, weights, strict=True))
+    histories = {str(found.attrs["name"]): found for found in results.get("history", ())}
+    last = {run: int(history.epoch[-1]) for run, history in histories.items() if history.sizes["epoch"] > 1}
+
+    def end(state: str) -> str:
+        """The state, the kept last epoch as what it is: the end of the training."""
+        run, _, epoch = state.partition("@")
+        return run if epoch and int(epoch) == last.get(run) else state
+
+    def shown(kind: str, wanted: Sequence[tuple[str, ...]], keys: tuple[str, ...]) -> dict[tuple[str, ...], xr.Dataset]:
+        there = _by_subject(kind, results.get(kind, ()), keys)
+        subjects = {of: (end(of[0]), *of[1:2], *map(end, of[2:])) for of in wanted}
+        _require(kind, set(subjects.values()), there)
+        return {of: there[subject] for of, subject in subjects.items()}
+
+    history = shown("history", [(state.partition("@")[0],) for state in spec.states], ("name",))
+    seen = shown("surface", spec.seen, ("state", "plane"))
+    path = shown("trajectory", spec.paths, ("run", "plane"))
+    mark = shown("mark", spec.marked, ("state", "plane", "marked"))
+    probe = {state: found for (state, _), found in shown("probe", spec.probed, ("state", "probe")).items()}
+    arrays = weights or {}
+    _require("weights", {(state,) for state in spec.weighed}, {(state,): found for state, found in arrays.items()})
     places: dict[tuple[str, str | None], None] = dict.fromkeys([*spec.seen, *spec.paths])
-    shown = {state for state, _ in places}
-    places |= dict.fromkeys((state, None) for state in spec.states if state not in shown)
+    on_planes = {state for state, _ in places}
+    places |= dict.fromkeys((state, None) for state in spec.states if state not in on_planes)
     return [
         Member(
             state,
-            seen.get((state, plane)),
-            history[state],
+            seen.get((state, str(plane))),
+            history[(state.partition("@")[0],)],
             plane,
-            path.get((state, plane)),
+            path.get((state, str(plane))),
             tuple(found for (centre, on, _), found in mark.items() if (centre, on) == (state, plane)),
             arrays.get(state),
-            of_state.get(state),
+            probe.get(state),
         )
         for state, plane in places
     ]
 
 
-def _paired(
-    what: str, wanted: Sequence[Any], found: Sequence[xr.Dataset], state: Callable[[Any], str], key: str
-) -> dict[Any, xr.Dataset]:
-    """Each file under what it is of, which its attribute `key` confirms."""
-    _check_count(what, len(wanted), len(found))
-    for k, (of, file) in enumerate(zip(wanted, found, strict=True)):
-        if file.attrs[key] != state(of).partition("@")[0]:
-            raise InputError(f"{what}: number {k + 1} is to be of {state(of)}, and the file is of {file.attrs[key]}")
-    return dict(zip(wanted, found, strict=True))
+def _by_subject(kind: str, found: Sequence[xr.Dataset], keys: tuple[str, ...]) -> dict[tuple[str, ...], xr.Dataset]:
+    subjects: dict[tuple[str, ...], xr.Dataset] = {}
+    for dataset in found:
+        subject = tuple(str(dataset.attrs[key]) for key in keys)
+        if subject in subjects:
+            raise InputError(f"there are two files of the {kind} of {' on '.join(subject)}")
+        subjects[subject] = dataset
+    return subjects
 
 
-def _check_count(what: str, wanted: int, found: int) -> None:
-    if wanted != found:
-        raise InputError(f"there are {found} {what}, and the figure shows {wanted}")
+def _require(kind: str, wanted: Set[tuple[str, ...]], there: Mapping[tuple[str, ...], object]) -> None:
+    for what, subjects in (("needs", wanted - there.keys()), ("does not show", there.keys() - wanted)):
+        if subjects:
+            raise InputError(f"the figure {what} the {kind} of {' on '.join(min(subjects))}")
 
 
 def save(drawing: Drawing, pdf: Path) -> None:

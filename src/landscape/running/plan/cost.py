@@ -4,9 +4,11 @@ import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import xarray as xr
 
+from landscape.artefacts import Job
 from landscape.data import datasets
 from landscape.data.data_section import Data
 from landscape.errors import InputError
@@ -16,9 +18,7 @@ from landscape.hessian import drift
 from landscape.measures import curvature as curvature
 from landscape.measures import loss, tiling
 from landscape.measures.plane_section import Plane
-from landscape.probes.probe_section import Probe
 from landscape.running.plan import sizes
-from landscape.running.plan.graph import Task
 from landscape.running.plan.sizes import Images, Network
 from landscape.training.run_section import Run
 
@@ -55,7 +55,7 @@ def total(costs: Iterable[Cost]) -> Cost:
 
 
 class Costs:
-    """The cost of every task of an experiment; each data set and each distinct network is looked at once.
+    """The cost of every job of an experiment; each data set and each distinct network is looked at once.
 
     Attributes:
         unknown: what is not known, and why, one line each.
@@ -72,35 +72,35 @@ class Costs:
         self._networks: dict[str, Network | None] = {}
         self._of_run = {name: self._measured(name, run) for name, run in experiment.runs.items()}
 
-    def of(self, task: Task) -> Cost:
-        match task:
-            case Task("dataset", (name,)):
+    def of(self, job: Job) -> Cost:
+        match job:
+            case Job("dataset", (name,)):
                 images = self._images[name]
                 return Cost(disk=images.disk) if images else Cost(known=False)
-            case Task(rule, (at, *rest)) if rule in _OF_NETWORKS:
+            case Job(rule, (at, *rest)) if rule in _OF_NETWORKS:
                 run = state(self._experiment, at).run
                 images, network = self._images[self._experiment.runs[run].data], self._of_run[run]
                 if images is None or network is None:
                     return Cost(known=False)
-                return self._of_network(task, self._experiment.runs[run], rest, images, network)
+                return self._of_network(job, self._experiment.runs[run], rest, images, network)
         return Cost()
 
-    def _of_network(self, task: Task, run: Run, rest: list[str], images: Images, network: Network) -> Cost:
-        if task.rule in ("train", "adopt", "rescale"):
+    def _of_network(self, job: Job, run: Run, rest: list[str], images: Images, network: Network) -> Cost:
+        if job.rule in ("train", "adopt", "rescale"):
             return of_run(run, images, network)
-        if task.rule == "probe":
+        if job.rule == "probe":
             cost = of_probe(self._experiment.probes[rest[0]], images, network)
             reason = f"how many steps lead probes.{rest[0]} to a saddle"
             if not cost.known and reason not in self.unknown:
                 self.unknown.append(reason)
             return cost
         plane = self._experiment.planes[rest[0]]
-        match task.rule:
+        match job.rule:
             case "directions" | "aimed":
                 axis = network.moving if plane.statistics == "interpolated" else network.parameters
                 return Cost(disk=axis * (1 if plane.is_line else 2))
             case "tile":
-                i, n = map(int, rest[1].split("of"))
+                i, n = map(int, rest[1:])
                 return of_tile(plane, i, n, images, network)
             case "merge":
                 return Cost(disk=math.prod(plane.shape) * _point(plane, images.test is not None) + 8 * sum(plane.shape))
@@ -152,7 +152,7 @@ def of_tile(plane: Plane, i: int, n: int, images: Images, network: Network) -> C
     return Cost(round(passes * each * network.flops), disk)
 
 
-def _of_curved_tile(plane: Plane, indices: range, images: Images, network: Network) -> Cost:
+def _of_curved_tile(plane: Any, indices: range, images: Images, network: Network) -> Cost:
     """A gradient over all images and two over halves at every point, and over those of the next tile's points beside it.
 
     Of curvature the gradient is taken twice, and there are the search for the extreme eigenvalues, the products within the
@@ -171,7 +171,7 @@ def _of_curved_tile(plane: Plane, indices: range, images: Images, network: Netwo
     return Cost(passes * used * network.flops, disk)
 
 
-def of_probe(probe: Probe, images: Images, network: Network) -> Cost:
+def of_probe(probe: Any, images: Images, network: Network) -> Cost:
     """What a probe takes, about; how many steps lead to a saddle is not known."""
     used = min(probe.images or images.train, images.train)
     match probe.measure:

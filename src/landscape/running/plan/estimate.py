@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from landscape.artefacts import Job
 from landscape.experiment.schema import Experiment
 from landscape.measures.plane_section import Plane
 from landscape.running.plan.cost import Cost, Costs, total
-from landscape.running.plan.graph import Graph, Task
+from landscape.running.plan.graph import Graph
 
 TILE_MINUTES = (5, 20)
 """How long a tile should last: starting a job of a cluster costs seconds, and what fails is lost up to its end."""
@@ -73,7 +74,7 @@ class Estimate:
         figures: by name.
         together: all figures, each job once.
         whole: every job of `rule all`: figures, tables, summary, claims.
-        tasks: these jobs.
+        jobs: these jobs.
         shared: operations of the jobs that all figures of a set need, and no other figure does.
         planes: by name.
         unknown: what is not known, and why, one line each; what hangs on it is not in the numbers.
@@ -84,20 +85,20 @@ class Estimate:
 
     def __init__(self, experiment: Experiment):
         graph, costs = Graph(experiment), Costs(experiment)
-        self._cost = {task: costs.of(task) for task in graph.all}
+        self._cost = {job: costs.of(job) for job in graph.all}
         self.unknown = costs.unknown
-        users = {task: frozenset(f for f, needed in graph.figures.items() if task in needed) for task in graph.all}
+        users = {job: frozenset(f for f, needed in graph.figures.items() if job in needed) for job in graph.all}
         self.shared: Counter[frozenset[str]] = Counter()
-        for task, figures in users.items():
-            self.shared[figures] += self._cost[task].flops
+        for job, figures in users.items():
+            self.shared[figures] += self._cost[job].flops
         self.figures = {}
         for name, needed in graph.figures.items():
-            alone = self._need([task for task in needed if users[task] == {name}])
+            alone = self._need([job for job in needed if users[job] == {name}])
             self.figures[name] = OfFigure(self._need(needed), alone, self._sharing(name))
         self._needed = graph.figures
         self.together = self.of(list(graph.figures))
-        self.tasks = graph.all
-        self.whole = self._need(self.tasks)
+        self.jobs = graph.all
+        self.whole = self._need(self.jobs)
         self.planes = self._planes(experiment)
 
     def of(self, figures: Collection[str]) -> Need:
@@ -111,14 +112,14 @@ class Estimate:
                 common.update(dict.fromkeys(figures - {name}, flops))
         return [other for other, flops in sorted(common.items(), key=lambda item: (-item[1], item[0])) if flops]
 
-    def _need(self, tasks: Collection[Task]) -> Need:
-        return Need(Counter(task.rule for task in tasks), total(self._cost[task] for task in tasks))
+    def _need(self, jobs: Collection[Job]) -> Need:
+        return Need(Counter(job.rule for job in jobs), total(self._cost[job] for job in jobs))
 
     def _planes(self, experiment: Experiment) -> dict[str, OfPlane]:
         surfaces: dict[str, dict[str, list[int]]] = {}
-        for task, cost in self._cost.items():
-            if task.rule == "tile" and cost.known:
-                at, plane, _ = task.names
+        for job, cost in self._cost.items():
+            if job.rule == "tile" and cost.known:
+                at, plane, _, _ = job.names
                 surfaces.setdefault(plane, {}).setdefault(at, []).append(cost.flops)
         return {plane: _of_plane(experiment.planes[plane], found) for plane, found in sorted(surfaces.items())}
 

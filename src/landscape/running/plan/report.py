@@ -55,7 +55,7 @@ def values(
             for name, figure in estimate.figures.items()
         },
         "figures_together": of(estimate.together),
-        "in_all": {**of(estimate.whole), "cluster_jobs": submissions(estimate.tasks, profile or {})},
+        "in_all": {**of(estimate.whole), "cluster_jobs": submissions(estimate.jobs, profile or {})},
         "planes": {name: _of_plane(plane, speed * 60) for name, plane in estimate.planes.items()},
         "unknown": estimate.unknown,
     }

@@ -1,12 +1,11 @@
-"""From what a YAML file says to one entry per name: numbers, sweeps, globs."""
+"""From what a YAML file says to one entry per name: numbers, sweeps, what a rescaled run has of another."""
 
-import fnmatch
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from landscape.errors import InputError, one_of
 
@@ -96,23 +95,6 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
     return entries
 
 
-def select(patterns: Iterable[str], runs: Iterable[str]) -> tuple[list[str], list[str]]:
-    """States named by `patterns` (run names with * and ?, `@EPOCH` kept), and the patterns that match no run.
-
-    Order is that of the patterns, and within one that of the configuration; a state named twice stands once.
-    """
-    runs = list(runs)
-    chosen: dict[str, None] = {}
-    unmatched = []
-    for pattern in patterns:
-        name, at, epoch = pattern.partition("@")
-        matches = [run for run in runs if run == name] or fnmatch.filter(runs, name)
-        if not matches:
-            unmatched.append(pattern)
-        chosen.update(dict.fromkeys(run + at + epoch for run in matches))
-    return list(chosen), unmatched
-
-
 INHERITED = ("network", "args", "data", "code")
 """What a rescaled run has of the run it comes from."""
 
@@ -134,55 +116,6 @@ def inherited(entry: dict[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> d
     if runs[name].get("rescaled"):
         raise InputError(f".rescaled.run is {of!r}, which is rescaled itself; name the run that it comes from")
     return {**{key: runs[name][key] for key in INHERITED if key in runs[name]}, **entry}
-
-
-RUNS = ("run", "to", "runs", "marks")
-PLANES = (
-    "plane",
-    "planes",
-    "line",
-    "lines",
-    "recalibrated",
-    "interpolations",
-    "paths",
-    "contours",
-    "curvature",
-    "gradients",
-)
-PROBES = ("probe",)
-_LISTS_OF_PLANES = ("rows",)  # of figures: rows of planes, or rows that are entries with keys of their own
-
-_Entry = TypeVar("_Entry", bound=BaseModel)
-
-
-def patterns(entry: BaseModel, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Where an entry names something under `keys` (RUNS, PLANES or PROBES), and the names, which may hold * and ?."""
-    for key in type(entry).model_fields:
-        value = getattr(entry, key)
-        if key in keys and isinstance(value, str):
-            yield key, value
-        elif key in keys and isinstance(value, tuple):
-            yield from ((f"{key}[{i}]" if len(value) > 1 or key in RUNS else key, name) for i, name in enumerate(value))
-        elif key in _LISTS_OF_PLANES:
-            for i, row in enumerate(value):
-                if isinstance(row, BaseModel):
-                    yield from ((f"{key}[{i}].{inner}", name) for inner, name in patterns(row, keys))
-                elif keys is PLANES:
-                    yield from ((f"{key}[{i}]", name) for name in row)
-
-
-def expanded(entry: _Entry, runs: Iterable[str], planes: Iterable[str]) -> _Entry:
-    """An entry with the names that its patterns stand for; a pattern that stands for none is left out."""
-    names = {RUNS: list(runs), PLANES: list(planes)}
-    update: dict[str, Any] = {}
-    for key in type(entry).model_fields:
-        value = getattr(entry, key)
-        for keys, known in names.items():
-            if key in keys and isinstance(value, tuple):
-                update[key] = tuple(select(value, known)[0])
-        if key in _LISTS_OF_PLANES and not isinstance(value[0], BaseModel):
-            update[key] = tuple(tuple(select(row, names[PLANES])[0]) for row in value)
-    return entry.model_copy(update=update)
 
 
 def _validated(value: Any, annotation: Any) -> Any:
