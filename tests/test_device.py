@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-from landscape import device
+from landscape.engine import device
 
 if "settled" in sys.argv:
     device.settle()

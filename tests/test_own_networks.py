@@ -125,7 +125,8 @@ def test_operators_of_torchvision_are_declared_where_they_are_missed_and_nowhere
     )
     code = f"""
         import torch
-        from landscape import errors, networks
+        from landscape import errors
+from landscape.networks import building as networks
 
         def build(name, **args):
             return networks.build(name, args, seed=0, images=(3, 32, 32), classes=7, device="meta")
