@@ -72,7 +72,7 @@ def test_reading_holds_what_is_stored_and_one_float32_set(tmp_path: Path, dtype:
     code = """
         import re, sys, torch
         from pathlib import Path
-        from landscape import data
+        from landscape.data import datasets as data
 
         def status(key):
             return 1024 * int(re.search(key + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])

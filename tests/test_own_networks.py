@@ -126,7 +126,7 @@ def test_operators_of_torchvision_are_declared_where_they_are_missed_and_nowhere
     code = f"""
         import torch
         from landscape import errors
-from landscape.networks import building as networks
+        from landscape.networks import building as networks
 
         def build(name, **args):
             return networks.build(name, args, seed=0, images=(3, 32, 32), classes=7, device="meta")
