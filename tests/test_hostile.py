@@ -347,7 +347,7 @@ def test_a_file_of_the_wrong_kind_is_named(made: Path, tmp_path: Path, capsys: p
     words = [str(word) for word in commands(made / "out")["figure"]]
     swapped = [str(made / "out" / FILES["trajectory"]) if word.endswith("contour.nc") else word for word in words[:-1]]
     problem = said(capsys, 2, "figure", *swapped, tmp_path / "f.pdf")
-    assert "tiny/path.nc is a trajectory, and a surface is needed" in problem
+    assert "needs the surface of tiny on contour" in problem
 
 
 # Anything at all

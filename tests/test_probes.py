@@ -1,7 +1,7 @@
 """Probes: eigenpairs against the dense Hessian, the point they are at, and the files the verb writes."""
 
 import math
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,11 +9,12 @@ import xarray as xr
 from torch import nn
 
 from landscape import directions
+from landscape.config.section import by_name
 from landscape.data.datasets import DataSet, subset
 from landscape.directions import Directions
 from landscape.errors import InputError
 from landscape.probes import kinds
-from landscape.probes.probe_section import probe_of
+from landscape.probes.probe_section import PROBES, probe_of
 from landscape.store.weights import Weights, displace
 
 from dense_hessian import Example, connected, convolutional, flat
@@ -39,7 +40,7 @@ def vector(vectors: Weights, name: str, names: list[str]) -> np.ndarray:
 
 
 def test_everything_that_a_configuration_may_measure_is_measured() -> None:
-    assert set(kinds.MEASURES) == set(get_args(str))
+    assert set(kinds.MEASURES) == set(by_name("measure", PROBES))
 
 
 @pytest.mark.parametrize("parameters", ["filters", "all"])

@@ -17,7 +17,7 @@ from landscape.errors import InputError
 from landscape.experiment.reading import read
 from landscape.running import show
 from landscape.store import checkpoint, files
-from landscape.verbs.common import hash_of
+from landscape.store.files import checksum as hash_of
 
 from every_kind import FILES
 

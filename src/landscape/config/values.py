@@ -13,6 +13,10 @@ MAX_POINTS = 10_000
 """Along an axis: more would fill memory before anything is computed."""
 
 
+PATH_EPOCHS = 3
+"""Epochs kept, the start and the end among them, that make a path."""
+
+
 def _axis(value: Any) -> tuple[float, float, int]:
     if not isinstance(value, list | tuple) or len(value) != 3:
         raise ValueError("must be [first, last, number of points], e.g. [-1, 1, 51]")

@@ -38,6 +38,21 @@ def settle(threads: int = 1) -> torch.device:
     return device
 
 
+@contextlib.contextmanager
+def settled(threads: int = 1) -> Iterator[None]:
+    """`settle`, and at the end everything as it was: for a computation in a process that is the user's."""
+    cudnn = torch.backends.cudnn
+    before = torch.get_num_threads(), cudnn.deterministic, cudnn.benchmark
+    floats = torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32
+    settle(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cudnn.deterministic, cudnn.benchmark = before[1:]
+        _allow_tensor_floats(*floats)
+
+
 def _keep_freed_memory() -> None:
     """Let glibc keep what one batch freed for the next one's activations.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from landscape.config.fields import INCIDENTAL, INERT, with_trait
+from landscape.config.values import PATH_EPOCHS
 from landscape.data.builtin_datasets import FETCHED
 from landscape.errors import InputError, one_of
 from landscape.experiment.schema import Experiment
@@ -17,9 +18,6 @@ from landscape.measures.plane_section import Plane
 from landscape.networks import code
 from landscape.probes.probe_section import Probe
 from landscape.training.run_section import Run
-
-PATH_EPOCHS = 3
-"""Epochs kept, the start and the end among them, that make a path."""
 
 _STATE = re.compile(r"(?P<run>[^@]+)(@(?P<epoch>\d{3}))?")
 

@@ -29,6 +29,18 @@ def read(path: str | Path) -> Experiment:
     return resolve(document.read(path))
 
 
+def entry(section: str, keys: Mapping[str, Any]) -> Any:
+    """The entry of a section that keys describe, by themselves: nothing that they name is looked for.
+
+    Raises:
+        InputError: with every mistake, one a line: the key, the value, and what is allowed.
+    """
+    try:
+        return TypeAdapter(SECTIONS[section]).validate_python(dict(keys))
+    except ValidationError as error:
+        raise InputError(text.lstrip(".: ") for text in _messages("", error, section)) from None
+
+
 def resolve(content: Any) -> Experiment:
     """The experiment a configuration describes. A relative path in it is relative to the current folder.
 

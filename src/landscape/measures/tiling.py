@@ -177,6 +177,11 @@ def attribute(value: Any) -> str | int | float:
     return text.encode("ascii", "backslashreplace").decode()
 
 
+def attributes(values: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Values as NetCDF attributes; one that is None is left out."""
+    return {key: attribute(value) for key, value in values.items() if value is not None}
+
+
 def _ancillary(name: str) -> dict[str, str]:
     """CF's name for the variables that say how good another one is."""
     beside = [f"{name}_standard_error", f"{name}_paired_standard_error", "status"] if name in LOSSES else ["status"]

@@ -19,7 +19,7 @@ from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import LABEL, NOTE, Panels, lay_out, wrap
 from landscape.figures.shared.paths import Panel
 from landscape.lazy import mpl, np, pd
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -190,7 +190,7 @@ def _numbers(members: Sequence[Member]) -> pd.DataFrame:
 
 def _require_path(member: Member) -> None:
     assert member.trajectory is not None, member.state
-    if Plane.model_validate(words.plane(member.trajectory)).is_line:
+    if plane_of(words.plane(member.trajectory)).is_line:
         name = member.trajectory.attrs["plane"]
         raise InputError(
             f"the plane {name!r} has one direction, and draw: trajectories needs two; give it a beta, or another plane"

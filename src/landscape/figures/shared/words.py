@@ -11,7 +11,7 @@ from typing import Any
 from landscape import geometry
 from landscape.figures.shared.members import Member
 from landscape.lazy import np, xr
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane_section import plane_of
 
 _HOLD = "\N{NO-BREAK SPACE}"
 _NORMALIZED = {
@@ -113,7 +113,7 @@ def losses_made(members: Sequence[Member]) -> list[str]:
 
 
 def _statistics(surface: xr.Dataset) -> str:
-    seen = Plane.model_validate(plane(surface))
+    seen = plane_of(plane(surface))
     return {
         "stored": "as stored with the weights",
         "interpolated": "interpolated with the weights",

@@ -1,34 +1,38 @@
-"""What several verbs do: rebuild a network from a header, and write headers that explain a file."""
+"""Headers of files: networks rebuilt from them, and what the verbs write into them."""
+
+from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from landscape.artefacts import STAGES
 from landscape.errors import InputError
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
+    from landscape.config.section import Section
     from landscape.data.datasets import DataSet
     from landscape.store.weights import Weights
     from landscape.training.run_section import Run
 
+TRUSTED = "LANDSCAPE_NETWORKS"
+"""Names the networks, one a line, that are code of the user's and that a file's header may have built; the workflow sets it."""
 
-def network_of(run: "Run", dataset: "DataSet", device: "torch.device") -> "nn.Module":
+
+def network_of(run: Run, dataset: DataSet, device: Any) -> nn.Module:
+    """Build the network of a run, on a device."""
     from landscape.networks import building
 
     shape, classes = dataset.shape, dataset.classes
     return building.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device)
 
 
-TRUSTED = "LANDSCAPE_NETWORKS"
-"""Names the networks, one a line, that are code of the user's and that a file's header may have built; the workflow sets it."""
-
-
-def rebuild(header: dict[str, Any], device: str, theta: "Weights") -> "nn.Module":
-    """The network that the header of `theta` describes, with initial weights.
+def rebuilt(header: dict[str, Any], device: Any, theta: Weights) -> nn.Module:
+    """Build the network that the header of `theta` describes, with initial weights.
 
     Raises:
         InputError: if it cannot be built, or the weights are not its own; if it is code from elsewhere that nobody but the
@@ -56,7 +60,7 @@ def rebuild(header: dict[str, Any], device: str, theta: "Weights") -> "nn.Module
     return network
 
 
-def facts_of(network: "nn.Module", dataset: "DataSet") -> dict[str, Any]:
+def facts_of(network: nn.Module, dataset: DataSet) -> dict[str, Any]:
     """What the files of a run say of its network and data, so that both can be rebuilt and counted."""
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -67,44 +71,37 @@ def facts_of(network: "nn.Module", dataset: "DataSet") -> dict[str, Any]:
     }
 
 
-def code_of(run: "Run") -> list[Path]:
+def code_of(run: Run) -> list[Path]:
+    """The user's own files that a run is made with."""
     from landscape.networks import code
 
     own = code.source_file(run.network)
     return [*([own] if own else []), *map(Path, run.code)]
 
 
-def header_of(name: str, entry: Any, text: str, stage: str, **facts: Any) -> dict[str, Any]:
-    from landscape.artefacts import STAGES
+def header_of(name: str, entry: Section, text: str, stage: str, **facts: Any) -> dict[str, Any]:
+    """What every result says: the entry it was made from, the version of the stage, who made it and when."""
     from landscape.experiment import specs
     from landscape.store import files
 
-    return {
-        "name": name,
-        "spec": entry.in_full(),
-        "spec_hash": specs.digest(text),
-        "stage": STAGES[stage].version,
-        **facts,
-        **files.provenance(stage),
-    }
+    made = {"spec_hash": specs.digest(text), "stage": STAGES[stage].version}
+    return {"name": name, "spec": entry.in_full(), **made, **facts, **files.provenance(stage)}
 
 
-def attributes(header: dict[str, Any]) -> dict[str, str | int | float]:
-    from landscape.measures import tiling
+def on_plane(
+    plane_name: str, entry: Section, text: str, stage: str, origin: Mapping[str, Any], drawn: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a result on a plane says of the state and the plane."""
+    told = ("seed", "cosine", "zero_filters", "unit_length_alpha", "unit_length_beta")
+    header = header_of(plane_name, entry, text, stage, state=state_of(origin), run=origin["name"], plane=plane_name)
+    del header["name"]
+    return header | {"run_spec": origin["spec"], **{key: drawn.get(key) for key in told}}
 
-    return {key: tiling.attribute(value) for key, value in header.items() if value is not None}
 
-
-def state_of(header: dict[str, Any]) -> str:
+def state_of(header: Mapping[str, Any]) -> str:
     """`RUN` of the end of training, `RUN@EPOCH` of a kept epoch, from a checkpoint's header."""
     from landscape.experiment.lookup import State
 
     last = header["spec"].get("epochs")
     epoch = header.get("epoch")
     return str(State(header["name"], None if epoch == last else epoch))
-
-
-def hash_of(path: str | Path) -> str:
-    from landscape.store import files
-
-    return files.checksum(path)

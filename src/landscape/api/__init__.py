@@ -1,0 +1,36 @@
+"""Loss surfaces from Python: a network and data in, labelled data out. Every verb of the command line calls one of these.
+
+    import landscape as ls
+
+    surface = ls.plane(network, data, alpha=(-1, 1, 51), beta=(-1, 1, 51), seed=1)
+    ls.draw.contours(surface)
+
+A `network` is any `torch.nn.Module`; it is neither trained nor altered. `data` is a pair (images, labels), a torch `Dataset`
+or `DataLoader` of such pairs, or what `dataset` makes; a `test` split in the same forms may stand beside it. Weights are a
+module, a state dict, or a file of either. Further keywords are the keys of the configuration, with its names and defaults
+(docs/keys.md). No call needs a folder, a configuration, or a setting; the same call gives the bits that the workflow writes.
+"""
+
+from landscape.api.planes import line, mark, merge, numbers, path, plane
+from landscape.api.points import activations, eigenpairs, probe, saddle, spectrum, trace
+from landscape.api.runs import adopt, dataset, network, rescale, train
+
+__all__ = [
+    "activations",
+    "adopt",
+    "dataset",
+    "eigenpairs",
+    "line",
+    "mark",
+    "merge",
+    "network",
+    "numbers",
+    "path",
+    "plane",
+    "probe",
+    "rescale",
+    "saddle",
+    "spectrum",
+    "trace",
+    "train",
+]

@@ -1,0 +1,95 @@
+"""The verbs for people: run the workflow, check and plan a configuration, look at results."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from landscape.cli.options import AsJson, Config
+from landscape.errors import InputError
+
+
+def run(config: Config, /, *options: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]) -> int:
+    """Run the workflow: landscape run CONFIG [options of Snakemake]. Every further option goes to Snakemake."""
+    from landscape.running import launch
+
+    return launch.run(config, options)
+
+
+def check(config: Config, /) -> None:
+    """Check a configuration, networks and files included."""
+    from landscape.experiment import reading
+    from landscape.running import check
+
+    if problems := check.problems(reading.read(config)):
+        raise InputError(problems)
+
+
+def plan(
+    config: Config,
+    /,
+    *,
+    tflops: Annotated[
+        float | None,
+        Parameter(help="operations a second that a GPU keeps up, in units of 1e12; default 20, an assumption"),
+    ] = None,
+    gpu_hours: Annotated[
+        float | None, Parameter(help="choose the figures that can be made in so many GPU hours")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the figures will take: jobs, operations, GPU hours, disk."""
+    from landscape.experiment import document, reading
+    from landscape.running import launch, plan
+
+    if tflops is not None and not 0 < tflops < math.inf:
+        raise InputError(f"--tflops is {tflops:g}; it must be a positive number")
+    if gpu_hours is not None and not 0 <= gpu_hours < math.inf:
+        raise InputError(f"--gpu-hours is {gpu_hours:g}; it must be a number of at least 0")
+    experiment = reading.read(config)
+    profile = document.read(str(launch.profile("slurm") / "config.yaml"))
+    found = plan.values(experiment, config, tflops=tflops, budget=gpu_hours, profile=profile)
+    sys.stdout.write(json.dumps(found, indent=1) + "\n" if as_json else plan.text(found))
+
+
+def show(
+    file: Annotated[str, Parameter(help="a file of ours, or FILE@EPOCH of an epochs file")],
+    /,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a file is and where it comes from."""
+    from landscape.running import show
+
+    found = show.described(file)
+    sys.stdout.write(json.dumps(found, indent=1) + "\n" if as_json else show.text(found))
+
+
+def clean(
+    config: Config,
+    /,
+    *,
+    remove: Annotated[bool, Parameter(negative=(), help="remove what is listed without it")] = False,
+) -> None:
+    """List, or remove, what no entry of a configuration makes."""
+    from landscape.experiment import reading
+    from landscape.running import clean, launch
+
+    experiment = reading.read(config)
+    with launch.alone() if remove else contextlib.nullcontext():
+        found = clean.found(experiment)
+        if remove:
+            clean.remove(found)
+    sys.stdout.write(clean.text(found, removed=remove))
+
+
+def schema() -> None:
+    """Print the JSON schema of configurations, for editors."""
+    from landscape.experiment.schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")

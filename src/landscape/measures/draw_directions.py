@@ -1,0 +1,84 @@
+"""The directions of a plane, by what its key `directions` says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from landscape.config.values import PATH_EPOCHS
+from landscape.directions.eigenvectors import eigenvectors
+from landscape.directions.gaussian import Axes, Directions, random_axis, random_pair
+from landscape.directions.pairs import borrowed
+from landscape.directions.path import pca
+from landscape.directions.states import through_one, through_two, towards
+from landscape.errors import InputError
+from landscape.measures.plane_section import Directions as Section
+from landscape.store.weights import Weights, check_fit
+
+
+def drawn(
+    spec: Section,
+    theta: Weights,
+    axes: Axes,
+    others: Mapping[str, Weights] | None = None,
+    epochs: Mapping[int, Weights] | None = None,
+    tensors: Weights | None = None,
+) -> tuple[Directions, dict[str, Any]]:
+    """Draw the directions of a plane around `theta`.
+
+    Args:
+        axes: for each parameter the dimension that counts its filters (`networks.building.filter_axes`).
+        others: the states that `to`, `through` and `start` lead to, by name.
+        epochs: of the path that `pca` follows.
+        tensors: the eigenvectors of `eigenvectors`, keys `largest-1/NAME`; the other plane's directions of `of`, keys
+            `alpha/NAME`.
+
+    Returns:
+        The directions, and how they were made: the seed, the places of other states, the shares of a path.
+
+    Raises:
+        InputError: if something that the directions are made from is missing, or does not fit `theta`.
+    """
+    states = list((others or {}).values())
+    needed = len(spec.runs or ()) if spec.directions == "through" else int(spec.directions in ("to", "start"))
+    if len(states) != needed:
+        raise InputError(f"directions: {spec.directions} needs {needed} other states, and there are {len(states)}")
+    line, moving = spec.is_line, spec.statistics == "interpolated"
+    if spec.directions == "pca":
+        path = _path(epochs or {}, theta)
+        pair, facts = pca(theta, path, axes, centred=spec.centred)
+        return pair, {**facts, "kept_epochs": list(path)}
+    if spec.directions == "eigenvectors":
+        chosen = spec.vectors[:1] if line else spec.vectors
+        return eigenvectors(tensors or {}, chosen, theta, axes), {"probe": spec.probe, "vectors": chosen}
+    facts = {"others": list(others or {}), "seed": spec.seed if spec.has_random_axis else None}
+    if spec.directions == "random":
+        return random_pair(theta, axes, spec.seed, spec.normalize, line=line), facts
+    if spec.directions == "of":
+        return borrowed(tensors or {}, theta, axes, line=line, buffers=moving), facts
+    if spec.directions == "start":
+        pair = towards(theta, states[0], axes, buffers=False)
+        return pair if line else {**pair, "beta": _random_beta(spec, theta, axes)}, facts
+    pair, places = _through(spec, theta, axes, states, moving)
+    return pair, {**facts, "places": dict(zip(others or {}, places, strict=True))}
+
+
+def _through(
+    spec: Section, theta: Weights, axes: Axes, states: Sequence[Weights], moving: bool
+) -> tuple[Directions, list[tuple[float, float]]]:
+    """The line or the plane through other states, and where on it they lie."""
+    if len(states) == 2:
+        return through_two(theta, states, axes, buffers=moving)
+    if not spec.is_line:
+        return through_one(theta, states[0], _random_beta(spec, theta, axes), axes, buffers=moving)
+    return towards(theta, states[0], axes, buffers=moving), [(1.0, 0.0)]
+
+
+def _random_beta(spec: Section, theta: Weights, axes: Axes) -> Weights:
+    return random_axis(theta, axes, spec.seed, spec.normalize, "beta")
+
+
+def _path(epochs: Mapping[int, Weights], theta: Weights) -> Mapping[int, Weights]:
+    if len(epochs) < PATH_EPOCHS:
+        raise InputError(f"a path needs {PATH_EPOCHS} epochs, and there are {len(epochs)}: {list(epochs)}")
+    for kept in epochs.values():
+        check_fit(kept, theta)
+    return epochs
