@@ -1,6 +1,5 @@
 """Data sets that are fetched: scikit-learn's digits, and the CIFAR sets through torchvision."""
 
-import fcntl
 import importlib
 from pathlib import Path
 
@@ -46,11 +45,12 @@ def _digits() -> dict[str, Tensor]:
 
 def _cifar(name: str, downloads: Path) -> dict[str, Tensor]:
     """torchvision's download, which it checks by its MD5 sum; one process at a time."""
+    from filelock import FileLock
+
     kind = getattr(with_torchvision(lambda: importlib.import_module("torchvision.datasets")), name.upper())
     arrays = {}
     downloads.mkdir(parents=True, exist_ok=True)
-    with open(downloads / f".{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(downloads / f".{name}.lock"):
         for split in ("train", "test"):
             try:
                 found = kind(downloads, train=split == "train", download=True)

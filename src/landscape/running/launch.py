@@ -1,7 +1,6 @@
 """Starting the workflow: one Snakemake at a time in a folder, and the way back after one was killed."""
 
 import contextlib
-import fcntl
 import logging
 import os
 import re
@@ -10,9 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import psutil
+from filelock import FileLock, Timeout
 
 import landscape
 from landscape.artefacts import TABLE
@@ -26,6 +25,7 @@ from landscape.running.slurm_queue import queued
 _log = logging.getLogger(__name__)
 _STATE = Path(".snakemake")
 _ASKED = _STATE / "landscape.asked"
+_HOST = _STATE / "landscape.host"
 
 
 def run(config: str, options: Sequence[str]) -> int:
@@ -39,15 +39,14 @@ def run(config: str, options: Sequence[str]) -> int:
     """
     content = document.read(config)
     experiment = resolve(content)
-    with alone() as lock:
+    with alone():
         _, resolved = preflight(content, thorough=True)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
         command += [f"--configfile={config}"]  # in one word, or it would swallow a target behind it
         if not Path("profiles/default").is_dir():
             command += ["--workflow-profile", str(profile("default"))]
         if any((_STATE / "locks").glob("*")):
-            lock.seek(0)
-            if (host := lock.read().strip()) not in ("", socket.gethostname()):
+            if (host := _HOST.read_text() if _HOST.is_file() else "") not in ("", socket.gethostname()):
                 raise InputError(
                     f"the last `landscape run` here was on {host} and left its lock; if nothing of it is alive there, nor in "
                     "a queue, free the folder with: snakemake --unlock"
@@ -55,9 +54,7 @@ def run(config: str, options: Sequence[str]) -> int:
             _log.info("a Snakemake was killed here and left its lock; nobody is at work, so it is removed")
             subprocess.run([*command, "--unlock", "--quiet"], check=True, stderr=subprocess.DEVNULL)
             _remove_leftovers(experiment)
-        lock.truncate(0)
-        lock.write(socket.gethostname())
-        lock.flush()
+        _HOST.write_text(socket.gethostname())
         asked = "\n".join([resolved, *options])  # a file named by what is in it, and what is to be made
         if not _only_looking(options) and Path(experiment.results).is_dir() and not _was_asked_last(asked):
             _announce_changes([*command, *options])
@@ -71,24 +68,24 @@ def run(config: str, options: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[IO[str]]:
-    """Hold the lock of the current folder, whose file this is, with no Snakemake at work there and no job of one.
+def alone() -> Iterator[None]:
+    """Hold the lock of the current folder, with no Snakemake at work there and no job of one.
 
     Raises:
         TransientError: if somebody is.
     """
     _STATE.mkdir(exist_ok=True)
-    with open(_STATE / "landscape.lock", "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            problem = f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it"
-            raise TransientError(problem) from None
+    try:
+        held = FileLock(_STATE / "landscape.lock").acquire(blocking=False)
+    except Timeout:
+        problem = f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it"
+        raise TransientError(problem) from None
+    with held:
         if alive := _at_work() + queued(os.getcwd(), certain=_slurm_may_have_jobs()):
             raise TransientError(
                 f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive)
             )
-        yield lock
+        yield
 
 
 def _slurm_may_have_jobs() -> bool:

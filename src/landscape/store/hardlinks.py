@@ -5,11 +5,12 @@ death of a Snakemake that had not yet noted it, and costs no space.
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from landscape.errors import TransientError
 from landscape.store.files import replacing
@@ -23,11 +24,11 @@ def alone(lock: Path, what: str) -> Iterator[None]:
         TransientError: if another process holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise TransientError(f"{what} by another process, which holds {lock}; wait for it, or stop it") from None
+    try:
+        held = FileLock(lock).acquire(blocking=False)
+    except Timeout:
+        raise TransientError(f"{what} by another process, which holds {lock}; wait for it, or stop it") from None
+    with held:
         yield
 
 
