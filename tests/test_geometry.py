@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landscape import geometry
@@ -23,6 +23,7 @@ def labels(seen: xr.Dataset, at: xr.Dataset) -> list[str]:
     return [finding.label for finding in geometry.findings(seen, at)]
 
 
+@settings(deadline=None)  # the first call imports scipy.stats
 @given(n=st.integers(1, 60000), share=st.floats(0, 1))
 def test_wilson_ends_solve_the_test_it_inverts(n: int, share: float) -> None:
     errors = round(share * n)

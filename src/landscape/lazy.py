@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import scipy.interpolate
     import scipy.ndimage
     import scipy.spatial
+    import scipy.stats
     import xarray as xr
     from mpl_toolkits.mplot3d import art3d
 else:
