@@ -52,20 +52,9 @@ def _html(table: Table) -> str:
 
 def _latex(table: Table) -> str:
     """A booktabs table, to be put into a table environment."""
-    shown = table.shown
-    lines = [" & ".join(map(_escaped, row)) + r" \\" for row in [list(shown.columns), *shown.values.tolist()]]
-    body = "\n".join([lines[0], r"\midrule", *lines[1:]])
-    comment = f"% {table.title}; needs \\usepackage{{booktabs}}\n% {table.note}\n"
-    return f"{comment}\\begin{{tabular}}{{{'l' * len(shown.columns)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
-
-
-_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    c: f"\\{c}" for c in "&%$#_{}"
-}
-
-
-def _escaped(cell: object) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in str(cell))
+    style = table.shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    body = style.to_latex(hrules=True, column_format="l" * len(table.shown.columns))
+    return f"% {table.title}; needs \\usepackage{{booktabs}}\n% {table.note}\n{body}"
 
 
 _PAGE = """<!DOCTYPE html>
