@@ -108,10 +108,14 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
             broken.add(template)
             continue
         entry = {str(key): value for key, value in entry.items()}
-        if "args" in entry:
-            entry["args"] = numbers(entry["args"])
         try:
+            if "args" in entry:
+                entry["args"] = numbers(entry["args"])
             swept = sweep(template, entry, _FIELDS[section]) if section in _FIELDS else {template: entry}
+        except RecursionError:
+            problems.append(f"{path}.args is nested too deeply")
+            broken.add(template)
+            continue
         except InputError as error:
             problems += [path + problem for problem in error.problems]
             broken.add(template)
