@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from landscape.geometry.grid import values_of
-from landscape.lazy import np, xr
+from landscape.lazy import np, scipy, xr
 
 PERSISTENCE = 0.1
 """Least height of the pass that separates a minimum from a lower one."""
@@ -33,8 +33,8 @@ def minima(surface: xr.Dataset, variable: str = "train_loss") -> list[Minimum]:
     """The minima inside the grid of a persistence of at least max(0.1, 3 standard errors), the lowest first.
 
     Points are taken in ascending order and joined with those of their eight neighbours (on a line, two) that are there
-    already, by union-find. Where two parts meet, the one with the higher minimum ends, and the height of that point
-    above its minimum is the persistence. Parts that never meet, as the last one, end at their highest point. Points that
+    already. Where two parts meet, the one with the higher minimum ends, and the height of that point above its minimum
+    is the persistence (0-dimensional persistence of gudhi's cubical complex). Parts that never meet, as the last one, end at their highest point. Points that
     are not finite are left out. Minima on the border are not counted: the surface may go on falling outside.
 
     The standard error is that of the paired difference to the centre, at the minimum or at the pass, whichever is
@@ -59,37 +59,22 @@ def minima(surface: xr.Dataset, variable: str = "train_loss") -> list[Minimum]:
 
 
 def _lives(values: np.ndarray) -> list[tuple[int, int]]:
-    """For every minimum the row-major places of its bottom and of the point at which its part ends."""
-    finite = np.isfinite(values.ravel())
+    """Find the row-major places of the bottom of every minimum and of the point at which its part ends.
+
+    Points stand for their ranks, so that those of equal height have an order too: the row-major one.
+    """
+    from gudhi import CubicalComplex
+
+    finite = np.isfinite(values)
     order = np.argsort(values, axis=None, kind="stable")
-    rank = np.argsort(order)
-    parent = np.full(values.size, -1)  # -1: not there yet; a root is the bottom of its part
-    highest: dict[int, int] = {}
+    ranks = np.argsort(order).reshape(values.shape)
+    cells = CubicalComplex(top_dimensional_cells=np.where(finite, ranks, np.inf))
+    cells.compute_persistence()
+    parts, _ = scipy.ndimage.label(finite, np.ones((3, 3)))
     lives = []
-    for point in order[finite[order]].tolist():
-        near = [other for other in _neighbours(point, values.shape) if parent[other] >= 0]
-        lowest, *ending = sorted({_root(parent, other) for other in near}, key=rank.item) or [point]
-        parent[[point, *ending]] = lowest
-        highest[lowest] = point
-        for root in ending:
-            del highest[root]
-            lives.append((root, point))
-    return lives + list(highest.items())
-
-
-def _neighbours(point: int, shape: tuple[int, ...]) -> list[int]:
-    i, j = divmod(point, shape[1])
-    return [
-        k * shape[1] + m
-        for k in range(max(i - 1, 0), min(i + 2, shape[0]))
-        for m in range(max(j - 1, 0), min(j + 2, shape[1]))
-        if (k, m) != (i, j)
-    ]
-
-
-def _root(parent: np.ndarray, point: int) -> int:
-    """The root of a point's part; the points on the way are hung nearer to it."""
-    while parent[point] != point:
-        parent[point] = parent[parent[point]]
-        point = int(parent[point])
-    return point
+    for birth, death in cells.persistence_intervals_in_dimension(0):
+        if np.isfinite(birth):
+            bottom = int(order[int(birth)])
+            end = death if np.isfinite(death) else ranks[parts == parts.flat[bottom]].max()
+            lives.append((bottom, int(order[int(end)])))
+    return lives
