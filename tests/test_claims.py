@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from landscape.analysis import claims
-from landscape.analysis.claims.evidence import Run, networks, pairs
+from landscape.analysis.claims.evidence import JudgedRun, networks, pairs
 from landscape.experiment import reading
 from landscape.experiment.analysis_sections import Claims, Published
 
@@ -111,7 +111,7 @@ def judged(number: str, *histories: xr.Dataset, **found: Any) -> claims.Judgemen
 
 
 def test_networks_are_runs_that_differ_in_their_seed() -> None:
-    runs = [Run(history(f"{d}-{s}", args={"depth": d}, seed=s)) for d in (20, 56) for s in (0, 1)]
+    runs = [JudgedRun(history(f"{d}-{s}", args={"depth": d}, seed=s)) for d in (20, 56) for s in (0, 1)]
     found = networks(runs)
     assert [[run.name for run in network.runs] for network in found] == [["20-0", "20-1"], ["56-0", "56-1"]]
     ((shallow, deep),) = pairs(found, "args.depth")
@@ -120,8 +120,8 @@ def test_networks_are_runs_that_differ_in_their_seed() -> None:
 
 
 def test_a_name_with_arguments_in_it_is_the_network_with_these() -> None:
-    plain = Run(history("a", args={"depth": 56, "shortcut": False}))
-    named = Run(history("b", network="resnet56-noshort", args={}))
+    plain = JudgedRun(history("a", args={"depth": 56, "shortcut": False}))
+    named = JudgedRun(history("b", network="resnet56-noshort", args={}))
     assert plain.factors == named.factors
     assert len(networks([plain, named])) == 1
 
@@ -187,8 +187,8 @@ def test_wider_networks() -> None:
 
 def test_numbers_are_means_over_directions_and_then_seeds() -> None:
     runs = [
-        Run(history("a", seed=0), {"p": bowl("a", 2, "p"), "q": bowl("a", 8, "q")}),
-        Run(history("b", seed=1), {"p": bowl("b", 12, "p")}),
+        JudgedRun(history("a", seed=0), {"p": bowl("a", 2, "p"), "q": bowl("a", 8, "q")}),
+        JudgedRun(history("b", seed=1), {"p": bowl("b", 12, "p")}),
     ]
     (network,) = networks(runs)
     widths = [2 * math.sqrt(0.5 / steepness) for steepness in (2, 8, 12)]

@@ -8,7 +8,7 @@ import xarray as xr
 from test_claims import history, judged
 
 from landscape.analysis import claims
-from landscape.analysis.claims.evidence import Evidence, Run
+from landscape.analysis.claims.evidence import Evidence, JudgedRun
 from landscape.analysis.claims.negative_curvature import convex_regions
 from landscape.errors import InputError
 from landscape.experiment import needs, reading
@@ -61,7 +61,10 @@ def test_only_what_looks_convex_around_the_minimiser_counts() -> None:
 def test_shares_are_means_over_directions_and_then_seeds() -> None:
     spec = Claims.model_validate({"curvature": ["p", "q"], "most": 0.7})
     surfaces = {"p": seen("a", negative=0.003), "q": seen("a", negative=0.03)}
-    runs = (Run(history("a", seed=0), surfaces), Run(history("b", seed=1), {"p": seen("b", negative=0.003)}))
+    runs = (
+        JudgedRun(history("a", seed=0), surfaces),
+        JudgedRun(history("b", seed=1), {"p": seen("b", negative=0.003)}),
+    )
     (one,) = convex_regions(Evidence(spec, {}, runs))
     assert one.verdict == "reproduced" and "a (2 seeds) 75 % of" in one.because
     (first,) = convex_regions(Evidence(spec, {}, runs[:1]))

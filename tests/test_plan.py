@@ -38,7 +38,7 @@ from landscape.running.plan.budget import choose
 from landscape.running.plan.cost import SEARCH, Cost, Costs, of_probe, of_run, of_tile, of_trajectory
 from landscape.running.plan.estimate import Estimate
 from landscape.running.plan.graph import Graph
-from landscape.running.plan.sizes import Images, Network
+from landscape.running.plan.sizes import Images, NetworkSize
 from landscape.running.plan.submissions import submissions
 from landscape.store import checkpoint, files
 from landscape.training.run_section import Run
@@ -49,7 +49,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*PuLP 4.0:DeprecationWarning")
 
 RGB = (3, 32, 32)
 IMAGES = Images(train=1000, test=200, disk=0)
-TEN = Network(flops=10, parameters=400, moving=440, state=448)
+TEN = NetworkSize(flops=10, parameters=400, moving=440, state=448)
 
 
 def run(**keys: Any) -> Run:
@@ -230,7 +230,7 @@ def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
         steps,
         datasets.DataSet(train, test, 2, torch.zeros(1), {}),
     )
-    planned = of_tile(seen, 1, 2, Images(80, 40, 0), Network(1, 0, 0, 0)).flops
+    planned = of_tile(seen, 1, 2, Images(80, 40, 0), NetworkSize(1, 0, 0, 0)).flops
     assert planned <= network.seen["images"] <= planned + 40  # a few on which forms of the network are tried
 
 
@@ -273,7 +273,7 @@ def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest
         curvature.evaluate(whole, tiling.tile_of(seen.shape, 1, 2), seen, network, theta, pair, dataset)
     with FlopCounterMode(display=False) as one:
         network(train.images[:1])
-    planned = of_tile(seen, 1, 2, Images(90, None, 0), Network(one.get_total_flops(), 0, 0, 0)).flops
+    planned = of_tile(seen, 1, 2, Images(90, None, 0), NetworkSize(one.get_total_flops(), 0, 0, 0)).flops
     assert planned == pytest.approx(counter.get_total_flops(), rel=0.1)
 
 

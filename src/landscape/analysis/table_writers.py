@@ -11,7 +11,7 @@ from landscape.store import files
 
 
 @dataclass(frozen=True)
-class Table:
+class TablePage:
     """A table with what is said of it.
 
     Attributes:
@@ -26,7 +26,9 @@ class Table:
     note: str
 
 
-def write(title: str, tables: Sequence[Table], csv: Sequence[Path], markdown: Path, latex: Path, page: Path) -> None:
+def write(
+    title: str, tables: Sequence[TablePage], csv: Sequence[Path], markdown: Path, latex: Path, page: Path
+) -> None:
     """Write tables, the first ones each to a CSV of its own, and all of them to one file of every other kind."""
     for table, path in zip(tables, csv, strict=False):
         files.write_text(path, table.rows.to_csv(index=False, lineterminator="\n"))
@@ -41,16 +43,16 @@ def write_page(path: Path, title: str, body: str) -> None:
     files.write_text(path, _PAGE.format(title=html.escape(title), body=body))
 
 
-def _markdown(table: Table) -> str:
+def _markdown(table: TablePage) -> str:
     return f"## {table.title}\n\n{table.shown.to_markdown(index=False, disable_numparse=True)}\n\n{table.note}\n"
 
 
-def _html(table: Table) -> str:
+def _html(table: TablePage) -> str:
     body = table.shown.to_html(index=False, border=0)
     return f"<h2>{html.escape(table.title)}</h2>\n{body}\n<p>{html.escape(table.note)}</p>"
 
 
-def _latex(table: Table) -> str:
+def _latex(table: TablePage) -> str:
     """A booktabs table, to be put into a table environment."""
     style = table.shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     body = style.to_latex(hrules=True, column_format="l" * len(table.shown.columns))

@@ -27,7 +27,9 @@ def write(spec: Table, rows: pd.DataFrame, paths: Sequence[Path]) -> None:
     """Write the table as CSV, Markdown, LaTeX and HTML."""
     csv, markdown, latex, page = paths
     title = spec.title or "Test errors"
-    table_writers.write(title, [table_writers.Table(title, rows, _shown(rows), _NOTE)], [csv], markdown, latex, page)
+    table_writers.write(
+        title, [table_writers.TablePage(title, rows, _shown(rows), _NOTE)], [csv], markdown, latex, page
+    )
 
 
 def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group
 
 import landscape
-from landscape.cli import looking, planes, reports, runs
+from landscape.cli import plane_verbs, report_verbs, run_verbs, user_verbs
 from landscape.errors import ending
 
 _PEOPLE = Group("For people", sort_key=1)
@@ -22,10 +22,32 @@ _RULES = Group("What the workflow's rules call", sort_key=2)
 
 app = App(name="landscape", help=str(landscape.__doc__).partition("\n")[0], version=landscape.__version__)
 VERBS: tuple[tuple[Group, tuple[Callable[..., Any], ...]], ...] = (
-    (_PEOPLE, (looking.run, looking.check, looking.plan, looking.show, looking.clean, looking.schema)),
-    (_RULES, (runs.dataset, runs.train, runs.part, runs.adopt, runs.rescale)),
-    (_RULES, (planes.directions, planes.tile, planes.merge, planes.trajectory, planes.mark, planes.probe)),
-    (_RULES, (reports.figure, reports.table, reports.summary, reports.claims, reports.configuration)),
+    (
+        _PEOPLE,
+        (user_verbs.run, user_verbs.check, user_verbs.plan, user_verbs.show, user_verbs.clean, user_verbs.schema),
+    ),
+    (_RULES, (run_verbs.dataset, run_verbs.train, run_verbs.part, run_verbs.adopt, run_verbs.rescale)),
+    (
+        _RULES,
+        (
+            plane_verbs.directions,
+            plane_verbs.tile,
+            plane_verbs.merge,
+            plane_verbs.trajectory,
+            plane_verbs.mark,
+            plane_verbs.probe,
+        ),
+    ),
+    (
+        _RULES,
+        (
+            report_verbs.figure,
+            report_verbs.table,
+            report_verbs.summary,
+            report_verbs.claims,
+            report_verbs.configuration,
+        ),
+    ),
 )
 for _group, _verbs in VERBS:
     for _verb in _verbs:

@@ -30,7 +30,7 @@ def weights(network: str, args: Mapping[str, Any], shape: Shape, classes: int) -
     return sum(layer.weights for layer in _layers(network, json.dumps(args, default=str), shape, classes))
 
 
-class _Layer(NamedTuple):
+class _Work(NamedTuple):
     """The weights of a layer, and the number of places of an image at which they are used."""
 
     weights: int
@@ -38,7 +38,7 @@ class _Layer(NamedTuple):
 
 
 @functools.cache  # every job asks
-def _layers(network: str, args: str, shape: Shape, classes: int) -> list[_Layer]:
+def _layers(network: str, args: str, shape: Shape, classes: int) -> list[_Work]:
     """Of a network with arguments as JSON; none if it is not built in, or cannot be built, which is reported elsewhere."""
     name, full = code.plain(network, json.loads(args))
     try:
@@ -58,14 +58,14 @@ def _layers(network: str, args: str, shape: Shape, classes: int) -> list[_Layer]
     return []
 
 
-def _mlp(hidden: Sequence[int], shape: Shape, classes: int) -> Iterator[_Layer]:
+def _mlp(hidden: Sequence[int], shape: Shape, classes: int) -> Iterator[_Work]:
     inputs = shape[0] * shape[1] * shape[2]
     for units in [*hidden, classes]:
         yield _linear(inputs, units)
         inputs = units
 
 
-def _resnet(depth: int, width: int, shortcut: bool, shape: Shape, classes: int) -> Iterator[_Layer]:
+def _resnet(depth: int, width: int, shortcut: bool, shape: Shape, classes: int) -> Iterator[_Work]:
     channels, *size = shape
     yield _convolution(3, channels, width, size)
     channels = width
@@ -83,7 +83,7 @@ def _resnet(depth: int, width: int, shortcut: bool, shape: Shape, classes: int) 
     yield _linear(channels, classes)
 
 
-def _vgg(features: Sequence[int | str], hidden: int, shape: Shape, classes: int) -> Iterator[_Layer]:
+def _vgg(features: Sequence[int | str], hidden: int, shape: Shape, classes: int) -> Iterator[_Work]:
     channels, *size = shape
     for feature in features:
         if isinstance(feature, str):
@@ -95,7 +95,7 @@ def _vgg(features: Sequence[int | str], hidden: int, shape: Shape, classes: int)
     yield _linear(hidden, classes)
 
 
-def _densenet121(shape: Shape, classes: int) -> Iterator[_Layer]:
+def _densenet121(shape: Shape, classes: int) -> Iterator[_Work]:
     channels, *size = shape
     yield _convolution(3, channels, 64, size)
     channels = 64
@@ -110,9 +110,9 @@ def _densenet121(shape: Shape, classes: int) -> Iterator[_Layer]:
     yield _linear(channels, classes)
 
 
-def _convolution(kernel: int, inputs: int, outputs: int, size: Sequence[int]) -> _Layer:
-    return _Layer(kernel**2 * inputs * outputs, size[0] * size[1])
+def _convolution(kernel: int, inputs: int, outputs: int, size: Sequence[int]) -> _Work:
+    return _Work(kernel**2 * inputs * outputs, size[0] * size[1])
 
 
-def _linear(inputs: int, outputs: int) -> _Layer:
-    return _Layer(inputs * outputs, 1)
+def _linear(inputs: int, outputs: int) -> _Work:
+    return _Work(inputs * outputs, 1)

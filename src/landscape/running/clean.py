@@ -27,7 +27,7 @@ _WORK = re.compile(rf"runs/(?P<run>{NAME})/(\.lock|\.work/(set-aside-\d+/)?{_UNF
 
 
 @dataclass(frozen=True)
-class Found:
+class Leftovers:
     """What may go: bytes by path. And what stays because it is not known: for each place, why, files and bytes."""
 
     root: Path
@@ -36,7 +36,7 @@ class Found:
     unknown: dict[Path, tuple[str, int, int]]
 
 
-def found(experiment: Experiment) -> Found:
+def found(experiment: Experiment) -> Leftovers:
     """Look through the results folder. Links in it are not followed; files of two names count once."""
     root = Path(experiment.results)
     goes: dict[Path, int] = {}
@@ -57,10 +57,10 @@ def found(experiment: Experiment) -> Found:
         if not wanted:
             goes[path] = status.st_size
             sizes[status.st_dev, status.st_ino] = status.st_size
-    return Found(root, goes, sum(sizes.values()), _gathered(unknown, known))
+    return Leftovers(root, goes, sum(sizes.values()), _gathered(unknown, known))
 
 
-def remove(what: Found) -> None:
+def remove(what: Leftovers) -> None:
     """Remove what may go, and the folders that this leaves empty.
 
     Raises:
@@ -78,7 +78,7 @@ def remove(what: Found) -> None:
                 folder.rmdir()
 
 
-def text(what: Found, *, removed: bool) -> str:
+def text(what: Leftovers, *, removed: bool) -> str:
     """What was found, a line for each file that goes, and for each place that stays though nobody knows it."""
     done = "removed, because no entry makes it" if removed else "no entry makes"
     lines = [f"{done}: {path} ({_bytes(size)})" for path, size in sorted(what.goes.items())]

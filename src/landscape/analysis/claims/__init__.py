@@ -13,7 +13,7 @@ import xarray as xr
 
 from landscape.analysis import table_writers
 from landscape.analysis.claims import dimensions, flips, negative_curvature, published, shapes, trainability
-from landscape.analysis.claims.evidence import Evidence, Judgement, Run
+from landscape.analysis.claims.evidence import Evidence, JudgedRun, Judgement
 from landscape.experiment.analysis_sections import Claims, Published
 from landscape.store import files
 
@@ -46,7 +46,7 @@ def judge(
 ) -> list[Judgement]:
     """Every claim, in the order of its number, and then every published test error."""
     runs = tuple(
-        Run(
+        JudgedRun(
             history,
             {each.attrs["plane"]: each for each in surfaces if each.attrs["run"] == history.attrs["name"]},
             {each.attrs["plane"]: each for each in trajectories if each.attrs["run"] == history.attrs["name"]},

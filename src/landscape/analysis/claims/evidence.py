@@ -29,7 +29,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Run:
+class JudgedRun:
     """One training, with what was measured of it.
 
     Attributes:
@@ -95,10 +95,10 @@ class Evidence:
 
     spec: Claims
     published: Mapping[str, Published]
-    runs: tuple[Run, ...]
+    runs: tuple[JudgedRun, ...]
 
     @cached_property
-    def networks(self) -> list["Network"]:
+    def networks(self) -> list["SeedGroup"]:
         return networks(self.runs)
 
     @property
@@ -107,10 +107,10 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Network:
+class SeedGroup:
     """Runs that differ in nothing but their seed."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[JudgedRun, ...]
 
     @property
     def factors(self) -> dict[str, Any]:
@@ -127,16 +127,16 @@ class Network:
         return float(np.mean(known)) if known else math.nan
 
 
-def networks(runs: Sequence[Run]) -> list[Network]:
+def networks(runs: Sequence[JudgedRun]) -> list[SeedGroup]:
     """Runs put together with their other seeds, in the order of the first ones."""
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[JudgedRun]] = {}
     for run in runs:
         key = json.dumps({k: v for k, v in run.factors.items() if k != "seed"}, sort_keys=True)
         groups.setdefault(key, []).append(run)
-    return [Network(tuple(group)) for group in groups.values()]
+    return [SeedGroup(tuple(group)) for group in groups.values()]
 
 
-def pairs(of: Sequence[Network], factor: str) -> Iterator[tuple[Network, Network]]:
+def pairs(of: Sequence[SeedGroup], factor: str) -> Iterator[tuple[SeedGroup, SeedGroup]]:
     """Networks that differ in one factor only, the one with the lower value first (false before true)."""
     factors = pd.DataFrame([network.factors for network in of])
     for i, j, name in comparisons.single_factor_pairs(factors):
@@ -145,9 +145,9 @@ def pairs(of: Sequence[Network], factor: str) -> Iterator[tuple[Network, Network
             yield first, second
 
 
-def confounded(*of: Network | Run) -> str:
+def confounded(*of: SeedGroup | JudgedRun) -> str:
     """Why networks cannot be compared: one did not train, or their train losses are far apart; empty if they can."""
-    runs = [run for each in of for run in (each.runs if isinstance(each, Network) else (each,))]
+    runs = [run for each in of for run in (each.runs if isinstance(each, SeedGroup) else (each,))]
     return run_factors.confounded({run.name: run.train_loss for run in runs}, runs[0].classes)
 
 
@@ -168,7 +168,7 @@ def verdict(claim: str, held: Sequence[bool], reasons: Sequence[str], told: Sequ
     return Judgement(claim, "not tested", text or "no runs here can tell")
 
 
-def _value(network: Network, factor: str) -> tuple[bool, Any]:
+def _value(network: SeedGroup, factor: str) -> tuple[bool, Any]:
     """Numbers in their order, before words in theirs."""
     value = network.factors.get(factor)
     return (False, value) if isinstance(value, bool | int | float) else (True, str(value))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import xarray as xr
 
 from landscape import geometry
-from landscape.analysis.claims.evidence import Evidence, Judgement, Run, Verdict, confounded
+from landscape.analysis.claims.evidence import Evidence, JudgedRun, Judgement, Verdict, confounded
 from landscape.geometry.grid import NOT_RESOLVED
 
 
@@ -73,7 +73,7 @@ def _said(well: geometry.Well) -> str:
     return f"under {geometry.CELLS * well.width.step:.3g}" if _is_narrow(well) else f"{well.width.value:.3g}"
 
 
-def _case(run: Run, line: xr.Dataset) -> tuple[str, ...]:
+def _case(run: JudgedRun, line: xr.Dataset) -> tuple[str, ...]:
     """What the two lines that are compared, without and with decay, have in common."""
     factors = [f"{key}={value}" for key, value in run.factors.items() if key not in ("weight_decay", "batch_size")]
     return (str(json.loads(line.attrs["spec"]).get("batchnorm")), *sorted(factors))

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from landscape import geometry
-from landscape.analysis.claims.evidence import Evidence, Judgement, Network, confounded, pairs, verdict
+from landscape.analysis.claims.evidence import Evidence, Judgement, SeedGroup, confounded, pairs, verdict
 from landscape.analysis.claims.trainability import SHALLOW
 
 PAPER = 0.01
@@ -92,8 +92,8 @@ def _seen(
     evidence: Evidence,
     planes: Sequence[str] | None,
     reasons: list[str],
-    wanted: Callable[[Network], bool] = lambda network: True,
-) -> Iterator[tuple[Network, list[list[xr.Dataset]]]]:
+    wanted: Callable[[SeedGroup], bool] = lambda network: True,
+) -> Iterator[tuple[SeedGroup, list[list[xr.Dataset]]]]:
     """Networks that were seen on the planes, with their surfaces by run; why others cannot be judged goes to `reasons`."""
     for network in evidence.networks:
         seen = _surfaces(network, planes)
@@ -105,7 +105,7 @@ def _seen(
             yield network, seen
 
 
-def _surfaces(network: Network, planes: Sequence[str] | None) -> list[list[xr.Dataset]]:
+def _surfaces(network: SeedGroup, planes: Sequence[str] | None) -> list[list[xr.Dataset]]:
     by_run = [[run.surfaces[plane] for plane in planes or () if plane in run.surfaces] for run in network.runs]
     return [surfaces for surfaces in by_run if surfaces]
 
@@ -144,7 +144,7 @@ def _share(true: np.ndarray) -> float:
     return float(true.mean()) if true.size >= geometry.CELLS else math.nan
 
 
-def _is_deep_without_shortcuts(network: Network) -> bool:
+def _is_deep_without_shortcuts(network: SeedGroup) -> bool:
     factors = network.factors
     return factors.get("args.shortcut") is False and factors.get("args.depth", 0) > SHALLOW
 

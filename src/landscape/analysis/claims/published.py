@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from landscape.analysis.claims.evidence import Evidence, Judgement, Run
+from landscape.analysis.claims.evidence import Evidence, JudgedRun, Judgement
 from landscape.experiment.analysis_sections import Published
 
 EPOCHS = 300
@@ -15,7 +15,7 @@ def test_errors(evidence: Evidence) -> Iterator[Judgement]:
         yield _judged(name, known, by_name.get(name), evidence.spec.tolerance)
 
 
-def _judged(name: str, known: Published, run: Run | None, tolerance: float) -> Judgement:
+def _judged(name: str, known: Published, run: JudgedRun | None, tolerance: float) -> Judgement:
     word = "" if known.verified else ", unverified"
     claim = f"test error of {name}: {known.test_error:g} % ({known.source}{word})"
     if run is None or run.errors is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 
-from landscape.analysis.claims.evidence import Evidence, Judgement, Network, Verdict, confounded, pairs, verdict
+from landscape.analysis.claims.evidence import Evidence, Judgement, SeedGroup, Verdict, confounded, pairs, verdict
 from landscape.geometry import comparisons
 
 SHARPNESS = "width_rise_0.5"
@@ -91,7 +91,7 @@ def normalisations(evidence: Evidence) -> Iterator[Judgement]:
 def _compared(
     claim: str,
     evidence: Evidence,
-    of: Sequence[tuple[Network, Network]],
+    of: Sequence[tuple[SeedGroup, SeedGroup]],
     number: str,
     holds: Callable[[float, float], bool],
 ) -> Judgement:

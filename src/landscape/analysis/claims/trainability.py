@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from landscape.analysis.claims.evidence import Evidence, Judgement, Network, confounded, pairs, verdict
+from landscape.analysis.claims.evidence import Evidence, Judgement, SeedGroup, confounded, pairs, verdict
 
 DEEP = 150
 SHALLOW = 20
@@ -73,5 +73,5 @@ def starts_outside(evidence: Evidence) -> Iterator[Judgement]:
     yield verdict("11b. the loss at initialisation lies below convex_height in networks that train", below, [], told)
 
 
-def _final_norm(network: Network) -> float:
+def _final_norm(network: SeedGroup) -> float:
     return sum(float(run.last.weight_norm) for run in network.runs) / len(network.runs)

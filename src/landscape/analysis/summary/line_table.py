@@ -38,10 +38,10 @@ def between(lines: Sequence[xr.Dataset]) -> pd.DataFrame:
     return pd.DataFrame([_row(line) for line in lines], columns=_COLUMNS)
 
 
-def page(rows: pd.DataFrame) -> table_writers.Table:
+def page(rows: pd.DataFrame) -> table_writers.TablePage:
     """The table as it is written."""
     kept = [name for name in _COLUMNS if name not in ("plane", "undefined")]
-    return table_writers.Table("Between runs", rows, rows[kept].map(shown_number), _NOTE)
+    return table_writers.TablePage("Between runs", rows, rows[kept].map(shown_number), _NOTE)
 
 
 def _row(line: xr.Dataset) -> dict[str, object]:

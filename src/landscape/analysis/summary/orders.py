@@ -47,7 +47,7 @@ def orders(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> p
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def page(rows: pd.DataFrame) -> table_writers.Table:
+def page(rows: pd.DataFrame) -> table_writers.TablePage:
     """The table as it is written."""
     shown = pd.DataFrame(
         {
@@ -60,7 +60,7 @@ def page(rows: pd.DataFrame) -> table_writers.Table:
             "beware": rows["beware"],
         }
     )
-    return table_writers.Table("Flatness and test error", rows, shown, _NOTE)
+    return table_writers.TablePage("Flatness and test error", rows, shown, _NOTE)
 
 
 def _sharpness(numbers: Mapping[str, float], number: str) -> float:

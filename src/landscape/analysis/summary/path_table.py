@@ -31,7 +31,7 @@ def trajectories(paths: Sequence[xr.Dataset]) -> pd.DataFrame:
     return pd.DataFrame([_row(path) for path in paths], columns=_COLUMNS)
 
 
-def page(rows: pd.DataFrame) -> table_writers.Table:
+def page(rows: pd.DataFrame) -> table_writers.TablePage:
     """The table as it is written."""
     shown = rows[["run", "plane", "kept epochs"]].map(shown_number)
     for axis in ("alpha", "beta"):
@@ -42,7 +42,7 @@ def page(rows: pd.DataFrame) -> table_writers.Table:
         ]
     lengths = ["length", "farthest from the plane", "loss at the start, on the plane", "loss at the start, as saved"]
     shown[lengths] = rows[lengths].map(shown_number)
-    return table_writers.Table("Paths", rows, shown, _NOTE)
+    return table_writers.TablePage("Paths", rows, shown, _NOTE)
 
 
 def _row(path: xr.Dataset) -> dict[str, object]:

@@ -24,9 +24,9 @@ def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd
     return pd.DataFrame([_row(history, by_run.get(history.attrs["name"])) for history in histories])
 
 
-def page(rows: pd.DataFrame) -> table_writers.Table:
+def page(rows: pd.DataFrame) -> table_writers.TablePage:
     """The table as it is written."""
-    return table_writers.Table("Runs", rows, _condensed(rows).map(shown_number), _NOTE)
+    return table_writers.TablePage("Runs", rows, _condensed(rows).map(shown_number), _NOTE)
 
 
 def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:

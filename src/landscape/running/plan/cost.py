@@ -19,7 +19,7 @@ from landscape.measures import curvature as curvature
 from landscape.measures import loss, tiling
 from landscape.measures.plane_section import Plane
 from landscape.running.plan import sizes
-from landscape.running.plan.sizes import Images, Network
+from landscape.running.plan.sizes import Images, NetworkSize
 from landscape.training.run_section import Run
 
 FORWARD_AND_BACKWARD = 3
@@ -69,7 +69,7 @@ class Costs:
         self.unknown: list[str] = []
         self._described = {name: _described(name, spec) for name, spec in experiment.data.items()}
         self._images = {name: self._counted(name, spec) for name, spec in experiment.data.items()}
-        self._networks: dict[str, Network | None] = {}
+        self._networks: dict[str, NetworkSize | None] = {}
         self._of_run = {name: self._measured(name, run) for name, run in experiment.runs.items()}
 
     def of(self, job: Job) -> Cost:
@@ -85,7 +85,7 @@ class Costs:
                 return self._of_network(job, self._experiment.runs[run], rest, images, network)
         return Cost()
 
-    def _of_network(self, job: Job, run: Run, rest: list[str], images: Images, network: Network) -> Cost:
+    def _of_network(self, job: Job, run: Run, rest: list[str], images: Images, network: NetworkSize) -> Cost:
         if job.rule in ("train", "adopt", "rescale"):
             return of_run(run, images, network)
         if job.rule == "probe":
@@ -113,7 +113,7 @@ class Costs:
             self.unknown.append(f"how many images data.{name} has ({spec.source}); it is known once {made} is made")
         return found
 
-    def _measured(self, name: str, run: Run) -> Network | None:
+    def _measured(self, name: str, run: Run) -> NetworkSize | None:
         shape, classes = self._described[run.data]
         key = repr((run.network, run.args, shape, classes))
         if key not in self._networks:
@@ -128,7 +128,7 @@ class Costs:
         return self._networks[key]
 
 
-def of_run(run: Run, images: Images, network: Network) -> Cost:
+def of_run(run: Run, images: Images, network: NetworkSize) -> Cost:
     """Training, with an evaluation of both splits before it and after every epoch; or what makes a run without, with one."""
     columns = 8 * _HISTORY_COLUMNS
     if run.made != "trained":
@@ -139,7 +139,7 @@ def of_run(run: Run, images: Images, network: Network) -> Cost:
     return Cost(seen * network.flops, (1 + len(run.kept)) * network.state + (run.epochs + 1) * columns)
 
 
-def of_tile(plane: Plane, i: int, n: int, images: Images, network: Network) -> Cost:
+def of_tile(plane: Plane, i: int, n: int, images: Images, network: NetworkSize) -> Cost:
     """Tile `i` of `n`: its points and, for the paired errors, the centre; of a reduced precision, a sample in fp32 too."""
     points = len(tiling.tile_of(plane.shape, i, n))
     if plane.measure != "loss":
@@ -152,7 +152,7 @@ def of_tile(plane: Plane, i: int, n: int, images: Images, network: Network) -> C
     return Cost(round(passes * each * network.flops), disk)
 
 
-def _of_curved_tile(plane: Any, indices: range, images: Images, network: Network) -> Cost:
+def _of_curved_tile(plane: Any, indices: range, images: Images, network: NetworkSize) -> Cost:
     """A gradient over all images and two over halves at every point, and over those of the next tile's points beside it.
 
     Of curvature the gradient is taken twice, and there are the search for the extreme eigenvalues, the products within the
@@ -171,7 +171,7 @@ def _of_curved_tile(plane: Any, indices: range, images: Images, network: Network
     return Cost(passes * used * network.flops, disk)
 
 
-def of_probe(probe: Any, images: Images, network: Network) -> Cost:
+def of_probe(probe: Any, images: Images, network: NetworkSize) -> Cost:
     """What a probe takes, about; how many steps lead to a saddle is not known."""
     used = min(probe.images or images.train, images.train)
     match probe.measure:
@@ -189,7 +189,7 @@ def of_probe(probe: Any, images: Images, network: Network) -> Cost:
     return Cost((FORWARD_AND_BACKWARD + products * PRODUCT) * used * network.flops, disk)
 
 
-def of_trajectory(run: Run, plane: Plane, images: Images, network: Network) -> Cost:
+def of_trajectory(run: Run, plane: Plane, images: Images, network: NetworkSize) -> Cost:
     """Three losses of every kept epoch over training images: on the plane, of its weights alone, as it was saved.
 
     That on the plane is measured at the centre too, and treats batch norm as the plane does.

@@ -36,7 +36,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkSize:
     """Attributes:
     flops: of one forward pass on one image.
     parameters, moving, state: bytes of the parameters, of these and all floating-point buffers, of the state dict.
@@ -68,7 +68,7 @@ def images(spec: Data, shape: tuple[int, int, int], made: str) -> Images | None:
     return _used(spec, train, test, math.prod(shape) * (1 if is_uint8 else 4))
 
 
-def network(run: Run, shape: tuple[int, int, int], classes: int) -> Network:
+def network(run: Run, shape: tuple[int, int, int], classes: int) -> NetworkSize:
     """A run's network: one forward pass on one image of the shape (channels, height, width), in eval mode.
 
     Counted on the meta device, which has shapes and no numbers; on the CPU if the network's code needs numbers.
@@ -89,7 +89,7 @@ def network(run: Run, shape: tuple[int, int, int], classes: int) -> Network:
         flops = _flops(built("cpu"), torch.zeros(1, *shape))
     parameters = _bytes(found.parameters())
     buffers = _bytes(buffer for buffer in found.buffers() if buffer.is_floating_point())
-    return Network(flops, parameters, parameters + buffers, _bytes(found.state_dict().values()))
+    return NetworkSize(flops, parameters, parameters + buffers, _bytes(found.state_dict().values()))
 
 
 def _in_file(path: str, spec: Data) -> Images | None:
