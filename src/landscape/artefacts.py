@@ -16,7 +16,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 STATE = NAME + r"(?:@\d{3})?"
 _COUNT = r"[1-9]\d*"
 _PATTERNS = {"state": STATE, "marked": STATE, "left": _COUNT, "i": _COUNT, "n": _COUNT}
-"""What a wildcard matches; one that is not here is a `NAME`."""
+"""Patterns of wildcards; every other wildcard is a `NAME`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ STAGES: Mapping[str, Stage] = {
 
 @dataclass(frozen=True)
 class Artefact:
-    """What one rule makes.
+    """The files that one rule makes.
 
     Attributes:
         files: path of each kind of file under the results folder, with the rule's wildcards in braces.
@@ -135,7 +135,7 @@ TABLE: tuple[Artefact, ...] = (
 )
 
 ARTEFACTS: Mapping[str, Artefact] = {artefact.rule: artefact for artefact in TABLE}
-"""By rule."""
+"""The table by rule."""
 
 
 class Job(NamedTuple):
@@ -150,13 +150,13 @@ class Job(NamedTuple):
 
 
 def path(results: str, kind: str, **wildcards: Any) -> str:
-    """Where a file of a kind lies, with the folder `results` in front."""
+    """Path of a file of a kind, with the folder `results` in front."""
     template = next(artefact.files[kind] for artefact in TABLE if kind in artefact.files)
     return f"{results}/{template.format(**wildcards)}"
 
 
 def outputs(results: str, rule: str, **wildcards: Any) -> dict[str, str]:
-    """Where the files that a rule makes lie, by kind."""
+    """Paths of the files that a rule makes, by kind."""
     return {kind: f"{results}/{file.format(**wildcards)}" for kind, file in ARTEFACTS[rule].files.items()}
 
 
@@ -175,7 +175,7 @@ def section_of(kind: str) -> str:
 
 
 def pattern(template: str) -> re.Pattern[str]:
-    """What the paths of a template look like; a group for each wildcard."""
+    """Regular expression for the paths of a template, with a group for each wildcard."""
     parts = re.split(r"\{(\w+)\}", template)
     text = "".join(
         f"(?P<{part}>{_PATTERNS.get(part, NAME)})" if k % 2 else re.escape(part) for k, part in enumerate(parts)
@@ -184,7 +184,7 @@ def pattern(template: str) -> re.Pattern[str]:
 
 
 def kind_of(file: str | Path, header: Mapping[str, Any]) -> str:
-    """What a file is by its header: data set, weights, epochs, directions, history, tile, surface, trajectory, mark, ...
+    """Reads from its header what a file is: data set, weights, epochs, directions, history, tile, surface, ...
 
     Raises:
         InputError: if its header does not say that this program made it.

@@ -61,7 +61,7 @@ def rebuilt(header: dict[str, Any], device: Any, theta: Weights) -> nn.Module:
 
 
 def facts_of(network: nn.Module, dataset: DataSet) -> dict[str, Any]:
-    """What the files of a run say of its network and data, so that both can be rebuilt and counted."""
+    """Facts about a run's network and data, by which both can be rebuilt and counted."""
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "images": dataset.shape,
@@ -80,7 +80,7 @@ def code_of(run: Run) -> list[Path]:
 
 
 def header_of(name: str, entry: Section, text: str, stage: str, **facts: Any) -> dict[str, Any]:
-    """What every result says: the entry it was made from, the version of the stage, who made it and when."""
+    """Header of a result: the entry it was made from, the version of the stage, who made it and when."""
     from landscape.experiment import specs
     from landscape.store import files
 
@@ -91,7 +91,7 @@ def header_of(name: str, entry: Section, text: str, stage: str, **facts: Any) ->
 def on_plane(
     plane_name: str, entry: Section, text: str, stage: str, origin: Mapping[str, Any], drawn: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a result on a plane says of the state and the plane."""
+    """Header of a result on a plane: the state, the plane, and facts about the directions."""
     told = ("seed", "cosine", "zero_filters", "unit_length_alpha", "unit_length_beta")
     header = header_of(plane_name, entry, text, stage, state=state_of(origin), run=origin["name"], plane=plane_name)
     del header["name"]

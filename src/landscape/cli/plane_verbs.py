@@ -229,7 +229,7 @@ def probe(
 def _beside(
     plane: Any, others: list[str], theta: Theta, origin: Mapping[str, Any], weights_hash: str
 ) -> dict[str, Any]:
-    """What directions are made from beside the centre, read from files: arguments of `draw_directions.drawn`."""
+    """Reads from files what directions are made from beside the centre: arguments of `draw_directions.drawn`."""
     from landscape.store import checkpoint
 
     needed = {"random": 0, "through": len(plane.runs or ())}.get(plane.directions, 1)

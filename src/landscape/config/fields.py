@@ -38,7 +38,7 @@ class Ref:
 
 
 class Trait(Enum):
-    """What a key does not change."""
+    """Something that a key does not change."""
 
     INERT = "no number of any result: it stands in no specification"
     INCIDENTAL = "which network a run is: it says how it is computed, or what is kept of it"

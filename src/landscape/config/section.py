@@ -1,4 +1,4 @@
-"""What every entry of a configuration is, and kinds of entries told apart by one key."""
+"""The base of every entry of a configuration, and kinds of entries told apart by one key."""
 
 import functools
 import operator

@@ -1,4 +1,4 @@
-"""What is known of the networks from elsewhere, and what is claimed of all of them."""
+"""Sections of tables, published numbers and claims."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from landscape.config.values import Names
 
 
 class Published(Section):
-    """What others report of a run."""
+    """A number that others report for a run."""
 
     test_error: float = Field(ge=0, le=100, description="in percent")
     source: str = Field("Li et al. 2018", description="where it stands")
@@ -27,7 +27,7 @@ class Table(Section):
 
 
 class Claims(Section):
-    """What the claims are judged by. A verdict needs what is named here; without it, it is: not tested."""
+    """Runs, planes and margins by which the claims are judged. A claim without the planes it needs is: not tested."""
 
     runs: Annotated[Names, Ref("runs")] | None = Field(
         None, description="runs seen on the planes, lines and paths; default all"

@@ -1,4 +1,4 @@
-"""What the workflow's rules ask of an experiment: which files a job reads, in how many tiles a surface is computed."""
+"""Answers to the workflow's rules: which files a job reads, in how many tiles a surface is computed."""
 
 import math
 import re
@@ -16,7 +16,7 @@ OPERATIONS = 2.4e16
 """At most, in one tile: 20 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over CIFAR-10's 60,000 images is two."""
 
 MAX_TILES = 10_000
-"""Of one surface: a graph of more jobs is not built in any useful time."""
+"""Largest number of tiles of one surface: a graph of more jobs takes too long to build."""
 
 PASSES = {"loss": 1, "gradients": 8, "curvature": 150}
 """Forward passes over its images that a point costs, about."""

@@ -1,4 +1,4 @@
-"""What an experiment holds by name: runs, states of runs, planes, figures, and which state can be seen on which plane.
+"""Looks up entries of an experiment by name, and says which state can be seen on which plane.
 
 Every function raises InputError, with the allowed names or the reason, where it has no answer.
 """
@@ -143,7 +143,7 @@ def no_path(experiment: Experiment, at: str) -> str | None:
 
 
 def _keep(own: Run, name: str = "") -> str:
-    """What a run keeps of its training, and what would keep more, to follow a statement."""
+    """Says which epochs a run keeps and how to keep more; to follow a statement."""
     if own.made != "trained":
         return f": {name or 'it'} is {own.made}, so it has no epochs"
     kept = f", of which {name} keeps {len(own.kept)} of the {PATH_EPOCHS} epochs needed" if name else ""

@@ -1,6 +1,6 @@
-"""How much memory a job may need, in MiB.
+"""Memory that a job may need, in MiB.
 
-Of a network that is not built in the weights are not counted: how many there are is known to torch only.
+The weights of a network that is not built in are not counted: only torch could count them.
 """
 
 import functools
@@ -14,10 +14,10 @@ from landscape.experiment.schema import Experiment
 from landscape.networks.operations import weights
 
 BASE = 1500
-"""Of a process with torch, and room for activations."""
+"""A process with torch, and room for activations."""
 
 NUMBERS = 1000
-"""Of a process without torch that reads surfaces and draws."""
+"""A process without torch that reads surfaces and draws."""
 
 IMAGES = 6
 """Times the images, which are bytes in the file and float32 in memory, and for a moment both."""

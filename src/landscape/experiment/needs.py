@@ -1,4 +1,4 @@
-"""Which results the figures, the summary and the claims are made of."""
+"""Results that the figures, the summary and the claims are made of."""
 
 from collections.abc import Iterable
 
@@ -120,7 +120,7 @@ def surfaces_of_claims(experiment: Experiment) -> list[str]:
 
 
 def trajectories_of_claims(experiment: Experiment) -> list[str]:
-    """Those of the claims' runs on their planes of paths, and what else is made on these for figures."""
+    """Trajectories of the claims' runs, and those that figures make on the same planes."""
     claims = experiment.claims
     if claims is None:
         return []

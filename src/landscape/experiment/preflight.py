@@ -74,7 +74,7 @@ def _check(config: Path) -> None:
 
 
 def _looked_into(full: Mapping[str, Any], experiment: Experiment) -> Any:
-    """What the check depends on: data sets, networks, the states that are to be of one architecture, and files."""
+    """Everything that the check depends on: data sets, networks, states that must have one architecture, files."""
     named = [path for name in experiment.data for path in jobs.source_files(experiment, name)]
     for name, run in experiment.runs.items():
         named += jobs.code_files(experiment, name)

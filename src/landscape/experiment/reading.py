@@ -147,7 +147,7 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
 
 
 def _messages(path: str, error: ValidationError, section: str | None) -> Iterator[str]:
-    """What is wrong with the entry at `path`, or with the whole configuration, one message for each mistake."""
+    """Says each mistake in the entry at `path`, or in the whole configuration, in one message."""
     key, kinds = KINDS_OF.get(section or "", ("", {}))
     idle: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):

@@ -1,4 +1,4 @@
-"""What is wrong between entries of a configuration that are right by themselves."""
+"""Finds mistakes between entries of a configuration that are right by themselves."""
 
 from collections.abc import Iterator, Mapping
 
@@ -55,7 +55,7 @@ def _entries(whole: Experiment) -> Iterator[tuple[str, Section]]:
 
 
 def _reference(path: str, found: Reference, needs: str, whole: Experiment, broken: Broken) -> Iterator[str]:
-    """What is wrong with a name: nothing bears it, or what bears it is not what is needed there."""
+    """Finds names that nothing bears, and names of entries that do not fit where they stand."""
     section, entries = found.to.section, getattr(whole, found.to.section)
     path, known = f"{path}.{found.path}", [*entries, *broken[section]]
     names, unmatched = select([found.name], known) if found.is_pattern else ([found.name], [])

@@ -1,4 +1,4 @@
-"""What each of the workflow's rules asks of an experiment: what its jobs read, depend on, and need of memory.
+"""The workflow's rules: what their jobs read, depend on, and need of memory.
 
 The Snakefile asks the same questions literally; a test holds it against this table. What the rules make is in `artefacts`.
 """
@@ -135,7 +135,7 @@ def maker(experiment: Experiment, path: str) -> Job | None:
 
 
 def is_wanted(experiment: Experiment, artefact: Artefact, wildcards: Mapping[str, str]) -> bool:
-    """Whether the configuration has what a rule makes for these wildcards."""
+    """Says whether the configuration makes a rule's results for these wildcards."""
     try:
         if not _is_made_by(experiment, artefact, wildcards):
             return False
@@ -153,7 +153,7 @@ def is_wanted(experiment: Experiment, artefact: Artefact, wildcards: Mapping[str
 
 
 def _is_made_by(experiment: Experiment, artefact: Artefact, wildcards: Mapping[str, str]) -> bool:
-    """Which of the rules with the same paths it is, that make runs or directions."""
+    """Tells apart the rules that write to the same paths, those of runs and of directions."""
     if artefact.rule in RULE_OF_RUN.values():
         run = experiment.runs.get(wildcards["run"])
         return run is not None and RULE_OF_RUN[run.made] == artefact.rule

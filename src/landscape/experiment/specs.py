@@ -1,4 +1,4 @@
-"""The slice of a configuration that one file depends on, as one JSON string.
+"""Specifications: the slice of a configuration that one file depends on, as one JSON string.
 
 Snakemake reruns a job when its parameters change, and compares them as an unordered set; so each rule has one
 parameter, with sorted keys, of what differs from the defaults and the version of the stage. Stating a default, or
@@ -40,7 +40,7 @@ def of_run(experiment: Experiment, name: str) -> str:
 
 
 def of_directions(experiment: Experiment, at: str, plane_name: str) -> str:
-    """What the directions of a plane depend on: not what is measured there.
+    """Specification of a plane's directions, which do not depend on what is measured there.
 
     Raises:
         InputError: with the reason if the state cannot be seen on the plane.
@@ -49,26 +49,42 @@ def of_directions(experiment: Experiment, at: str, plane_name: str) -> str:
 
 
 def of_surface(experiment: Experiment, at: str, plane_name: str) -> str:
-    """Raises: InputError with the reason if the state cannot be seen on the plane."""
+    """Specification of a surface.
+
+    Raises:
+        InputError: with the reason if the state cannot be seen on the plane.
+    """
     return of("surface", _seen(experiment, at, plane_name))
 
 
 def of_trajectory(experiment: Experiment, name: str, plane_name: str) -> str:
-    """Raises: InputError with the reason if the run has no path, or cannot be seen on the plane."""
+    """Specification of a trajectory.
+
+    Raises:
+        InputError: with the reason if the run has no path, or cannot be seen on the plane.
+    """
     if reason := no_path(experiment, name):
         raise InputError(f"{name} has no trajectory: {reason}")
     return of("trajectory", _seen(experiment, name, plane_name))
 
 
 def of_mark(experiment: Experiment, at: str, plane_name: str, marked: str) -> str:
-    """Raises: InputError with the reason if the one state has no place on the plane around the other."""
+    """Specification of a marked state on a plane around another one.
+
+    Raises:
+        InputError: with the reason if it has no place there.
+    """
     if reason := unlike(experiment, at, marked):
         raise InputError(f"{marked} has no place on {plane_name} around {at}, which needs {reason}")
     return of("mark", _seen(experiment, at, plane_name))
 
 
 def of_probe(experiment: Experiment, at: str, name: str) -> str:
-    """Raises: InputError with the reason if the state cannot be seen on the plane that the probe's point is on."""
+    """Specification of a probe.
+
+    Raises:
+        InputError: with the reason if the state cannot be seen on the plane of the probe's point.
+    """
     found = probe(experiment, name)
     state(experiment, at)
     if found.plane is not None:
@@ -81,7 +97,7 @@ def of_figure(experiment: Experiment, name: str) -> str:
 
 
 def of_table(experiment: Experiment, name: str) -> str:
-    """The table, and what is published of its runs."""
+    """Specification of a table, with the published numbers of its runs."""
     runs = runs_of_table(experiment, name)
     content = experiment.tables[name].model_dump(mode="json", exclude_defaults=True)
     return _dumps("table", {**content, "published": _published(experiment, runs)})
@@ -93,13 +109,13 @@ def of_summary(experiment: Experiment) -> str:
 
 
 def of_claims(experiment: Experiment) -> str:
-    """What the claims are judged by, and what is published of every run."""
+    """Specification of the claims, with the published numbers of every run."""
     content = experiment.claims.model_dump(mode="json", exclude_defaults=True) if experiment.claims else {}
     return _dumps("claims", {**content, "runs": list(experiment.runs), "published": _published(experiment)})
 
 
 def of(stage: str, entry: Section) -> str:
-    """What of an entry the results of a stage depend on, where it differs from the defaults."""
+    """Specification of an entry for a stage: the keys that its results depend on, where they differ from the defaults."""
     if stage in _OF_DIRECTIONS and isinstance(entry, Plane):
         entry = entry.drawn()
     inert = with_trait(type(entry), INERT)

@@ -1,4 +1,4 @@
-"""From what a YAML file says to one entry per name: numbers, sweeps, what a rescaled run has of another."""
+"""Turns the entries of a YAML file into one entry per name: numbers, sweeps, keys that a rescaled run takes over."""
 
 import itertools
 import re
@@ -96,7 +96,7 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
 
 
 INHERITED = ("network", "args", "data", "code")
-"""What a rescaled run has of the run it comes from."""
+"""Keys that a rescaled run takes over from the run it comes from."""
 
 
 def inherited(entry: dict[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

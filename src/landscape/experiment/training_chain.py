@@ -17,7 +17,7 @@ def part_file(experiment: Experiment, name: str, left: int) -> str:
 
 
 def before(experiment: Experiment, name: str, left: str | int = 0) -> list[str]:
-    """What the part with `left` jobs after it goes on from; nothing for the first."""
+    """The file that the part with `left` jobs after it goes on from; none for the first."""
     parts = _parts(experiment, name, int(left))
     return [part_file(experiment, name, int(left) + 1)] if int(left) + 1 < parts else []
 

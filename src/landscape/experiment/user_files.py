@@ -1,4 +1,4 @@
-"""What is wrong with the files and the code that a configuration names."""
+"""Finds mistakes in the files and the code that a configuration names."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
