@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,49 @@ def rebuilt(header: dict[str, Any], device: Any, theta: Weights) -> nn.Module:
     return network
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A state as it stands in its file: weights, header, and its network beside the data it is measured on.
+
+    The network is on the device, with initial weights; without data it is on the meta device, which has no numbers.
+    """
+
+    weights: str
+    theta: Weights
+    header: dict[str, Any]
+    network: nn.Module
+    data: DataSet | None
+    device: str
+
+    @property
+    def state(self) -> str:
+        return state_of(self.header)
+
+    @property
+    def checksum(self) -> str:
+        from landscape.store.files import checksum
+
+        return checksum(self.weights)
+
+    @property
+    def measured_on(self) -> DataSet:
+        assert self.data is not None
+        return self.data
+
+
+def opened(weights: str, data: Path | None = None) -> Opened:
+    """Open a state's weights, and the data set; settle the device."""
+    from landscape.data import datasets
+    from landscape.engine import device
+    from landscape.store import checkpoint
+
+    where = device.settle()
+    theta, header = checkpoint.read(weights)
+    used = None if data is None else datasets.read(data, device=where)
+    network = rebuilt(header, "meta" if used is None else where, theta)
+    return Opened(weights, theta, header, network, used, device.name("cpu" if used is None else where))
+
+
 def facts_of(network: nn.Module, dataset: DataSet) -> dict[str, Any]:
     """Facts about a run's network and data, by which both can be rebuilt and counted."""
     return {
@@ -89,13 +133,13 @@ def header_of(name: str, entry: Section, text: str, stage: str, **facts: Any) ->
 
 
 def on_plane(
-    plane_name: str, entry: Section, text: str, stage: str, origin: Mapping[str, Any], drawn: Mapping[str, Any]
+    plane_name: str, entry: Section, text: str, stage: str, at: Opened, drawn: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Header of a result on a plane: the state, the plane, and facts about the directions."""
     told = ("seed", "cosine", "zero_filters", "unit_length_alpha", "unit_length_beta")
-    header = header_of(plane_name, entry, text, stage, state=state_of(origin), run=origin["name"], plane=plane_name)
+    header = header_of(plane_name, entry, text, stage, state=at.state, run=at.header["name"], plane=plane_name)
     del header["name"]
-    return header | {"run_spec": origin["spec"], **{key: drawn.get(key) for key in told}}
+    return header | {"run_spec": at.header["spec"], "device": at.device, **{key: drawn.get(key) for key in told}}
 
 
 def state_of(header: Mapping[str, Any]) -> str:

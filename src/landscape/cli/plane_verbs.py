@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from landscape.cli.headers import header_of, on_plane, rebuilt, state_of
+from landscape.cli.headers import Opened, header_of, on_plane, opened, state_of
 from landscape.cli.options import Data, DirectionsFile, Name, Output, Paths, Spec, Weights
 from landscape.errors import InputError
 
 if TYPE_CHECKING:
     from landscape.config.section import Section
     from landscape.data.datasets import DataSet
+    from landscape.directions import Directions
     from landscape.measures.plane_section import Plane
     from landscape.store.weights import Weights as Theta
 
@@ -35,7 +36,6 @@ def directions(
 ) -> None:
     """Draw the directions of a plane."""
     from landscape.directions import describe
-    from landscape.engine import device
     from landscape.experiment import specs
     from landscape.measures.draw_directions import drawn
     from landscape.networks.building import filter_axes
@@ -43,14 +43,13 @@ def directions(
     from landscape.store.files import checksum
 
     plane, text = specs.load(spec, "directions")
-    device.settle()
-    theta, origin = checkpoint.read(weights)
-    axes = filter_axes(rebuilt(origin, "meta", theta))
-    pair, facts = drawn(plane, theta, axes, **_beside(plane, other, theta, origin, checksum(weights)))
-    inputs = {"weights_hash": checksum(weights), "others_hash": [checksum(path) for path in other]}
-    header = header_of(name, plane, text, "directions", state=state_of(origin), **inputs, device=device.name("cpu"))
+    at = opened(weights)
+    axes = filter_axes(at.network)
+    pair, facts = drawn(plane, at.theta, axes, **_beside(plane, other, at))
+    inputs = {"weights_hash": at.checksum, "others_hash": [checksum(path) for path in other]}
+    header = header_of(name, plane, text, "directions", state=at.state, **inputs, device=at.device)
     tensors = {f"{axis}/{key}": tensor for axis, direction in pair.items() for key, tensor in direction.items()}
-    checkpoint.write(output, tensors, {**header, **facts, **describe(pair, theta, axes)})
+    checkpoint.write(output, tensors, {**header, **facts, **describe(pair, at.theta, axes)})
 
 
 def tile(
@@ -66,30 +65,23 @@ def tile(
 ) -> None:
     """Measure on one tile of a plane."""
     from landscape import api
-    from landscape.data import datasets
-    from landscape.directions import unflatten
-    from landscape.engine import device
     from landscape.experiment import specs
     from landscape.measures import tiling
-    from landscape.store import checkpoint, files
+    from landscape.store import files
 
     plane, text = specs.load(spec, "surface")
     tiling.tile_of(plane.shape, tile, of)  # refused before anything is read
-    where = device.settle()
-    theta, origin = checkpoint.read(weights)
-    tensors, drawn = _drawn_for(plane, directions, weights)
-    used = datasets.read(data, device=where)
-    network = rebuilt(origin, where, theta)
+    along, drawn = _drawn_for(plane, directions, weights)
+    at = opened(weights, data)
     facts = {
-        **on_plane(name, plane, text, "surface", origin, drawn),
-        **_inputs(weights, directions, data),
-        **_counts(plane, used),
-        "title": f"{state_of(origin)} on {name}",
-        "device": device.name(where),
+        **on_plane(name, plane, text, "surface", at, drawn),
+        **_inputs(at, directions, data),
+        **_counts(plane, at.measured_on),
+        "title": f"{at.state} on {name}",
         **files.provenance("tile"),
     }
-    pair = unflatten(tensors)
-    found = api.plane(network, used, plane, around=theta, along=pair, tile=(tile, of), attributes=facts)
+    part = (tile, of)
+    found = api.plane(at.network, at.data, plane, around=at.theta, along=along, tile=part, attributes=facts)
     files.write_dataset(found, output)
 
 
@@ -116,32 +108,25 @@ def trajectory(
 ) -> None:
     """Project the kept epochs of a run on a plane, with the losses on the way."""
     from landscape import api
-    from landscape.data import datasets
-    from landscape.directions import unflatten
-    from landscape.engine import device
     from landscape.experiment import specs
-    from landscape.store import checkpoint, files
+    from landscape.store import files
 
     plane, text = specs.load(spec, "trajectory")
-    where = device.settle()
-    theta, origin = checkpoint.read(weights)
-    tensors, drawn = _drawn_for(plane, directions, weights)
-    kept = _epochs_of(epochs, origin)
-    if origin.get("epoch") != max(kept):
-        raise InputError(f"{weights} is {state_of(origin)}; a trajectory needs the end, epoch {max(kept)}")
-    used = datasets.read(data, device=where)
+    along, drawn = _drawn_for(plane, directions, weights)
+    at = opened(weights, data)
+    kept = _epochs_of(epochs, at)
+    if at.header.get("epoch") != max(kept):
+        raise InputError(f"{weights} is {at.state}; a trajectory needs the end, epoch {max(kept)}")
     facts = {
-        **on_plane(name, plane, text, "trajectory", origin, drawn),
-        **_inputs(weights, directions, data, epochs=epochs),
-        **_counts(plane, used),
+        **on_plane(name, plane, text, "trajectory", at, drawn),
+        **_inputs(at, directions, data, epochs=epochs),
+        **_counts(plane, at.measured_on),
         "test_images": None,
-        "title": f"path of {origin['name']} on {name}",
+        "title": f"path of {at.header['name']} on {name}",
         "shares": drawn.get("shares"),
         "random_walk_shares": drawn.get("random_walk_shares"),
-        "device": device.name(where),
     }
-    network, pair = rebuilt(origin, where, theta), unflatten(tensors)
-    found = api.path(network, used, plane, checkpoints=kept, around=theta, along=pair, attributes=facts)
+    found = api.path(at.network, at.data, plane, checkpoints=kept, around=at.theta, along=along, attributes=facts)
     files.write_dataset(found, output)
 
 
@@ -156,27 +141,22 @@ def mark(
 ) -> None:
     """Find where on a plane another state lies, and how far from it."""
     from landscape import api
-    from landscape.directions import unflatten
-    from landscape.engine import device
     from landscape.experiment import specs
     from landscape.store import checkpoint, files
     from landscape.store.weights import check_fit
 
     plane, text = specs.load(spec, "mark")
-    device.settle()
-    theta, origin = checkpoint.read(weights)
+    along, drawn = _drawn_for(plane, directions, weights)
+    at = opened(weights)
     other, header = checkpoint.read(marked)
-    check_fit(other, theta)
-    tensors, drawn = _drawn_for(plane, directions, weights)
+    check_fit(other, at.theta)
     facts = {
-        **on_plane(name, plane, text, "mark", origin, drawn),
-        **_inputs(weights, directions, marked=marked),
-        "title": f"{state_of(header)} on {name} around {state_of(origin)}",
+        **on_plane(name, plane, text, "mark", at, drawn),
+        **_inputs(at, directions, marked=marked),
+        "title": f"{state_of(header)} on {name} around {at.state}",
         "marked": state_of(header),
-        "device": device.name("cpu"),
     }
-    network = rebuilt(origin, "meta", theta)
-    files.write_dataset(api.mark(network, other, along=unflatten(tensors), around=theta, attributes=facts), output)
+    files.write_dataset(api.mark(at.network, other, along=along, around=at.theta, attributes=facts), output)
 
 
 def probe(
@@ -190,45 +170,37 @@ def probe(
 ) -> None:
     """Measure at one point: eigenpairs, the spectrum, the trace, activations, a saddle."""
     from landscape import api
-    from landscape.data import datasets
-    from landscape.directions import unflatten
-    from landscape.engine import device
     from landscape.experiment import specs
     from landscape.measures import tiling
     from landscape.store import checkpoint, files
 
     entry, text = specs.load(spec, "probe")
     if len(directions) != (entry.plane is not None):
-        at = entry.plane or "the state itself"
-        raise InputError(f"the probe is at {at}, and there are {len(directions)} --directions")
-    where = device.settle()
-    theta, origin = checkpoint.read(weights)
-    along = unflatten(_around(directions[0], weights, origin, entry.plane)) if directions else None
-    used = datasets.read(data, device=where)
-    images = len(used.train.labels)
+        there = entry.plane or "the state itself"
+        raise InputError(f"the probe is at {there}, and there are {len(directions)} --directions")
+    at = opened(weights, data)
+    along = _around(directions[0], at, entry.plane) if directions else None
+    images = len(at.measured_on.train.labels)
     facts = {
-        "state": state_of(origin),
-        "run": origin["name"],
-        "epoch": origin.get("epoch"),
-        "run_spec": origin["spec"],
+        "state": at.state,
+        "run": at.header["name"],
+        "epoch": at.header.get("epoch"),
+        "run_spec": at.header["spec"],
         "probe": name,
-        **_inputs(weights, directions[0] if directions else None, data),
-        "data": used.header.get("name"),
+        **_inputs(at, directions[0] if directions else None, data),
+        "data": at.measured_on.header.get("name"),
         "train_images": min(entry.images or images, images),
-        "classes": used.classes,
-        "device": device.name(where),
+        "classes": at.measured_on.classes,
+        "device": at.device,
     }
     header = header_of(name, entry, text, "probe", **{key: value for key, value in facts.items() if value is not None})
-    network = rebuilt(origin, where, theta)
-    found, vectors = api.probe(network, used, entry, around=theta, along=along)
-    title = {"title": f"{entry.measure} of {state_of(origin)} at {name}"}
+    found, vectors = api.probe(at.network, at.data, entry, around=at.theta, along=along)
+    title = {"title": f"{entry.measure} of {at.state} at {name}"}
     files.write_dataset(found.assign_attrs(tiling.attributes({**header, **title})), output[0])
     checkpoint.write(output[1], vectors, header)
 
 
-def _beside(
-    plane: Any, others: list[str], theta: Theta, origin: Mapping[str, Any], weights_hash: str
-) -> dict[str, Any]:
+def _beside(plane: Any, others: list[str], at: Opened) -> dict[str, Any]:
     """Reads from files what directions are made from beside the centre: arguments of `draw_directions.drawn`."""
     from landscape.store import checkpoint
 
@@ -237,21 +209,22 @@ def _beside(
         raise InputError(f"directions: {plane.directions} needs {needed} --other, and there are {len(others)}")
     match plane.directions:
         case "pca":
-            return {"epochs": _epochs_of(others[0], origin)}
+            return {"epochs": _epochs_of(others[0], at)}
         case "eigenvectors":
-            return {"tensors": _eigenvectors_of(others[0], plane.probe, origin, weights_hash)}
+            return {"tensors": _eigenvectors_of(others[0], plane.probe, at)}
         case "of":
             return {"tensors": checkpoint.read(others[0])[0]}
     read = [checkpoint.read(path) for path in others]
     if plane.directions == "start":
-        _check_run(others[0], read[0][1], origin)
+        _check_run(others[0], read[0][1], at)
         if read[0][1].get("epoch") != 0:
             raise InputError(f"directions: start needs the epoch 000, and {others[0]} is {state_of(read[0][1])}")
     return {"others": {state_of(header): weights for weights, header in read}}
 
 
-def _drawn_for(plane: Section, path: Path, weights: str) -> tuple[Theta, Mapping[str, Any]]:
-    """The directions' tensors and header, which must be of this plane and these weights."""
+def _drawn_for(plane: Section, path: Path, weights: str) -> tuple[Directions, Mapping[str, Any]]:
+    """The directions in a file and its header, which must be of this plane and these weights."""
+    from landscape.directions import unflatten
     from landscape.experiment import specs
     from landscape.store import checkpoint
     from landscape.store.files import checksum
@@ -260,56 +233,54 @@ def _drawn_for(plane: Section, path: Path, weights: str) -> tuple[Theta, Mapping
     wanted = (checksum(weights), specs.digest(specs.of("directions", plane)))
     if (drawn["weights_hash"], drawn["spec_hash"]) != wanted:
         raise InputError(f"{path} was drawn around other weights, or for another plane; draw it anew")
-    return tensors, drawn
+    return unflatten(tensors), drawn
 
 
-def _around(path: str, weights: str, origin: Mapping[str, Any], plane: str) -> Theta:
-    """The tensors of directions, which must be of the plane of that name around these weights."""
+def _around(path: str, at: Opened, plane: str) -> Directions:
+    """The directions in a file, which must be of the plane of that name around these weights."""
+    from landscape.directions import unflatten
     from landscape.store import checkpoint
-    from landscape.store.files import checksum
 
     tensors, drawn = checkpoint.read(path)
-    if (drawn["weights_hash"], drawn["state"], drawn["name"]) != (checksum(weights), state_of(origin), plane):
+    if (drawn["weights_hash"], drawn["state"], drawn["name"]) != (at.checksum, at.state, plane):
         raise InputError(f"{path} was drawn around other weights, or for another plane; draw it anew")
-    return tensors
+    return unflatten(tensors)
 
 
-def _eigenvectors_of(path: str, probe: str, origin: Mapping[str, Any], weights_hash: str) -> Theta:
+def _eigenvectors_of(path: str, probe: str, at: Opened) -> Theta:
     """The tensors of a probe's file, which must be of this probe at these weights."""
     from landscape.store import checkpoint
 
     tensors, header = checkpoint.read(path)
     if header.get("probe") != probe or header["spec"]["measure"] != "eigenpairs" or header["spec"]["plane"] is not None:
         raise InputError(f"{path} is no file of the probe {probe} with measure: eigenpairs of the state itself")
-    if (header["weights_hash"], header["state"]) != (weights_hash, state_of(origin)):
+    if (header["weights_hash"], header["state"]) != (at.checksum, at.state):
         raise InputError(f"{path} is of other weights, those of {header['state']}; make it anew")
     return tensors
 
 
-def _epochs_of(path: str | Path, origin: Mapping[str, Any]) -> dict[int, Theta]:
+def _epochs_of(path: str | Path, at: Opened) -> dict[int, Theta]:
     """The kept epochs of a run, which must be those of the centre's run, and enough for a path."""
     from landscape.config.values import PATH_EPOCHS
     from landscape.store import checkpoint
 
     epochs, header = checkpoint.read_epochs(path)
-    _check_run(path, header, origin)
+    _check_run(path, header, at)
     if len(epochs) < PATH_EPOCHS:
         raise InputError(f"{path} holds the epochs {list(epochs)}, and a path needs {PATH_EPOCHS}; set keep: all")
     return epochs
 
 
-def _check_run(path: str | Path, header: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
-    if (header["name"], header["spec_hash"]) != (origin["name"], origin["spec_hash"]):
-        raise InputError(f"{path} is of another training than that of {state_of(origin)}")
+def _check_run(path: str | Path, header: Mapping[str, Any], at: Opened) -> None:
+    if (header["name"], header["spec_hash"]) != (at.header["name"], at.header["spec_hash"]):
+        raise InputError(f"{path} is of another training than that of {at.state}")
 
 
-def _inputs(
-    weights: str, directions: str | Path | None, data: Path | None = None, **more: str | Path
-) -> dict[str, Any]:
+def _inputs(at: Opened, directions: str | Path | None, data: Path | None = None, **more: str | Path) -> dict[str, Any]:
     """Checksums of the files that a result is made from."""
     from landscape.store.files import checksum
 
-    named = {"weights": weights, "directions": directions, "data": data, **more}
+    named = {"weights": at.weights, "directions": directions, "data": data, **more}
     return {f"{name}_hash": checksum(path) for name, path in named.items() if path is not None}
 
 
