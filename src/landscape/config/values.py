@@ -113,7 +113,8 @@ Folder = Annotated[str, AfterValidator(_safe_path)]
 Arguments = Annotated[dict[str, Any], BeforeValidator(_args)]
 """Arguments of a function, of values that JSON holds unaltered."""
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
+_Some = Annotated[tuple[str, ...], Field(min_length=1)]
+Names = Annotated[_Some, BeforeValidator(_names, json_schema_input_type=str | _Some)]
 """Names in another section, where one may stand without brackets."""
 
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]

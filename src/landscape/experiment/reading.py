@@ -10,10 +10,10 @@ from landscape.config.fields import expanded
 from landscape.config.section import NAME
 from landscape.errors import InputError, one_of
 from landscape.experiment import document, references
-from landscape.experiment.schema import KINDS_OF, SECTIONS, Experiment, keys_of
+from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEPT, Experiment, keys_of
 from landscape.experiment.sweeps import inherited, numbers, sweep
 
-_FIELDS = {section: keys_of(section) for section in ("runs", "planes")}
+_FIELDS = {section: keys_of(section) for section in SWEPT}
 """The keys of the sections whose entries may have a `sweep`."""
 
 MAX_ENTRIES = 10_000

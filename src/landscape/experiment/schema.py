@@ -68,15 +68,26 @@ def keys_of(section: str) -> dict[str, Any]:
     return {key: field.rebuild_annotation() for kind in kinds.values() for key, field in kind.model_fields.items()}
 
 
+SWEPT = ("runs", "planes")
+"""The sections whose entries may have a `sweep`."""
+
+SWEEP: Mapping[str, Any] = {
+    "type": "object",
+    "description": "lists of values by key; one entry for every combination, named by {key} in the entry's name",
+    "additionalProperties": {"type": "array", "minItems": 1},
+}
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a configuration, for editors; `sweep`, which is expanded before validation, included."""
     schema = Experiment.model_json_schema()
-    for section in ("Run", *(kind.__name__ for kind in MEASURES)):
-        schema["$defs"][section]["properties"]["sweep"] = {
-            "type": "object",
-            "description": "lists of values by key; one entry for every combination, named by {key} in the entry's name",
-            "additionalProperties": {"type": "array", "minItems": 1},
-        }
+    for kind in ("Run", *(kind.__name__ for kind in MEASURES)):
+        schema["$defs"][kind]["properties"]["sweep"] = SWEEP
     run = schema["$defs"]["Run"]
-    run["anyOf"] = [{"required": run.pop("required")}, {"required": ["rescaled"]}]
+    run["anyOf"] = [{"allOf": [_stated_or_swept(key) for key in run.pop("required")]}, {"required": ["rescaled"]}]
     return schema
+
+
+def _stated_or_swept(key: str) -> dict[str, Any]:
+    swept = {"required": ["sweep"], "properties": {"sweep": {"required": [key]}}}
+    return {"anyOf": [{"required": [key]}, swept]}
