@@ -1,9 +1,10 @@
 # `make` sets up .venv with the pinned versions and runs the embedded experiment; `make test` runs the tests.
+# `make generated` writes what is made from the code: docs/keys.md, config/schema.json, lists in config/default.yaml, tables in READMEs.
 # `make miniature` draws every figure of the paper in small. `make bench` measures the engine and keeps what it finds in benchmarks/README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run miniature test bench clean
+.PHONY: run miniature test bench generated clean
 
 run: .venv/ready
 	$(BIN)/landscape run config/default.yaml
@@ -19,6 +20,9 @@ test: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH)
+
+generated: .venv/ready
+	$(BIN)/python -m landscape.experiment.documentation
 
 clean:
 	rm -rf .venv

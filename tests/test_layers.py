@@ -69,6 +69,7 @@ def test_imports_point_down() -> None:
         "experiment.reading",
         "experiment.preflight",
         "experiment.jobs",
+        "experiment.documentation",
         "figures",
         "geometry",
         "store.files",

@@ -55,6 +55,8 @@ class Artefact:
 
     Attributes:
         files: path of each kind of file under the results folder, with the rule's wildcards in braces.
+        about: a line for people, which the README shows; empty where a reader looks for none of the files, or where another
+            rule makes the same ones.
         stage: a name of `STAGES`; None for what has no specification of its own.
         local: whether it takes seconds, so that a cluster sees nothing of it unless the profile groups its jobs.
         benchmarked: whether its time and memory are kept.
@@ -63,6 +65,7 @@ class Artefact:
 
     rule: str
     files: Mapping[str, str]
+    about: str = ""
     stage: str | None = None
     local: bool = False
     benchmarked: bool = False
@@ -98,40 +101,75 @@ _RUN = {
     "epochs": "runs/{run}/epochs.safetensors",
 }
 
+_DIRECTIONS = {"directions": "directions/{state}/{plane}.safetensors"}
+
 TABLE: tuple[Artefact, ...] = (
-    Artefact("dataset", {"data set": "data/{data}.safetensors"}, "dataset", local=True),
-    Artefact("train", _RUN, "train", benchmarked=True),
-    Artefact("adopt", _RUN, "adopt"),
-    Artefact("rescale", _RUN, "rescale"),
-    Artefact("part", {"part": "runs/{run}/{left}left.json"}, "train", benchmarked=True),
-    Artefact("directions", {"directions": "directions/{state}/{plane}.safetensors"}, "directions"),
-    Artefact("aimed", {"directions": "directions/{state}/{plane}.safetensors"}, "directions", logs="directions"),
-    Artefact("tile", {"tile": "surfaces/{state}/{plane}/{i}of{n}.nc"}, "surface", benchmarked=True),
-    Artefact("merge", {"surface": "surfaces/{state}/{plane}.nc"}, "surface", local=True),
-    Artefact("trajectory", {"trajectory": "trajectories/{run}/{plane}.nc"}, "trajectory"),
-    Artefact("mark", {"mark": "marks/{state}/{plane}/{marked}.nc"}, "mark"),
+    Artefact(
+        "dataset", {"data set": "data/{data}.safetensors"}, "data sets, as the networks see them", "dataset", local=True
+    ),
+    Artefact("train", _RUN, "networks: weights, history of the training, kept epochs", "train", benchmarked=True),
+    Artefact("adopt", _RUN, stage="adopt"),
+    Artefact("rescale", _RUN, stage="rescale"),
+    Artefact("part", {"part": "runs/{run}/{left}left.json"}, stage="train", benchmarked=True),
+    Artefact("directions", _DIRECTIONS, "directions of planes", "directions"),
+    Artefact("aimed", _DIRECTIONS, stage="directions", logs="directions"),
+    Artefact("tile", {"tile": "surfaces/{state}/{plane}/{i}of{n}.nc"}, stage="surface", benchmarked=True),
+    Artefact(
+        "merge",
+        {"surface": "surfaces/{state}/{plane}.nc"},
+        "surfaces, a file for each state (`RUN` or `RUN@EPOCH`) on a plane",
+        "surface",
+        local=True,
+    ),
+    Artefact(
+        "trajectory",
+        {"trajectory": "trajectories/{run}/{plane}.nc"},
+        "paths of trainings on a plane, with the losses on the way",
+        "trajectory",
+    ),
+    Artefact("mark", {"mark": "marks/{state}/{plane}/{marked}.nc"}, stage="mark"),
     Artefact(
         "probe",
         {"probe": "probes/{state}/{probe}.nc", "vectors": "probes/{state}/{probe}.safetensors"},
+        "measurements at one point: eigenpairs, spectra, activations; vectors beside them",
         "probe",
         benchmarked=True,
     ),
     Artefact(
         "figure",
         {kind: f"figures/{{figure}}.{kind}" for kind in ("pdf", "png", "csv", "rst")},
+        "figures, the numbers drawn, the caption",
         "figure",
         local=True,
     ),
-    Artefact("table", {kind: f"tables/{{table}}.{kind}" for kind in ("csv", "md", "tex", "html")}, "table", local=True),
+    Artefact(
+        "table",
+        {kind: f"tables/{{table}}.{kind}" for kind in ("csv", "md", "tex", "html")},
+        "tables of test errors, the published ones beside",
+        "table",
+        local=True,
+    ),
     Artefact(
         "summary",
         {kind: f"summary.{kind}" for kind in ("csv", "md", "tex", "html")}
         | {"lines": "lines.csv", "paths": "paths.csv"},
+        "tables of all runs, with the numbers of one plane; of lines between runs; of paths",
         "summary",
         local=True,
     ),
-    Artefact("claims", {"md": "claims.md", "html": "claims.html"}, "claims", local=True),
-    Artefact("configuration", {"yaml": "config.yaml", "html": "config.html"}, local=True),
+    Artefact(
+        "claims",
+        {"md": "claims.md", "html": "claims.html"},
+        "what the paper claims, and whether these runs show it",
+        "claims",
+        local=True,
+    ),
+    Artefact(
+        "configuration",
+        {"yaml": "config.yaml", "html": "config.html"},
+        "the configuration as it was understood",
+        local=True,
+    ),
 )
 
 ARTEFACTS: Mapping[str, Artefact] = {artefact.rule: artefact for artefact in TABLE}

@@ -10,7 +10,7 @@ from landscape.config.values import Names
 
 
 class Published(Section):
-    """A number that others report for a run."""
+    """The test error that others report of a run, by the run's name."""
 
     test_error: float = Field(ge=0, le=100, description="in percent")
     source: str = Field("Li et al. 2018", description="where it stands")
@@ -20,9 +20,7 @@ class Published(Section):
 class Table(Section):
     """Test errors of runs, the published ones beside (Li et al. 2018, Tables 1 and 2)."""
 
-    runs: Annotated[tuple[str, ...], Ref("runs")] = Field(
-        min_length=1, description="runs, in order; * and ? stand for several"
-    )
+    runs: Annotated[tuple[str, ...], Ref("runs")] = Field(min_length=1, description="runs, in order")
     title: str | None = Field(None, description="a line above the table")
 
 

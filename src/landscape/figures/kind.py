@@ -23,7 +23,7 @@ Columns = Annotated[int | None, Field(None, ge=1, description="panels in a row; 
 
 
 class FigureKind(Section):
-    """A kind of figure. Its name is what `draw` says.
+    """A figure: what it draws (`draw`), of which runs, on which planes.
 
     The properties say which results it needs; they answer once the patterns in the keys are expanded
     (`config.fields.expanded`). What a figure shows of its runs follows from the fields; a kind that needs something else
@@ -91,7 +91,7 @@ class OfRuns(FigureKind):
     runs: Annotated[
         tuple[str, ...],
         Ref("runs"),
-        Field(min_length=1, description="runs or states, in order; * and ? stand for several"),
+        Field(min_length=1, description="runs or states, in order"),
     ]
 
     @property

@@ -33,13 +33,19 @@ class _Drawn(Section):
 
     directions: Literal["random", "to", "of", "through", "start", "pca", "eigenvectors"] = Field(
         "random",
-        description="random: Gaussian, drawn from the seed; to: the difference to another run (interpolation); through: "
-        "the plane through the centre and one or two other runs, orthogonal axes of one length, the first run at (1, 0); "
-        "start: to the run's own initial weights, beta random; pca: the principal components of the run's kept epochs, "
-        "orthogonal axes of one length, 1 being the path's largest coordinate; of: those drawn for `plane` around `run`, "
-        "used around another centre; eigenvectors: those of the Hessian that `probe` finds at the centre, of unit length",
+        description="random: a Gaussian draw from `seed`, its filters scaled to the norms of the network's own (`normalize`); "
+        "to: from the run to another one, `run`: a line, with the other at alpha = 1; "
+        "through: the plane through the run and one or two others, `runs`: orthogonal axes of one length, the first of them "
+        "at (1, 0); "
+        "start: to the run's own initial weights; beta is random; "
+        "pca: the principal components of the run's kept epochs, orthogonal axes of one length, 1 being the path's largest "
+        "coordinate; it has a grid of its own; "
+        "eigenvectors: of the Hessian, as `probe` finds them at the run, of unit length (`vectors`); "
+        "of: the directions that `plane` has around `run`, used around another centre",
     )
-    normalize: Literal["filter", "layer", "model", "none"] = Field("filter", description="of random directions")
+    normalize: Literal["filter", "layer", "model", "none"] = Field(
+        "filter", description="what is scaled to the network's own norm in random directions"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="of random directions")
     run: Annotated[str, Ref("runs")] | None = Field(
         None, description="the other run or state (RUN@EPOCH), of directions: to and of"
@@ -142,9 +148,9 @@ class Plane(_Drawn):
     """A pair of directions, a grid, and what to measure there; without beta, a line."""
 
     measure: str
-    alpha: Axis = Field((-1.0, 1.0, 51), description="[first, last, number of points]")
+    alpha: Axis = Field((-1.0, 1.0, 51), description="the grid along the first direction")
     beta: Axis | None = Field(
-        None, description="[first, last, number of points]; absent for a line, but of pca, which is a plane"
+        None, description="the grid along the second direction; without it a line, except with directions: pca"
     )
     images: int | None = Field(None, ge=1, description="stratified subset of each split; default all")
     recalibration_images: int = Field(

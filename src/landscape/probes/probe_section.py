@@ -52,7 +52,7 @@ class EigenpairsProbe(HessianProbe):
 
 
 class SpectrumProbe(HessianProbe):
-    """The spectral density of the Hessian."""
+    """The spectral density of the Hessian, from random vectors and Lanczos steps."""
 
     measure: Literal["spectrum"]
     vectors: int = Field(8, ge=2, description="random vectors")
@@ -74,9 +74,7 @@ class ActivationsProbe(Probe):
 
 
 class SaddleProbe(Probe):
-    """A saddle point near the state, where the gradient's norm was brought to zero, and the plane of its most negative and
-    most positive curvature.
-    """
+    """A saddle point near the state, of a small smooth network, with the plane of its extreme curvatures."""
 
     measure: Literal["saddle"]
     tolerance: float = Field(1e-6, gt=0, description="norm of the gradient at which a saddle is taken for one")

@@ -40,7 +40,7 @@ class Run(Section):
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
     )
     args: Arguments = Field({}, description="arguments of the network's function")
-    data: Annotated[str, Ref("data")] = Field(description="a name in the section data")
+    data: Annotated[str, Ref("data")] = Field(description="the data set that it is trained and measured on")
     weights: str | None = Field(None, description="a state dict made elsewhere; the run is then adopted, not trained")
     rescaled: Rescaled | None = Field(
         None,
@@ -49,9 +49,11 @@ class Run(Section):
     )
     code: Annotated[tuple[str, ...], INCIDENTAL] = Field((), description="further files whose change redoes the run")
     seed: int = Field(0, ge=0, lt=2**63, description="of the initial weights, the order of images and the augmentation")
-    epochs: int = Field(300, ge=1, le=MAX_EPOCHS)
-    batch_size: int = Field(128, ge=1)
-    optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = "sgd"
+    epochs: int = Field(300, ge=1, le=MAX_EPOCHS, description="passes over the training images")
+    batch_size: int = Field(128, ge=1, description="images in a batch")
+    optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = Field(
+        "sgd", description="the rule by which a gradient changes the weights"
+    )
     learning_rate: float | None = Field(
         None, gt=0, description="default 0.1 for sgd, 0.001 for adam and adamw, 0.01 for adagrad"
     )
@@ -68,7 +70,11 @@ class Run(Section):
         description="stochastic weight averaging: the run ends with the mean of the weights after every later epoch "
         "than this one, and batch-norm statistics taken anew",
     )
-    schedule: Literal["step", "cosine", "onecycle", "constant"] = "step"
+    schedule: Literal["step", "cosine", "onecycle", "constant"] = Field(
+        "step",
+        description="step: the learning rate is divided by ten after the `milestones`; cosine: it falls to zero along half a "
+        "cosine; onecycle: it rises 25-fold over `warmup`, then falls to almost zero; constant: it stays",
+    )
     milestones: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         None, description="epochs after which a step schedule divides the rate by ten; default 1/2, 3/4, 11/12 of all"
     )

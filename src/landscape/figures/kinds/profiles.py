@@ -21,7 +21,7 @@ from landscape.lazy import mpl, np, xr
 
 
 class Profiles(OfRuns):
-    """Above the loss along lines, as a band; below the level lines (Li et al. 2018, Figure 3)."""
+    """The loss along lines above, as a band, and the level lines below (Li et al. 2018, Figure 3)."""
 
     draw: Literal["profiles"]
     line: Annotated[Names, Ref("planes", axes=1)] = Field(
