@@ -1,6 +1,6 @@
-# `make` sets up .venv with the pinned versions and runs the embedded experiment; `make test` runs the tests.
-# `make generated` writes what is made from the code: docs/keys.md, config/schema.json, lists in config/default.yaml, tables in READMEs.
-# `make miniature` draws every figure of the paper in small. `make bench` measures the engine and keeps what it finds in benchmarks/README.md.
+# `make` sets up .venv with the pinned versions and runs the embedded experiment. `make test` runs the tests.
+# `make miniature` draws every figure of the paper in small. `make bench` measures the engine for benchmarks/README.md.
+# `make generated` updates what the code determines: docs/keys.md, config/schema.json, lists in default.yaml, tables.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -9,8 +9,8 @@ BIN := .venv/bin
 run: .venv/ready
 	$(BIN)/landscape run config/default.yaml
 
-# For every job that ended Snakemake looks for further ones once in each span, again and again: with hundreds of jobs and its
-# own span of a second that takes a fifth of a core. Its last look is also when it ends, 20 s after the last job.
+# For every job that ended, Snakemake looks for new ones once in each span. With hundreds of jobs and its default of one
+# second, this takes a fifth of a core. With 20 s it also ends 20 s after the last job.
 miniature: .venv/ready
 	$(BIN)/landscape run config/miniature.yaml --max-jobs-per-timespan 1000/20s
 

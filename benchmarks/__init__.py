@@ -1,1 +1,1 @@
-"""Measurements of the engine: `make bench`."""
+"""Benchmarks of the engine, for `make bench`."""

@@ -1,11 +1,11 @@
-"""`make bench`: measure, print, and keep the result in benchmarks/README.md with the machine and the versions."""
+"""Run benchmarks, print the results, and keep them in benchmarks/README.md with the machine and the versions."""
 
 import argparse
 import datetime
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ UNMEASURED = "not measured"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="of interleaved measurements")
+    parser.add_argument("--rounds", type=int, default=7, help="number of interleaved measurements")
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--without", nargs="*", choices=surfaces.OTHERS, default=[], help="leave these out")
-    parser.add_argument("--threads", type=int, default=1, help="of everybody; a tile job has one")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each contender; a tile job has one")
     parser.add_argument("--memory-images", type=int, default=50_000)
     parser.add_argument("--curvature-images", type=int, default=1024)
     parser.add_argument("--curvature-network", choices=NETWORKS, default="ResNet-20")
@@ -34,12 +34,12 @@ def main() -> None:
         nargs=2,
         type=Path,
         metavar=("WEIGHTS", "DATA"),
-        help="files of a run and of its data, as the workflow makes them (runs/R/weights.safetensors, data/D.safetensors);"
-        " by default a network is trained on digits",
+        help="files of a run and its data, as the workflow makes them (runs/R/weights.safetensors, data/D.safetensors);"
+        " default: train a network on digits",
     )
     parts = {"surfaces": _surfaces, "curvature": _curvature, "jobs": _jobs, "gpu": _gpu, "scale": _scale}
-    parser.add_argument("--only", choices=parts, help="print one part, and keep nothing unless told to")
-    parser.add_argument("--keep", action="store_true", help="with --only: keep this part, in the place of what it was")
+    parser.add_argument("--only", choices=parts, help="run and print one part; keep it only with --keep")
+    parser.add_argument("--keep", action="store_true", help="with --only: replace this part in README.md")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     wanted = [options.only] if options.only else list(parts)
@@ -53,83 +53,54 @@ def main() -> None:
 
 
 def _surfaces(options: argparse.Namespace) -> str:
+    columns = {
+        "network": "{network}",
+        "contender": "{contender}",
+        "images/s": "{images a second:,.0f}",
+        "ratio": "{ratio:.2f}",
+        "least to most": "{least:.2f} to {most:.2f}",
+        "of the matmul peak": "{peak:.0f} %",
+        "peak memory": "{memory:.2f} GB",
+    }
     rows = surfaces.table(options.rounds, options.networks, set(options.without), options.threads)
-    header = ["network", "contender", "images/s", "ratio", "least to most", "of the matmul peak", "peak memory"]
-    body = [
-        [
-            row["network"],
-            row["contender"],
-            f"{row['images a second']:,.0f}",
-            f"{row['ratio']:.2f}",
-            f"{row['least']:.2f} to {row['most']:.2f}",
-            f"{100 * row['peak']:.0f} %",
-            f"{row['memory']:.2f} GB",
-        ]
-        for row in rows
-    ]
-    alone = f"### Surfaces, fp32 unless said otherwise, {options.rounds} interleaved rounds\n\n{_table(header, body)}"
-    return f"{alone}\n{_whole_machine(options)}"
+    title = f"### Surfaces, fp32 unless said otherwise, {options.rounds} interleaved rounds"
+    return f"{title}\n\n{_formatted(columns, rows)}\n{_whole_machine(options)}"
 
 
 def _whole_machine(options: argparse.Namespace) -> str:
+    columns = {
+        "network": "{network}",
+        "the authors' loop, images/s": "{theirs:,.0f}",
+        "ours, images/s": "{ours:,.0f}",
+        "ratio": "{ratio:.2f}",
+        "least to most": "{least:.2f} to {most:.2f}",
+        "of the matmul peak": "{peak:.0f} %",
+    }
     rows = surfaces.machine(options.rounds, options.networks)
-    header = [
-        "network",
-        "the authors' loop, images/s",
-        "ours, images/s",
-        "ratio",
-        "least to most",
-        "of the matmul peak",
-    ]
-    body = [
-        [
-            row["network"],
-            f"{row['theirs']:,.0f}",
-            f"{row['ours']:,.0f}",
-            f"{row['ratio']:.2f}",
-            f"{row['least']:.2f} to {row['most']:.2f}",
-            f"{100 * row['peak']:.0f} %",
-        ]
-        for row in rows
-    ]
     cores = rows[0]["cores"]
     title = f"### The whole machine: their one process of {cores} threads, our {cores} processes of one thread"
-    return f"{title}\n\n{_table(header, body)}"
+    return f"{title}\n\n{_formatted(columns, rows)}"
 
 
 def _curvature(options: argparse.Namespace) -> str:
+    columns = {
+        "point": "({at[0]:g}, {at[1]:g})",
+        "contender": "{contender}",
+        "s a product": "{seconds a product:.2f}",
+        "products": "{products}",
+        "s a point": "{seconds a point:.1f}",
+        "ratio": "{ratio:.2f}",
+        "least to most": "{least:.2f} to {most:.2f}",
+        "error of the largest eigenvalue": "{error of lambda_max:.2g} %",
+        "of the smallest": "{error of lambda_min:.2g} %",
+    }
     rounds = min(3, options.rounds)
     network, run = options.curvature_network, options.curvature_run
     rows = curvature.table(rounds, network, options.curvature_images, run)
-    header = [
-        "point",
-        "contender",
-        "s a product",
-        "products",
-        "s a point",
-        "ratio",
-        "least to most",
-        "error of the largest eigenvalue",
-        "of the smallest",
-    ]
-    body = [
-        [
-            f"({row['at'][0]:g}, {row['at'][1]:g})",
-            row["contender"],
-            f"{row['seconds a product']:.2f}",
-            f"{row['products']}",
-            f"{row['seconds a point']:.1f}",
-            f"{row['ratio']:.2f}",
-            f"{row['least']:.2f} to {row['most']:.2f}",
-            f"{100 * row['error of lambda_max']:.2g} %",
-            f"{100 * row['error of lambda_min']:.2g} %",
-        ]
-        for row in rows
-    ]
     of = rows[0]
     trained = "of a given run" if run else "trained on digits enlarged to 32 x 32"
     title = f"### Both extreme eigenvalues of the Hessian, {network} {trained}, {of['images']:,} images"
-    return f"{title}, {rounds} interleaved rounds, graph {of['graph']}\n\n{_table(header, body)}"
+    return f"{title}, {rounds} interleaved rounds, graph {of['graph']}\n\n{_formatted(columns, rows)}"
 
 
 def _jobs(options: argparse.Namespace) -> str:
@@ -198,13 +169,21 @@ def _gpu_name() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else UNMEASURED
 
 
+def _formatted(columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write a table with a format for each column. Shares, under `peak` and `error of ...`, are shown in percent."""
+    shown = [
+        {key: 100 * value if key.startswith(("peak", "error")) else value for key, value in row.items()} for row in rows
+    ]
+    return _table(list(columns), [[text.format_map(row) for text in columns.values()] for row in shown])
+
+
 def _table(header: Sequence[str], body: Iterable[Sequence[Any]]) -> str:
     lines = [header, ["---"] * len(header), *body]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
 def kept(readme: str, title: str, text: str) -> str:
-    """The README with a part as measured on a device, in the place of what it was or after the same part on others."""
+    """Put a part measured on a device into the README: over its old text, or after the same part on other devices."""
     part = title.partition(",")[0]
     head, *sections = re.split(r"^(?=## )", readme, flags=re.M)
     sections = [section for section in sections if not section.startswith(f"## {part}, {UNMEASURED}\n")]

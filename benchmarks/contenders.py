@@ -1,4 +1,4 @@
-"""Who is compared: functions that measure the loss of a network at a point of a plane, over all images of a split."""
+"""The contenders: functions that measure the loss of a network at a point of a plane, over all images of a split."""
 
 import copy
 from collections.abc import Callable
@@ -31,11 +31,11 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], int]] = {
     "VGG-9": ("vgg9", {}, 512),
     "DenseNet-121": ("densenet121", {}, 128),
 }
-"""The house's networks, their arguments, and the images of one round."""
+"""Built-in networks, their arguments, and the number of images in a round."""
 
 
 class Case:
-    """A network with directions and random images, as everybody gets them."""
+    """A network with directions and random images, the same for each contender."""
 
     def __init__(self, name: str, images: int | None = None, device: str = "cpu"):
         network, args, rounds = NETWORKS[name]
@@ -45,7 +45,7 @@ class Case:
         self.labels = torch.randint(0, 10, (self.count,), generator=generator)
         place = torch.device(device)
         self.network = building.build(network, args, seed=0, images=(3, 32, 32), classes=10, device=place).eval()
-        for tensor in self.network.state_dict().values():  # away from their initial values, as after training
+        for tensor in self.network.state_dict().values():  # unlike their initial values, as after training
             if tensor.is_floating_point() and tensor.ndim == 1:
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
         self.theta: Weights = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
@@ -59,8 +59,10 @@ class Case:
 
 
 def authors(case: Case) -> Point:
-    """The authors' loop (github.com/tomgoldstein/loss-landscape): parameters set one by one, a DataLoader of batches of 128
-    whose images are turned from PIL into normalised tensors each time, no worker processes (their faster setting here).
+    """Run the authors' loop (github.com/tomgoldstein/loss-landscape).
+
+    It sets parameters one by one and converts PIL images to normalised tensors at each pass, in a DataLoader with batches
+    of 128 and no worker processes (their faster setting here).
     """
     transforms = with_torchvision(_transforms)
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
@@ -87,8 +89,10 @@ def authors(case: Case) -> Point:
 
 
 def loss_landscapes(case: Case) -> Point:
-    """The inner loop of `random_plane` of loss-landscapes 3: one addition in place and the metric, all images as one batch
-    as in its examples. Directions are drawn before; gradients are switched off, which its examples do not do.
+    """Run the inner loop of `random_plane` of loss-landscapes 3: an addition in place and the metric.
+
+    All images are one batch, as in its examples. Directions are drawn before, and gradients are switched off, unlike in
+    its examples.
     """
     import loss_landscapes.metrics as metrics
     from loss_landscapes.model_interface.model_parameters import rand_u_like
@@ -112,7 +116,7 @@ def loss_landscapes(case: Case) -> Point:
 
 
 def plain(case: Case) -> Point:
-    """The network as it is over a resident tensor in batches of 128: what is left of the authors' loop without its loader."""
+    """Run the plain network over a resident tensor in batches of 128: the authors' loop without its loader."""
     network = copy.deepcopy(case.network)
     network.load_state_dict(_moved(case))
 
@@ -127,7 +131,7 @@ def plain(case: Case) -> Point:
 
 
 def compiled(case: Case) -> Point:
-    """`torch.compile` of the folded network, weights as inputs, in channels_last and the engine's batch."""
+    """Run `torch.compile` of the folded network, weights as inputs, in channels_last and the engine's batch size."""
     from landscape.engine.folding import fold
 
     folded = fold(case.network, case.split.images[:4])
@@ -151,7 +155,7 @@ def compiled(case: Case) -> Point:
 
 
 def ours(case: Case, **options: Any) -> Point:
-    """The engine as a tile uses it, loss, accuracy and standard errors included."""
+    """Run the engine as a tile does, with loss, accuracy and standard errors."""
     devices.settle(torch.get_num_threads())
     engine = Engine(case.network, case.theta, case.pair, {"train": case.split}, **options)
     points = engine.measure(iter(lambda: AT, None))
@@ -172,7 +176,7 @@ def _transforms() -> Any:
 
 
 class _Pictures(Dataset[tuple[Tensor, int]]):
-    """As torchvision's CIFAR10: an array, made a picture, then a tensor, one image at a time."""
+    """Like torchvision's CIFAR10: converts an array to a PIL image and then to a tensor, one image at a time."""
 
     def __init__(self, pixels: np.ndarray, labels: Tensor, transform: Any):
         self._pixels, self._labels, self._transform = pixels, labels.tolist(), transform

@@ -1,6 +1,6 @@
-"""Seconds of a product with the Hessian, and of a point with both extreme eigenvalues: ours against the authors' method.
+"""Time a product with the Hessian and a point with both extreme eigenvalues, against the authors' method.
 
-The network is trained, since it is at a minimiser that the smallest eigenvalue is hard to find.
+The network is trained, since the smallest eigenvalue is hard to find at a minimiser.
 """
 
 import copy
@@ -39,13 +39,15 @@ EPOCHS = 10  # of training, in the manner of config/default.yaml
 
 Point = tuple[float, float]
 Found = tuple[float, float, int]
-"""lambda_max, lambda_min, and the products that they took."""
+"""lambda_max, lambda_min, and the number of products."""
 
 
 class Authors:
-    """The authors' method (github.com/tomgoldstein/loss-landscape, `hess_vec_prod.py`): double backward over batches of
-    128 of the network as it is, and scipy's `eigsh` (k = 1, tolerance 1e-2) twice: for the eigenvalue of largest magnitude,
-    and for that of the Hessian less 0.51 times it. Their images come from a DataLoader each time; here they are resident.
+    """The authors' method (github.com/tomgoldstein/loss-landscape, `hess_vec_prod.py`).
+
+    Products are double backward through the plain network over batches of 128. scipy's `eigsh` (k = 1, tolerance 1e-2)
+    finds the eigenvalue of largest magnitude, first of the Hessian, then of the Hessian minus 0.51 times that eigenvalue.
+    The authors load images with a DataLoader each time; here they are resident.
     """
 
     def __init__(self, case: Case, at: Point):
@@ -75,7 +77,7 @@ class Authors:
         return max(first, other), min(first, other), self._products
 
     def _largest(self, shift: float) -> float:
-        """The eigenvalue of the Hessian that, less `shift`, has the largest magnitude."""
+        """Find the eigenvalue of the Hessian that is farthest from `shift`."""
 
         def shifted(vector: np.ndarray) -> np.ndarray:
             flat = vector.astype(np.float32).reshape(-1)
@@ -87,7 +89,7 @@ class Authors:
 
 
 class Ours:
-    """As a tile of one point: folding and the graph of the point included."""
+    """Our method, as in a tile of one point: with folding and the graph of the point."""
 
     def __init__(self, case: Case, at: Point):
         self._case, self._at = case, at
@@ -110,7 +112,7 @@ class Ours:
         return found.maximum, found.minimum, found.products
 
     def after(self, seconds: float) -> Found:
-        """What the last `point` knew so many seconds after it had begun: the extremes within the space of its vectors."""
+        """Return the extremes that the last `point` had found after so many seconds, within the space of its vectors."""
         known = [(vector, found) for at, vector, found in self._steps if at <= seconds]
         if not known:
             return math.nan, math.nan, 0
@@ -119,9 +121,9 @@ class Ours:
         return float(values[-1]), float(values[0]), len(known)
 
     def converged(self) -> tuple[float, float]:
-        """Both eigenvalues in float64, to residuals of 1e-4 of the largest: their errors go with the squares of these.
+        """Compute both eigenvalues in float64, to residuals of 1e-4 of the largest; errors go with the squares of these.
 
-        The search begins at what `point` found, and goes on in fp32 until float64 has little left to do.
+        The search starts at the vectors that `point` found and converges in fp32 before it turns to float64.
         """
         start = self._found.vector_max + self._found.vector_min
         for dtype in (torch.float32, torch.float64):
@@ -153,12 +155,14 @@ class Ours:
 
 
 def table(rounds: int, network: str, images: int, run: tuple[Path, Path] | None = None) -> list[dict[str, Any]]:
-    """With the weights and the data of a `run`, two files of the workflow, or else with a network trained here.
+    """Compare both methods at each of `POINTS`.
 
-    For each of `POINTS`, a row for each of the two: seconds of a product and of a point (medians over rounds), `ratio`,
-    `least` and `most` of the authors' seconds a point over the contender's in the same round, and errors as shares of the
-    true eigenvalues. A third row says what ours knew after a quarter of the authors' seconds, in the last round, if it was
-    not done by then.
+    A row has the seconds of a product and of a point (medians over rounds); `ratio`, `least` and `most` of the authors'
+    seconds a point over the contender's in the same round; and errors as shares of the true eigenvalues. If ours needs
+    more than a quarter of the authors' seconds, a third row has its result after a quarter, in the last round.
+
+    Args:
+        run: the weights and the data of a run, two files of the workflow; default a network trained here.
     """
     case = _of_run(network, images, *run) if run else _trained(network, images)
     return [row for at in POINTS for row in _compared(case, network, at, rounds)]
@@ -209,7 +213,7 @@ def _compared(case: Case, network: str, at: Point, rounds: int) -> list[dict[str
 
 
 def _trained(name: str, count: int) -> Case:
-    """A network after a few epochs on scikit-learn's digits, enlarged to 32 x 32 pixels of three equal colours."""
+    """Train a network for a few epochs on scikit-learn's digits, enlarged to 32 x 32 pixels of three equal colours."""
     case = Case(name, count)
     digits = load_digits()
     pictures = torch.from_numpy(digits.images).float().div(16)[:, None]
@@ -233,7 +237,7 @@ def _trained(name: str, count: int) -> Case:
 
 
 def _of_run(name: str, count: int, weights: Path, data: Path) -> Case:
-    """A network as the workflow trained it, over a subset of its training images."""
+    """Read a network that the workflow trained, and a subset of its training images."""
     return _with(Case(name, count), checkpoint.read(weights)[0], subset(read(data).train, count))
 
 

@@ -1,4 +1,4 @@
-"""A GPU's table: eager, CUDA graph and torch.compile, in three precisions, at several batch sizes."""
+"""Compare eager kernels, CUDA graphs and torch.compile on a GPU, in three precisions, at several batch sizes."""
 
 import itertools
 import time
@@ -19,7 +19,7 @@ KERNELS = ("eager", "graph", "compile")
 def table(
     names: list[str], images: int, batches: tuple[int, ...] = BATCHES, device: str = "cuda"
 ) -> list[dict[str, Any]]:
-    """Images a second of each combination, the best of three points; None where memory did not suffice."""
+    """Measure images a second of each combination, the best of several blocks; None if memory does not suffice."""
     rows = []
     for name in names:
         case = Case(name, images, device)

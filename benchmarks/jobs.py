@@ -1,4 +1,4 @@
-"""A tile job from outside: its start, its memory; and what a surface costs by points and by images."""
+"""Measure the start and the memory of a tile job, and the cost of a surface by points and by images."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ PLANE = {"alpha": [0, 0, 1]}
 
 
 def start(rounds: int) -> float:
-    """Seconds of a whole `landscape tile` of one point on digits: import, 1,797 images measured twice, writing."""
+    """Time a whole `landscape tile` of one point on digits in seconds: import, 1,797 images measured twice, writing."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         _prepare(place, {"source": "digits"}, RUN)
@@ -34,7 +34,7 @@ def start(rounds: int) -> float:
 
 
 def memory(images: int) -> float:
-    """Peak memory in GB of a tile job: ResNet-56, a training split of `images` CIFAR-shaped images."""
+    """Measure the peak memory in GB of a tile job: ResNet-56, a training split of `images` CIFAR-shaped images."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         random = np.random.default_rng(0)
@@ -43,11 +43,11 @@ def memory(images: int) -> float:
         np.savez(place / "few.npz", train_images=pixels[:20], train_labels=np.arange(20) % 10)
         run = {"network": "resnet", "args": {"depth": 56}, "data": "data", "epochs": 1}
         _prepare(place, {"source": str(place / "data.npz")}, run, {"source": str(place / "few.npz")})
-        return _peak(place)
+        return watched([sys.executable, "-m", "landscape", "tile", *_of_tile(place)], place).memory
 
 
 def scaling(rounds: int) -> dict[str, list[tuple[int, float]]]:
-    """Seconds of ResNet-20 by number of points (of 256 images) and by number of images (of 2 points), best of rounds."""
+    """Time ResNet-20 in seconds by number of points (256 images) and of images (2 points), the best of the rounds."""
     found: dict[str, list[tuple[int, float]]] = {"points": [], "images": []}
     case = Case("ResNet-20", 2048)
 
@@ -72,7 +72,7 @@ def scaling(rounds: int) -> dict[str, list[tuple[int, float]]]:
 
 
 def _prepare(place: Path, data: dict[str, Any], run: dict[str, Any], few: dict[str, Any] | None = None) -> None:
-    """A data set, weights trained for an epoch (on few images, if these are given), and directions around them."""
+    """Make a data set, weights trained for an epoch (on `few` images, if given), and directions around them."""
     _verb("dataset", place, "--spec", json.dumps(data), "--output", place / "data.safetensors")
     trained_on = place / "data.safetensors"
     if few:
@@ -80,16 +80,8 @@ def _prepare(place: Path, data: dict[str, Any], run: dict[str, Any], few: dict[s
         _verb("dataset", place, "--spec", json.dumps(few), "--output", trained_on)
     made = [place / "weights.safetensors", place / "history.nc", place / "epochs.safetensors"]
     _verb("train", place, "--spec", json.dumps(run), "--data", trained_on, "--output", *made)
-    weights = ("--weights", place / "weights.safetensors")
-    _verb(
-        "directions",
-        place,
-        "--spec",
-        json.dumps({"line": True}),
-        *weights,
-        "--output",
-        place / "directions.safetensors",
-    )
+    around = ("--weights", made[0], "--output", place / "directions.safetensors")
+    _verb("directions", place, "--spec", json.dumps({"line": True}), *around)
 
 
 def _of_tile(place: Path) -> Iterator[str | Path]:
@@ -101,8 +93,3 @@ def _of_tile(place: Path) -> Iterator[str | Path]:
 def _verb(verb: str, place: Path, *options: str | Path) -> str:
     command = [sys.executable, "-m", "landscape", verb, *map(str, options)]
     return subprocess.run(command, cwd=place, check=True, capture_output=True, text=True).stderr
-
-
-def _peak(place: Path) -> float:
-    """Peak memory in GB of the tile job."""
-    return watched([sys.executable, "-m", "landscape", "tile", *_of_tile(place)], place).memory

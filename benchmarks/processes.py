@@ -1,4 +1,4 @@
-"""What a command costs, seen from outside."""
+"""Measure the time and memory of a command."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ print(json.dumps([taken, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 
 
 
 class Cost(NamedTuple):
-    """Seconds on the clock, seconds of processors, and the peak memory in GB of the largest process."""
+    """Seconds on the clock, CPU seconds, and the peak memory in GB of the largest process."""
 
     seconds: float
     processor: float
@@ -28,10 +28,12 @@ class Cost(NamedTuple):
 
 
 def watched(command: Sequence[str | Path], place: Path) -> Cost:
-    """Run a command in a folder, in a process whose only child it is: a child begins with the peak of what started it.
+    """Run a command in a folder and measure it.
+
+    A small process starts it, since the peak memory of a child begins with that of its parent.
 
     Raises:
-        subprocess.CalledProcessError: if it fails; what it wrote is in the error's `stderr`.
+        subprocess.CalledProcessError: if the command fails, with its output in `stderr`.
     """
     words = [sys.executable, "-c", _WATCH, *map(str, command)]
     return Cost(*json.loads(subprocess.run(words, cwd=place, check=True, capture_output=True, text=True).stdout))

@@ -1,7 +1,7 @@
-"""How the workflow bears a large experiment: 200 runs, 2,000 surfaces, 16,000 tiles. Looked at, and never run.
+"""Time Snakemake on a large experiment that is never run: 200 runs, 2,000 surfaces, 16,000 tiles.
 
-Files that would be its results are empty, and what Snakemake remembers of them is written by Snakemake's own function,
-so that it compares parameters, inputs, code and times as after a real run.
+Result files are empty. Snakemake's own function writes their metadata, so that Snakemake compares parameters, inputs,
+code and times as after a real run.
 """
 
 import sys
@@ -20,7 +20,7 @@ SEEDS = 50
 PLANES = 10
 TILES = 8
 
-_READ = "import sys; from landscape import config; config.read(sys.argv[1])"
+_READ = "import sys; from landscape.experiment import reading; reading.read(sys.argv[1])"
 
 _FINISH = """
 import sys
@@ -40,7 +40,7 @@ def run_job(executor, job):
 dryrun.Executor.run_job = run_job
 cli.main(sys.argv[1:])
 """
-"""A dry run that makes empty outputs, and has Snakemake remember each job as finished."""
+"""A dry run that makes empty outputs and lets Snakemake record each job as finished."""
 
 _ALONE = f"""
 NETWORKS, SEEDS, PLANES, TILES = {list(NETWORKS)}, range({SEEDS}), range({PLANES}), range(1, {TILES} + 1)
@@ -66,11 +66,11 @@ rule figure:
     output: "figures/{{p}}"
     shell: "touch {{output}}"
 """
-"""A graph of the same jobs, of rules that ask nothing: what Snakemake takes by itself."""
+"""The same graph of jobs without input functions, to time Snakemake by itself."""
 
 
 def experiment() -> dict[str, Any]:
-    """The configuration: networks of every kind, each from 50 seeds, on ten planes."""
+    """Return the configuration: networks of every kind, each from 50 seeds, on ten planes."""
     seeds, beginnings = list(range(SEEDS)), list(range(PLANES))
     axes = {"alpha": [-1, 1, 25], "beta": [-1, 1, 25], "tiles": TILES}
     return {
@@ -87,7 +87,7 @@ def experiment() -> dict[str, Any]:
 
 
 def table() -> Iterator[tuple[str, Cost]]:
-    """What is done with the experiment, and its cost; what Snakemake alone takes for as many jobs stands beside."""
+    """Yield the cost of reading, planning and checking the experiment, and of Snakemake alone for as many jobs."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "config.yaml").write_text(yaml.safe_dump(experiment()))

@@ -1,4 +1,4 @@
-"""Images per second on a surface: ours against the authors' loop and against others, turn by turn, each in its own process."""
+"""Measure images per second on a surface. Contenders take turns, each in its own process."""
 
 import contextlib
 import multiprocessing
@@ -32,11 +32,11 @@ OTHERS = [who for who in CONTENDERS if who != AUTHORS]
 
 
 def table(rounds: int, names: list[str], without: set[str], threads: int) -> list[dict[str, Any]]:
-    """A row for each network and contender.
+    """Measure each network with each contender, in one row.
 
-    `ratio` is the median over rounds of the authors' time over the contender's, both of that round; `peak` the share of
-    the fp32 matrix product of 1024 x 1024 timed in the same rounds, by the plain network's operations (2 x MAC); `memory`
-    in GB, the peak of a process that imports torch and measures one point.
+    `ratio` is the median over rounds of the authors' time over the contender's in the same round. `peak` is the speed, by
+    the plain network's operations (2 x MAC), as a share of an fp32 matrix product of 1024 x 1024 timed in the same rounds.
+    `memory` in GB is the peak of a process that imports torch and measures one point.
     """
     rows = []
     for name in names:
@@ -78,10 +78,11 @@ def table(rounds: int, names: list[str], without: set[str], threads: int) -> lis
 
 
 def machine(rounds: int, names: list[str]) -> list[dict[str, Any]]:
-    """The whole machine, as each would be used: the authors' loop in one process with a thread for every core, ours as the
-    workflow runs it, a process with one thread for every core, each at a point of its own.
+    """Measure the whole machine with each method as it would be used.
 
-    `ratio`, `least`, `most` as in `table`, of images a second; `peak` of a matrix product with all cores.
+    The authors' loop is one process with a thread for every core. Ours is a process with one thread for every core, each
+    at a point of its own, as in the workflow. `ratio`, `least` and `most` are as in `table`, of images a second; `peak` is
+    the share of a matrix product with all cores.
     """
     cores = len(os.sched_getaffinity(0))
     before = torch.get_num_threads()
@@ -122,11 +123,11 @@ def machine(rounds: int, names: list[str]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Worker:
-    """A contender in a process of its own, which has measured a point once and does again when told to.
+    """A contender in a process of its own, which has measured a point once and measures it again on demand.
 
     Attributes:
-        loss: what it found.
-        memory: the peak of the process by then, in GB.
+        loss: the loss at the point.
+        memory: the peak memory of the process so far, in GB.
     """
 
     connection: Connection
@@ -142,14 +143,16 @@ class _Worker:
 
 @contextlib.contextmanager
 def _worker(network: str, who: str, threads: int) -> Iterator[_Worker]:
-    """In one process all would share what malloc has learned: after one has freed large arrays, it returns those of the
-    next no longer to the system, and the authors' loop is up to a third faster than it is alone.
+    """Start a contender in a process of its own.
+
+    In a shared process, malloc keeps the large arrays that one contender frees for the next, and the authors' loop is up
+    to a third faster than alone.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_points, args=(network, who, threads, there), daemon=True)
     process.start()
-    there.close()  # or nobody would see that the other one has ended
+    there.close()  # so that `recv` fails if the process ends
     try:
         yield _Worker(here, *here.recv())
         here.send(False)
@@ -163,7 +166,7 @@ def _points(network: str, who: str, threads: int, connection: Connection) -> Non
     torch.set_num_threads(threads)
     point = CONTENDERS[who](Case(network))
     loss = point()  # warm, and compiled
-    # Not getrusage: what it says begins with the peak of the process that this one was forked from.
+    # Not getrusage, whose peak begins with that of the parent process.
     peak = int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0])
     connection.send((loss, peak * 1024 / 1e9))
     while connection.recv():
@@ -173,7 +176,7 @@ def _points(network: str, who: str, threads: int, connection: Connection) -> Non
 
 
 def flops(case: Case) -> float:
-    """Floating-point operations of one image, 2 x MAC."""
+    """Count the floating-point operations of one image, 2 x MAC."""
     counter = FlopCounterMode(display=False)
     with counter, torch.inference_mode():
         case.network(case.split.images[:1])
@@ -181,7 +184,7 @@ def flops(case: Case) -> float:
 
 
 def _product(size: int = 1024) -> float:
-    """Floating-point operations a second of a matrix product in fp32, the best of a few."""
+    """Measure the operations a second of a matrix product in fp32, the best of five."""
     a, b = torch.randn(2, size, size)
     best = 0.0
     for _ in range(5):

@@ -136,7 +136,7 @@ def test_the_order_of_sharpness_and_error() -> None:
     assert judged("1", *histories, surfaces=backwards).verdict == "not reproduced"
     few = judged("1", *histories[:3], surfaces=surfaces)
     assert few.verdict == "reproduced" and few.because.startswith(
-        "order agrees in 3 of 3 pairs, of those that differ in one factor"
+        "order agrees in 3 of 3 pairs; if they differ in one factor alone, in"
     )
     assert judged("1", *histories[:1], surfaces=surfaces).verdict == "not tested"
 

@@ -73,7 +73,7 @@ def test_a_barrier_is_between_two_runs() -> None:
     assert geometry.other_end(line(abs, (0, 1, 11))) == "other"
     through = {"directions": "through", "runs": ["third"], "run": None}
     assert geometry.other_end(line(abs, (0, 1, 11), **through)) == "third"
-    with pytest.raises(InputError, match="'random' of directions: random and 1 points along beta is no line between"):
+    with pytest.raises(InputError, match="'random' has directions: random and 1 points along beta; a line between two"):
         geometry.barrier(surface(bowl, beta=None).assign_attrs(plane="random"))
     plane = plane_of({**through, "beta": (-1, 1, 31)})
     with pytest.raises(InputError, match="31 points along beta"):
@@ -86,7 +86,7 @@ def test_the_wells_at_both_ends() -> None:
     assert (small.low, small.high) == pytest.approx((-0.1, 0.1), abs=1e-3)
     assert (large.low, large.high) == pytest.approx((0.75, 1.25), abs=1e-3)
     assert not small.cut and not large.cut
-    assert geometry.end_widths(seen) == pytest.approx((0.2, 0.5), abs=1e-3)
+    assert (small.width.value, large.width.value) == pytest.approx((0.2, 0.5), abs=1e-3)
 
 
 def test_a_well_that_is_cut_by_the_end_of_the_line_or_by_a_gap() -> None:
@@ -109,7 +109,7 @@ def test_where_a_well_is_undefined() -> None:
     assert geometry.well(seen, 0).width.reason == "not resolved"
     assert geometry.well(seen, 0).high == pytest.approx(0.06, abs=0.02)
     assert geometry.well(line(abs, (0, 0.9, 10)), 1).width.reason == "no point at alpha = 1"
-    assert np.isnan(geometry.end_widths(seen)).all()
+    assert all(np.isnan(geometry.well(seen, x).width.value) for x in (0, 1))
 
 
 def test_every_number_has_a_name_and_every_missing_one_a_reason() -> None:

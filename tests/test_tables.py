@@ -24,9 +24,8 @@ def history(name: str, wrong: int | None = 600, **spec: Any) -> xr.Dataset:
 
 
 def test_measured_beside_published() -> None:
-    spec = Table(runs=("a", "b", "c"))
     published = {"a": Published(test_error=6.0), "b": Published(test_error=7.8, verified=False)}
-    rows = tables.table(spec, published, [history("a"), history("b", 700, optimizer="adam"), history("c", None)])
+    rows = tables.table(published, [history("a"), history("b", 700, optimizer="adam"), history("c", None)])
     assert list(rows["run"]) == ["a", "b", "c"]
     np.testing.assert_allclose(rows["test error (%)"], [6, 7, np.nan])
     low, high = geometry.wilson(600, 10_000)
@@ -39,14 +38,14 @@ def test_measured_beside_published() -> None:
 def test_an_adopted_run_has_no_schedule() -> None:
     adopted = history("a")
     adopted.attrs["spec"] = json.dumps({"weights": "w.pt"})
-    row = tables.table(Table(runs=("a",)), {}, [adopted]).iloc[0]
+    row = tables.table({}, [adopted]).iloc[0]
     assert (row["epochs"], row["schedule"]) == ("adopted", "adopted")
 
 
 def test_it_is_written_four_ways(tmp_path: Path) -> None:
     spec = Table(runs=("a", "b"), title="Errors & others")
     paths = [tmp_path / f"t.{kind}" for kind in ("csv", "md", "tex", "html")]
-    rows = tables.table(spec, {"a": Published(test_error=6.5, verified=False)}, [history("a"), history("b_1", None)])
+    rows = tables.table({"a": Published(test_error=6.5, verified=False)}, [history("a"), history("b_1", None)])
     tables.write(spec, rows, paths)
     csv, markdown, tex, html = (path.read_text() for path in paths)
     assert pd.read_csv(paths[0])["test error (%)"][0] == pytest.approx(6) and csv.count("\n") == 3

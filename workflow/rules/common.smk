@@ -1,4 +1,4 @@
-"""The experiment, and the questions rules ask of it."""
+"""The experiment, and functions with which rules look up their inputs and parameters in it."""
 
 import gc
 import inspect
@@ -14,8 +14,8 @@ from landscape.experiment import jobs, memory, needs, specs, training_chain
 from landscape.experiment.preflight import preflight
 from landscape.errors import InputError
 
-# Of many jobs Snakemake makes many objects and hardly a cycle: to look for cycles as often as Python does is a tenth of its
-# time (20,000 jobs).
+# For many jobs, Snakemake makes many objects and hardly a reference cycle. Python's default search for cycles takes a
+# tenth of its time (20,000 jobs).
 gc.set_threshold(50_000, 20, 100)
 
 try:
@@ -23,8 +23,8 @@ try:
 except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
-# The verbs of this installation, also where its environment is not activated, or those of the image; and the networks that
-# are the user's own code, which no verb runs because a file names them.
+# Rules call the verbs of this installation, even if its environment is not activated, or those of the image.
+# LANDSCAPE_NETWORKS lists the user's own networks: a verb runs no code just because a file names it.
 IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 BIN = (
     "" if IN_IMAGE else f'PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
@@ -51,9 +51,9 @@ wildcard_constraints:
 
 
 def ask(question, *wildcards):
-    """A function of wildcards that puts `question` (of `jobs` or `specs`) to the experiment.
+    """Make an input function that calls `question(EXPERIMENT, *wildcards)`.
 
-    A refusal becomes the error that Snakemake prints without a traceback.
+    An InputError becomes the error that Snakemake prints without a traceback.
     """
 
     def answer(given):
@@ -66,7 +66,7 @@ def ask(question, *wildcards):
 
 
 def grown(question, *wildcards):
-    """Like `ask`, for an amount of memory: half as much again with each further attempt."""
+    """Like `ask`, for memory in MB: each further attempt gets half of the first amount more."""
     asked = ask(question, *wildcards)
 
     def answer(given, attempt):
@@ -76,12 +76,12 @@ def grown(question, *wildcards):
 
 
 def _signed(function):
-    """`function` with its signature beside it, which Snakemake looks up for every job: an eighth of its time."""
+    """Store the signature of `function`. Snakemake looks it up for every job, an eighth of its time otherwise."""
     function.__signature__ = inspect.signature(function)
     return function
 
 
 def runs_that_are(*made):
-    """A pattern for the runs that are trained, adopted or rescaled; one that nothing matches if there are none."""
+    """Return a pattern of the runs that are trained, adopted or rescaled; without any, one that matches nothing."""
     names = [name for name, run in EXPERIMENT.runs.items() if run.made in made]
     return "|".join(map(re.escape, names)) or "(?!)"

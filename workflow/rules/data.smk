@@ -1,5 +1,5 @@
 rule dataset:
-    """Fetch or read a data set, once for all runs."""
+    """Download or read a data set, once for all runs."""
     input:
         ask(jobs.source_files, "data"),
     output:

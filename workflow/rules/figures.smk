@@ -1,5 +1,5 @@
 rule figure:
-    """Draw a figure; the numbers it shows and its caption lie beside it."""
+    """Draw a figure; write its numbers and its caption beside it."""
     input:
         results=ask(needs.results_of_figure, "figure"),
         weights=ask(needs.weights_of_figure, "figure"),
@@ -29,7 +29,7 @@ rule figure:
 
 
 rule table:
-    """Test errors, the published ones beside."""
+    """Tabulate measured and published test errors."""
     input:
         results=ask(needs.histories_of_table, "table"),
     output:
@@ -53,7 +53,7 @@ rule table:
 
 
 rule summary:
-    """The tables over all runs, the lines between them, and the paths of their trainings."""
+    """Tabulate all runs, the lines between them, and their training paths."""
     input:
         results=needs.results_of_summary(EXPERIMENT),
     output:
@@ -77,7 +77,7 @@ rule summary:
 
 
 rule claims:
-    """What the paper claims, and whether these runs show it."""
+    """Judge the paper's claims by these runs."""
     input:
         results=needs.results_of_claims(EXPERIMENT),
     output:
@@ -97,7 +97,7 @@ rule claims:
 
 
 rule configuration:
-    """The configuration as it was understood: sweeps expanded, defaults stated."""
+    """Write the resolved configuration: sweeps expanded, defaults stated."""
     input:
         CHECKED,
     output:

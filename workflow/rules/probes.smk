@@ -1,5 +1,5 @@
 rule probe:
-    """Measure at one point: eigenpairs, the spectrum, the trace, activations, a saddle."""
+    """Measure eigenpairs, the spectrum, the trace, activations or a saddle at one point."""
     input:
         code=ask(jobs.code_files_of_state, "state"),
         weights=ask(jobs.weights_file, "state"),

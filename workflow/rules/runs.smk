@@ -1,5 +1,5 @@
 rule train:
-    """Train a network. Interrupted, it goes on from its last epoch, kept in the undeclared folder .work."""
+    """Train a network. An interrupted training resumes from its last epoch, in the undeclared folder .work."""
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
@@ -26,7 +26,7 @@ rule train:
 
 
 rule part:
-    """Train a run with `parts` up to where `left` further jobs go on, the last of which is `train`."""
+    """Train one of a run's `parts`. `left` further jobs follow; the last is `train`."""
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
@@ -53,7 +53,7 @@ rule part:
 
 
 rule adopt:
-    """Check weights made elsewhere and take them in."""
+    """Check weights from elsewhere and adopt them as a run."""
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
@@ -77,7 +77,7 @@ rule adopt:
 
 
 rule rescale:
-    """Rescale another run's weights so that they compute the same."""
+    """Rescale another run's weights to an equivalent network."""
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),

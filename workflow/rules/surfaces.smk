@@ -2,7 +2,7 @@ AIMED = "|".join(re.escape(plane) for plane in jobs.aimed(EXPERIMENT)) or "(?!)"
 
 
 rule directions:
-    """Draw the directions of a plane around a state: random ones, or by the run's own path."""
+    """Draw the directions of a plane around a state, at random or along the run's own path."""
     input:
         weights=ask(jobs.weights_file, "state"),
         other=ask(jobs.other_files, "state", "plane"),
@@ -30,7 +30,7 @@ use rule directions as aimed with:
 
 
 rule tile:
-    """Loss and accuracy on one tile of a plane."""
+    """Measure one tile of a plane: loss and accuracy, gradients, or curvature."""
     input:
         code=ask(jobs.code_files_of_state, "state"),
         weights=ask(jobs.weights_file, "state"),
@@ -58,7 +58,7 @@ rule tile:
 
 
 rule merge:
-    """Put the tiles of a plane together."""
+    """Merge the tiles of a plane into a surface."""
     input:
         ask(jobs.tile_files, "state", "plane"),
     output:
@@ -76,7 +76,7 @@ rule merge:
 
 
 rule trajectory:
-    """Project the kept epochs of a run on a plane around its end, with the losses on the way."""
+    """Project the kept epochs of a run on a plane around its end, and measure the losses on the way."""
     input:
         code=ask(jobs.code_files, "run"),
         weights=ask(jobs.weights_file, "run"),
@@ -99,7 +99,7 @@ rule trajectory:
 
 
 rule mark:
-    """Where on a plane another state lies, and how far from it."""
+    """Project another state on a plane, and measure its distance from it."""
     input:
         weights=ask(jobs.weights_file, "state"),
         marked=ask(jobs.weights_file, "marked"),

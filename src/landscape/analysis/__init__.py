@@ -1,1 +1,1 @@
-"""What the results say together: tables, the summary, claims."""
+"""Evaluate all results together: tables, the summary, claims."""

@@ -1,4 +1,4 @@
-"""Tables in the four forms they are read in: CSV, Markdown, LaTeX (booktabs), and a page for the report."""
+"""Write tables as CSV, Markdown, LaTeX (booktabs) and HTML."""
 
 import html
 from collections.abc import Sequence
@@ -12,12 +12,11 @@ from landscape.store import files
 
 @dataclass(frozen=True)
 class TablePage:
-    """A table with what is said of it.
+    """A table with a title and a note below it.
 
     Attributes:
-        rows: every column, numbers as numbers.
-        shown: the text of each cell, of the columns that fit on a page.
-        note: a paragraph below the table.
+        rows: all columns, for the CSV; numbers are numbers.
+        shown: the cells' text in the columns that fit on a page.
     """
 
     title: str
@@ -29,7 +28,7 @@ class TablePage:
 def write(
     title: str, tables: Sequence[TablePage], csv: Sequence[Path], markdown: Path, latex: Path, page: Path
 ) -> None:
-    """Write tables, the first ones each to a CSV of its own, and all of them to one file of every other kind."""
+    """Write all tables to one Markdown, one LaTeX and one HTML file, and the first ones each to a CSV of its own."""
     for table, path in zip(tables, csv, strict=False):
         files.write_text(path, table.rows.to_csv(index=False, lineterminator="\n"))
     full = [table for table in tables if len(table.rows)]
@@ -39,7 +38,7 @@ def write(
 
 
 def write_page(path: Path, title: str, body: str) -> None:
-    """An HTML page with the body given, in the report's looks."""
+    """Write an HTML page in the style of the report."""
     files.write_text(path, _PAGE.format(title=html.escape(title), body=body))
 
 
@@ -53,7 +52,7 @@ def _html(table: TablePage) -> str:
 
 
 def _latex(table: TablePage) -> str:
-    """A booktabs table, to be put into a table environment."""
+    """Write a booktabs table, to be put into a table environment."""
     style = table.shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     body = style.to_latex(hrules=True, column_format="l" * len(table.shown.columns))
     return f"% {table.title}; needs \\usepackage{{booktabs}}\n% {table.note}\n{body}"

@@ -1,4 +1,4 @@
-"""Tables of test errors with the published ones beside (Li et al. 2018, Tables 1 and 2)."""
+"""Tables of measured and published test errors (Li et al. 2018, Tables 1 and 2)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,10 @@ from landscape.experiment.analysis_sections import Published, Table
 from landscape.training import run_factors
 
 
-def table(spec: Table, published: Mapping[str, Published], histories: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """One row per run, in the order of `spec.runs`.
+def table(published: Mapping[str, Published], histories: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """Tabulate the test errors of runs, in the order of `histories`, beside the published ones.
 
-    Errors are in percent, with the 95 % interval of Wilson; `train loss` is the mean cross-entropy in eval mode.
-
-    Args:
-        histories: one per run, in the same order.
+    Errors are in percent, with Wilson's 95 % interval; `train loss` is the mean cross-entropy in eval mode.
     """
     return pd.DataFrame([_row(history, published.get(history.attrs["name"])) for history in histories])
 
@@ -40,7 +37,7 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
         "published error (%)": float("nan") if known is None else known.test_error,
         "published in": "" if known is None else known.source + ("" if known.verified else " (unverified)"),
         "epochs": run_factors.epochs(spec),
-        "schedule": schedule(spec),
+        "schedule": _schedule(spec),
         "train loss": float(last.train_loss),
         "train images": int(history.attrs["train_images"]),
     }
@@ -50,25 +47,19 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
     return row
 
 
-def schedule(spec: Mapping[str, object]) -> str:
-    """How a run was trained, in a few words: `sgd, batch 128, decay 0.0005, step`."""
+def _schedule(spec: Mapping[str, object]) -> str:
+    """Describe a training in a few words: `sgd, batch 128, decay 0.0005, step`."""
     if "epochs" not in spec:
         return str(run_factors.epochs(spec))
-    words = [
-        str(spec["optimizer"]),
-        f"batch {spec['batch_size']}",
-        f"decay {spec['weight_decay']:g}",
-        str(spec["schedule"]),
-    ]
-    return ", ".join(words)
+    return f"{spec['optimizer']}, batch {spec['batch_size']}, decay {spec['weight_decay']:g}, {spec['schedule']}"
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """What fits on a page."""
-    shown = pd.DataFrame({"run": rows["run"], "published (%)": rows["published error (%)"].map(_number)})
+    """Choose the columns that fit on a page."""
+    shown = rows[["run"]].copy()
     shown["published (%)"] = [
-        f"{number}{'' if not source.endswith('(unverified)') else ' (unverified)'}"
-        for number, source in zip(shown["published (%)"], rows["published in"], strict=True)
+        ("" if pd.isna(error) else f"{error:.2f}") + (" (unverified)" if source.endswith("(unverified)") else "")
+        for error, source in zip(rows["published error (%)"], rows["published in"], strict=True)
     ]
     if "test error (%)" in rows:
         measured = zip(rows["test error (%)"], rows["low (%)"], rows["high (%)"], strict=True)
@@ -82,12 +73,8 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def _number(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.2f}"
-
-
 _NOTE = (
-    "Measured: test error after the last epoch, in brackets its 95 % Wilson interval over the test images. Published: by Li et "
-    "al. 2018 unless the CSV says otherwise; unverified ones were not read at their source. Train loss: mean cross-entropy "
-    "(natural logarithm) in eval mode over the un-augmented training images."
+    "Measured: test error after the last epoch, in brackets its 95 % Wilson interval over the test images. Published: in Li et "
+    "al. 2018 unless the CSV says otherwise. Unverified: the number was not checked at its source. Train loss: mean "
+    "cross-entropy (natural logarithm) in eval mode over the un-augmented training images."
 )

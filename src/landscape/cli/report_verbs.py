@@ -59,7 +59,7 @@ def table(
     from landscape.experiment import specs
 
     entry, published = specs.load_published(spec, "table")
-    tables.write(entry, tables.table(entry, published, _results(results)["history"]), list(output))
+    tables.write(entry, tables.table(published, _results(results)["history"]), list(output))
 
 
 def summary(

@@ -1,9 +1,9 @@
-"""Numbers about a surface, and what to beware of in it. On L, never on log L; NaN with a reason where undefined.
+"""Numbers about a surface, and warnings. They are of L, never of log L; an undefined one is NaN and has a reason.
 
-A surface is a dataset of dimensions (alpha, beta) as `landscape.measures` makes it; a line is one with a single beta.
+A surface is a dataset of dimensions (alpha, beta), as `landscape.measures` makes it; a line is one with a single beta.
 """
 
-from landscape.geometry.barriers import WELL, Well, barrier, end_widths, interval, other_end, well
+from landscape.geometry.barriers import WELL, Well, barrier, interval, other_end, well
 from landscape.geometry.convexity import convex_height, convex_share
 from landscape.geometry.eigenvalue_ratio import RATIOS, ratio_bound, slice_is_convex, slice_ratio
 from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, findings
@@ -36,7 +36,6 @@ __all__ = [
     "centre_index",
     "convex_height",
     "convex_share",
-    "end_widths",
     "findings",
     "guessing",
     "interval",

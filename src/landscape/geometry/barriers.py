@@ -1,4 +1,4 @@
-"""Numbers of lines: intervals below a level, and what lies between two runs."""
+"""Numbers of lines: the interval below a level, and the barrier between two runs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from landscape.geometry.grid import (
 from landscape.lazy import np, xr
 
 WELL = 0.5
-"""Rise over the loss at a point of a line up to which the well around it is measured (claim 2)."""
+"""Height of a well over the loss at its point (claim 2)."""
 
 
 @dataclass(frozen=True)
 class Well:
-    """The interval around a point of a line on which the loss is below the loss there plus a rise.
+    """Interval around a point of a line on which the loss is below the loss at the point plus a rise.
 
     Attributes:
         low, high: its ends, in multiples of the direction; NaN without a finite loss at the point.
-        cut: whether the loss is still below the level at one of them, because the line ends there, or the next point is
-            not finite; the width is then a lower bound.
+        cut: the line, or its finite part, ends below the level, so that `width` is a lower bound.
         width: high - low; NaN, with the reason, where fewer than `CELLS` cells of the grid span it.
     """
 
@@ -41,9 +40,9 @@ class Well:
 
 
 def interval(x: np.ndarray, values: np.ndarray, level: float, start: int) -> tuple[float, float]:
-    """Ends of the interval around x[start] on which the piecewise linear `values` lies at or below `level`.
+    """Return the ends of the interval around x[start] on which the piecewise linear `values` is at most `level`.
 
-    An end is the grid's own end, or the last point before one that is not finite, if no crossing comes sooner.
+    Without a crossing, an end is the last point of the grid, or the last before one that is not finite.
     Both are NaN if values[start] is above the level.
     """
     if not values[start] <= level:
@@ -52,7 +51,7 @@ def interval(x: np.ndarray, values: np.ndarray, level: float, start: int) -> tup
 
 
 def other_end(line: xr.Dataset) -> str:
-    """The run or state at alpha = 1 of a line between two runs.
+    """Return the run or state at alpha = 1 of a line between two runs.
 
     Raises:
         InputError: if the surface is no such line.
@@ -61,15 +60,14 @@ def other_end(line: xr.Dataset) -> str:
     others = {"to": [spec.get("run")], "through": spec.get("runs") or []}.get(spec["directions"], [])
     if line.sizes["beta"] > 1 or len(others) != 1:
         raise InputError(
-            f"plane {line.attrs.get('plane', '')!r} of directions: {spec['directions']} and {line.sizes['beta']} points "
-            "along beta is no line between two runs: that has directions: to, or directions: through one other run and no "
-            "beta"
+            f"plane {line.attrs.get('plane', '')!r} has directions: {spec['directions']} and {line.sizes['beta']} points "
+            "along beta; a line between two runs has directions: to, or through one other run, and no beta"
         )
     return str(others[0])
 
 
 def well(line: xr.Dataset, x: float, variable: str = "train_loss", rise: float = WELL) -> Well:
-    """The interval around alpha = x of a line with L < L(x) + `rise` (between two runs at 0 and 1, claim 2's w).
+    """Measure the interval around alpha = x of a line with L < L(x) + `rise`: w of claim 2 at x = 0 and 1.
 
     Raises:
         InputError: if the surface is a plane.
@@ -90,22 +88,12 @@ def well(line: xr.Dataset, x: float, variable: str = "train_loss", rise: float =
     return Well(low, high, bool((values[np.isin(alpha, (low, high))] < level).any()), width)
 
 
-def end_widths(line: xr.Dataset, variable: str = "train_loss") -> tuple[float, float]:
-    """Widths of the wells at alpha = 0 and alpha = 1 of a line between two runs; NaN as in `Well.width`.
-
-    Raises:
-        InputError: if the surface is no line between two runs.
-    """
-    other_end(line)
-    return well(line, 0, variable).width.value, well(line, 1, variable).width.value
-
-
 def barrier(line: xr.Dataset, variable: str = "train_loss") -> Number:
-    """The barrier of a line between two runs: max over 0 <= a <= 1 of L(a) - ((1 - a) L(0) + a L(1)).
+    """Return the barrier of a line between two runs: max over 0 <= a <= 1 of L(a) - ((1 - a) L(0) + a L(1)).
 
-    Of an accuracy it is the barrier of the error, 1 - accuracy, as a share. Never below 0, which it is at the ends.
-    NaN, with a reason, where the grid lacks 0 or 1, has fewer than `CELLS` cells between them, or where one of its
-    points there is not finite: what happens at that point could be the highest.
+    For an accuracy, L is the error, 1 - accuracy, as a share. The barrier is never below 0, its value at the ends.
+    It is NaN, with a reason, where the grid lacks 0 or 1, has fewer than `CELLS` cells between them, or has a point
+    there that is not finite, which could be the highest.
 
     Raises:
         InputError: if the surface is no line between two runs.
@@ -130,7 +118,7 @@ def barrier(line: xr.Dataset, variable: str = "train_loss") -> Number:
 
 
 def _crossing(x: np.ndarray, values: np.ndarray, level: float, order: range) -> float:
-    """Where `values`, followed in `order`, first rises above `level`, between two points by linear interpolation."""
+    """Find the coordinate at which `values`, followed in `order`, first rises above `level`, by linear interpolation."""
     for k, following in zip(order, order[1:], strict=False):
         if not np.isfinite(values[following]):
             return float(x[k])

@@ -1,7 +1,6 @@
-"""Do networks come in the same order by a number of their surfaces as by their test errors?
+"""Compare the order of networks by a number of their surfaces with their order by test error.
 
-A network is what differs in nothing but its training seed and the directions it is seen along; it has one value, the
-mean over directions, then over training seeds.
+Runs that differ in the training seed alone are one network. Its value is the mean over directions, then over seeds.
 """
 
 from __future__ import annotations
@@ -17,28 +16,28 @@ from landscape.geometry import wilson
 from landscape.lazy import np, pd, scipy
 
 FEW = 5
-"""Networks below which there is no rank correlation, only pairs."""
+"""Least number of networks for a rank correlation; with fewer, only pairs are counted."""
 
 MANY = 10
-"""Networks from which on a rank correlation has an interval."""
+"""Least number of networks for an interval of the rank correlation."""
 
 TEST_IMAGES = 1000
-"""Test images below which networks are not compared by their test errors: one of digits' 297 is a third of a percent."""
+"""Least number of test images for a comparison by test errors: one of digits' 297 images is a third of a percent."""
 
 ORDERS = 40_320
-"""Orders tried if some values are equal: all orders of up to 8 values (8! = 40,320), random ones of more."""
+"""Orders tried if some values are equal: all orders of up to 8 values (8! = 40,320), else random ones."""
 
 _BLOCK = 5_000  # orders tried at a time
 
 
 @dataclass(frozen=True)
 class Kendall:
-    """Kendall's tau-b of two series, and how often chance gives one as far from 0.
+    """Kendall's tau-b of two series, with its two-sided permutation p.
 
     Attributes:
         tau: NaN if one of the series is constant.
-        p: share of all orders of the second series whose tau is at least as far from 0 (two-sided).
-        exact: whether all orders were counted; otherwise p is from `ORDERS` random ones.
+        p: share of all orders of the second series whose tau is at least as far from 0.
+        exact: p counts all orders; otherwise `ORDERS` random ones.
     """
 
     tau: float
@@ -48,16 +47,16 @@ class Kendall:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far a number orders networks as their test errors do.
+    """Agreement of the order of networks by a number with their order by test error.
 
     Attributes:
-        networks: how many have both.
-        agree, pairs: of `pairs` pairs of networks whose test errors' intervals do not overlap, `agree` have the larger
-            number where the larger error is.
+        networks: number of networks with both.
+        agree, pairs: `pairs` counts the pairs of networks whose test errors' intervals do not overlap; in `agree` of
+            them the network with the larger error has the larger number.
         kendall: None below `FEW` networks.
         interval: 95 % interval of tau by hierarchical bootstrap; None below `MANY` networks, and without tau.
-        by_factor: `agree` and `pairs` among the pairs of networks that differ in one factor alone, by that factor.
-        untested: why there is no comparison; empty if there is one.
+        by_factor: by factor, `agree` and `pairs` among the pairs of networks that differ in this factor alone.
+        untested: the reason why there is no comparison; empty if there is one.
     """
 
     networks: int
@@ -73,7 +72,7 @@ class Comparison:
             return f"not tested: {self.untested}"
         agreement = f"order agrees in {self.agree} of {self.pairs} pairs"
         if self.by_factor:
-            agreement += f", of those that differ in one factor alone in {self.alone}"
+            agreement += f"; if they differ in one factor alone, in {self.alone}"
         if self.kendall is None:
             return agreement
         between = "" if self.interval is None else f" ({self.interval[0]:.2f} to {self.interval[1]:.2f})"
@@ -82,7 +81,7 @@ class Comparison:
 
     @property
     def alone(self) -> str:
-        """The pairs that differ in one factor: `2 of 3 (depth), 1 of 1 (shortcut)`."""
+        """`by_factor` in words: `2 of 3 (depth), 1 of 1 (shortcut)`."""
         return ", ".join(
             f"{agree} of {pairs} ({factor.removeprefix('args.')})" for factor, (agree, pairs) in self.by_factor.items()
         )
@@ -96,17 +95,17 @@ def compare(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """The order of networks by a number, and by their test errors.
+    """Compare the order of networks by a number with their order by test error.
 
-    A number that is to fall with the error, as a width, is given negated. Tau is over all pairs of networks; those whose
-    errors' intervals overlap are left out of the counted ones alone.
+    Negate a number that is expected to fall with the error, such as a width. Tau is over all pairs of networks; only the
+    counted pairs leave out those whose errors' intervals overlap.
 
     Args:
-        numbers: a row per surface, columns `network`, `run` (one training, of one seed), `direction`, `value`; rows whose
-            value is NaN are left out.
+        numbers: a row per surface, columns `network`, `run` (one training with one seed), `direction`, `value`; rows with
+            a NaN are left out.
         errors: a row per run, columns `network`, `run`, `wrong` and `images` (of the test split); runs without a number
             are left out.
-        factors: of each network what tells it from others, by name.
+        factors: by network, the factors that tell it from others.
     """
     known = numbers[np.isfinite(numbers["value"])].merge(errors, on=["network", "run"], validate="many_to_one")
     found = _per_network(known)
@@ -134,7 +133,7 @@ def compare(
 def kendall(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> Kendall:
     """Return Kendall's tau-b with its permutation p.
 
-    The p is exact without equal values (scipy's recursion), and with them if all orders are at most `ORDERS`.
+    p is exact if no two values are equal (scipy's recursion), or if there are at most `ORDERS` orders.
 
     Raises:
         ValueError: if the two differ in length or a value is not finite.
@@ -169,9 +168,9 @@ def kendall(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) ->
 
 
 def agreement(x: np.ndarray, y: np.ndarray, counted: np.ndarray | None = None) -> tuple[int, int]:
-    """Of how many pairs x has the same order as y, and how many pairs there are.
+    """Count the pairs that x and y put in the same order, and all pairs.
 
-    Pairs equal in y are not counted; pairs equal in x alone are, as not agreeing.
+    Pairs equal in y are not counted. Pairs equal in x alone count as not agreeing.
 
     Args:
         counted: symmetric, shape (n, n): the pairs that may be counted (`separated`); default all.
@@ -183,13 +182,13 @@ def agreement(x: np.ndarray, y: np.ndarray, counted: np.ndarray | None = None) -
 
 
 def separated(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Which pairs of intervals do not overlap, shape (n, n); intervals that touch overlap."""
+    """Mark the pairs of intervals that do not overlap, shape (n, n). Intervals that touch overlap."""
     below = high[:, None] < low[None]
     return np.asarray(below | below.T)
 
 
 def single_factor_pairs(factors: pd.DataFrame) -> list[tuple[int, int, str]]:
-    """Pairs of rows that differ in exactly one column: their places, and the column.
+    """Find the pairs of rows that differ in exactly one column, as (row, row, column).
 
     Missing values are equal to each other. Values may be lists.
     """
@@ -205,7 +204,7 @@ def single_factor_pairs(factors: pd.DataFrame) -> list[tuple[int, int, str]]:
 def granulated(
     factors: pd.DataFrame, x: np.ndarray, y: np.ndarray, counted: np.ndarray | None = None
 ) -> dict[str, tuple[int, int]]:
-    """By factor, of how many pairs of networks that differ in it alone x has the same order as y, and of how many in all.
+    """Return `agreement` by factor, among the pairs of networks that differ in that factor alone.
 
     Args:
         factors: a row per network.
@@ -222,10 +221,10 @@ def granulated(
 
 
 def bootstrap(known: pd.DataFrame, resamples: int, seed: int) -> tuple[float, float]:
-    """The 95 % interval of tau by hierarchical bootstrap: networks, of each its runs, of each its directions.
+    """Estimate the 95 % interval of tau by hierarchical bootstrap over networks, their runs, and the runs' directions.
 
     Args:
-        known: as `compare` puts it together: columns `network`, `run`, `value`, `wrong`, `images`.
+        known: columns `network`, `run`, `value`, `wrong`, `images`.
     """
     generator = np.random.default_rng(seed)
     networks = [
@@ -241,20 +240,20 @@ def bootstrap(known: pd.DataFrame, resamples: int, seed: int) -> tuple[float, fl
 
 
 def _redrawn(runs: list[tuple[np.ndarray, float]], generator: np.random.Generator) -> tuple[float, float]:
-    """A network's number and error, of runs drawn from its runs and directions drawn from each one's."""
+    """Resample the runs of a network and the directions of each run; return the mean number and error."""
     drawn = [runs[k] for k in generator.integers(len(runs), size=len(runs))]
     values = [generator.choice(values, values.size).mean() for values, _ in drawn]
     return float(np.mean(values)), float(np.mean([error for _, error in drawn]))
 
 
 def _per_network(known: pd.DataFrame) -> pd.DataFrame:
-    """A row per network: `value`, `error` and `images`, means over directions, then over runs."""
+    """Average `value`, `error` and `images` over directions, then over runs: a row per network."""
     runs = known.assign(error=known["wrong"] / known["images"]).groupby(["network", "run"], sort=False)
     return runs[["value", "error", "images"]].mean().groupby("network", sort=False).mean()
 
 
 def _interval(error: float, images: float) -> tuple[float, float]:
-    """Wilson's interval of a mean error over runs: as of one run, since all have the same test images."""
+    """Return Wilson's interval of a mean error over runs, as of one run, since all have the same test images."""
     return wilson(round(error * images), round(images))
 
 

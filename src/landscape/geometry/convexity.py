@@ -1,4 +1,4 @@
-"""How far a surface is convex: where its curvature is nowhere negative, and up to which level its contours are."""
+"""Convexity of a surface: the share of convex points, and the height up to which its level lines look convex."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from landscape.geometry.levels import Component, LevelSets, basin
 from landscape.lazy import np, xr
 
 SOLIDITY = 0.97
-"""Solidity that the eye takes for convex."""
+"""Least solidity that the eye takes for convex."""
 
-_NEGLIGIBLE = 1e-3  # share of the median absolute eigenvalue by which one may lie below zero
-_LOWEST_RISE = 0.01  # over the centre: the lowest level that is tried
+_NEGLIGIBLE = 1e-3  # an eigenvalue may lie below zero by this share of the median absolute eigenvalue
+_LOWEST_RISE = 0.01  # of the lowest level tried, over the centre
 _PER_DECADE = 20
 _HALVINGS = 10
 
 
 def convex_share(surface: xr.Dataset, variable: str = "train_loss") -> Number:
-    """Share of the points around the centre at which the surface is convex.
+    """Return the share of the points around the centre at which the surface is convex.
 
-    Of the grid points below ln(classes) that are connected with the centre (`levels.basin`) and have eight finite
-    neighbours, those whose Hessian of second differences
+    It counts the grid points below ln(classes) that are connected with the centre (`levels.basin`) and have eight finite
+    neighbours. One is convex if its Hessian of second differences
 
         [[L_aa, L_ab], [L_ab, L_bb]],  L_ab = (L(+,+) - L(+,-) - L(-,+) + L(-,-)) / (4 h_a h_b),
 
-    has no eigenvalue below -1e-3 times the median absolute eigenvalue of all of them. NaN, with a reason, for a line,
-    where the centre is missing or lies above ln(classes), and where those points lie in fewer than `CELLS` rows or
-    columns of the grid.
+    has no eigenvalue below -1e-3 times the median absolute eigenvalue of all counted points. The share is NaN, with a
+    reason, for a line, if the centre is missing or above ln(classes), and if the counted points lie in fewer than
+    `CELLS` rows or columns of the grid.
     """
     step = coarser_step(surface)
     if is_line(surface):
@@ -60,15 +60,15 @@ def convex_share(surface: xr.Dataset, variable: str = "train_loss") -> Number:
 
 
 def convex_height(surface: xr.Dataset, variable: str = "train_loss") -> tuple[Number, Number]:
-    """The highest level up to which every level line around the centre looks convex, and whether it touches the border.
+    """Find the level up to which all level lines around the centre look convex, and if its part touches the border.
 
-    Looks convex: the part of {L <= level} that holds the centre has a solidity of at least 0.97. Levels are tried from
-    a rise of 0.01 over the centre, 20 per decade, and the first step at which one falls below is halved ten times. A
-    part that fewer than `CELLS` cells span is not judged: if the first that is judged fails, its level is the answer, an
-    upper bound. What lies outside the grid is not seen: where the part at the answer touches the border (1; otherwise
-    0), this is about what is seen of it, and where none fails, the answer is the highest finite loss of the grid.
+    A level looks convex if the part of {L <= level} that holds the centre has a solidity of at least 0.97. Levels are
+    tried from a rise of 0.01 over the centre, 20 per decade; the step to the first that fails is halved ten times. Parts
+    that fewer than `CELLS` cells span are skipped. If the first part judged fails, its level is returned, an upper bound.
+    If none fails, the highest finite loss of the grid is returned. The second number is 1 where the part touches the
+    border, beyond which nothing is known, and 0 otherwise.
 
-    NaN, with a reason, for a line, without a finite centre, and if no level is resolved.
+    Both are NaN, with a reason, for a line, without a finite centre, and if no level is resolved.
     """
     step = coarser_step(surface)
     at = centre_index(surface)
@@ -92,7 +92,7 @@ def convex_height(surface: xr.Dataset, variable: str = "train_loss") -> tuple[Nu
 
 
 def _hessians(surface: xr.Dataset, variable: str) -> np.ndarray:
-    """Second differences at the inner points of the grid, shape (alpha - 2, beta - 2, 2, 2)."""
+    """Return the second differences at the inner points of the grid, shape (alpha - 2, beta - 2, 2, 2)."""
     values = values_of(surface, variable)
     a, b = step_of(surface.alpha.values), step_of(surface.beta.values)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -103,7 +103,7 @@ def _hessians(surface: xr.Dataset, variable: str) -> np.ndarray:
 
 
 def _ladder(centre: float, highest: float) -> list[float]:
-    """Levels from a little above the centre to the highest of the grid, with equal ratios of their rises."""
+    """Return levels from a little above the centre to the highest of the grid, with equal ratios of their rises."""
     if highest <= centre + _LOWEST_RISE:
         return [highest]
     rungs = max(2, math.ceil(_PER_DECADE * math.log10((highest - centre) / _LOWEST_RISE)))
@@ -111,7 +111,7 @@ def _ladder(centre: float, highest: float) -> list[float]:
 
 
 def _last_convex(sets: LevelSets, convex: float, failing: float, seen: Component) -> tuple[float, Component]:
-    """The highest level found between one that looks convex and one that does not, and the component there."""
+    """Bisect between a level that looks convex and one that does not; return the highest convex one and its component."""
     for _ in range(_HALVINGS):
         middle = (convex + failing) / 2
         found = sets.component(middle)

@@ -1,4 +1,4 @@
-"""What the extreme eigenvalues of the Hessian say at the points of a plane (Li et al. 2018, section 6 and Figure 7)."""
+"""Ratios of the extreme eigenvalues of the Hessian at the points of a plane (Li et al. 2018, section 6 and Figure 7)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from landscape.geometry.grid import values_of
 from landscape.lazy import np, xr
 
 NEGLIGIBLE = 1e-3
-"""Share of the median absolute eigenvalue of the slice by which one may lie below zero where the slice is convex."""
+"""In a convex slice an eigenvalue may lie below zero by this share of their median absolute value."""
 
 Ratio = Literal["negative", "plain"]
 
@@ -17,31 +17,30 @@ RATIOS: dict[Ratio, str] = {"negative": "eigenvalue_ratio", "plain": "eigenvalue
 
 
 def slice_ratio(surface: xr.Dataset) -> np.ndarray:
-    """|min(mu_min, 0)| / mu_max of the slice's own eigenvalues mu, those of P'HP against P'P, shape (alpha, beta).
+    """Return |min(mu_min, 0)| / mu_max of the slice's own eigenvalues mu, of P'HP against P'P, shape (alpha, beta).
 
-    It is the negative curvature that the eye can see in the plane. NaN where mu_max is not positive.
+    This negative curvature can be seen in the plane. NaN where mu_max is not positive.
     """
     low, high = (values_of(surface, f"slice_eigenvalue_{end}") for end in ("min", "max"))
     return _ratio(np.minimum(low, 0), high)
 
 
 def ratio_bound(surface: xr.Dataset) -> np.ndarray:
-    """The largest that |min(lambda_min, 0)| / lambda_max can be, shape (alpha, beta); NaN where lambda_max <= 0.
+    """Bound |min(lambda_min, 0)| / lambda_max from above, shape (alpha, beta); NaN where lambda_max <= 0.
 
-    A Ritz value of lambda_min lies above the eigenvalue. There is one within its residual, which is therefore added; and
-    where the surface holds a bound below which no eigenvalue lies, with the probability in its attributes, that is taken if it
-    is lower.
+    A Ritz value of lambda_min lies above the eigenvalue, and an eigenvalue lies within its residual, so the residual is
+    added. If `bound_min` of the surface, a probabilistic lower bound of all eigenvalues, is lower still, it is used.
     """
     low = np.abs(np.minimum(values_of(surface, "eigenvalue_min"), 0)) + values_of(surface, "residual_min")
-    if "bound_min" in surface:  # which earlier versions did not keep
-        low = np.fmax(low, -values_of(surface, "bound_min"))  # NaN where none is known
+    if "bound_min" in surface:  # earlier versions did not keep it
+        low = np.fmax(low, -values_of(surface, "bound_min"))  # NaN where no bound is known
     return _ratio(low, values_of(surface, "eigenvalue_max"))
 
 
 def slice_is_convex(surface: xr.Dataset) -> np.ndarray:
-    """Where the plane looks convex: no eigenvalue of the slice below -1e-3 times their median absolute value.
+    """Mark the points at which the slice has no eigenvalue below -1e-3 times their median absolute value.
 
-    Shape (alpha, beta), bool; False where they are not finite.
+    Shape (alpha, beta), bool; False where an eigenvalue is not finite.
     """
     both = np.stack([values_of(surface, f"slice_eigenvalue_{end}") for end in ("min", "max")])
     finite = np.isfinite(both)
@@ -50,5 +49,5 @@ def slice_is_convex(surface: xr.Dataset) -> np.ndarray:
 
 
 def _ratio(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """|low / high|, NaN where `high` is not positive."""
+    """Return |low / high|, NaN where `high` is not positive."""
     return np.abs(np.divide(low, high, out=np.full(np.shape(high), np.nan), where=high > 0))

@@ -1,4 +1,4 @@
-"""What to beware of in a surface, each in a few words and with a sentence of advice."""
+"""Warnings about a surface, each with a sentence of advice."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from landscape.geometry.levels import basin, cells_across
 from landscape.lazy import np, xr
 
 FIRST_LEVEL = 0.1
-"""The lowest level line, whose ring around the centre the eye takes for the size of the minimum."""
+"""The lowest level line. The eye takes its ring around the centre for the size of the minimum."""
 
 UNTRAINED = 0.25
-"""Share of ln(classes), the loss of guessing, above which a run counts as not trained.
+"""A run counts as not trained if its loss is above this share of ln(classes), the loss of guessing.
 
-At a quarter of it the right class has a probability of classes**-0.25 in the geometric mean, 0.56 for ten classes:
-the network still misses many training images, so its weights are no minimiser and the surface no picture of one.
+At a quarter, the right class has a probability of classes**-0.25 in the geometric mean, 0.56 for ten classes: the
+network still misses many training images, so its weights are no minimiser.
 """
 
-_LOWER = 0.01  # share of ln(classes) by which a point must lie below the centre to be reported: less is no shape
+_LOWER = 0.01  # a point is reported if it lies below the centre by this share of ln(classes)
 _HIGH = 100.0  # the top of the colour scale
 _HIGH_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know before believing a surface.
+    """A reason to doubt a surface.
 
     Attributes:
-        label: a few words, for under the panel.
-        advice: a sentence: what it means, and what to do.
+        label: a few words, for a caption or a table.
+        advice: a sentence that says what it means and what to do.
     """
 
     label: str
@@ -39,28 +39,20 @@ class Finding:
 
 
 def findings(surface: xr.Dataset, history_row: xr.Dataset) -> list[Finding]:
-    """What to know before believing a surface, worst first (of its train loss).
+    """List the reasons to doubt the train loss of a surface, the worst first.
 
     Args:
         history_row: `train_loss` and `train_accuracy` in eval mode of the state at the centre.
     """
-    return list(_findings(surface, history_row))
-
-
-def _findings(surface: xr.Dataset, row: xr.Dataset) -> Iterator[Finding]:
-    trained = float(row.train_loss) <= UNTRAINED * guessing(surface)
+    trained = float(history_row.train_loss) <= UNTRAINED * guessing(surface)
     on_the_way = "@" in surface.attrs["state"]
-    if not trained:
-        yield _untrained(row, on_the_way)
-    if specification(surface)["directions"] not in ("to", "through"):  # those hold other minima, which may be lower
-        yield from _lower_point(surface, on_the_way)
-    if trained:
-        yield from _small_ring(surface)
-        yield from _open_basin(surface)
-    yield from _mostly_high(surface)
-    yield from _negative_variance(surface)
-    yield from _imprecise(surface)
-    yield from _few_images(surface)
+    found = [] if trained else [_untrained(history_row, on_the_way)]
+    if specification(surface)["directions"] not in ("to", "through"):  # they lead to other minima, which may be lower
+        found += _lower_point(surface, on_the_way)
+    checks = (_small_ring, _open_basin) if trained else ()
+    for check in (*checks, _mostly_high, _negative_variance, _imprecise, _few_images):
+        found += check(surface)
+    return found
 
 
 def _untrained(row: xr.Dataset, on_the_way: bool) -> Finding:
@@ -68,8 +60,7 @@ def _untrained(row: xr.Dataset, on_the_way: bool) -> Finding:
     if on_the_way:
         return Finding(
             f"before the end of training: train accuracy {accuracy}",
-            f"This state lies before the end of training (train loss {loss}), so its surroundings are not those of a "
-            "minimiser.",
+            f"This state lies before the end of training (train loss {loss}), so the plane does not surround a minimiser.",
         )
     return Finding(
         f"did not train: train accuracy {accuracy}: not a picture of a minimiser",
@@ -97,7 +88,7 @@ def _lower_point(surface: xr.Dataset, on_the_way: bool) -> Iterator[Finding]:
         yield Finding(
             label,
             f"The loss at {place} is {drop:.2g} below the centre's {here:.2g}, so the centre is no minimum of this plane: "
-            "train longer, and do not read the width of its rings as that of a minimum.",
+            "train longer, and do not read the width of its rings as the width of a minimum.",
         )
 
 
@@ -127,8 +118,8 @@ def _mostly_high(surface: xr.Dataset) -> Iterator[Finding]:
     if share > _HIGH_SHARE:
         yield Finding(
             f"{100 * share:.0f} % above 100 or not finite",
-            f"{100 * share:.0f} % of the points have a loss above 100 or not finite: most of the plane is far outside what "
-            "the network can do; take a narrower range.",
+            f"At {100 * share:.0f} % of the points the loss is above 100 or not finite: the plane leads far away from "
+            "working networks; take a narrower range.",
         )
 
 
@@ -137,8 +128,8 @@ def _negative_variance(surface: xr.Dataset) -> Iterator[Finding]:
     if points:
         yield Finding(
             f"{points:,} points: variance < 0",
-            f"At {points:,} of {surface.train_loss.size:,} points an interpolated batch-norm variance is negative and there "
-            "is no loss: stay between the runs, or take batchnorm: recalibrated.",
+            f"At {points:,} of {surface.train_loss.size:,} points there is no loss, since an interpolated batch-norm "
+            "variance is negative: stay between the runs, or take batchnorm: recalibrated.",
         )
 
 
@@ -149,8 +140,8 @@ def _imprecise(surface: xr.Dataset) -> Iterator[Finding]:
         much = f"up to {100 * deviation:.0f} %" if math.isfinite(deviation) else "without bound"
         yield Finding(
             f"{precision} error above 0.1",
-            f"At the points compared the loss in {precision} deviates from that in fp32 {much}; at the first level line, "
-            "0.1, that would be more than the level itself: take precision: fp32.",
+            f"At the points compared, the loss in {precision} deviates from the loss in fp32 {much}, more than 0.1 at the "
+            "first level line, 0.1: take precision: fp32.",
         )
 
 
@@ -162,6 +153,6 @@ def _few_images(surface: xr.Dataset) -> Iterator[Finding]:
     if error > FIRST_LEVEL:
         yield Finding(
             f"sampling error {error:.2g}",
-            f"On so few images the rise over the centre has a standard error of up to {error:.2g} where it is below 0.1, so "
-            "the first level line may be noise: take more images.",
+            f"On so few images, a rise over the centre below 0.1 has a standard error of up to {error:.2g}, so the first "
+            "level line may be noise: take more images.",
         )

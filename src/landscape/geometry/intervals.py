@@ -4,7 +4,7 @@ from landscape.lazy import scipy
 
 
 def wilson(errors: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of an error rate, from `errors` wrong of `n` (Wilson 1927).
+    """Return the 95 % interval of an error rate of `errors` in `n` (Wilson 1927).
 
     Raises:
         ValueError: unless 0 <= errors <= n and n >= 1.

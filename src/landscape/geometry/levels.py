@@ -26,20 +26,20 @@ from landscape.lazy import contourpy, mpl, np, scipy, xr
 
 QUANTITIES = ("width", "area", "eccentricity", "solidity", "touches_border")
 
-_ABOVE_ALL = 1e300  # stands for a value that is not finite; four of them can still be added
+_ABOVE_ALL = 1e300  # replaces a value that is not finite; the sum of four is still finite
 
 
 @dataclass(frozen=True)
 class Component:
     """The connected part of {L <= level} that holds the centre, as a polygon with holes.
 
-    Coordinates are multiples of the directions. What lies outside the grid is not part of it.
+    Coordinates are multiples of the directions. Points outside the grid are no part of it.
 
     Attributes:
         rings: closed polygons of shape (points, 2), the first and last point equal: the outer one counterclockwise,
             then the holes clockwise.
-        cells: cells of the grid that it spans, along the axis along which they are fewer.
-        touches_border: whether it reaches the border of the grid, so that it may go on outside.
+        cells: the number of grid cells it spans along alpha or beta, whichever is smaller.
+        touches_border: it reaches the border of the grid, so it may go on outside.
     """
 
     rings: tuple[np.ndarray, ...]
@@ -48,7 +48,7 @@ class Component:
 
     @property
     def resolved(self) -> bool:
-        """Whether it spans enough cells to be measured."""
+        """True if it spans enough cells to be measured."""
         return self.cells >= CELLS - ROUNDING
 
     @property
@@ -63,23 +63,22 @@ class Component:
 
     @property
     def eccentricity(self) -> float:
-        """Eccentricity of the ellipse with the same second moments: 0 of a circle, towards 1 of a long valley."""
+        """Eccentricity of the ellipse with the same second moments: 0 for a circle, near 1 for a long valley."""
         smaller, larger = np.linalg.eigvalsh(self._moments[1])
         return math.sqrt(max(0.0, 1 - smaller / larger))
 
     @property
     def solidity(self) -> float:
-        """Area over the area of the convex hull: 1 of a convex part without holes."""
-        return min(
-            1.0, self.area / float(scipy.spatial.ConvexHull(self.rings[0]).volume)
-        )  # the volume in 2D is the area
+        """Area over the area of the convex hull: 1 for a convex part without holes."""
+        hull = scipy.spatial.ConvexHull(self.rings[0])
+        return min(1.0, self.area / float(hull.volume))  # the volume in 2D is the area
 
     @cached_property
     def _moments(self) -> tuple[float, np.ndarray]:
-        """Area, and the covariance of a point drawn evenly from it, of shape (2, 2).
+        """Area, and the covariance of a point drawn uniformly from it, of shape (2, 2).
 
-        Sums over the triangles between a point and the edges of all rings, of which those of the holes, which run the
-        other way round, are negative.
+        Both are sums over the triangles between one point and the edges of all rings. The triangles of holes, which run
+        clockwise, count negative.
         """
         origin = self.rings[0].mean(0)
         start = np.concatenate([ring[:-1] for ring in self.rings]) - origin
@@ -93,12 +92,11 @@ class Component:
 
 @dataclass(frozen=True)
 class LevelSets:
-    """The components that hold the centre of a surface of two axes, at any level.
+    """The component that holds the centre of a plane, at any level.
 
-    Level lines run straight through the cells of the grid, as marching squares draws them: a cell's edge is crossed
-    where the values interpolated linearly along it reach the level, and the saddle of a cell takes the mean of its
-    corners. A point that is not finite counts as above every level, so that a line next to it passes through its
-    finite neighbours.
+    Marching squares draws the level lines: straight through a cell, crossing its edges where linear interpolation reaches
+    the level; a saddle takes the mean of its corners. A point that is not finite counts as above every level, so a line
+    next to it passes through its finite neighbours.
     """
 
     alpha: np.ndarray
@@ -116,7 +114,7 @@ class LevelSets:
         return cls(alpha, beta, at, contours)
 
     def component(self, level: float) -> Component | None:
-        """The part of {L <= level} that holds the centre; None if the centre lies above the level."""
+        """Return the part of {L <= level} that holds the centre; None if the centre lies above the level."""
         here = np.array([self.alpha[self.at[0]], self.beta[self.at[1]]])
         for points, offsets in zip(*self.contours.filled(-math.inf, level), strict=True):
             rings = tuple(np.split(points, offsets[1:-1]))
@@ -134,16 +132,15 @@ class LevelSets:
 
 
 def shape(surface: xr.Dataset, level: float, variable: str = "train_loss") -> dict[str, Number]:
-    """The `QUANTITIES` of the part of {L <= level} that holds the centre.
+    """Measure the `QUANTITIES` of the part of {L <= level} that holds the centre.
 
-    Of a plane: width (diameter of the circle of equal area), area (without holes), eccentricity (of the ellipse with
-    the same second moments) and solidity (area over that of the convex hull), in multiples of the directions. Of a
-    line: width, the length of the interval. `touches_border` is 1 where the part reaches the border of the grid, which
-    makes width and area lower bounds; otherwise 0.
+    A plane has a width (diameter of the circle of equal area), an area (without holes), an eccentricity (of the ellipse
+    with the same second moments) and a solidity (area over the area of the convex hull), in multiples of the directions.
+    A line has only a width, the length of the interval. `touches_border` is 1 if the part reaches the border of the grid,
+    which makes width and area lower bounds; otherwise 0.
 
-    NaN, with a reason, where the grid has no centre, the centre lies above the level, or fewer than `CELLS` cells of
-    the grid span the part along one of the axes. A valley that is narrow along neither axis but across both counts by
-    the cells along the axes.
+    Numbers are NaN, with a reason, if the grid has no centre, the centre lies above the level, or the part spans fewer
+    than `CELLS` cells along one of the axes. A narrow diagonal valley can span enough cells along both.
     """
     step = coarser_step(surface)
     if reason := without_component(surface, level, variable):
@@ -158,7 +155,7 @@ def shape(surface: xr.Dataset, level: float, variable: str = "train_loss") -> di
 
 
 def cells_across(surface: xr.Dataset, level: float, variable: str = "train_loss") -> float:
-    """Cells of the grid that span the part of {L <= level} with the centre, along the axis along which they are fewer.
+    """Count the cells that the part of {L <= level} around the centre spans along alpha or beta, whichever is fewer.
 
     NaN if there is no such part.
     """
@@ -166,17 +163,16 @@ def cells_across(surface: xr.Dataset, level: float, variable: str = "train_loss"
     if at is None or without_component(surface, level, variable):
         return math.nan
     if is_line(surface):
-        x, values, start = along(surface, variable, at)
-        low, high = interval(x, values, level, start)
+        x, low, high = _interval_of_line(surface, level, variable, at)
         return (high - low) / step_of(x)
     found = LevelSets.of(surface, variable, at).component(level)
     return 0.0 if found is None else found.cells
 
 
 def basin(surface: xr.Dataset, level: float, variable: str = "train_loss") -> np.ndarray:
-    """Grid points (alpha, beta), True in the connected part of {L <= level} that holds the centre.
+    """Mark the grid points in the connected part of {L <= level} that holds the centre, shape (alpha, beta).
 
-    Neighbours share an edge. All False if there is no centre, or it lies above the level.
+    Neighbours share an edge. All are False if there is no centre, or it lies above the level.
     """
     at = centre_index(surface)
     values = values_of(surface, variable)
@@ -186,18 +182,10 @@ def basin(surface: xr.Dataset, level: float, variable: str = "train_loss") -> np
     return np.asarray(parts == parts[at])
 
 
-def along(surface: xr.Dataset, variable: str, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Of a line: its coordinates, the values along it, and the place of the centre among them."""
-    axis = 0 if surface.sizes["beta"] == 1 else 1
-    x = surface["alpha" if axis == 0 else "beta"].values
-    return x, values_of(surface, variable).reshape(-1), at[axis]
-
-
 def _of_line(surface: xr.Dataset, level: float, variable: str, step: float) -> dict[str, Number]:
     at = centre_index(surface)
     assert at is not None  # or there would be no component
-    x, values, start = along(surface, variable, at)
-    low, high = interval(x, values, level, start)
+    x, low, high = _interval_of_line(surface, level, variable, at)
     numbers = {name: undefined(step, LINE) for name in QUANTITIES}
     touches = float(low <= x[0] or high >= x[-1])
     resolved = high - low >= (CELLS - ROUNDING) * step
@@ -206,8 +194,17 @@ def _of_line(surface: xr.Dataset, level: float, variable: str, step: float) -> d
     return numbers
 
 
+def _interval_of_line(
+    surface: xr.Dataset, level: float, variable: str, at: tuple[int, int]
+) -> tuple[np.ndarray, float, float]:
+    """Return the coordinates of a line and the ends of its interval {L <= level} around the centre, at index `at`."""
+    axis = 0 if surface.sizes["beta"] == 1 else 1
+    x = surface["alpha" if axis == 0 else "beta"].values
+    return x, *interval(x, values_of(surface, variable).reshape(-1), level, at[axis])
+
+
 def _holds(rings: tuple[np.ndarray, ...], point: np.ndarray) -> bool:
-    """Whether a polygon with holes holds a point of the grid, which may be one of its corners."""
+    """Say if a polygon with holes holds a point of the grid, which may be one of its corners."""
     if any((ring == point).all(1).any() for ring in rings):
         return True
     outer, *holes = (bool(mpl.path.Path(ring).contains_points(point[None])[0]) for ring in rings)

@@ -1,4 +1,4 @@
-"""The minima of a surface, told from noise by their persistence."""
+"""The minima of a surface that stand out from noise by their persistence."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from landscape.geometry.grid import values_of
 from landscape.lazy import np, scipy, xr
 
 PERSISTENCE = 0.1
-"""Least height of the pass that separates a minimum from a lower one."""
+"""Least persistence of a minimum."""
 
-_ERRORS = 3.0
+_ERRORS = 3.0  # least persistence in standard errors
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Minimum:
     """A minimum of a surface.
 
     Attributes:
-        alpha, beta: its place, a point of the grid.
+        alpha, beta: the grid point.
         value: the loss there.
-        persistence: how far one must climb from it to get to a lower minimum; from the lowest, how far one can.
+        persistence: rise from it to the lowest pass to a lower minimum; from the lowest minimum, to the highest point.
     """
 
     alpha: float
@@ -30,15 +30,15 @@ class Minimum:
 
 
 def minima(surface: xr.Dataset, variable: str = "train_loss") -> list[Minimum]:
-    """The minima inside the grid of a persistence of at least max(0.1, 3 standard errors), the lowest first.
+    """Find the minima inside the grid with a persistence of at least max(0.1, 3 standard errors), the lowest first.
 
-    Points are taken in ascending order and joined with those of their eight neighbours (on a line, two) that are there
-    already. Where two parts meet, the one with the higher minimum ends, and the height of that point above its minimum
-    is the persistence (0-dimensional persistence of gudhi's cubical complex). Parts that never meet, as the last one, end at their highest point. Points that
-    are not finite are left out. Minima on the border are not counted: the surface may go on falling outside.
+    Persistence is the 0-dimensional one of gudhi's cubical complex: points join in ascending order with their eight
+    neighbours (on a line, two) that have joined before. Where two parts meet, the part with the higher minimum ends; the
+    height of that point above its minimum is the persistence. A part that meets no other ends at its highest point.
+    Points that are not finite are left out. Minima on the border are not counted: the surface may go on falling outside.
 
     The standard error is that of the paired difference to the centre, at the minimum or at the pass, whichever is
-    larger; without one in the surface only 0.1 counts.
+    larger. If the surface has none, only 0.1 counts.
     """
     values = values_of(surface, variable)
     name = f"{variable}_paired_standard_error"
@@ -59,9 +59,9 @@ def minima(surface: xr.Dataset, variable: str = "train_loss") -> list[Minimum]:
 
 
 def _lives(values: np.ndarray) -> list[tuple[int, int]]:
-    """Find the row-major places of the bottom of every minimum and of the point at which its part ends.
+    """Find the row-major indices of the bottom of every minimum and of the point at which its part ends.
 
-    Points stand for their ranks, so that those of equal height have an order too: the row-major one.
+    Ranks replace the values, so that points of equal height are in row-major order.
     """
     from gudhi import CubicalComplex
 

@@ -10,10 +10,10 @@ from landscape.geometry.slice_rises import slice_rise
 from landscape.lazy import xr
 
 RISES = (0.1, 0.5, 1.0)
-"""Over the loss at the centre: what claims are judged on."""
+"""Rises over the loss at the centre, on which claims are judged."""
 
 LEVELS = (0.1, 1.0)
-"""Absolute levels, beside ln(classes): they mix how well a network fits with how sharp its minimum is."""
+"""Absolute levels, beside ln(classes). They mix how well a network fits with how sharp its minimum is."""
 
 RADII = (0.1, 0.25, 0.5)
 
@@ -35,22 +35,22 @@ NAMES: dict[str, str] = {
     "step_alpha": "grid step along alpha",
     "step_beta": "grid step along beta",
 }
-"""The names of the numbers of `numbers`, and what they are in words."""
+"""Names of the numbers that `numbers` returns, with a description."""
 
 
 def numbers(surface: xr.Dataset, variable: str = "train_loss") -> dict[str, float]:
-    """The numbers of a surface, by the `NAMES`; NaN where undefined (`reasons` says why).
+    """Measure the numbers of a surface by the names in `NAMES`; NaN where undefined (`reasons` says why).
 
     Lengths are multiples of the directions, areas their products. `width_rise_0.5` is the width of the part of the
-    plane that holds the centre and lies at most 0.5 above it (`levels.shape`); `level_` stands for an absolute level,
-    of which `level_guessing` is ln(classes). `touches_border_` is 1 or 0. For the others see `convexity`, `minima` (their
-    number) and `slices`. `step_alpha` and `step_beta` are the steps of the grid that all were measured on.
+    plane that holds the centre and lies at most 0.5 above it (`levels.shape`). `level_` names an absolute level;
+    `level_guessing` is ln(classes). `touches_border_` is 1 or 0. `minima` is their number. The modules `convexity`,
+    `minima` and `slice_rises` define the others. `step_alpha` and `step_beta` are the steps of the grid.
     """
     return {name: number.value for name, number in _measured(surface, variable).items()}
 
 
 def reasons(surface: xr.Dataset, variable: str = "train_loss") -> dict[str, str]:
-    """Why numbers of a surface are undefined, by the names of those that are."""
+    """Say why numbers of a surface are undefined, by the names of the undefined ones."""
     return {name: number.reason for name, number in _measured(surface, variable).items() if number.reason}
 
 
@@ -71,7 +71,7 @@ def _measured(surface: xr.Dataset, variable: str) -> dict[str, Number]:
 
 
 def _count(surface: xr.Dataset, variable: str, step: float) -> Number:
-    """The number of minima; of a grid with too few cells for a single feature, not resolved."""
+    """Count the minima; a grid with too few cells for a single feature does not resolve them."""
     if any(1 < surface.sizes[axis] <= CELLS for axis in ("alpha", "beta")) or max(surface.sizes.values()) == 1:
         return undefined(step, NOT_RESOLVED)
     return Number(float(len(minima(surface, variable))), step)

@@ -20,9 +20,9 @@ _ANGLES = 720
 
 
 def slice_rise(surface: xr.Dataset, r: float, variable: str = "train_loss") -> tuple[Number, Number]:
-    """Mean and maximum of L - L(0, 0) on |(alpha, beta)| = r, at 720 points of the circle, interpolated bilinearly.
+    """Return the mean and the maximum of L - L(0, 0) on the circle |(alpha, beta)| = r.
 
-    On a line, of the two points alpha = -r and r. NaN, with a reason, where the grid has no finite centre, the circle
+    A plane is interpolated bilinearly at 720 points. A line has the two points alpha = -r and r. Both are NaN, with a reason, if the grid has no finite centre, the circle
     leaves the grid, its diameter has fewer than `CELLS` steps (so the step must be at most r / 3), or a point next to
     the circle is not finite.
 
@@ -53,7 +53,7 @@ def _interpolated(surface: xr.Dataset, axes: list[str], values: np.ndarray, r: f
     coordinates = [surface[axis].values for axis in axes]
     angles = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
     circle = r * np.stack([np.cos(angles), np.sin(angles)], 1) if len(axes) == 2 else np.array([[-r], [r]])
-    inside = np.clip(circle, [x[0] for x in coordinates], [x[-1] for x in coordinates])  # but for rounding it is
-    from scipy.interpolate import RegularGridInterpolator  # which takes long to import
+    inside = np.clip(circle, [x[0] for x in coordinates], [x[-1] for x in coordinates])  # removes rounding
+    from scipy.interpolate import RegularGridInterpolator  # takes long to import
 
     return np.asarray(RegularGridInterpolator(coordinates, values, method="linear")(inside))

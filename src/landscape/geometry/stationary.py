@@ -1,4 +1,4 @@
-"""Where the gradient vanishes: on a plane, and whether it does so in the whole space."""
+"""Stationary points of a plane, and which of them are stationary in the whole space."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Kind = Literal["slice minimum", "slice saddle", "slice maximum", "minimum", "sad
 KINDS: tuple[Kind, ...] = ("slice minimum", "slice saddle", "slice maximum", "minimum", "saddle", "maximum")
 
 STATIONARY = 1e-3
-"""A point is stationary where ||g|| ||theta|| is at most this times the loss (or times this, of a lower loss)."""
+"""Threshold t of a stationary point: ||g|| ||theta|| <= t max(L, t)."""
 
 FLAT = 1e-3
 """Largest filter-scaled |lambda| of a plateau."""
 
-_WELL_ABOVE = 0.1  # share of ln(classes) by which a plateau lies above the end of its run
-_TRIANGLES = (((0, 0), (1, 0), (1, 1)), ((0, 0), (1, 1), (0, 1)))  # of a cell, counter-clockwise
-_SHIFT = 1e-9, 1e-9 * (math.sqrt(5) - 1) / 2  # of the median gradient
+_WELL_ABOVE = 0.1  # a plateau lies above the end of its run by this share of ln(classes)
+_TRIANGLES = (((0, 0), (1, 0), (1, 1)), ((0, 0), (1, 1), (0, 1)))  # corners in a cell, counter-clockwise
+_SHIFT = 1e-9, 1e-9 * (math.sqrt(5) - 1) / 2  # in median gradient norms
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class StationaryPoint:
     """A zero of the projected gradient.
 
     Attributes:
-        alpha, beta: its place, interpolated between points of the grid.
-        kind: what it is in the slice; without the word `slice`, in the whole space.
+        alpha, beta: coordinates, interpolated between points of the grid.
+        kind: `slice ...` describes it within the plane only, otherwise in the whole space.
         loss: at the nearest point of the grid.
     """
 
@@ -41,23 +41,23 @@ class StationaryPoint:
 
 
 def stationary_points(surface: xr.Dataset) -> list[StationaryPoint]:
-    """The zeros of the projected gradient (gradient_alpha, gradient_beta) on a plane, in the order of the grid.
+    """Find the zeros of the projected gradient (gradient_alpha, gradient_beta) on a plane, in the order of the grid.
 
-    Each cell is cut into two triangles, over which the gradient is interpolated linearly: a zero lies where the three
-    gradients at the corners surround the origin. It is a slice saddle where they go round against the corners, else a
-    slice minimum or maximum by the sign of the gradient's divergence. A shift by a billionth of the median gradient
-    keeps zeros off the edges, so each is found once. What is smaller than a cell is not seen; two zeros in one cell may
-    hide each other.
+    Each cell is cut into two triangles, in which the gradient is interpolated linearly. A triangle holds a zero if the
+    gradients at its corners surround the origin. It is a slice saddle if they turn against the order of the corners,
+    otherwise a slice minimum or maximum by the sign of the divergence. A shift by a billionth of the median gradient
+    keeps zeros off the edges, so that each is found once. Features smaller than a cell are missed; two zeros in one cell
+    may hide each other.
 
-    In the whole space it is called a minimum, saddle or maximum only where, at the nearest point of the grid,
-    ||g|| ||theta|| <= 1e-3 max(L, 1e-3), and the extreme eigenvalues, beyond their residuals, say which; without them
-    (measure: gradients) only a slice saddle is known to be a saddle.
+    A zero is a minimum, saddle or maximum of the whole space only if ||g|| ||theta|| <= 1e-3 max(L, 1e-3) at the nearest
+    grid point and the extreme eigenvalues, beyond their residuals, tell which. Without eigenvalues (measure: gradients)
+    only a slice saddle is known to be a saddle.
 
     Raises:
         ValueError: if the surface is a line.
     """
     if is_line(surface):
-        raise ValueError("stationary points are those of a plane, and this is a line")
+        raise ValueError("stationary points need a plane, and this is a line")
     gradient = np.stack([values_of(surface, f"gradient_{axis}") for axis in ("alpha", "beta")], -1)
     sizes = np.linalg.norm(gradient, axis=-1)
     typical = float(np.median(sizes[np.isfinite(sizes)])) if np.isfinite(sizes).any() else 0.0
@@ -66,25 +66,25 @@ def stationary_points(surface: xr.Dataset) -> list[StationaryPoint]:
 
 
 def is_stationary(gradient_norm: float, theta_norm: float, loss: float) -> bool:
-    """Whether a point is stationary in the whole space: ||g|| ||theta|| <= 1e-3 max(L, 1e-3)."""
+    """Say if a point is stationary in the whole space: ||g|| ||theta|| <= 1e-3 max(L, 1e-3)."""
     return gradient_norm * theta_norm <= STATIONARY * max(loss, STATIONARY)
 
 
 def is_plateau(
     gradient_norm: float, theta_norm: float, loss: float, largest_scaled: float, classes: int, final: float
 ) -> bool:
-    """Whether a stationary point is a plateau: flat in every direction, and well above the loss its run ends at.
+    """Say if a point is a plateau: stationary, flat in every direction, and at least 0.1 ln(classes) above `final`.
 
     Args:
         largest_scaled: the largest absolute eigenvalue of the filter-scaled Hessian.
-        final: the train loss at the end of the run, by at least a tenth of ln(classes) lower.
+        final: the train loss at the end of the run.
     """
     flat = abs(largest_scaled) <= FLAT
     return flat and is_stationary(gradient_norm, theta_norm, loss) and loss >= final + _WELL_ABOVE * math.log(classes)
 
 
 def _zeros(gradient: np.ndarray) -> Iterator[tuple[float, float, Kind]]:
-    """Zeros of a field of shape (alpha, beta, 2), in cells of the grid, by triangles."""
+    """Find the zeros of a field of shape (alpha, beta, 2), as indices into the grid, with their kinds."""
     for corners in _TRIANGLES:
         g = np.stack([_shifted(gradient, *corner) for corner in corners])  # (corner, alpha - 1, beta - 1, 2)
         opposite = np.stack([_cross(g[(k + 1) % 3], g[(k + 2) % 3]) for k in range(3)])
@@ -97,11 +97,11 @@ def _zeros(gradient: np.ndarray) -> Iterator[tuple[float, float, Kind]]:
 
 
 def _kind(g: np.ndarray, corners: tuple[tuple[int, int], ...], same_way: bool) -> Kind:
-    """Of the zero of the linear field with the values `g`, shape (3, 2), at the corners of a triangle."""
+    """Classify the zero of the linear field with the values `g`, shape (3, 2), at the corners of a triangle."""
     if not same_way:
         return "slice saddle"
     edges = np.diff(np.array(corners), axis=0)  # (2, 2): the edges from corner to corner
-    slope = np.linalg.solve(edges, np.diff(g, axis=0))  # its derivative along either axis in a row
+    slope = np.linalg.solve(edges, np.diff(g, axis=0))  # a row for the derivative along each axis
     return "slice minimum" if np.trace(slope) > 0 else "slice maximum"
 
 
@@ -114,7 +114,7 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _point(surface: xr.Dataset, place: list[float], kind: Kind) -> StationaryPoint:
-    """With `place` counted in grid steps."""
+    """Describe a zero at `place`, in grid steps."""
     nearest = {axis: round(at) for axis, at in zip(("alpha", "beta"), place, strict=True)}
     here = surface.isel(nearest)
     alpha, beta = (
@@ -127,7 +127,7 @@ def _point(surface: xr.Dataset, place: list[float], kind: Kind) -> StationaryPoi
 
 
 def _in_whole_space(here: xr.Dataset, kind: Kind) -> Kind:
-    """What a stationary point is, as far as the file tells."""
+    """Classify a point that is stationary in the whole space; return `kind` if the eigenvalues do not tell."""
     if kind == "slice saddle":
         return "saddle"
     if "eigenvalue_min" not in here:

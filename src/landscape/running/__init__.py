@@ -1,1 +1,1 @@
-"""Starting the workflow and looking at its results: launch, plan, check, show, clean."""
+"""Start the workflow and look at its results: launch, plan, check, show, clean."""

@@ -1,4 +1,4 @@
-"""What can only be checked with torch: whether networks can be built, and what should fit them and each other does."""
+"""Checks of a configuration that need torch: networks can be built, and weights and planes fit them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,10 +13,10 @@ from landscape.training.run_section import Run
 
 
 def problems(experiment: Experiment) -> list[str]:
-    """Every mistake in the files and networks an experiment names, each with its path in the configuration.
+    """List every mistake in the files and networks of an experiment, each with its path in the configuration.
 
-    Networks are built on the meta device, so that this costs no memory, each distinct one once. Of a data set only the
-    headers are read; one that a function returns is made.
+    Each distinct network is built once, on the meta device, which takes no memory. Only the headers of data sets are
+    read; a data set that a function returns is made.
     """
     found: list[str] = []
     described: dict[str, tuple[tuple[int, int, int], int]] = {}
@@ -29,7 +29,7 @@ def problems(experiment: Experiment) -> list[str]:
     of_run: dict[str, Any] = {}
     for name, run in experiment.runs.items():
         if run.data not in described:
-            continue  # its data set is wrong, which is reported above
+            continue  # its data set is reported above
         known = described[run.data]
         key = repr((run.network, run.args, known))
         if key not in built:
@@ -46,7 +46,7 @@ def problems(experiment: Experiment) -> list[str]:
 
 
 def _seen(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
-    """Every state that is seen on a plane: what asks for it, the state, the plane."""
+    """Yield every state that is seen on a plane, as (entry that asks for it, state, plane)."""
     for name, figure in experiment.figures.items():
         yield from ((f"figures.{name}", at, plane) for at, plane in dict.fromkeys([*figure.seen, *figure.paths]))
     if (plane := experiment.summary.plane) is not None:
@@ -54,9 +54,9 @@ def _seen(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
 
 
 def _mismatches(experiment: Experiment, of_run: Mapping[str, Any], at: str, plane: str) -> Iterator[str]:
-    """Why a state cannot be seen on a plane: it differs in the shape of a tensor from the state the plane leads to.
+    """Say why a state cannot be seen on a plane: its tensors differ in shape from those of a state the plane leads to.
 
-    The configuration alone does not tell this of two data sets of different size.
+    The configuration alone does not show this if two data sets differ in size.
     """
     seen = experiment.planes[plane]
     if seen.run is not None and seen.plane is not None:
@@ -64,7 +64,7 @@ def _mismatches(experiment: Experiment, of_run: Mapping[str, Any], at: str, plan
     for other in seen.others:
         here, there = (of_run.get(state(experiment, text).run) for text in (at, other))
         if here is None or there is None:
-            continue  # the network cannot be built, which is reported above
+            continue  # its network is reported above
         ours, theirs = _shapes(here), _shapes(there)
         if differing := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:
             name = differing[0]

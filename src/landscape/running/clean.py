@@ -1,7 +1,7 @@
-"""What lies in the results folder and is made by no entry of the configuration any more. Never imports torch.
+"""Find and remove results that no entry of the configuration makes any more. Never imports torch.
 
-Every run on every plane is a target of the workflow, whether or not a figure shows it, and so is every probe, trajectory
-and mark that is possible: none of these goes. What is not known as the workflow's own stays too, whatever its name.
+Every run on every plane is a target of the workflow, even if no figure shows it, and so is every possible probe,
+trajectory and mark: all of these stay. A file that the workflow may not have made stays too, whatever its name.
 """
 
 import contextlib
@@ -23,12 +23,18 @@ from landscape.store import files, hardlinks
 _FINISHED = r"(weights\.safetensors|history\.nc|epochs\.safetensors)"
 _UNFINISHED = rf"(state\.pt|\d{{3}}\.safetensors|\..+\.tmp|finished-[0-9a-f]{{16}}(\.unfinished)?/{_FINISHED})"
 _WORK = re.compile(rf"runs/(?P<run>{NAME})/(\.lock|\.work/(set-aside-\d+/)?{_UNFINISHED})")
-"""What a training works in, which is no result."""
+"""Working files of a training, no results."""
 
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What may go: bytes by path. And what stays because it is not known: for each place, why, files and bytes."""
+    """Files that no entry makes, and files of unknown origin.
+
+    Attributes:
+        goes: files to remove, with their bytes.
+        size: bytes of these on disk.
+        unknown: places that stay, with the reason, the number of files and their bytes.
+    """
 
     root: Path
     goes: dict[Path, int]
@@ -37,7 +43,7 @@ class Leftovers:
 
 
 def found(experiment: Experiment) -> Leftovers:
-    """Look through the results folder. Links in it are not followed; files of two names count once."""
+    """Search the results folder, without following links. A file with two hard links counts once."""
     root = Path(experiment.results)
     goes: dict[Path, int] = {}
     sizes: dict[tuple[int, int], int] = {}
@@ -61,10 +67,10 @@ def found(experiment: Experiment) -> Leftovers:
 
 
 def remove(what: Leftovers) -> None:
-    """Remove what may go, and the folders that this leaves empty.
+    """Remove the files in `goes`, and the folders that this leaves empty.
 
     Raises:
-        TransientError: before anything is removed, if one of the runs that go is being trained.
+        TransientError: before it removes anything, if one of the runs is being trained.
     """
     with contextlib.ExitStack() as stack:
         for path in what.goes:
@@ -79,7 +85,7 @@ def remove(what: Leftovers) -> None:
 
 
 def text(what: Leftovers, *, removed: bool) -> str:
-    """What was found, a line for each file that goes, and for each place that stays though nobody knows it."""
+    """Describe the leftovers: a line for each file that goes, and for each place of unknown origin."""
     done = "removed, because no entry makes it" if removed else "no entry makes"
     lines = [f"{done}: {path} ({_bytes(size)})" for path, size in sorted(what.goes.items())]
     for path, (why, count, size) in sorted(what.unknown.items()):
@@ -91,38 +97,38 @@ def text(what: Leftovers, *, removed: bool) -> str:
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything under a folder that is no folder itself, links included."""
+    """Yield everything under a folder except folders, links included."""
     for folder, folders, names in os.walk(root):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in sorted([*names, *links]):
-            with contextlib.suppress(FileNotFoundError):  # somebody is at work
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                 yield Path(folder) / name, os.lstat(Path(folder) / name)
 
 
 def _wanted(experiment: Experiment, relative: str) -> bool | None:
-    """Whether the configuration makes what lies there; None if no rule would write there."""
+    """Say if the configuration makes this file; None if no rule would write there."""
     if relative == "README.md":
         return True
     if match := _WORK.fullmatch(relative):
         return match["run"] in experiment.runs
-    found = [rules.is_wanted(experiment, artefact, wildcards) for artefact, _, wildcards in _makers(relative)]
+    found = [rules.is_wanted(experiment, artefact, wildcards) for artefact, wildcards in _makers(relative)]
     return any(found) if found else None
 
 
-def _makers(relative: str) -> Iterator[tuple[Artefact, str, dict[str, str]]]:
-    """The rules that would write there: a result, or beside it a log or a benchmark."""
-    yield from artefacts.matching(relative)
+def _makers(relative: str) -> Iterator[tuple[Artefact, dict[str, str]]]:
+    """Yield the rules that would write this result, log or benchmark, with their wildcards."""
+    yield from ((artefact, wildcards) for artefact, _, wildcards in artefacts.matching(relative))
     for artefact in artefacts.TABLE:
         for template in (artefact.log, artefact.benchmark):
             if template and (match := artefacts.pattern(template).fullmatch(relative)):
-                yield artefact, "", match.groupdict()
+                yield artefact, match.groupdict()
 
 
 def _doubt(path: Path, relative: str) -> str | None:
-    """Why a file may not be the workflow's though it lies where one would."""
+    """Say why a file may not be the workflow's, although it has the name of a result."""
     makers = list(artefacts.matching(relative))
     if not makers:
-        return None  # a log, or what a training works in
+        return None  # a log, or a working file of a training
     artefact, kind, _ = makers[0]
     if path.suffix in (".nc", ".safetensors"):
         try:
@@ -138,7 +144,7 @@ def _doubt(path: Path, relative: str) -> str | None:
 
 
 def _gathered(unknown: Mapping[Path, tuple[str, int]], known: set[Path]) -> dict[Path, tuple[str, int, int]]:
-    """Files by the largest folder of which nothing is known."""
+    """Gather files by the largest folder that holds nothing known."""
     gathered: dict[Path, tuple[str, int, int]] = {}
     for path, (why, size) in unknown.items():
         place = next((parent for parent in reversed(path.parents) if parent not in known), path)

@@ -1,4 +1,4 @@
-"""Starting the workflow: one Snakemake at a time in a folder, and the way back after one was killed."""
+"""Start the workflow: one Snakemake at a time in a folder, and recovery after one was killed."""
 
 import contextlib
 import logging
@@ -26,36 +26,62 @@ _log = logging.getLogger(__name__)
 _STATE = Path(".snakemake")
 _ASKED = _STATE / "landscape.asked"
 _HOST = _STATE / "landscape.host"
+_LOOKING = frozenset(
+    [
+        "-n",
+        "--dry-run",
+        "--dryrun",
+        "--lint",
+        "--report",
+        "--list",
+        "-l",
+        "--unlock",
+        "--summary",
+        "-S",
+        "--dag",
+        "--rulegraph",
+        "--filegraph",
+        "--version",
+        "-v",
+        "--help",
+        "-h",
+        "--touch",
+        "-t",
+        "--cleanup-metadata",
+    ]
+)
+"""Options of Snakemake with which it makes nothing."""
 
 
 def run(config: str, options: Sequence[str]) -> int:
     """Run Snakemake on a configuration in the current folder and return its exit code.
 
-    Holds a lock of the operating system meanwhile, which ends with this process however it ends. Holding it, and with no
-    Snakemake or job of one alive in the folder, a lock that Snakemake left behind is nobody's: it is removed.
+    Meanwhile it holds a lock file, which the operating system frees when this process ends, however it ends. If no other
+    Snakemake, nor a job of one, is alive in the folder, it removes a lock that a killed Snakemake left.
 
     Raises:
-        InputError: if the configuration is wrong; TransientError: if somebody else is at work in the folder.
+        InputError: if the configuration is wrong.
+        TransientError: if another Snakemake, or a job of one, is at work in the folder.
     """
     content = document.read(config)
     experiment = resolve(content)
     with alone():
         _, resolved = preflight(content, thorough=True)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
-        command += [f"--configfile={config}"]  # in one word, or it would swallow a target behind it
+        command += [f"--configfile={config}"]  # one word, since `--configfile` takes all words up to the next option
         if not Path("profiles/default").is_dir():
             command += ["--workflow-profile", str(profile("default"))]
         if any((_STATE / "locks").glob("*")):
             if (host := _HOST.read_text() if _HOST.is_file() else "") not in ("", socket.gethostname()):
                 raise InputError(
-                    f"the last `landscape run` here was on {host} and left its lock; if nothing of it is alive there, nor in "
-                    "a queue, free the folder with: snakemake --unlock"
+                    f"the last `landscape run` here was on {host} and left its lock; if none of its jobs runs there or waits "
+                    "in a queue, free the folder with: snakemake --unlock"
                 )
             _log.info("a Snakemake was killed here and left its lock; nobody is at work, so it is removed")
             subprocess.run([*command, "--unlock", "--quiet"], check=True, stderr=subprocess.DEVNULL)
             _remove_leftovers(experiment)
         _HOST.write_text(socket.gethostname())
-        asked = "\n".join([resolved, *options])  # a file named by what is in it, and what is to be made
+        asked = "\n".join([resolved, *options])  # the name of `resolved` holds a hash of its content
         if not _only_looking(options) and Path(experiment.results).is_dir() and not _was_asked_last(asked):
             _announce_changes([*command, *options])
         if not any(re.match(r"(--cores|-c|--jobs|-j|--profile|--executor|-e)", option) for option in options):
@@ -69,10 +95,10 @@ def run(config: str, options: Sequence[str]) -> int:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Hold the lock of the current folder, with no Snakemake at work there and no job of one.
+    """Hold the lock of the current folder.
 
     Raises:
-        TransientError: if somebody is.
+        TransientError: if a Snakemake, or a job of one, is at work there.
     """
     _STATE.mkdir(exist_ok=True)
     try:
@@ -89,12 +115,12 @@ def alone() -> Iterator[None]:
 
 
 def _slurm_may_have_jobs() -> bool:
-    """Whether a Snakemake that gave jobs to SLURM left its lock."""
+    """Say if a Snakemake that submitted jobs to SLURM left its lock."""
     return (_STATE / "slurm_logs").is_dir() and any((_STATE / "locks").glob("*"))
 
 
 def snakefile() -> Path:
-    """The Snakefile of a checkout this package is installed from, else the one the wheel brought."""
+    """Find the Snakefile: in the checkout that this package is installed from, or in the wheel."""
     here = Path(landscape.__file__).parent
     for path in (here.parents[1] / "workflow" / "Snakefile", here / "workflow" / "Snakefile"):
         if path.is_file():
@@ -103,13 +129,13 @@ def snakefile() -> Path:
 
 
 def profile(name: str) -> Path:
-    """A profile of this installation, `default` for one machine or `slurm`; Snakemake finds them in the root of a checkout."""
+    """Find a profile of this installation: `default` for one machine, or `slurm`."""
     beside = snakefile().parent
     return next(path for path in (beside / "profiles" / name, beside.parent / "profiles" / name) if path.is_dir())
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
-    """Wait for Snakemake, also after Ctrl-C: it gets the signal too, and ends its jobs in its own time."""
+    """Wait for Snakemake, even after Ctrl-C: it receives the signal too and ends its jobs itself."""
     while True:
         try:
             return process.wait()
@@ -118,7 +144,7 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
 
 
 def _at_work() -> list[str]:
-    """Living processes of a Snakemake in this folder, and of the jobs it started: `PID COMMAND`."""
+    """List the live processes of a Snakemake in this folder and of its jobs: `PID COMMAND`."""
     folder = os.getcwd()
     own = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
     found = []
@@ -136,7 +162,7 @@ def _at_work() -> list[str]:
 
 
 def _remove_leftovers(experiment: Experiment) -> None:
-    """Temporary files of writers that were killed; nobody is writing, so they are nobody's."""
+    """Remove temporary files of killed jobs. The caller makes sure that no job is writing."""
     folders = {file.partition("/")[0] for artefact in TABLE for file in artefact.files.values() if "/" in file}
     for folder in folders:
         for path in (Path(experiment.results) / folder).rglob(".*.tmp"):
@@ -145,25 +171,11 @@ def _remove_leftovers(experiment: Experiment) -> None:
 
 
 def _only_looking(options: Sequence[str]) -> bool:
-    looks = {
-        "-n",
-        "--dry-run",
-        "--dryrun",
-        "--lint",
-        "--report",
-        "--list",
-        "-l",
-        "--unlock",
-        "--summary",
-        "-S",
-        "--dag",
-    }
-    looks |= {"--rulegraph", "--filegraph", "--version", "-v", "--help", "-h", "--touch", "-t", "--cleanup-metadata"}
-    return any(option.split("=")[0] in looks for option in options)
+    return any(option.split("=")[0] in _LOOKING for option in options)
 
 
 def _was_asked_last(asked: str) -> bool:
-    """Whether the last Snakemake in this folder, whoever started it, was asked for the same."""
+    """Say if the last Snakemake in this folder, with or without `landscape run`, was asked for the same."""
     return _ASKED.is_file() and _ASKED.read_text() == f"{_newest_log()}\n{asked}"
 
 
@@ -172,7 +184,7 @@ def _newest_log() -> str:
 
 
 def _announce_changes(command: list[str]) -> None:
-    """Say which files stand but will be remade because their specification changed."""
+    """Log which existing files will be remade because their specification changed."""
     planned = subprocess.run([*command, "--dry-run"], capture_output=True, text=True)
     changed = []
     for job in re.findall(r"^(?:local)?rule \w+:\n((?:    .*\n)+)", planned.stdout + planned.stderr, flags=re.M):
@@ -180,6 +192,6 @@ def _announce_changes(command: list[str]) -> None:
         if outputs and re.search(r"^    reason: .*Params have changed", job, flags=re.M):
             changed += [path for path in outputs[1].split(", ") if Path(path).exists()]
     if changed:
-        _log.info("to be remade, because what the configuration says of it changed, with all that hangs on it:")
+        _log.info("to be remade, with everything made from them, because their configuration changed:")
         for path in changed:
             _log.info("  %s", path)

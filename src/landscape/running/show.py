@@ -1,4 +1,4 @@
-"""What a file is and where it comes from, of every kind of file that the project makes. Never imports torch."""
+"""Describe a file that the project made: what it is and where it comes from. Never imports torch."""
 
 import json
 import math
@@ -15,18 +15,18 @@ from landscape.store import files
 
 _TOLD = {"title", "name", "run", "plane", "probe", "state", "device", "seed", "Conventions"}
 _TOLD |= {"spec", "run_spec", "spec_hash", "stage", "format_version", "versions", "date", "history"}
-"""Entries of a header that have a place of their own in what is told."""
+"""Entries of a header that `described` does not repeat under `also`."""
 
 
 def described(path: str | Path) -> dict[str, Any]:
-    """All that a file, or `FILE@003`, says of itself, as JSON holds it.
+    """Describe a file, or a state `FILE@003`, in values that JSON can hold.
 
-    Entries `file`, `kind`, `title`, `made` (by which verb, when), `versions`, `device`, `seed`, `configuration` (by
-    section and name, in full), `inputs` (checksums), `checksum` (by which others name it as an input), `dimensions`,
-    `variables`, and `also`: whatever else its header holds.
+    Entries: `file`, `kind`, `title`, `made` (verb and date), `versions`, `device`, `seed`, `configuration` (by section
+    and name, in full), `inputs` (their checksums), `checksum` (its own), `dimensions`, `variables`, and `also` (the rest
+    of its header).
 
     Raises:
-        InputError: if it is no file of ours, or a damaged one.
+        InputError: if the project did not make the file, or it is damaged.
     """
     place, epoch = files.file_of(path), files.epoch_of(path)
     if place.suffix == ".nc":
@@ -74,7 +74,7 @@ def described(path: str | Path) -> dict[str, Any]:
 
 
 def text(found: Mapping[str, Any]) -> str:
-    """What `described` found, for people to read. Characters that could steer a terminal are written out."""
+    """Write what `described` found for people. Control characters are escaped."""
     made = found["made"]
     lines = [f"{found['file']}: {found['title']}", f"{found['kind']}, {found['bytes']:,} bytes", ""]
     rows = {
@@ -122,7 +122,7 @@ def _is_checksum(key: str) -> bool:
 
 
 def _value(value: Any) -> Any:
-    """An attribute of a NetCDF file as JSON holds it; text that is JSON as what it says."""
+    """Convert an attribute of a NetCDF file to values that JSON can hold; parse text that is JSON."""
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
@@ -153,5 +153,5 @@ def _block(title: str, lines: list[str]) -> list[str]:
 
 
 def printable(line: str) -> str:
-    """A line with every character written out that could steer a terminal."""
+    """Escape every character that could control a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

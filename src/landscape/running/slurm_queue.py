@@ -1,4 +1,4 @@
-"""Jobs that a Snakemake gave to SLURM, which live on when it is killed."""
+"""Jobs that Snakemake submitted to SLURM. They outlive a killed Snakemake."""
 
 import getpass
 import logging
@@ -13,13 +13,13 @@ _STATES = "PENDING,CONFIGURING,RUNNING,COMPLETING,REQUEUED,SUSPENDED"
 
 
 def queued(folder: str, certain: bool) -> list[str]:
-    """This user's jobs of a Snakemake in `folder` that wait or run: `SLURM job ID, RULE, STATE`. Empty without SLURM.
+    """List this user's jobs of a Snakemake in `folder` that wait or run: `SLURM job ID, RULE, STATE`. Empty without SLURM.
 
     Args:
-        certain: whether it must be known; else a SLURM that does not answer has none.
+        certain: raise an error if SLURM does not answer, instead of assuming that there are no jobs.
 
     Raises:
-        TransientError: if it must be known and SLURM does not answer.
+        TransientError: if `certain` and SLURM does not answer.
     """
     if shutil.which("squeue") is None:
         return []
@@ -32,10 +32,10 @@ def queued(folder: str, certain: bool) -> list[str]:
     if trouble:
         if certain:
             raise TransientError(
-                f"whether SLURM has jobs of the last Snakemake in {folder} is not known (squeue: {trouble}); if it has none, "
-                "free the folder with: snakemake --unlock"
+                f"squeue does not say if SLURM has jobs of the last Snakemake in {folder} ({trouble}); if it has none, free "
+                "the folder with: snakemake --unlock"
             )
-        _log.debug("whether SLURM has jobs of this folder is not known (squeue: %s)", trouble)
+        _log.debug("squeue does not say if SLURM has jobs of this folder (%s)", trouble)
         return []
     found = []
     for line in done.stdout.splitlines():

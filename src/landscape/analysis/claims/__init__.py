@@ -1,7 +1,7 @@
-"""What is claimed, and whether these runs show it: every verdict with the numbers it rests on.
+"""Judge each claim by these runs: a verdict with the numbers behind it.
 
-1 to 6 are claims of Li et al. 2018, 7 to 14 follow from it or were made of it since. What a verdict needs to be called
-reproduced is stated in the configuration, before the runs.
+Claims 1 to 6 are from Li et al. 2018; 7 to 14 follow from the paper or were later made about it. The configuration
+states, before the runs, what it takes to call a claim reproduced.
 """
 
 import html
@@ -44,22 +44,23 @@ def judge(
     surfaces: Sequence[xr.Dataset],
     trajectories: Sequence[xr.Dataset],
 ) -> list[Judgement]:
-    """Every claim, in the order of its number, and then every published test error."""
-    runs = tuple(
-        JudgedRun(
-            history,
-            {each.attrs["plane"]: each for each in surfaces if each.attrs["run"] == history.attrs["name"]},
-            {each.attrs["plane"]: each for each in trajectories if each.attrs["run"] == history.attrs["name"]},
-        )
-        for history in histories
-    )
-    evidence = Evidence(spec, known, runs)
+    """Judge every claim, in the order of its number, and then every published test error."""
+
+    def by_plane(found: Sequence[xr.Dataset], run: str) -> dict[str, xr.Dataset]:
+        return {each.attrs["plane"]: each for each in found if each.attrs["run"] == run}
+
+    names = [history.attrs["name"] for history in histories]
+    runs = [
+        JudgedRun(history, by_plane(surfaces, name), by_plane(trajectories, name))
+        for history, name in zip(histories, names, strict=True)
+    ]
+    evidence = Evidence(spec, known, tuple(runs))
     claims = [found for judged in _JUDGES for found in judged(evidence)]
     return [*sorted(claims, key=_number), *published.test_errors(evidence)]
 
 
 def write(found: Sequence[Judgement], histories: Sequence[xr.Dataset], paths: Sequence[Path]) -> None:
-    """Write the verdicts as Markdown and as a page."""
+    """Write the verdicts as Markdown and HTML."""
     markdown, page = paths
     rows = [(one.claim, one.verdict, one.because) for one in found]
     about = _about(histories)
@@ -71,7 +72,7 @@ def write(found: Sequence[Judgement], histories: Sequence[xr.Dataset], paths: Se
 
 
 def _about(histories: Sequence[xr.Dataset]) -> str:
-    """On what the verdicts rest: which data, how many runs, how long they were trained."""
+    """Describe the runs behind the verdicts: their data, their number, the length of their training."""
     data = sorted({json.loads(history.attrs["spec"])["data"] for history in histories})
     epochs = [history.sizes["epoch"] - 1 for history in histories if history.sizes["epoch"] > 1]
     images = sorted({int(history.attrs["train_images"]) for history in histories})
@@ -80,8 +81,8 @@ def _about(histories: Sequence[xr.Dataset]) -> str:
     )
     return (
         f"Judged on {len(histories)} runs on {', '.join(data)} with {', '.join(f'{n:,}' for n in images)} training "
-        f"images{short}. Reproduced: it held in every case. Confounded: the networks cannot be compared, and why. Not "
-        "tested: these runs cannot tell. Numbers that are marked unverified were not read at their source."
+        f"images{short}. Reproduced: the claim held in every case. Confounded: the networks cannot be compared, for the "
+        "reason given. Not tested: these runs cannot tell. Unverified: a number that was not checked at its source."
     )
 
 

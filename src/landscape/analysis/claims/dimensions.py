@@ -8,21 +8,21 @@ import xarray as xr
 from landscape.analysis.claims.evidence import Evidence, Judgement, verdict
 
 NEARLY_NONE = 0.01
-"""Share of a path up to which random directions hold almost none of it."""
+"""Random directions hold almost none of a path if they hold at most this share."""
 
 EPOCHS = 10
-"""Kept epochs below which a path says nothing of its dimension."""
+"""Least number of kept epochs that tell the dimension of a path."""
 
 
 def low_dimensional(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 6: two principal components hold a large share of a path, and more than of a random walk's."""
+    """Judge claim 6: two principal components hold a large share of a path, and more than of a random walk."""
     held, reasons, told = [], [], []
     for run in evidence.runs:
         for path in run.trajectories.values():
             if _directions(path) != "pca":
                 continue
             if path.sizes["epoch"] < EPOCHS:
-                reasons.append(f"{run.name}: of {path.sizes['epoch']} points, two directions hold much of any path")
+                reasons.append(f"{run.name}: two directions hold much of any path of {path.sizes['epoch']} points")
                 continue
             share, walk = float(path.share.sum()), float(path.random_walk_share.sum())
             held.append(share >= evidence.spec.share and share > walk)
@@ -35,7 +35,7 @@ def low_dimensional(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def random_directions(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 13."""
+    """Judge claim 13: two random directions hold almost none of a path."""
     held, told = [], []
     for run in evidence.runs:
         for path in run.trajectories.values():

@@ -1,8 +1,8 @@
-"""What the claims are judged on: networks (runs that differ in their seed alone) and the pairs that differ in one factor."""
+"""The evidence for claims: networks (runs that differ in their seed alone) and pairs that differ in one factor."""
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -21,7 +21,7 @@ Verdict = Literal["reproduced", "not reproduced", "confounded", "not tested"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim, the verdict, and the numbers it rests on."""
+    """A claim, the verdict, and the numbers behind it."""
 
     claim: str
     verdict: Verdict
@@ -30,16 +30,12 @@ class Judgement:
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """One training, with what was measured of it.
-
-    Attributes:
-        factors: what tells its training from another one: keys of the run's specification, arguments as `args.NAME`.
-        surfaces: by plane.
-    """
+    """One run with its surfaces and trajectories, both by plane."""
 
     history: xr.Dataset
     surfaces: Mapping[str, xr.Dataset] = field(default_factory=dict)
     trajectories: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    _numbers: dict[str, dict[str, float]] = field(default_factory=dict, init=False)
 
     @property
     def name(self) -> str:
@@ -70,28 +66,17 @@ class JudgedRun:
         return run_factors.errors(self.history)
 
     def number(self, name: str, planes: Sequence[str]) -> float:
-        """The mean of a number of the surfaces over the planes where it is defined; NaN if there is none."""
-        found = [self._numbers(plane)[name] for plane in planes if plane in self.surfaces]
-        known = [value for value in found if not math.isnan(value)]
-        return float(np.mean(known)) if known else math.nan
-
-    def _numbers(self, plane: str) -> dict[str, float]:
-        if plane not in self._measured:
-            self._measured[plane] = geometry.numbers(self.surfaces[plane])
-        return self._measured[plane]
-
-    @cached_property
-    def _measured(self) -> dict[str, dict[str, float]]:
-        return {}
+        """Average a number of the surfaces over the planes where it is defined; NaN if there is none."""
+        seen = [plane for plane in planes if plane in self.surfaces]
+        for plane in seen:
+            if plane not in self._numbers:
+                self._numbers[plane] = geometry.numbers(self.surfaces[plane])
+        return mean_of_known(self._numbers[plane][name] for plane in seen)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the claims are judged on.
-
-    Attributes:
-        runs: every run, with the surfaces and trajectories that were made for the claims.
-    """
+    """The criteria, the published errors, and all runs."""
 
     spec: Claims
     published: Mapping[str, Published]
@@ -122,13 +107,18 @@ class SeedGroup:
         return first if len(self.runs) == 1 else f"{first} ({len(self.runs)} seeds)"
 
     def number(self, name: str, planes: Sequence[str]) -> float:
-        """The mean over seeds of the means over directions."""
-        known = [value for run in self.runs if not math.isnan(value := run.number(name, planes))]
-        return float(np.mean(known)) if known else math.nan
+        """Average over seeds the means over directions."""
+        return mean_of_known(run.number(name, planes) for run in self.runs)
+
+
+def mean_of_known(values: Iterable[float]) -> float:
+    """Average the values that are not NaN; NaN if there is none."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def networks(runs: Sequence[JudgedRun]) -> list[SeedGroup]:
-    """Runs put together with their other seeds, in the order of the first ones."""
+    """Group the runs that differ in their seed alone, in the order of the first of each group."""
     groups: dict[str, list[JudgedRun]] = {}
     for run in runs:
         key = json.dumps({k: v for k, v in run.factors.items() if k != "seed"}, sort_keys=True)
@@ -137,7 +127,7 @@ def networks(runs: Sequence[JudgedRun]) -> list[SeedGroup]:
 
 
 def pairs(of: Sequence[SeedGroup], factor: str) -> Iterator[tuple[SeedGroup, SeedGroup]]:
-    """Networks that differ in one factor only, the one with the lower value first (false before true)."""
+    """Yield the pairs of networks that differ in `factor` alone, the lower value first (false before true)."""
     factors = pd.DataFrame([network.factors for network in of])
     for i, j, name in comparisons.single_factor_pairs(factors):
         if name == factor:
@@ -146,17 +136,17 @@ def pairs(of: Sequence[SeedGroup], factor: str) -> Iterator[tuple[SeedGroup, See
 
 
 def confounded(*of: SeedGroup | JudgedRun) -> str:
-    """Why networks cannot be compared: one did not train, or their train losses are far apart; empty if they can."""
+    """Say why networks cannot be compared: one did not train, or train losses are far apart. Empty if they can."""
     runs = [run for each in of for run in (each.runs if isinstance(each, SeedGroup) else (each,))]
     return run_factors.confounded({run.name: run.train_loss for run in runs}, runs[0].classes)
 
 
 def verdict(claim: str, held: Sequence[bool], reasons: Sequence[str], told: Sequence[str]) -> Judgement:
-    """Reproduced if it held in every case that can be judged; confounded if none can.
+    """Call a claim reproduced if it held in every case that can be judged; confounded if no case can be judged.
 
     Args:
-        held: of each case that can be judged whether the claim held.
-        reasons: of each case that cannot be judged why not.
+        held: whether the claim held, for each case that can be judged.
+        reasons: why not, for each case that cannot be judged.
         told: the numbers of every case.
     """
     text = "; ".join([*told, *reasons])
@@ -169,6 +159,6 @@ def verdict(claim: str, held: Sequence[bool], reasons: Sequence[str], told: Sequ
 
 
 def _value(network: SeedGroup, factor: str) -> tuple[bool, Any]:
-    """Numbers in their order, before words in theirs."""
+    """Return a key that sorts numbers before words."""
     value = network.factors.get(factor)
     return (False, value) if isinstance(value, bool | int | float) else (True, str(value))

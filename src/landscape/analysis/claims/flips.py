@@ -13,9 +13,11 @@ from landscape.geometry.grid import NOT_RESOLVED
 
 
 def order_flips(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 2: with w(x) the length of the interval around x with L < L(x) + 0.5, the sign of log(w_small / w_large)
-    differs between no decay and decay in every seed."""
-    claim = "2. without normalisation, whether the small or the large batch looks sharper flips with weight decay"
+    """Judge claim 2: the sign of log(w_small / w_large) differs between no decay and decay in every seed.
+
+    w(x) is the length of the interval around x with L < L(x) + 0.5.
+    """
+    claim = "2. without normalisation, weight decay flips which batch size looks sharper, the small or the large"
     by_name = {run.name: run for run in evidence.runs}
     signs: dict[tuple[str, ...], dict[bool, float]] = defaultdict(dict)
     told, reasons = [], []
@@ -55,8 +57,11 @@ def order_flips(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def _sign(small: geometry.Well, large: geometry.Well) -> float:
-    """That of log(w_small / w_large). A well too narrow for the grid is narrower than one that is not; NaN if both are, or
-    an end has no loss. A well ends where the network has no loss, for a variance below 0, before which its loss grows."""
+    """Return the sign of log(w_small / w_large); NaN if both wells are too narrow for the grid, or an end has no loss.
+
+    A well too narrow for the grid is narrower than one that is not. A well also ends where a negative variance leaves no
+    loss, since the loss grows towards such a point.
+    """
     defined = [not math.isnan(each.width.value) for each in (small, large)]
     if all(defined):
         return math.copysign(1, small.width.value - large.width.value)
@@ -74,6 +79,6 @@ def _said(well: geometry.Well) -> str:
 
 
 def _case(run: JudgedRun, line: xr.Dataset) -> tuple[str, ...]:
-    """What the two lines that are compared, without and with decay, have in common."""
+    """Identify a pair of lines, without and with decay, by everything else they have in common."""
     factors = [f"{key}={value}" for key, value in run.factors.items() if key not in ("weight_decay", "batch_size")]
     return (str(json.loads(line.attrs["spec"]).get("batchnorm")), *sorted(factors))

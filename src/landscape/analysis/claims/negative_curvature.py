@@ -1,6 +1,6 @@
-"""Claims about the curvature of the whole space behind a plane, and about where the gradient leads (Figure 7).
+"""Claims about negative curvature (Figure 7) and about the direction of descent.
 
-A plane looks convex at a point where its own Hessian, P'HP, has no negative eigenvalue; the claims compare this with
+A plane looks convex at a point if its own Hessian, P'HP, has no negative eigenvalue there. The claims compare this with
 the extreme eigenvalues of the whole Hessian. Every network counts once: the mean over directions, then over seeds.
 """
 
@@ -13,112 +13,113 @@ import numpy as np
 import xarray as xr
 
 from landscape import geometry
-from landscape.analysis.claims.evidence import Evidence, Judgement, SeedGroup, confounded, pairs, verdict
+from landscape.analysis.claims.evidence import Evidence, Judgement, SeedGroup, confounded, mean_of_known, pairs, verdict
 from landscape.analysis.claims.trainability import SHALLOW
 
 PAPER = 0.01
-"""What the paper says of DenseNet: negative eigenvalues below 1 % of the positive ones."""
+"""Limit that the paper reports for DenseNet: negative eigenvalues below 1 % of the positive ones."""
+
+Surfaces = list[list[xr.Dataset]]
+"""Surfaces of a network, by run."""
 
 
 def convex_regions(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 5: with |min(lambda_min, 0)| + r_min, since a Ritz value of lambda_min errs towards convexity."""
+    """Judge claim 5 by |min(lambda_min, 0)| + r_min, since a Ritz value of lambda_min errs towards convexity."""
     spec = evidence.spec
-    held: list[bool] = []
-    reasons: list[str] = []
-    told: list[str] = []
-    for network, seen in _seen(evidence, spec.curvature, reasons):
+
+    def judged(network: SeedGroup, seen: Surfaces) -> tuple[bool | None, str]:
         share, strict = (_mean(seen, partial(_share_within, limit=limit)) for limit in (spec.insignificant, PAPER))
         if math.isnan(share):
-            told.append(f"{network.label}: fewer than {geometry.CELLS} points look convex")
-            continue
-        held.append(share >= spec.most)
+            return None, f"{network.label}: fewer than {geometry.CELLS} points look convex"
         points = sum(_bound_where_convex(surface).size for of in seen for surface in of)
         within = f"on {_percent(strict)} at most {_percent(PAPER)} of lambda_max"
-        told.append(f"{network.label} {_percent(share)} of {points:,} points, {within}{_drift(seen)}")
+        return share >= spec.most, f"{network.label} {_percent(share)} of {points:,} points, {within}{_drift(seen)}"
+
     claim = (
         "5. where the plane looks convex around the minimiser, negative curvature is insignificant (with its residual at "
         f"most {_percent(spec.insignificant)} of lambda_max, on at least {_percent(spec.most)} of the points)"
     )
-    yield _judged(claim, held, reasons, told, "curvature", "curvature", spec.curvature)
+    yield _judged(claim, evidence, "curvature", "curvature", judged)
 
 
 def chaotic_regions(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 10: with |min(lambda_min, 0)| alone, the least that the negative curvature can be."""
+    """Judge claim 10 by |min(lambda_min, 0)| alone, a lower bound of the negative curvature."""
     spec = evidence.spec
-    held: list[bool] = []
-    reasons: list[str] = []
-    told: list[str] = []
-    for network, seen in _seen(evidence, spec.curvature, reasons):
+
+    def judged(network: SeedGroup, seen: Surfaces) -> tuple[bool | None, str]:
         chaotic, convex = (_mean(seen, partial(_median_ratio, looks_convex=looks)) for looks in (False, True))
         if math.isnan(chaotic):
-            told.append(f"{network.label}: fewer than {geometry.CELLS} points do not look convex")
-            continue
-        held.append(chaotic >= spec.large and not convex >= chaotic)
+            return None, f"{network.label}: fewer than {geometry.CELLS} points do not look convex"
         beside = "" if math.isnan(convex) else f", {convex:.2g} where it looks convex"
-        told.append(f"{network.label} {chaotic:.2g}{beside}{_drift(seen)}")
+        holds = chaotic >= spec.large and not convex >= chaotic
+        return holds, f"{network.label} {chaotic:.2g}{beside}{_drift(seen)}"
+
     claim = (
         "10. where the plane does not look convex, negative curvature is large (median of |lambda_min| / lambda_max at least "
         f"{spec.large:g}, and above that where it looks convex)"
     )
-    yield _judged(claim, held, reasons, told, "curvature", "curvature", spec.curvature)
+    yield _judged(claim, evidence, "curvature", "curvature", judged)
 
 
 def pointing_away(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 12, of networks deep enough for shortcuts to matter."""
+    """Judge claim 12: in deep networks without shortcuts, descent often points away from the minimiser."""
     spec = evidence.spec
-    held: list[bool] = []
-    reasons: list[str] = []
-    told: list[str] = []
     partners = {without.label: shortcut for without, shortcut in pairs(evidence.networks, "args.shortcut")}
     shares = {network.label: _mean(_surfaces(network, spec.gradients), _away) for network in evidence.networks}
-    for network, _ in _seen(evidence, spec.gradients, reasons, _is_deep_without_shortcuts):
-        share = shares[network.label]
+
+    def judged(network: SeedGroup, seen: Surfaces) -> tuple[bool | None, str]:
+        share, other = shares[network.label], partners.get(network.label)
         if math.isnan(share):
-            told.append(f"{network.label}: no gradient is known")
-            continue
-        held.append(share >= spec.away)
-        other = partners.get(network.label)
+            return None, f"{network.label}: no gradient is known"
         known = other is not None and not math.isnan(shares[other.label])
         beside = f" ({other.label} with shortcuts {_percent(shares[other.label])})" if other and known else ""
-        told.append(f"{network.label} {_percent(share)}{beside}")
+        return share >= spec.away, f"{network.label} {_percent(share)}{beside}"
+
     claim = (
         f"12. in networks of more than {SHALLOW} layers without shortcuts the descent direction points away from the "
         f"minimiser on a large share of the plane (at least {_percent(spec.away)})"
     )
-    yield _judged(claim, held, reasons, told, "gradients", "gradients or curvature", spec.gradients)
+    yield _judged(claim, evidence, "gradients", "gradients or curvature", judged, _is_deep_without_shortcuts)
 
 
-def _seen(
+def _judged(
+    claim: str,
     evidence: Evidence,
-    planes: Sequence[str] | None,
-    reasons: list[str],
+    key: str,
+    measure: str,
+    judged: Callable[[SeedGroup, Surfaces], tuple[bool | None, str]],
     wanted: Callable[[SeedGroup], bool] = lambda network: True,
-) -> Iterator[tuple[SeedGroup, list[list[xr.Dataset]]]]:
-    """Networks that were seen on the planes, with their surfaces by run; why others cannot be judged goes to `reasons`."""
+) -> Judgement:
+    """Judge the wanted networks by their surfaces on the planes under `claims.KEY`; `judged` returns None if it cannot."""
+    planes = getattr(evidence.spec, key)
+    if planes is None:
+        return Judgement(claim, "not tested", f"needs planes with measure: {measure}, named under claims.{key}")
+    held, reasons, told = [], [], []
     for network in evidence.networks:
         seen = _surfaces(network, planes)
         if not seen or not wanted(network):
             continue
         if reason := confounded(network):
             reasons.append(f"{network.label}: {reason}")
-        else:
-            yield network, seen
+            continue
+        holds, text = judged(network, seen)
+        told.append(text)
+        held += [] if holds is None else [holds]
+    return verdict(claim, held, reasons, told)
 
 
-def _surfaces(network: SeedGroup, planes: Sequence[str] | None) -> list[list[xr.Dataset]]:
+def _surfaces(network: SeedGroup, planes: Sequence[str] | None) -> Surfaces:
     by_run = [[run.surfaces[plane] for plane in planes or () if plane in run.surfaces] for run in network.runs]
     return [surfaces for surfaces in by_run if surfaces]
 
 
-def _mean(seen: Sequence[Sequence[xr.Dataset]], number: Callable[[xr.Dataset], float]) -> float:
-    """The mean over runs of the means over planes, of those where it is defined; NaN if there is none."""
-    by_run = [[value for surface in of if not math.isnan(value := number(surface))] for of in seen]
-    means = [float(np.mean(values)) for values in by_run if values]
-    return float(np.mean(means)) if means else math.nan
+def _mean(seen: Surfaces, number: Callable[[xr.Dataset], float]) -> float:
+    """Average a number over the planes of each run, then over runs, where it is defined; NaN if it nowhere is."""
+    return mean_of_known(mean_of_known(map(number, surfaces)) for surfaces in seen)
 
 
 def _bound_where_convex(surface: xr.Dataset) -> np.ndarray:
-    """How negative the curvature can be at the points around the centre, below ln(classes), that look convex."""
+    """Return `ratio_bound` at the points around the centre, below ln(classes), that look convex."""
     around = geometry.basin(surface, geometry.guessing(surface))
     bound = geometry.ratio_bound(surface)
     return bound[around & geometry.slice_is_convex(surface) & np.isfinite(bound)]
@@ -129,7 +130,7 @@ def _share_within(surface: xr.Dataset, limit: float) -> float:
 
 
 def _median_ratio(surface: xr.Dataset, looks_convex: bool) -> float:
-    """Of the negative ratio where the plane looks convex, or where it does not; NaN for fewer than `CELLS` points."""
+    """Return the median negative ratio where the plane looks convex, or does not; NaN for fewer than `CELLS` points."""
     ratio = geometry.values_of(surface, geometry.RATIOS["negative"])
     known = ratio[np.isfinite(ratio) & (geometry.slice_is_convex(surface) == looks_convex)]
     return float(np.median(known)) if known.size >= geometry.CELLS else math.nan
@@ -149,8 +150,8 @@ def _is_deep_without_shortcuts(network: SeedGroup) -> bool:
     return factors.get("args.shortcut") is False and factors.get("args.depth", 0) > SHALLOW
 
 
-def _drift(seen: Sequence[Sequence[xr.Dataset]]) -> str:
-    """What more images make of the ratio at the points where they were tried; empty if there were no more."""
+def _drift(seen: Surfaces) -> str:
+    """Report the ratio with more images at the points where they were tried; empty if they were tried nowhere."""
     points = [point for of in seen for surface in of for point in json.loads(surface.attrs["drift"])]
     found = []
     for point in points:
@@ -163,20 +164,6 @@ def _drift(seen: Sequence[Sequence[xr.Dataset]]) -> str:
     (few, _), (many, _) = found[0]
     before, after = (np.median([pair[k][1] for pair in found]) for k in (0, 1))
     return f" (at {len(found)} points a median of {before:.2g} on {few:,} images, {after:.2g} on {many:,})"
-
-
-def _judged(
-    claim: str,
-    held: Sequence[bool],
-    reasons: Sequence[str],
-    told: Sequence[str],
-    key: str,
-    measure: str,
-    planes: Sequence[str] | None,
-) -> Judgement:
-    if planes is None:
-        return Judgement(claim, "not tested", f"needs planes with measure: {measure}, named under claims.{key}")
-    return verdict(claim, held, reasons, told)
 
 
 def _percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""The published numbers, each beside what was measured here."""
+"""Compare published test errors with the measured ones."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,11 @@ from landscape.analysis.claims.evidence import Evidence, JudgedRun, Judgement
 from landscape.experiment.analysis_sections import Published
 
 EPOCHS = 300
-"""Of the schedule that the published networks were trained with (Li et al. 2018, section 4)."""
+"""Epochs of the published networks (Li et al. 2018, section 4)."""
 
 
 def test_errors(evidence: Evidence) -> Iterator[Judgement]:
+    """Judge every published test error: reproduced if the measured one lies within the tolerance."""
     by_name = {run.name: run for run in evidence.runs}
     for name, known in evidence.published.items():
         yield _judged(name, known, by_name.get(name), evidence.spec.tolerance)

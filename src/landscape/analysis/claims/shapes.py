@@ -1,4 +1,4 @@
-"""Claims about the shapes of surfaces. Sharpness is judged on rises over the centre, never on absolute levels."""
+"""Claims about the shapes of surfaces. Sharpness is measured at rises over the centre, never at absolute levels."""
 
 import json
 import math
@@ -14,13 +14,13 @@ SURE = 0.05
 
 
 def sharpness_and_error(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 1."""
+    """Judge claim 1: sharper minima have higher test errors."""
     claim = "1. the sharper a minimum (filter-normalised), the higher the test error"
     yield _ordered(claim, evidence, evidence.planes)[0]
 
 
 def depth(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 3, in its two halves."""
+    """Judge claim 3: depth makes networks without shortcuts (3a), but not with shortcuts (3b), less convex."""
     deeper = list(pairs(evidence.networks, "args.depth"))
     without = [pair for pair in deeper if pair[0].factors.get("args.shortcut") is False]
     yield _compared(
@@ -41,7 +41,7 @@ def depth(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def width(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 4."""
+    """Judge claim 4: wider networks are flatter."""
     yield _compared(
         "4. wider networks are flatter (width at a rise of 0.5)",
         evidence,
@@ -52,7 +52,7 @@ def width(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def shortcuts_at_20(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 9."""
+    """Judge claim 9: at depth 20 shortcuts hardly matter."""
     similar = evidence.spec.similar
     yield _compared(
         f"9. at depth 20 shortcuts hardly matter (width at a rise of 0.5, within {100 * similar:.0f} %)",
@@ -64,7 +64,7 @@ def shortcuts_at_20(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def normalisations(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 7."""
+    """Judge claim 7: filter normalisation orders networks by test error best, then layer normalisation, then none."""
     claim = "7. filter normalisation orders networks by test error better than layer, layer better than none"
     lines: dict[str, list[str]] = {}
     for run in evidence.runs:
@@ -95,7 +95,7 @@ def _compared(
     number: str,
     holds: Callable[[float, float], bool],
 ) -> Judgement:
-    """Whether a number of two networks is in the order claimed, for every pair that can be compared."""
+    """Judge whether a number of two networks is in the order claimed, for every pair that can be compared."""
     held, reasons, told = [], [], []
     for one, another in of:
         values = [network.number(number, evidence.planes) for network in (one, another)]
@@ -110,7 +110,7 @@ def _compared(
 
 
 def _ordered(claim: str, evidence: Evidence, planes: Sequence[str]) -> tuple[Judgement, float]:
-    """Whether the sharper network has the higher test error, and tau, NaN where there is none."""
+    """Judge whether the sharper network has the higher test error; return Kendall's tau too, NaN without one."""
     numbers, errors = _tables(evidence, planes)
     factors = {network.label: network.factors for network in evidence.networks}
     found = comparisons.compare(numbers, errors, factors)
@@ -129,7 +129,7 @@ def _ordered(claim: str, evidence: Evidence, planes: Sequence[str]) -> tuple[Jud
 
 
 def _tables(evidence: Evidence, planes: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The widths, negated, and the test errors, as `comparisons.compare` takes them."""
+    """Return the negated widths and the test errors, in the form of `comparisons.compare`."""
     runs = [(network, run, run.errors) for network in evidence.networks for run in network.runs if run.errors]
     numbers = [
         {"network": network.label, "run": run.name, "direction": plane, "value": -run.number(SHARPNESS, [plane])}

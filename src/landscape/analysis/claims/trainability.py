@@ -1,16 +1,17 @@
-"""Claims that the histories of the trainings tell of."""
+"""Claims about training, judged by histories."""
 
+import math
 from collections.abc import Iterator
 
 from landscape.analysis.claims.evidence import Evidence, Judgement, SeedGroup, confounded, pairs, verdict
 
 DEEP = 150
 SHALLOW = 20
-"""Layers up to which shortcuts hardly matter (claim 9)."""
+"""Shortcuts hardly matter up to this depth (claim 9)."""
 
 
 def weight_norms(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 8, in its two halves."""
+    """Judge claim 8: the weight norm grows without decay (8a), and its order by batch size depends on decay (8b)."""
     growing = [run for run in evidence.runs if run.factors.get("weight_decay") == 0 and run.history.sizes["epoch"] > 1]
     norms = [(run, float(run.history.weight_norm[0]), float(run.last.weight_norm)) for run in growing]
     yield verdict(
@@ -31,7 +32,7 @@ def weight_norms(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def very_deep(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 14."""
+    """Judge claim 14: very deep networks without shortcuts do not train."""
     runs = [
         run
         for run in evidence.runs
@@ -46,7 +47,7 @@ def very_deep(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def starts_outside(evidence: Evidence) -> Iterator[Judgement]:
-    """Claim 11, in its two halves."""
+    """Judge claim 11: `convex_height` is lower without shortcuts (11a), and training starts below it (11b)."""
     held, reasons, told = [], [], []
     for without, shortcut in pairs(evidence.networks, "args.shortcut"):
         if without.factors.get("args.depth", 0) <= SHALLOW:
@@ -55,7 +56,7 @@ def starts_outside(evidence: Evidence) -> Iterator[Judgement]:
         told.append(f"{without.label} {heights[0]:.3g}, {shortcut.label} {heights[1]:.3g}")
         if reason := confounded(without, shortcut):
             reasons.append(reason)
-        elif all(height == height for height in heights):
+        elif not any(map(math.isnan, heights)):
             held.append(heights[0] < heights[1])
     yield verdict(
         f"11a. in networks of more than {SHALLOW} layers convex_height is lower without shortcuts", held, reasons, told
@@ -64,10 +65,10 @@ def starts_outside(evidence: Evidence) -> Iterator[Judgement]:
     below, told = [], []
     for run in trained:
         start, height = float(run.history.train_loss[0]), run.number("convex_height", evidence.planes)
-        if height != height:
+        if math.isnan(height):
             continue
         cut = run.number("touches_border_convex_height", evidence.planes) > 0
-        if start < height or not cut:  # the height of a basin cut by the border is at least what was seen of it
+        if start < height or not cut:  # a basin cut by the border is at least this high
             below.append(start < height)
         told.append(f"{run.name} starts at {start:.3g}, convex up to {'at least ' if cut else ''}{height:.3g}")
     yield verdict("11b. the loss at initialisation lies below convex_height in networks that train", below, [], told)

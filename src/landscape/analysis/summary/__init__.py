@@ -1,4 +1,4 @@
-"""What is known of the whole experiment: its runs and their order, the lines between them, the paths of their trainings."""
+"""The summary of an experiment: tables of its runs, the lines between them, their paths, and their order."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +20,13 @@ def write(
     walked: Sequence[xr.Dataset],
     places: Sequence[Path],
 ) -> None:
-    """Write the tables; one that is empty is left out of all but its CSV. That of orders has none.
+    """Write the tables. An empty one is left out of all files but its CSV; the table of orders has no CSV.
 
     Args:
-        histories: of every run, in the order of the rows.
-        surfaces: of the plane whose numbers stand beside the runs, and lines between runs.
+        histories: one per run, in the order of the rows.
+        surfaces: surfaces of the summary's plane, and lines between runs.
         walked: trajectories.
-        places: of the CSV of the runs, the Markdown, the LaTeX and the HTML file, the CSV of the lines and that of the
-            paths.
+        places: the CSV of the runs, Markdown, LaTeX, HTML, the CSV of the lines, the CSV of the paths.
     """
     csv, markdown, latex, page, lines_csv, paths_csv = places
     ends = [surface for surface in surfaces if line_table.is_between(surface)]
@@ -36,6 +35,6 @@ def write(
         run_table.page(table(histories, planes)),
         line_table.page(between(ends)),
         path_table.page(trajectories(walked)),
+        orders.page(orders.orders(histories, planes)),
     ]
-    tables.append(orders.page(orders.orders(histories, planes)))
     table_writers.write("Summary", tables, [csv, lines_csv, paths_csv], markdown, latex, page)

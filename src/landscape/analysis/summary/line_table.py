@@ -1,4 +1,4 @@
-"""The table of the lines between runs: what lies between two minimisers."""
+"""The table of lines between runs: barriers and widths."""
 
 import json
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ _COLUMNS = (
 
 
 def is_between(surface: xr.Dataset) -> bool:
-    """Whether a surface is a line from a run to another one."""
+    """Say if a surface is a line from one run to another."""
     return surface.sizes["beta"] == 1 and json.loads(surface.attrs["spec"])["directions"] in ("to", "through")
 
 
 def between(lines: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """One row per line: barriers of loss and error, and the widths of the wells at both ends (`geometry.lines`).
+    """Tabulate lines: a row with the barriers of loss and error and the widths of the wells at both ends.
 
     Losses are mean cross-entropies (natural logarithm), errors in percent; `undefined` says why a barrier is missing.
     """
@@ -39,7 +39,7 @@ def between(lines: Sequence[xr.Dataset]) -> pd.DataFrame:
 
 
 def page(rows: pd.DataFrame) -> table_writers.TablePage:
-    """The table as it is written."""
+    """Choose the columns that fit on a page."""
     kept = [name for name in _COLUMNS if name not in ("plane", "undefined")]
     return table_writers.TablePage("Between runs", rows, rows[kept].map(shown_number), _NOTE)
 
@@ -61,14 +61,14 @@ def _row(line: xr.Dataset) -> dict[str, object]:
             row[name] = factor * barrier.value
             if barrier.reason:
                 reasons[name] = barrier.reason
-    row["w at 0"], row["w at 1"] = geometry.end_widths(line)
+    row |= {f"w at {x}": geometry.well(line, x).width.value for x in (0, 1)}
     row["undefined"] = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     return row
 
 
 _NOTE = (
-    "Along the line from one run, at 0, to another, at 1. Barrier: the largest height over the straight line between the "
-    "values at the ends. Batch norm: whether its running statistics are interpolated too, stay as stored, or are taken anew "
-    "at every point. w: length of the interval around an end on which the train loss is less than 0.5 above that end's. Empty "
-    "is what is undefined, for a reason that lines.csv states."
+    "Each line leads from one run, at 0, to another, at 1. Barrier: the largest height over the straight line between the "
+    "values at the ends. Batch norm: running statistics are interpolated, stored, or recalibrated (computed again) at every "
+    "point. w: length of the interval around an end on which the train loss is less than 0.5 above the loss at that end. "
+    "An empty cell is undefined; lines.csv says why."
 )

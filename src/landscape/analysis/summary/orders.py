@@ -1,4 +1,4 @@
-"""The table of orders: whether the flatter network has the smaller test error."""
+"""The table of orders: does the flatter network have the smaller test error?"""
 
 import json
 import math
@@ -18,10 +18,10 @@ _COLUMNS = ("number", "networks", "agree", "pairs", "tau", "low", "high", "p", "
 
 
 def orders(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """One row per number: in how many pairs of networks, whose test errors differ, the flatter one has the smaller.
+    """Tabulate numbers: a row with the pairs of networks in which the flatter one has the smaller test error.
 
-    A network is the runs that differ in their seed alone. `tau` is Kendall's, `low` to `high` its 95 % interval, `of one
-    factor` the pairs that differ in it alone, `beware` why there is no comparison, or what spoils it.
+    Runs that differ in their seed alone are one network. `tau` is Kendall's, `low` to `high` its 95 % interval, `of one
+    factor` the pairs that differ in one factor alone, `beware` why there is no comparison or what confounds it.
     """
     by_run = {surface.attrs["run"]: surface for surface in surfaces}
     measured = [history for history in histories if history.attrs["name"] in by_run and run_factors.errors(history)]
@@ -48,7 +48,7 @@ def orders(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> p
 
 
 def page(rows: pd.DataFrame) -> table_writers.TablePage:
-    """The table as it is written."""
+    """Put the table into words."""
     shown = pd.DataFrame(
         {
             "number": rows["number"].map(HEADINGS),
@@ -64,7 +64,7 @@ def page(rows: pd.DataFrame) -> table_writers.TablePage:
 
 
 def _sharpness(numbers: Mapping[str, float], number: str) -> float:
-    """The number negated; NaN where it reaches the border of the plane, which tells how large that is."""
+    """Return the number negated; NaN if its part reaches the border, so that it depends on the size of the plane."""
     return math.nan if numbers.get(border_of(number)) == 1 else -numbers[number]
 
 
@@ -95,9 +95,10 @@ def _number(value: float) -> str:
 
 
 _NOTE = (
-    "Whether the flatter network (the larger number, of the surfaces of the first table, but for those that "
-    "reach the border of the plane) has the smaller test error. Networks are runs that differ in their seed alone, with the mean of these; pairs whose test errors' 95 % intervals overlap are not "
-    "counted, in `of one factor` only pairs that differ in that factor and nothing else. Tau: Kendall's tau-b over all pairs, "
-    f"from {comparisons.FEW} networks on, with the p of a permutation test; its 95 % interval by hierarchical bootstrap, from "
-    f"{comparisons.MANY} on. Confounded: train losses differ more than {run_factors.FAR:g}-fold, or a network did not train."
+    "Does the flatter network, with the larger number, have the smaller test error? The numbers are those of the first table, "
+    "without those that reach the border of the plane. Runs that differ in their seed alone are one network, with their mean. "
+    "Pairs whose test errors' 95 % intervals overlap are not counted. Of one factor: only pairs that differ in this factor and "
+    f"nothing else. Tau: Kendall's tau-b over all pairs, for {comparisons.FEW} networks or more, with the p of a permutation "
+    f"test; its 95 % interval is by hierarchical bootstrap, for {comparisons.MANY} or more. Confounded: train losses differ "
+    f"more than {run_factors.FAR:g}-fold, or a network did not train."
 )

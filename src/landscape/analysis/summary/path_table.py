@@ -1,4 +1,4 @@
-"""The table of the paths of trainings: how much of them two directions hold."""
+"""The table of training paths: the share of each path that two directions hold."""
 
 import json
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ _COLUMNS = (
 
 
 def trajectories(paths: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """One row per path and plane (`landscape.trajectory`). Shares are in percent, lengths L2 norms over the weights."""
+    """Tabulate paths: a row per path and plane. Shares are in percent, lengths are L2 norms over the weights."""
     return pd.DataFrame([_row(path) for path in paths], columns=_COLUMNS)
 
 
 def page(rows: pd.DataFrame) -> table_writers.TablePage:
-    """The table as it is written."""
+    """Choose the columns that fit on a page."""
     shown = rows[["run", "plane", "kept epochs"]].map(shown_number)
     for axis in ("alpha", "beta"):
         shares = zip(rows[f"share of {axis} (%)"], rows[f"random walk, {axis} (%)"], strict=True)
@@ -66,8 +66,8 @@ def _row(path: xr.Dataset) -> dict[str, object]:
 
 
 _NOTE = (
-    "Share: of the path's variation about its mean (of planes that are not centred: about its end) along each direction of "
-    "the plane; beside it that of the principal components of a random walk with the same step lengths. Length: the sum of "
-    "the steps between kept epochs, as an L2 norm over the weights. The loss on the plane is that of the projected point, not "
-    "of the network that was there. More columns are in paths.csv."
+    "Share: the part of the path's variation about its mean (about its end, if the plane is not centred) along each "
+    "direction; in brackets the same for the principal components of a random walk with the same step lengths. Length: the "
+    "sum of the steps between kept epochs, as an L2 norm over the weights. The loss on the plane is measured at the projected "
+    "point, not at the network that was there. paths.csv has more columns."
 )

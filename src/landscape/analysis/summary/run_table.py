@@ -1,4 +1,4 @@
-"""The table over all runs."""
+"""The table of all runs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,18 @@ from landscape.training import run_factors
 
 
 def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """One row per run, in the order of `histories`.
+    """Tabulate runs, in the order of `histories`.
 
     Losses are mean cross-entropies in eval mode (natural logarithm), errors and accuracies in percent. The columns
-    behind `plane` are of the surface in `surfaces` whose run it is, among them all numbers of `geometry.NAMES`, of its
-    train loss; `undefined` says why some are missing. A run without a surface has them empty.
+    after `plane` describe the train loss on the run's surface, with all numbers of `geometry.NAMES`; `undefined` says why
+    some are missing. They are empty for a run without a surface.
     """
     by_run = {surface.attrs["run"]: surface for surface in surfaces}
     return pd.DataFrame([_row(history, by_run.get(history.attrs["name"])) for history in histories])
 
 
 def page(rows: pd.DataFrame) -> table_writers.TablePage:
-    """The table as it is written."""
+    """Choose the columns that fit on a page."""
     return table_writers.TablePage("Runs", rows, _condensed(rows).map(shown_number), _NOTE)
 
 
@@ -64,13 +64,13 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
 
 
 def _network(spec: Mapping[str, Any]) -> str:
-    """`resnet(depth=20, width=8)`: with the arguments that are stated."""
+    """Write a network with its stated arguments: `resnet(depth=20, width=8)`."""
     args = ", ".join(f"{key}={value}" for key, value in spec.get("args", {}).items())
     return f"{spec['network']}({args})" if args else str(spec["network"])
 
 
 def _undefined(reasons: Mapping[str, str]) -> str:
-    """`not resolved: width_rise_0.1, area_rise_0.1; a line: ...`."""
+    """Group names by reason: `not resolved: width_rise_0.1, area_rise_0.1; a line: ...`."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         by_reason.setdefault(reason, []).append(name)
@@ -82,11 +82,11 @@ HEADINGS = {
     "convex_share": "convex share",
     "convex_height": "convex height",
 }
-"""Numbers of a surface that are shown on the page, with their headings there; the larger, the flatter it is."""
+"""Numbers of a surface on the page, with their headings; a flatter surface has larger ones."""
 
 
 def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
-    """What fits on a page: the errors with their intervals, and of the surface its main numbers and findings."""
+    """Keep what fits on a page: errors with their intervals, and the surface's main numbers and findings."""
     shown = rows.copy()
     if "test error (%)" in shown:
         errors = zip(shown["test error (%)"], shown["95 % interval"], strict=True)
@@ -103,25 +103,25 @@ def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def border_of(number: str) -> str:
-    """The number of a surface that says whether this one reaches the border of the plane."""
+    """Return the name of the number that says if the part behind `number` touches the border of the plane."""
     return f"touches_border_{number.removeprefix('width_')}"
 
 
 def shown_number(value: object) -> str:
-    """A cell's text: numbers in three digits, empty where undefined."""
+    """Write a cell: numbers in three digits, empty if undefined."""
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:,.1f}" if 10 <= abs(value) < 1e5 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 _NOTE = (
-    "Train loss: mean cross-entropy (natural logarithm) over the training split, un-augmented, in eval mode, of the weights "
-    "after the last epoch. In brackets behind a test error its 95 % Wilson interval. The columns behind are of the train loss "
-    "on the plane that the configuration names under `summary`, over the images the plane declares. Width at rise 0.5: of "
-    "the connected part around the centre that lies at most 0.5 above it, the diameter of the circle of equal area, or on a "
-    "line its length, in multiples of the directions. Convex share: share of the points around the centre below ln(classes) "
-    "where the curvature is nowhere negative. Convex height: the highest loss up to which all level lines around the centre "
-    "look convex (solidity of at least 0.97). Minima: those inside the plane that stand out by at least 0.1 and three "
-    "standard errors. > marks what reaches the border of the plane, and so may be larger; empty is what is undefined, for a "
-    "reason that summary.csv states beside all other numbers."
+    "Train loss: mean cross-entropy (natural logarithm) over the training split, un-augmented, in eval mode, after the last "
+    "epoch. Test error: in brackets its 95 % Wilson interval. The columns to the right describe the train loss on the plane "
+    "that the configuration names under `summary`, over the plane's images. Width at rise 0.5: take the connected part around "
+    "the centre that lies at most 0.5 above it; its width is the diameter of the circle of equal area, or the length on a "
+    "line, in multiples of the directions. Convex share: share of the points around the centre below ln(classes) where the "
+    "curvature is nowhere negative. Convex height: the highest loss up to which all level lines around the centre look "
+    "convex (solidity of at least 0.97). Minima: minima inside the plane that stand out by at least 0.1 and three standard "
+    "errors. >: the part reaches the border of the plane, so the number may be larger. An empty cell is undefined; "
+    "summary.csv says why and has all other numbers."
 )

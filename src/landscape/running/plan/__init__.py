@@ -1,4 +1,4 @@
-"""What an experiment will take, before anything is run: jobs, operations, disk; and which figures fit a budget."""
+"""Estimate jobs, operations and disk of an experiment before running it, and choose figures that fit a budget."""
 
 from landscape.running.plan.report import text, values
 

@@ -1,4 +1,4 @@
-"""What an experiment takes in all, each of its figures by itself, and its tiles."""
+"""Costs of an experiment, of each of its figures, and of its tiles."""
 
 import math
 from collections import Counter
@@ -12,27 +12,25 @@ from landscape.running.plan.cost import Cost, Costs, total
 from landscape.running.plan.graph import Graph
 
 TILE_MINUTES = (5, 20)
-"""How long a tile should last: starting a job of a cluster costs seconds, and what fails is lost up to its end."""
+"""Least and most minutes of a good tile: starting a job costs seconds, and a tile that fails is lost."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Jobs, by rule, and what they cost together."""
+    """Jobs, counted by rule, and their total cost."""
 
     jobs: Counter[str]
     cost: Cost
 
-    @property
-    def number(self) -> int:
-        return self.jobs.total()
-
 
 @dataclass(frozen=True)
 class OfFigure:
-    """Attributes:
-    whole: all that it needs.
-    alone: what no other figure needs.
-    shares_with: the figures with which it shares operations, those with the most first.
+    """Needs of one figure.
+
+    Attributes:
+        whole: all jobs of the figure.
+        alone: the jobs that no other figure needs.
+        shares_with: figures with which it shares operations, the largest share first.
     """
 
     whole: Need
@@ -45,10 +43,10 @@ class OfPlane:
     """The tiles of a plane, over all states that are seen on it.
 
     Attributes:
-        points: of the plane.
-        tiles: of the surface that takes most.
-        state: whose surface that is.
-        most, least: operations at a point of that surface, and of the one that takes least.
+        points: number of points of the plane.
+        tiles: number of tiles of the most expensive surface.
+        state: the state of that surface.
+        most, least: operations at a point of the most and of the least expensive surface.
     """
 
     points: int
@@ -58,26 +56,26 @@ class OfPlane:
     least: float
 
     def passes(self, tiles: int) -> int:
-        """How often the longest of so many tiles is evaluated: at its points, and at the centre."""
+        """Count the evaluations of the longest of so many tiles: at its points, and at the centre."""
         return math.ceil(self.points / tiles) + 1
 
     def fitting(self, longest: float) -> int:
-        """The fewest tiles none of which takes more than `longest` operations, or else a tile for every point."""
+        """Return the least number of tiles of at most `longest` operations each, or else a tile for every point."""
         fits = (n for n in range(1, self.points) if self.passes(n) * self.most <= longest)
         return next(fits, self.points)
 
 
 class Estimate:
-    """Jobs and costs of an experiment, nothing of which is taken as made.
+    """Jobs and costs of an experiment, as if no result existed yet.
 
     Attributes:
-        figures: by name.
-        together: all figures, each job once.
-        whole: every job of `rule all`: figures, tables, summary, claims.
-        jobs: these jobs.
-        shared: operations of the jobs that all figures of a set need, and no other figure does.
-        planes: by name.
-        unknown: what is not known, and why, one line each; what hangs on it is not in the numbers.
+        figures: needs by figure.
+        together: needs of all figures, each job once.
+        whole: needs of `rule all`: figures, tables, summary, claims.
+        jobs: the jobs of `rule all`.
+        shared: by set of figures, operations of the jobs that exactly these figures need.
+        planes: tiles by plane.
+        unknown: a line for each unknown cost, with the reason; the numbers leave it out.
 
     Raises:
         InputError: if a data set is wrong or a network cannot be built.
@@ -102,7 +100,7 @@ class Estimate:
         self.planes = self._planes(experiment)
 
     def of(self, figures: Collection[str]) -> Need:
-        """What some figures need, each job once."""
+        """Return the needs of some figures, each job once."""
         return self._need(set().union(*(self._needed[name] for name in figures)))
 
     def _sharing(self, name: str) -> list[str]:
@@ -125,7 +123,7 @@ class Estimate:
 
 
 def _of_plane(plane: Plane, surfaces: Mapping[str, Sequence[int]]) -> OfPlane:
-    """From the operations of the tiles of each state's surface."""
+    """Summarise the operations of the tiles of each state's surface."""
     points = math.prod(plane.shape)
     at_a_point = {at: max(tiles) / (math.ceil(points / len(tiles)) + 1) for at, tiles in surfaces.items()}
     state = max(at_a_point, key=lambda at: at_a_point[at])

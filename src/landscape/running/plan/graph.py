@@ -1,21 +1,18 @@
-"""The workflow's jobs as a graph: which needs which.
-
-Edges are the answers of `experiment.rules`, whose questions Snakemake's rules ask too, so the graph is Snakemake's own.
-"""
+"""The graph of the workflow's jobs. Its edges come from `experiment.rules`, as Snakemake's do."""
 
 from collections.abc import Iterable
 
-from landscape.artefacts import Job, outputs
+from landscape.artefacts import Job
 from landscape.experiment import rules
 from landscape.experiment.schema import Experiment
 
 
 class Graph:
-    """The jobs that make an experiment, each once.
+    """The jobs of an experiment, each once.
 
     Attributes:
-        figures: by name, every job that a figure needs, itself among them.
-        all: every job of `rule all`, which is not among them, since it does nothing.
+        figures: by name, every job that a figure needs, with its own.
+        all: every job of `rule all`, without `all` itself.
     """
 
     def __init__(self, experiment: Experiment):
@@ -27,7 +24,7 @@ class Graph:
         self.all = set().union(self.needed(ends), *self.figures.values())
 
     def needed(self, jobs: Iterable[Job]) -> set[Job]:
-        """These jobs and all that they need."""
+        """Return these jobs and all that they need."""
         found: set[Job] = set()
         waiting = list(jobs)
         while waiting:
@@ -42,8 +39,3 @@ class Graph:
             made = (rules.maker(self._experiment, path) for path in rules.reads(self._experiment, job))
             self._inputs[job] = list(dict.fromkeys(other for other in made if other is not None))
         return self._inputs[job]
-
-
-def target(experiment: Experiment, figure: str) -> str:
-    """The file to ask Snakemake for to have a figure made."""
-    return outputs(experiment.results, "figure", figure=figure)["pdf"]

@@ -1,18 +1,18 @@
-"""An estimate as values for machines, and these as text for people."""
+"""Report an estimate, as values for machines and as text for people."""
 
 import math
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from landscape.artefacts import outputs
 from landscape.experiment.schema import Experiment
 from landscape.running.plan.budget import choose
 from landscape.running.plan.estimate import TILE_MINUTES, Estimate, Need, OfPlane
-from landscape.running.plan.graph import target
 from landscape.running.plan.submissions import submissions
 
 ASSUMED = 20.0
-"""Operations a second, in units of 1e12, that a GPU of a data centre may keep up in fp32. Not measured."""
+"""Assumed speed of a data centre's GPU in fp32, in 1e12 operations a second. Not measured."""
 
 
 def values(
@@ -23,13 +23,13 @@ def values(
     budget: float | None = None,
     profile: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What `landscape plan --json` prints: operations, GPU hours, bytes, minutes.
+    """Return what `landscape plan --json` prints: operations, GPU hours, bytes, minutes.
 
     Args:
         config: the path of the experiment's configuration.
-        tflops: operations a second that are kept up, in units of 1e12; None for the assumption.
-        budget: GPU hours for which figures are chosen.
-        profile: of Snakemake, by whose groups the jobs of everything are given to a cluster.
+        tflops: sustained speed in 1e12 operations a second; default `ASSUMED`.
+        budget: GPU hours for which to choose figures.
+        profile: a profile of Snakemake; its groups decide how many jobs a cluster is given.
 
     Raises:
         InputError: if a data set is wrong, a network cannot be built, or there is no solver for a budget.
@@ -63,7 +63,7 @@ def values(
         hours = {figures: flops / speed / 3600 for figures, flops in estimate.shared.items()}
         known = [name for name, figure in estimate.figures.items() if figure.whole.cost.known]
         chosen = choose(hours, known, budget)
-        targets = [target(experiment, name) for name in chosen]
+        targets = [outputs(experiment.results, "figure", figure=name)["pdf"] for name in chosen]
         found["budget"] = {
             "gpu_hours": budget,
             "figures": chosen,
@@ -74,7 +74,7 @@ def values(
 
 
 def text(found: Mapping[str, Any]) -> str:
-    """The same as a table and sentences."""
+    """Write the values as a table and sentences."""
     head = ("", "jobs", "operations", "GPU hours", "disk", "jobs", "GPU hours", "disk", "shared with")
     rows: list[Sequence[str]] = [head]
     for name, figure in found["figures"].items():
@@ -87,13 +87,13 @@ def text(found: Mapping[str, Any]) -> str:
     lines.insert(0, " " * lines[0].rfind("jobs") + "of it alone")
     lines += ["", "Jobs: " + ", ".join(f"{number} {rule}" for rule, number in by_rule.items()) + "."]
     lines += [
-        f"A cluster is given {found['in_all']['cluster_jobs']}: by the profile slurm several share one, and what takes "
-        "seconds stays where Snakemake is."
+        f"A cluster is given {found['in_all']['cluster_jobs']}: the profile slurm joins several into one, and Snakemake "
+        "does jobs of seconds itself."
     ]
     lines += [f"GPU hours: at {found['tflops']:g} TFLOP/s kept up, {_SAID[found['tflops_stated']]}.", *_NOTES]
     lines += _on_tiles(found["planes"], by_rule.get("tile", 0))
     if found["unknown"]:
-        lines += ["Not known, so what is marked >= takes more:", *(f"  {reason}" for reason in found["unknown"])]
+        lines += ["Not known, so numbers marked >= are too low:", *(f"  {reason}" for reason in found["unknown"])]
     if "budget" in found:
         lines += ["", *_on_budget(found["budget"], found["figures"])]
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -102,12 +102,12 @@ def text(found: Mapping[str, Any]) -> str:
 _SAID = {False: "an assumption, not a measurement; --tflops states another", True: "as stated by --tflops"}
 _NOTES = (
     "Operations: floating-point, 2 for a multiply-add, of convolutions, matrix products and attention.",
-    "Everything: with the tables, the summary and the claims. What exists already is counted as if it did not.",
+    "Everything: figures, tables, the summary and the claims. Results that already exist are counted too.",
 )
 
 
 def _of_plane(plane: OfPlane, minute: float) -> dict[str, Any]:
-    """The tiles of a plane, and how many there should be: others if the longest is too long, or short for no reason."""
+    """Describe a plane's tiles and how many there should be, if the longest is too long or needlessly short."""
     least, most = TILE_MINUTES
     minutes = plane.passes(plane.tiles) * plane.most / minute
     fitting = plane.tiles if least <= minutes <= most else plane.fitting(most * minute)
@@ -121,7 +121,7 @@ def _of_plane(plane: OfPlane, minute: float) -> dict[str, Any]:
 
 
 def _on_tiles(planes: Mapping[str, Mapping[str, Any]], number: int) -> list[str]:
-    """The longest tile, and the planes whose tiles should be more or fewer; alike ones, as of a sweep, in one line."""
+    """Name the longest tile, and the planes that need more or fewer tiles; equal ones, as in a sweep, share a line."""
     if not planes:
         return []
     longest = max(planes, key=lambda plane: planes[plane]["longest_tile_minutes"])
@@ -159,7 +159,7 @@ def _on_budget(budget: Mapping[str, Any], figures: Mapping[str, Any]) -> list[st
 
 
 def _cells(need: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """Jobs, operations, GPU hours and disk."""
+    """Format jobs, operations, GPU hours and disk."""
     least = "" if need["complete"] else ">="
     hours = least + _number(need["gpu_hours"])
     return str(need["jobs"]), least + _scaled(need["flops"], "FLOP"), hours, least + _scaled(need["disk_bytes"], "B")
@@ -172,7 +172,7 @@ def _number(value: float) -> str:
 
 
 def _scaled(value: float, unit: str) -> str:
-    """In thousands, millions, ... of the unit, up to 1e15."""
+    """Format a value with a prefix from k (1e3) to P (1e15)."""
     power = min(5, max(0, math.floor(math.log10(value)) // 3)) if value else 0
     return f"{_number(value / 1000**power)} {' kMGTP'[power].strip()}{unit}"
 
@@ -182,7 +182,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines: the first and the last column to the left, numbers to the right."""
+    """Join rows into lines: the first and last column aligned left, numbers right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -1,4 +1,4 @@
-"""What jobs work on: how large data sets and networks are."""
+"""Sizes of data sets and networks."""
 
 import math
 import zipfile
@@ -24,22 +24,26 @@ _LABEL = 8  # bytes
 
 @dataclass(frozen=True)
 class Images:
-    """How many images the splits of a data set have, and what they take on disk, their labels included."""
+    """Number of images in each split of a data set, and their bytes on disk, with labels."""
 
     train: int
     test: int | None
     disk: int
 
     def both(self, subset: int | None = None) -> int:
-        """Images of both splits, or of a subset of each."""
+        """Count the images of both splits, or of a subset of each."""
         return sum(min(subset or split, split) for split in (self.train, self.test or 0))
 
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """Attributes:
-    flops: of one forward pass on one image.
-    parameters, moving, state: bytes of the parameters, of these and all floating-point buffers, of the state dict.
+    """Size of a network.
+
+    Attributes:
+        flops: operations of one forward pass on one image.
+        parameters: bytes of the parameters.
+        moving: bytes of the parameters and all floating-point buffers.
+        state: bytes of the state dict.
     """
 
     flops: int
@@ -49,10 +53,11 @@ class NetworkSize:
 
 
 def images(spec: Data, shape: tuple[int, int, int], made: str) -> Images | None:
-    """How many images a data set has, as its name tells, or its file; else the file it was made into, if it is there.
+    """Count the images of a data set by its name or its source file; else by the file `made`. None if that is missing.
 
     Args:
         shape: (channels, height, width) of an image.
+        made: the data set's file among the results.
     """
     if spec.kind == "fetched":
         train = TRAIN_IMAGES[spec.source]
@@ -64,18 +69,18 @@ def images(spec: Data, shape: tuple[int, int, int], made: str) -> Images | None:
         test = len(file["test_labels"]) if "test_labels" in file else None
     with zipfile.ZipFile(spec.source) as archive:
         size = archive.getinfo("train_images.npy").file_size
-    is_uint8 = size < 2 * train * math.prod(shape)  # floats of whatever type are stored in four bytes
+    is_uint8 = size < 2 * train * math.prod(shape)  # floats of any type are stored in four bytes
     return _used(spec, train, test, math.prod(shape) * (1 if is_uint8 else 4))
 
 
 def network(run: Run, shape: tuple[int, int, int], classes: int) -> NetworkSize:
-    """A run's network: one forward pass on one image of the shape (channels, height, width), in eval mode.
+    """Measure a run's network, with a forward pass in eval mode on an image of shape (channels, height, width).
 
-    Counted on the meta device, which has shapes and no numbers; on the CPU if the network's code needs numbers.
+    It runs on the meta device, which has shapes but no values, or on the CPU if the network's code needs values.
 
     Raises:
         InputError: if it cannot be built.
-        Exception: any other, of the network's own code, if it does not run.
+        Exception: if the network's own code raises one.
     """
 
     def built(device: str) -> nn.Module:
@@ -93,7 +98,7 @@ def network(run: Run, shape: tuple[int, int, int], classes: int) -> NetworkSize:
 
 
 def _in_file(path: str, spec: Data) -> Images | None:
-    """By the file a data set was made into, if that is there and of this specification."""
+    """Read the number of images from the data set's file at `path`, if it exists and has this specification."""
     try:
         header = checkpoint.read_header(path)
     except InputError:

@@ -1,4 +1,4 @@
-"""How many jobs a cluster is given: some of the workflow's share one, and some stay where Snakemake is."""
+"""Count the jobs that a cluster is given: groups of the workflow's jobs are one, and local jobs are none."""
 
 import math
 from collections import Counter
@@ -9,10 +9,10 @@ from landscape.artefacts import ARTEFACTS, Job
 
 
 def submissions(jobs: Iterable[Job], profile: Mapping[str, Any]) -> int:
-    """The jobs that are left when `groups` of the profile are put together, `group-components` of each at a time.
+    """Count the jobs after joining the `groups` of a profile, `group-components` of each at a time.
 
-    A group's name has wildcards, `tile=tiles-{state}`, and is another group for each of their values. None of the workflow's
-    jobs of a group needs another of it, so that each is one of Snakemake's components.
+    A group's name has wildcards, as in `tile=tiles-{state}`; each of their values is a group of its own. No job needs
+    another job of its group, so each is one component to Snakemake.
     """
     groups = dict(entry.split("=", 1) for entry in profile.get("groups", ()))
     together = dict(entry.split("=", 1) for entry in profile.get("group-components", ()))
