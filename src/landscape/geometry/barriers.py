@@ -25,7 +25,7 @@ WELL = 0.5
 
 @dataclass(frozen=True)
 class Well:
-    """Interval around a point of a line on which the loss is below the loss at the point plus a rise.
+    """Interval around a point of a line on which the loss is less than `WELL` above the loss at the point.
 
     Attributes:
         low, high: its ends, in multiples of the direction; NaN without a finite loss at the point.
@@ -66,8 +66,8 @@ def other_end(line: xr.Dataset) -> str:
     return str(others[0])
 
 
-def well(line: xr.Dataset, x: float, variable: str = "train_loss", rise: float = WELL) -> Well:
-    """Measure the interval around alpha = x of a line with L < L(x) + `rise`: w of claim 2 at x = 0 and 1.
+def well(line: xr.Dataset, x: float) -> Well:
+    """Measure the interval around alpha = x of a line on which the train loss is below L(x) + `WELL` (claim 2).
 
     Raises:
         InputError: if the surface is a plane.
@@ -76,13 +76,13 @@ def well(line: xr.Dataset, x: float, variable: str = "train_loss", rise: float =
         raise InputError(
             f"plane {line.attrs.get('plane', '')!r} has {line.sizes['beta']} points along beta; a line has one"
         )
-    alpha, values = line.alpha.values, line[variable].values.reshape(-1)
+    alpha, values = line.alpha.values, line.train_loss.values.reshape(-1)
     step = step_of(alpha)
     at = index_of(alpha, x)
     if at is None or not np.isfinite(values[at]):
         reason = f"no point at alpha = {x:g}" if at is None else f"not finite at alpha = {x:g}"
         return Well(math.nan, math.nan, False, undefined(step, reason))
-    level = values[at] + rise
+    level = values[at] + WELL
     low, high = interval(alpha, values, level, at)
     width = Number(high - low, step) if high - low >= (CELLS - ROUNDING) * step else undefined(step, NOT_RESOLVED)
     return Well(low, high, bool((values[np.isin(alpha, (low, high))] < level).any()), width)

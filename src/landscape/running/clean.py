@@ -31,9 +31,8 @@ class Leftovers:
     """Files that no entry makes, and files of unknown origin.
 
     Attributes:
-        goes: files to remove, with their bytes.
-        size: bytes of these on disk.
-        unknown: places that stay, with the reason, the number of files and their bytes.
+        goes: bytes by file to remove; `size` is their sum on disk.
+        unknown: by place that stays, the reason, the number of files and their bytes.
     """
 
     root: Path

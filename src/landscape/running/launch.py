@@ -107,16 +107,12 @@ def alone() -> Iterator[None]:
         problem = f"another `landscape run` is at work in {Path.cwd()}; wait for it, or stop it"
         raise TransientError(problem) from None
     with held:
-        if alive := _at_work() + queued(os.getcwd(), certain=_slurm_may_have_jobs()):
+        submitted = (_STATE / "slurm_logs").is_dir() and any((_STATE / "locks").glob("*"))  # and its lock remains
+        if alive := _at_work() + queued(os.getcwd(), certain=submitted):
             raise TransientError(
                 f"in {Path.cwd()} these are still at work; wait for them, or stop them: " + "; ".join(alive)
             )
         yield
-
-
-def _slurm_may_have_jobs() -> bool:
-    """Say if a Snakemake that submitted jobs to SLURM left its lock."""
-    return (_STATE / "slurm_logs").is_dir() and any((_STATE / "locks").glob("*"))
 
 
 def snakefile() -> Path:

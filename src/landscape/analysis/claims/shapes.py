@@ -20,7 +20,7 @@ def sharpness_and_error(evidence: Evidence) -> Iterator[Judgement]:
 
 
 def depth(evidence: Evidence) -> Iterator[Judgement]:
-    """Judge claim 3: depth makes networks without shortcuts (3a), but not with shortcuts (3b), less convex."""
+    """Judge claim 3: depth makes networks without shortcuts less convex (3a), and hardly changes others (3b)."""
     deeper = list(pairs(evidence.networks, "args.depth"))
     without = [pair for pair in deeper if pair[0].factors.get("args.shortcut") is False]
     yield _compared(

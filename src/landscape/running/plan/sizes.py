@@ -41,9 +41,7 @@ class NetworkSize:
 
     Attributes:
         flops: operations of one forward pass on one image.
-        parameters: bytes of the parameters.
-        moving: bytes of the parameters and all floating-point buffers.
-        state: bytes of the state dict.
+        parameters, moving, state: bytes of the parameters, with all floating-point buffers, of the state dict.
     """
 
     flops: int
