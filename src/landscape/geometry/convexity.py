@@ -7,11 +7,9 @@ import math
 from landscape.geometry.grid import (
     CELLS,
     LINE,
-    NO_CENTRE,
-    NOT_FINITE,
     NOT_RESOLVED,
     Number,
-    centre_index,
+    centre,
     coarser_step,
     guessing,
     is_line,
@@ -71,14 +69,12 @@ def convex_height(surface: xr.Dataset, variable: str = "train_loss") -> tuple[Nu
     Both are NaN, with a reason, for a line, without a finite centre, and if no level is resolved.
     """
     step = coarser_step(surface)
-    at = centre_index(surface)
-    values = values_of(surface, variable)
-    reason = LINE if is_line(surface) else NO_CENTRE if at is None else "" if np.isfinite(values[at]) else NOT_FINITE
-    if reason or at is None:
+    if reason := LINE if is_line(surface) else without_component(surface, math.inf, variable):
         return undefined(step, reason), undefined(step, reason)
-    sets = LevelSets.of(surface, variable, at)
+    sets = LevelSets.of(surface, variable)
+    values = values_of(surface, variable)
     last = None
-    for level in _ladder(float(values[at]), float(values[np.isfinite(values)].max())):
+    for level in _ladder(centre(surface, variable), float(values[np.isfinite(values)].max())):
         found = sets.component(level)
         if found is None or not found.resolved:
             continue

@@ -16,6 +16,7 @@ from landscape.geometry.grid import (
     Number,
     centre_index,
     coarser_step,
+    index_of,
     is_line,
     step_of,
     undefined,
@@ -105,7 +106,9 @@ class LevelSets:
     contours: contourpy.ContourGenerator
 
     @classmethod
-    def of(cls, surface: xr.Dataset, variable: str, at: tuple[int, int]) -> Self:
+    def of(cls, surface: xr.Dataset, variable: str) -> Self:
+        at = centre_index(surface)
+        assert at is not None  # callers check with `without_component`
         alpha, beta, values = surface.alpha.values, surface.beta.values, values_of(surface, variable)
         values = np.where(np.isfinite(values), np.minimum(values, _ABOVE_ALL), _ABOVE_ALL)
         contours = contourpy.contour_generator(
@@ -147,8 +150,7 @@ def shape(surface: xr.Dataset, level: float, variable: str = "train_loss") -> di
         return {name: undefined(step, reason) for name in QUANTITIES}
     if is_line(surface):
         return _of_line(surface, level, variable, step)
-    at = centre_index(surface)
-    found = LevelSets.of(surface, variable, at).component(level) if at else None
+    found = LevelSets.of(surface, variable).component(level)
     if found is None or not found.resolved:
         return {name: undefined(step, NOT_RESOLVED) for name in QUANTITIES}
     return {name: Number(float(getattr(found, name)), step) for name in QUANTITIES}
@@ -159,13 +161,12 @@ def cells_across(surface: xr.Dataset, level: float, variable: str = "train_loss"
 
     NaN if there is no such part.
     """
-    at = centre_index(surface)
-    if at is None or without_component(surface, level, variable):
+    if without_component(surface, level, variable):
         return math.nan
     if is_line(surface):
-        x, low, high = _interval_of_line(surface, level, variable, at)
+        x, low, high = _interval_of_line(surface, level, variable)
         return (high - low) / step_of(x)
-    found = LevelSets.of(surface, variable, at).component(level)
+    found = LevelSets.of(surface, variable).component(level)
     return 0.0 if found is None else found.cells
 
 
@@ -183,9 +184,7 @@ def basin(surface: xr.Dataset, level: float, variable: str = "train_loss") -> np
 
 
 def _of_line(surface: xr.Dataset, level: float, variable: str, step: float) -> dict[str, Number]:
-    at = centre_index(surface)
-    assert at is not None  # or there would be no component
-    x, low, high = _interval_of_line(surface, level, variable, at)
+    x, low, high = _interval_of_line(surface, level, variable)
     numbers = {name: undefined(step, LINE) for name in QUANTITIES}
     touches = float(low <= x[0] or high >= x[-1])
     resolved = high - low >= (CELLS - ROUNDING) * step
@@ -194,13 +193,12 @@ def _of_line(surface: xr.Dataset, level: float, variable: str, step: float) -> d
     return numbers
 
 
-def _interval_of_line(
-    surface: xr.Dataset, level: float, variable: str, at: tuple[int, int]
-) -> tuple[np.ndarray, float, float]:
-    """Return the coordinates of a line and the ends of its interval {L <= level} around the centre, at index `at`."""
-    axis = 0 if surface.sizes["beta"] == 1 else 1
-    x = surface["alpha" if axis == 0 else "beta"].values
-    return x, *interval(x, values_of(surface, variable).reshape(-1), level, at[axis])
+def _interval_of_line(surface: xr.Dataset, level: float, variable: str) -> tuple[np.ndarray, float, float]:
+    """Return the coordinates of a line and the ends of its interval {L <= level} around the centre."""
+    x = surface["alpha" if surface.sizes["beta"] == 1 else "beta"].values
+    start = index_of(x, 0.0)
+    assert start is not None  # callers check with `without_component`
+    return x, *interval(x, values_of(surface, variable).reshape(-1), level, start)
 
 
 def _holds(rings: tuple[np.ndarray, ...], point: np.ndarray) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 from landscape.geometry.grid import (
     CELLS,
-    NO_CENTRE,
-    NOT_FINITE,
     NOT_RESOLVED,
     ROUNDING,
     Number,
-    centre_index,
+    centre,
     coarser_step,
     undefined,
     values_of,
+    without_component,
 )
 from landscape.lazy import np, xr
 
@@ -29,20 +30,16 @@ def slice_rise(surface: xr.Dataset, r: float, variable: str = "train_loss") -> t
     This is no epsilon-sharpness: the maximum is over two directions, not over all.
     """
     step = coarser_step(surface)
-    at = centre_index(surface)
-    if at is None:
-        return undefined(step, NO_CENTRE), undefined(step, NO_CENTRE)
-    values = values_of(surface, variable)
     axes = [axis for axis in ("alpha", "beta") if surface.sizes[axis] > 1]
     ends = [(surface[axis].values[0], surface[axis].values[-1]) for axis in axes]
-    if not np.isfinite(values[at]):
-        reason = NOT_FINITE
-    elif not step * CELLS <= 2 * r * (1 + ROUNDING):
+    reason = without_component(surface, math.inf, variable)
+    if not reason and not step * CELLS <= 2 * r * (1 + ROUNDING):
         reason = NOT_RESOLVED
-    elif any(first > -r * (1 - ROUNDING) or last < r * (1 - ROUNDING) for first, last in ends):
+    if not reason and any(first > -r * (1 - ROUNDING) or last < r * (1 - ROUNDING) for first, last in ends):
         reason = "circle leaves the grid"
-    else:
-        rises = _interpolated(surface, axes, values.squeeze(), r) - values[at]
+    if not reason:
+        values = values_of(surface, variable).squeeze()
+        rises = _interpolated(surface, axes, values, r) - centre(surface, variable)
         if np.isfinite(rises).all():
             return Number(float(rises.mean()), step), Number(float(rises.max()), step)
         reason = "not finite on the circle"

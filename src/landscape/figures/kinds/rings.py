@@ -117,10 +117,10 @@ def draw(spec: Rings, members: Sequence[Member]) -> Drawing:
 def ring(member: Member, rise: float) -> Ring:
     """The ring of a surface at a rise of its train loss."""
     surface = member.seen
-    at, here = geometry.centre_index(surface), geometry.centre(surface, "train_loss")
-    if at is None or not math.isfinite(here):
+    here = geometry.centre(surface, "train_loss")
+    if not math.isfinite(here):
         return Ring(member, rise, None)
-    return Ring(member, rise, geometry.LevelSets.of(surface, "train_loss", at).component(here + rise))
+    return Ring(member, rise, geometry.LevelSets.of(surface, "train_loss").component(here + rise))
 
 
 def _draw_panel(ax: Axes, of: Group, rings: Sequence[Ring], rises: Sequence[float]) -> None:
