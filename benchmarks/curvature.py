@@ -23,7 +23,7 @@ from landscape import directions
 from landscape.data.datasets import Split, read, subset
 from landscape.hessian.lanczos import extremes, pairs
 from landscape.hessian.products import Hessian
-from landscape.measures.plane_section import plane_of
+from landscape.measures import plane_of
 from landscape.networks import building
 from landscape.store import checkpoint
 from landscape.store.weights import Weights, displace

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy import ndimage
 
-from landscape.measures.plane_section import plane_of
+from landscape.measures import plane_of
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from landscape import figures
 from landscape.figures.kind import FigureKind
-from landscape.measures.plane_section import plane_of
+from landscape.measures import plane_of
 from landscape.training.run_section import Run
 
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]

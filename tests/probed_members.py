@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from landscape import figures
-from landscape.probes.probe_section import probe_of
+from landscape.probes import probe_of
 
 from members import history
 

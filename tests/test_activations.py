@@ -15,8 +15,7 @@ from landscape.data.datasets import DataSet, Split
 from landscape.directions import Directions
 from landscape.errors import InputError
 from landscape.networks import building
-from landscape.probes import activations
-from landscape.probes.probe_section import probe_of
+from landscape.probes import probe_of
 from landscape.store.weights import displace
 
 IMAGES, CLASSES = 150, 3  # more than two batches
@@ -43,7 +42,7 @@ def measured(
     theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     axes = building.filter_axes(network)
     probe = probe_of({"measure": "activations", **keys})
-    found, vectors = activations.measure(probe, network, theta, pair or {}, axes, dataset or data_set())
+    found, vectors = probe.measured(network, theta, pair or {}, axes, dataset or data_set())
     assert vectors == {}
     return found
 

@@ -7,7 +7,8 @@ import pytest
 
 from landscape.errors import InputError
 from landscape.experiment import jobs, needs, reading, specs
-from landscape.probes.probe_section import EigenpairsProbe, probe_of
+from landscape.probes import probe_of
+from landscape.probes.eigenpairs import EigenpairsProbe
 
 import running
 

@@ -19,11 +19,9 @@ from landscape.errors import InputError
 from landscape.geometry.grid import Status
 from landscape.hessian import lanczos
 from landscape.hessian.krylov import Product
-from landscape.hessian.lanczos import TOLERANCE, TOLERANCE_OF_LARGEST, Extremes
+from landscape.hessian.lanczos import TOLERANCE, TOLERANCE_OF_LARGEST, Extremes, extremes
 from landscape.hessian.products import Hessian
-from landscape.measures import curvature as curvature
-from landscape.measures import tiling
-from landscape.measures.plane_section import plane_of
+from landscape.measures import gradients, plane_of, tiling
 from landscape.networks import building
 from landscape.store.weights import Weights, displace
 
@@ -60,14 +58,14 @@ class Case:
         self.pair: Directions = directions.random_pair(self.theta, self.axes, 1, "filter", line=line)
 
     def surface(self, tiles: int = 1) -> xr.Dataset:
-        whole = curvature.template(self.plane, attrs={"spec_hash": "x"})
+        whole = self.plane.template(test=False, attrs={"spec_hash": "x"})
         made = []
         for i in range(1, tiles + 1):
             indices = tiling.tile_of(self.plane.shape, i, tiles)
-            tile = curvature.evaluate(whole, indices, self.plane, self.network, self.theta, self.pair, self.data)
+            tile = self.plane.evaluate(whole, indices, self.network, self.theta, self.pair, self.data)
             made.append((f"tile {i}", tile))
         attrs = tiling.shared_attributes([tile for _, tile in made])
-        return curvature.merge(curvature.template(self.plane, attrs=attrs), made)
+        return self.plane.merge(self.plane.template(test=False, attrs=attrs), made)
 
     def names(self) -> list[str]:
         chosen = self.plane.parameters
@@ -178,7 +176,7 @@ def test_gradients_need_no_room_for_a_row(monkeypatch: pytest.MonkeyPatch) -> No
     held = case.surface()
     assert len(taken) == 9
     monkeypatch.setattr(
-        curvature._Field, "_holds_a_row", property(lambda self: False, lambda self, value: None), raising=False
+        gradients.GradientField, "_holds_a_row", property(lambda self: False, lambda self, value: None), raising=False
     )
     xr.testing.assert_identical(case.surface().drop_attrs(), held.drop_attrs())
     assert len(taken) > 18
@@ -186,7 +184,7 @@ def test_gradients_need_no_room_for_a_row(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_gradients_are_those_of_curvature() -> None:
     curved, plain = Case(precision="fp64").surface(), Case("gradients", precision="fp64").surface()
-    assert set(plain) == {name for name in curved if name in curvature._GRADIENTS} | {"status"}
+    assert set(plain) == {name for name in curved if name in gradients._VARIABLES} | {"status"}
     for name in plain:
         np.testing.assert_allclose(plain[name].values, curved[name].values, rtol=1e-12, atol=1e-13)
     assert "drift" not in plain.attrs and "test_loss" not in plain
@@ -252,10 +250,10 @@ def test_a_missed_extreme_is_found_by_what_the_plane_shows(monkeypatch: pytest.M
     def blind(product: Product, size: int, *, start: Tensor | None = None, **keys: Any) -> Extremes:
         starts.append(start)
         if len(starts) == 2:
-            return lanczos.extremes(product, size, start=start, **keys)
-        return lanczos.extremes(lambda v: product(v) - values[-1] * (last @ v) * last, size, **keys)
+            return extremes(product, size, start=start, **keys)
+        return extremes(lambda v: product(v) - values[-1] * (last @ v) * last, size, **keys)
 
-    monkeypatch.setattr(curvature, "extremes", blind)
+    monkeypatch.setattr(lanczos, "extremes", blind)
     again = case.surface()
     assert starts[0] is None and starts[1] is not None
     assert abs(cosine(starts[1].numpy(), vectors[:, -1])) > 0.5

@@ -19,7 +19,7 @@ from landscape.experiment.schema import KINDS_OF, SWEEP, SWEPT, Experiment, json
 from landscape.experiment.sweeps import numbers
 from landscape.figures.kinds.contours import Contours
 from landscape.figures.kinds.interpolation import InterpolationRow
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane import Plane
 from landscape.training.run_section import Rescaled
 
 REPOSITORY = Path(__file__).parents[1]

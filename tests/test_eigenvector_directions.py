@@ -13,8 +13,7 @@ from landscape.data import datasets
 from landscape.data.data_section import Data
 from landscape.errors import InputError
 from landscape.networks import building
-from landscape.probes import kinds
-from landscape.probes.probe_section import probe_of
+from landscape.probes import probe_of
 from landscape.store import checkpoint, files
 from landscape.store.weights import Weights, norm
 from landscape.training.run_section import Run
@@ -26,7 +25,7 @@ SMOOTH = {"hidden": [6], "activation": "softplus", "linear_std": 0.3}
 
 def found_by_a_probe(example: Example, **keys: Any) -> tuple[Any, Weights]:
     probe = probe_of({"measure": "eigenpairs", "precision": "fp64", **keys})
-    return kinds.measure(probe, example.network, example.theta, {}, example.axes, example.dataset)
+    return probe.measured(example.network, example.theta, {}, example.axes, example.dataset)
 
 
 @pytest.mark.parametrize("parameters", ["filters", "all"])

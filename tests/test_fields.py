@@ -15,7 +15,7 @@ from landscape.experiment.lookup import differing
 from landscape.experiment.references import problems
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared.groups import group
-from landscape.measures.plane_section import MEASURES
+from landscape.measures import MEASURES
 from landscape.training.run_factors import factors
 from landscape.training.run_section import Run
 

@@ -20,7 +20,7 @@ from landscape.figures.kinds.rings import Rings
 from landscape.figures.kinds.sharpness import Sharpness
 from landscape.figures.kinds.trajectories import Trajectories
 from landscape.figures.shared import labels, paths, words
-from landscape.measures.plane_section import plane_of
+from landscape.measures import plane_of
 
 from members import member, published, spec, texts
 

@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgba
 from landscape import figures
 from landscape.figures.kinds.saddle import Saddle
 from landscape.figures.shared import style
-from landscape.probes.probe_section import SaddleProbe
+from landscape.probes.saddle import SaddleProbe
 
 from members import assert_texts_apart, drawn, history, published, spec, texts
 

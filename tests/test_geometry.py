@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landscape import geometry
-from landscape.measures.plane_section import plane_of
+from landscape.measures import plane_of
 
 from known_surfaces import bowl, surface
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from landscape import geometry
 from landscape.errors import InputError
-from landscape.measures.plane_section import plane_of
+from landscape.measures import plane_of
 
 from known_surfaces import bowl, line, surface
 

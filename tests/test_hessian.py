@@ -12,10 +12,11 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from landscape import directions
+from landscape.config.values import Parameters
 from landscape.data.datasets import Split
 from landscape.errors import InputError
 from landscape.hessian import products as module
-from landscape.hessian.products import Hessian, Parameters, filter_scale, scaled
+from landscape.hessian.products import Hessian, filter_scale, scaled
 from landscape.networks import building
 from landscape.store.weights import Weights, displace
 

@@ -83,6 +83,20 @@ def test_without_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.parametrize("library", ["torch", "numpy", "xarray", "matplotlib", "scipy", "pandas"])
+def test_reading_a_configuration_needs_no_library_that_computes_or_draws(library: str, read: set[str]) -> None:
+    assert library not in read
+
+
+@pytest.fixture(scope="module")
+def read() -> set[str]:
+    """The modules of a process that has read a configuration, with the kinds of figures, measures and probes in it."""
+    config = PACKAGE.parents[1] / "config/default.yaml"
+    code = f"import sys; from landscape.experiment import reading; reading.read({str(config)!r}); print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return set(said.split())
+
+
 def test_drawing_and_reading_the_configuration_leave_torch_alone(tmp_path: Path) -> None:
     config = PACKAGE.parents[1] / "config/default.yaml"
     code = f"import sys; from landscape import figures; from landscape.experiment import reading; reading.read({str(config)!r}); sys.exit('torch' in sys.modules)"

@@ -24,18 +24,19 @@ from landscape.data.data_section import Data
 from landscape.engine import fusing
 from landscape.errors import InputError
 from landscape.experiment import reading, specs
+from landscape.hessian import lanczos
 from landscape.hessian.krylov import Product
 from landscape.hessian.lanczos import Extremes
+from landscape.hessian.passes import SEARCH
 from landscape.hessian.products import Hessian
-from landscape.measures import curvature as curvature
-from landscape.measures import loss, tiling
-from landscape.measures.plane_section import Plane, plane_of
+from landscape.measures import plane_of, tiling
+from landscape.measures.plane import Plane
 from landscape.networks import building
-from landscape.probes.probe_section import probe_of
+from landscape.probes import probe_of
 from landscape.running import plan
 from landscape.running.plan import sizes
 from landscape.running.plan.budget import choose
-from landscape.running.plan.cost import SEARCH, Cost, Costs, of_probe, of_run, of_tile, of_trajectory
+from landscape.running.plan.cost import Cost, Costs, of_probe, of_run, of_tile, of_trajectory
 from landscape.running.plan.estimate import Estimate
 from landscape.running.plan.graph import Graph
 from landscape.running.plan.sizes import Images, NetworkSize
@@ -221,10 +222,9 @@ def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
     generator = torch.Generator().manual_seed(0)
     train, test = (datasets.Split(torch.randn(n, 1, 2, 2, generator=generator), torch.arange(n) % 2) for n in (80, 40))
     steps = {axis: {name: p.detach().clone() for name, p in network.named_parameters()} for axis in ("alpha", "beta")}
-    loss.evaluate(
-        tiling.template(seen, test=True, attrs={}),
+    seen.evaluate(
+        seen.template(test=True, attrs={}),
         tiling.tile_of(seen.shape, 1, 2),
-        seen,
         network,
         {name: tensor.clone() for name, tensor in network.state_dict().items()},
         steps,
@@ -259,7 +259,7 @@ def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest
             1e9, -1e9, 0.0, 0.0, torch.ones(size), torch.ones(size), 1e9, -1e9, SEARCH["lanczos"], converged=True
         )
 
-    monkeypatch.setattr(curvature, "extremes", search)
+    monkeypatch.setattr(lanczos, "extremes", search)
     monkeypatch.setattr(Hessian, "_measured", lambda self: 2**40)
     monkeypatch.setattr(fusing, "available", lambda: False)  # the counter knows torch's public operators only
     network = Smooth()
@@ -269,8 +269,8 @@ def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest
     dataset = datasets.DataSet(train, None, 2, torch.zeros(1), {})
     pair = directions.random_pair(theta, building.filter_axes(network), 0, "filter", line=False)
     with FlopCounterMode(display=False) as counter:
-        whole = curvature.template(seen, attrs={})
-        curvature.evaluate(whole, tiling.tile_of(seen.shape, 1, 2), seen, network, theta, pair, dataset)
+        whole = seen.template(test=False, attrs={})
+        seen.evaluate(whole, tiling.tile_of(seen.shape, 1, 2), network, theta, pair, dataset)
     with FlopCounterMode(display=False) as one:
         network(train.images[:1])
     planned = of_tile(seen, 1, 2, Images(90, None, 0), NetworkSize(one.get_total_flops(), 0, 0, 0)).flops
@@ -416,7 +416,7 @@ def test_disk_is_that_of_the_files(tmp_path: Path) -> None:
     checkpoint.write_epochs(tmp_path / "epochs", {epoch: theta for epoch in range(4)}, {})
     pair = {f"{axis}/{name}": t for axis in ("alpha", "beta") for name, t in parameters.items()}
     checkpoint.write(tmp_path / "directions", pair, {})
-    files.write_dataset(tiling.template(seen, test=True, attrs={}), tmp_path / "surface")
+    files.write_dataset(seen.template(test=True, attrs={}), tmp_path / "surface")
 
     costs = Costs(experiment)
     for task, names in {

@@ -9,12 +9,11 @@ import xarray as xr
 from torch import nn
 
 from landscape import directions
-from landscape.config.section import by_name
 from landscape.data.datasets import DataSet, subset
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.probes import kinds
-from landscape.probes.probe_section import PROBES, probe_of
+from landscape.probes import PROBES, probe_of
+from landscape.probes.probe import Probe
 from landscape.store.weights import Weights, displace
 
 from dense_hessian import Example, connected, convolutional, flat
@@ -29,7 +28,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 def measured(example: Example, measure: str, pair: Directions | None = None, **keys: Any) -> tuple[xr.Dataset, Weights]:
     probe = probe_of({"measure": measure, "precision": "fp64", **keys})
-    return kinds.measure(probe, example.network, example.theta, pair or {}, example.axes, example.dataset)
+    return probe.measured(example.network, example.theta, pair or {}, example.axes, example.dataset)
 
 
 def vector(vectors: Weights, name: str, names: list[str]) -> np.ndarray:
@@ -39,8 +38,10 @@ def vector(vectors: Weights, name: str, names: list[str]) -> np.ndarray:
     return flat(parts, names)
 
 
-def test_everything_that_a_configuration_may_measure_is_measured() -> None:
-    assert set(kinds.MEASURES) == set(by_name("measure", PROBES))
+@pytest.mark.parametrize("kind", PROBES)
+def test_everything_that_a_configuration_may_measure_is_measured(kind: type[Probe]) -> None:
+    assert kind.measured is not Probe.measured
+    assert kind.forward_passes is not Probe.forward_passes
 
 
 @pytest.mark.parametrize("parameters", ["filters", "all"])

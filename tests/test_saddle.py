@@ -16,10 +16,10 @@ from torch.nn import functional
 
 from landscape.data.datasets import DataSet, Split
 from landscape.errors import InputError
+from landscape.hessian import saddle_search
 from landscape.networks import building
 from landscape.networks.mlp import mlp
-from landscape.probes import saddle
-from landscape.probes.probe_section import probe_of
+from landscape.probes import probe_of
 from landscape.store.weights import Weights
 
 CLASSES, HIDDEN = 3, 2
@@ -43,7 +43,7 @@ def network(hidden: tuple[int, ...] = (HIDDEN,), **args: Any) -> nn.Module:
 def measured(built: nn.Module, dataset: DataSet, **keys: Any) -> tuple[xr.Dataset, Weights]:
     theta = {name: tensor.clone() for name, tensor in built.state_dict().items()}
     probe = probe_of({"measure": "saddle", "points": 7, **keys})
-    return saddle.measure(probe, built, theta, {}, building.filter_axes(built), dataset)
+    return probe.measured(built, theta, {}, building.filter_axes(built), dataset)
 
 
 def vector(vectors: Weights, name: str) -> Tensor:
@@ -145,7 +145,7 @@ def test_a_minimum_is_called_one() -> None:
 
 
 def test_where_the_gradient_only_fades_there_is_no_saddle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saddle, "STEPS", 40)
+    monkeypatch.setattr(saddle_search, "STEPS", 40)
     separable = data_set(overlap=0.01)
     with pytest.raises(InputError, match="no saddle found: after .* norm of the weights .* begin at another epoch"):
         measured(network(hidden=()), separable, tolerance=0.01)  # which is passed on the way

@@ -7,7 +7,7 @@ from landscape.config.section import Section
 from landscape.data.data_section import Data
 from landscape.experiment.analysis_sections import Claims, Published, Table
 from landscape.experiment.schema import KINDS_OF
-from landscape.measures.plane_section import Directions
+from landscape.measures.plane import DirectionKeys
 from landscape.networks import code
 from landscape.training.run_section import LEARNING_RATES, Run
 
@@ -69,7 +69,7 @@ def test_a_changed_default_raises_the_version_of_its_stage() -> None:
     models: dict[str, type[Section]] = {
         "dataset": Data,
         "runs": Run,
-        "directions": Directions,
+        "directions": DirectionKeys,
         "claims": Claims,
         "published": Published,
         "table": Table,

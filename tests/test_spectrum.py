@@ -9,8 +9,7 @@ import torch
 import xarray as xr
 from torch import nn
 
-from landscape.probes import kinds
-from landscape.probes.probe_section import probe_of
+from landscape.probes import probe_of
 from landscape.probes.spectrum import density, quadrature
 
 from dense_hessian import CLASSES, Example, connected, convolutional
@@ -25,7 +24,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 def measured(example: Example, measure: str, **keys: Any) -> xr.Dataset:
     probe = probe_of({"measure": measure, "precision": "fp64", **keys})
-    found, vectors = kinds.measure(probe, example.network, example.theta, {}, example.axes, example.dataset)
+    found, vectors = probe.measured(example.network, example.theta, {}, example.axes, example.dataset)
     assert not vectors
     return found
 

@@ -16,11 +16,14 @@ from torch.nn import functional
 
 from landscape import directions
 from landscape.data.datasets import DataSet, Split, subset
+from landscape.engine import recorder
 from landscape.engine.engine import Engine
+from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
 from landscape.geometry.grid import Status
-from landscape.measures import loss, tiling
-from landscape.measures.plane_section import LossPlane, Plane, plane_of
+from landscape.measures import loss, plane_of, tiling
+from landscape.measures.loss import LossPlane
+from landscape.measures.plane import Plane
 from landscape.networks import building
 
 torch.set_num_threads(1)
@@ -65,22 +68,21 @@ def surface_of(network: nn.Module, plane: Plane, data: DataSet, tiles: list[rang
 def surface_along(
     network: nn.Module, theta: Any, pair: Any, plane: Plane, data: DataSet, tiles: list[range] | None = None
 ) -> xr.Dataset:
-    whole = tiling.template(plane, test=data.test is not None, attrs={"spec_hash": "x"})
+    whole = plane.template(test=data.test is not None, attrs={"spec_hash": "x"})
     parts = tiles or [range(plane.shape[0] * plane.shape[1])]
     made = [
-        (f"tile {k}", loss.evaluate(whole, indices, plane, network, theta, pair, data))
-        for k, indices in enumerate(parts)
+        (f"tile {k}", plane.evaluate(whole, indices, network, theta, pair, data)) for k, indices in enumerate(parts)
     ]
     return merged(plane, made)
 
 
 def merged(plane: Plane, tiles: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
     attrs = tiling.shared_attributes([tile for _, tile in tiles])
-    return tiling.merge(tiling.template(plane, test="test_loss" in tiles[0][1], attrs=attrs), tiles)
+    return tiling.merge(plane.template(test="test_loss" in tiles[0][1], attrs=attrs), tiles)
 
 
 def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
-    return loss.Recorder()(network, data)
+    return Recorder()(network, data)
 
 
 def resnet(seed: int = 0, **args: Any) -> nn.Module:
@@ -157,16 +159,16 @@ def test_one_recorder_says_of_every_state_what_its_own_would(follows: bool, monk
             super().__init__(*args)
             made.append(self)
 
-    monkeypatch.setattr(loss, "Engine", Counted)
+    monkeypatch.setattr(recorder, "Engine", Counted)
     if not follows:
         monkeypatch.setattr(Engine, "follows", lambda *args: False)
-    data, recorder = dataset(), loss.Recorder()
+    data, ask = dataset(), Recorder()
     states = [resnet(seed) for seed in range(3)]
-    found = [recorder(network.train(), data) for network in states]
+    found = [ask(network.train(), data) for network in states]
     assert len(made) == (1 if follows else 3)
     assert found == [recorded(network, data) for network in states]
     assert all(network.training for network in states)
-    assert recorder(states[0], replace(data, test=None)) == recorded(states[0], replace(data, test=None))
+    assert ask(states[0], replace(data, test=None)) == recorded(states[0], replace(data, test=None))
 
 
 def test_an_engine_that_misses_what_the_network_says_does_not_follow() -> None:
@@ -340,9 +342,9 @@ def tile_pair() -> tuple[xr.Dataset, list[xr.Dataset]]:
     network, data, plane = resnet(), dataset(n=12), a_plane()
     theta = dict(network.state_dict())
     pair = directions.random_pair(theta, building.filter_axes(network), 1, "filter", line=False)
-    whole = tiling.template(plane, test=True, attrs={"spec_hash": "x", "precision": "fp32"})
+    whole = plane.template(test=True, attrs={"spec_hash": "x", "precision": "fp32"})
     parts = (range(0, 9), range(9, 20))
-    return whole, [loss.evaluate(whole, part, plane, network, theta, pair, data) for part in parts]
+    return whole, [plane.evaluate(whole, part, network, theta, pair, data) for part in parts]
 
 
 def test_merge_refuses_what_does_not_fit_and_says_which() -> None:

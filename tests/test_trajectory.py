@@ -21,8 +21,9 @@ from landscape.data import datasets
 from landscape.data.data_section import Data
 from landscape.data.datasets import DataSet, Split, subset
 from landscape.directions import Directions
-from landscape.measures import loss, tiling, trajectory
-from landscape.measures.plane_section import LossPlane, Plane, plane_of
+from landscape.measures import plane_of, trajectory
+from landscape.measures.loss import LossPlane
+from landscape.measures.plane import Plane
 from landscape.networks import building
 from landscape.store import checkpoint, files
 from landscape.store.weights import Weights
@@ -75,8 +76,8 @@ class Training:
     def at_centre(self, plane: Plane, pair: Directions) -> float:
         """The surface's loss at its centre."""
         centre = plane.model_copy(update={"alpha": (0.0, 0.0, 1), "beta": None if plane.is_line else (0.0, 0.0, 1)})
-        whole = tiling.template(centre, test=False, attrs={})
-        tile = loss.evaluate(whole, [0], centre, self.network, self.theta, pair, self.data)
+        whole = centre.template(test=False, attrs={})
+        tile = centre.evaluate(whole, [0], self.network, self.theta, pair, self.data)
         return float(tile.train_loss[0])
 
     def loss(self, weights: Weights, images: int | None = None) -> float:
@@ -265,8 +266,8 @@ def test_a_plane_through_two_states_has_their_own_losses(training: Training) -> 
     pair, places = directions.through_two(theta, [b, c], training.axes, buffers=True)
     for state, (alpha, beta) in zip((b, c), places, strict=True):
         plane = LossPlane(directions="through", runs=["b", "c"], alpha=[alpha, alpha, 1], beta=[beta, beta, 1])
-        whole = tiling.template(plane, test=False, attrs={})
-        tile = loss.evaluate(whole, [0], plane, training.network, theta, pair, training.data)
+        whole = plane.template(test=False, attrs={})
+        tile = plane.evaluate(whole, [0], training.network, theta, pair, training.data)
         assert math.isclose(tile.train_loss[0], training.loss(state), rel_tol=1e-4)
 
 

@@ -10,7 +10,7 @@ import importlib.util
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["art3d", "contourpy", "mpl", "netCDF4", "np", "pd", "scipy", "xr"]
+__all__ = ["art3d", "contourpy", "mpl", "netCDF4", "np", "pd", "scipy", "torch", "xr"]
 
 if TYPE_CHECKING:
     import contourpy
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import scipy.ndimage
     import scipy.spatial
     import scipy.stats
+    import torch
     import xarray as xr
     from mpl_toolkits.mplot3d import art3d
 else:
@@ -39,5 +40,5 @@ else:
             return value
 
     contourpy, mpl, netCDF4, np = map(_Lazy, ("contourpy", "matplotlib", "netCDF4", "numpy"))
-    pd, scipy, xr = map(_Lazy, ("pandas", "scipy", "xarray"))
+    pd, scipy, torch, xr = map(_Lazy, ("pandas", "scipy", "torch", "xarray"))
     art3d = _Lazy("mpl_toolkits.mplot3d.art3d")

@@ -11,8 +11,8 @@ from torch import nn
 from landscape.data.datasets import DataSet
 from landscape.data.handed_over import data_set
 from landscape.engine import device
-from landscape.measures.plane_section import Plane
-from landscape.probes.probe_section import Probe
+from landscape.measures.plane import Plane
+from landscape.probes.probe import Probe
 from landscape.store import checkpoint, files
 from landscape.store.weights import Weights
 
@@ -56,7 +56,6 @@ def others_of(
 
 def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str, Any]:
     """What every result says of the network, the data and the specification it was made with."""
-    of_test = used.test is not None and getattr(spec, "measure", "") == "loss"
     name, images = type(network).__name__, len(used.train.labels)
     return {
         "title": f"{spec.measure} of {name}",
@@ -68,7 +67,7 @@ def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str
         "classes": used.classes,
         "train_images": min(spec.images or images, images),
         "test_images": min(spec.images or len(used.test.labels), len(used.test.labels))
-        if of_test and used.test
+        if used.test and spec.measures_test
         else None,
         "device": device.name(next(network.parameters()).device),
         **files.provenance("probe" if isinstance(spec, Probe) else "tile"),

@@ -14,7 +14,7 @@ from landscape.experiment.reading import entry
 from landscape.geometry import Finding
 from landscape.measures import tiling
 from landscape.measures.draw_directions import drawn
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane import Plane
 from landscape.measures.trajectory import mark as place_of
 from landscape.measures.trajectory import trajectory
 from landscape.networks.building import filter_axes
@@ -78,9 +78,9 @@ def plane(
             facts |= describe(along, theta, axes)
         spec = spec or entry("planes", keys)
         known = {**facts_of(network, used, spec), **facts}
-        whole = _template(spec, used.test is not None, tiling.attributes({**known, **(attributes or {})}))
+        whole = spec.template(test=used.test is not None, attrs=tiling.attributes({**known, **(attributes or {})}))
         indices = tiling.tile_of(spec.shape, *(tile or (1, 1)))
-        part = _evaluated(spec, whole, indices, network, theta, along, used)
+        part = spec.evaluate(whole, indices, network, theta, along, used)
     part.attrs["tile"] = "{} of {}".format(*(tile or (1, 1)))
     return part if tile else merge([("the plane", part)], spec)
 
@@ -112,8 +112,7 @@ def merge(
         InputError: if a tile is of another plane, a point is missing, or there twice; it says which.
     """
     attrs = {**tiling.shared_attributes([part for _, part in tiles]), **(attributes or {})}
-    whole = _template(spec, "test_loss" in tiles[0][1], attrs)
-    return _merged(spec, whole, tiles)
+    return spec.merge(spec.template(test="test_loss" in tiles[0][1], attrs=attrs), tiles)
 
 
 def path(
@@ -221,23 +220,3 @@ def _findings(surface: xr.Dataset) -> list[Finding]:
         return []
     here = surface[["train_loss", "train_accuracy"]].isel(alpha=centre[0], beta=centre[1])
     return geometry.findings(surface, here)
-
-
-def _template(spec: Plane, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
-    from landscape.measures import curvature
-
-    if spec.measure == "loss":
-        return tiling.template(spec, test=test, attrs=attrs)
-    return curvature.template(spec, attrs=attrs)
-
-
-def _evaluated(spec: Plane, whole: Any, indices: Any, network: Any, theta: Any, along: Any, used: Any) -> xr.Dataset:
-    from landscape.measures import curvature, loss
-
-    return (loss if spec.measure == "loss" else curvature).evaluate(whole, indices, spec, network, theta, along, used)
-
-
-def _merged(spec: Plane, whole: xr.Dataset, tiles: Any) -> xr.Dataset:
-    from landscape.measures import curvature
-
-    return (tiling if spec.measure == "loss" else curvature).merge(whole, tiles)

@@ -11,7 +11,7 @@ from landscape.directions import Directions
 from landscape.experiment.reading import entry
 from landscape.measures import tiling
 from landscape.networks.building import filter_axes
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe import Probe
 from landscape.store.weights import Weights
 
 
@@ -40,7 +40,7 @@ def probe(
     spec = spec or entry("probes", {**on_plane, **keys})
     with ready(network, data, test) as used:
         theta = weights_of(around if around is not None else network)
-        found, vectors = _measured(spec, network, theta, along or {}, used)
+        found, vectors = spec.measured(network, theta, along or {}, filter_axes(network), used)
     known = {**facts_of(network, used, spec), "probe": spec.measure, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known)), vectors
 
@@ -108,9 +108,3 @@ def saddle(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
         True
     """
     return probe(network, data, measure="saddle", **keys)[0]
-
-
-def _measured(spec: Probe, network: Any, theta: Any, along: Any, used: Any) -> tuple[xr.Dataset, Weights]:
-    from landscape.probes import kinds
-
-    return kinds.measure(spec, network, theta, along, filter_axes(network), used)

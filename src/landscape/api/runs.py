@@ -11,9 +11,9 @@ from landscape.api.inputs import Given, Point, ready, weights_of
 from landscape.data import datasets
 from landscape.data.data_section import Data
 from landscape.data.datasets import DataSet
+from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
 from landscape.experiment.reading import entry
-from landscape.measures.loss import Recorder
 from landscape.networks.building import build
 from landscape.store import checkpoint, files
 from landscape.training import loop, rescaling

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from landscape.config.section import Section
     from landscape.data.datasets import DataSet
     from landscape.directions import Directions
-    from landscape.measures.plane_section import Plane
+    from landscape.measures.plane import Plane
     from landscape.store.weights import Weights as Theta
 
 
@@ -290,6 +290,6 @@ def _counts(plane: Plane, used: DataSet) -> dict[str, Any]:
     return {
         "data": used.header.get("name"),
         "train_images": min(plane.images or train, train),
-        "test_images": min(plane.images or test, test) if test and plane.measure == "loss" else None,
+        "test_images": min(plane.images or test, test) if test and plane.measures_test else None,
         "classes": used.classes,
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 from landscape.artefacts import TABLE
 from landscape.experiment import key_reference
 from landscape.experiment.schema import KINDS_OF, json_schema
-from landscape.measures.plane_section import LossPlane
+from landscape.measures.loss import LossPlane
 
 ROOT = Path(__file__).parents[3]
 """The root of the clone."""

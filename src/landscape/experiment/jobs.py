@@ -18,9 +18,6 @@ OPERATIONS = 2.4e16
 MAX_TILES = 10_000
 """Largest number of tiles of one surface: a graph of more jobs takes too long to build."""
 
-PASSES = {"loss": 1, "gradients": 8, "curvature": 150}
-"""Forward passes over its images that a point costs, about."""
-
 AIMED = ("to", "through", "of", "eigenvectors")
 """Directions made from another state, from other directions, or from a probe, for which jobs of other runs may be waited."""
 
@@ -147,7 +144,7 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
         return min(seen.tiles, points, MAX_TILES)
     own = experiment.runs[state(experiment, at).run]
     known = known_of(experiment.data[own.data].source)
-    passes = _images(experiment, at, seen.images) * PASSES[seen.measure]
+    passes = _images(experiment, at, seen.images) * seen.passes
     point = passes * operations(own.network, own.args, known.shape, known.classes)
     return min(math.ceil(points / max(1, int(OPERATIONS / point) - 1)), MAX_TILES)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from landscape.config.fields import INERT, Ref, with_trait
 from landscape.experiment.analysis_sections import Claims
 from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEEP, SWEPT, Experiment, Summary
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane import Plane
 
 
 class Row(NamedTuple):

@@ -14,9 +14,9 @@ from landscape.data.builtin_datasets import FETCHED
 from landscape.errors import InputError, one_of
 from landscape.experiment.schema import Experiment
 from landscape.figures.kinds import Figure
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane import Plane
 from landscape.networks import code
-from landscape.probes.probe_section import Probe
+from landscape.probes.probe import Probe
 from landscape.training.run_section import Run
 
 _STATE = re.compile(r"(?P<run>[^@]+)(@(?P<epoch>\d{3}))?")

@@ -50,13 +50,13 @@ def of_directions(experiment: Experiment, at: str, plane_name: str) -> int:
 
 
 def of_tile(experiment: Experiment, at: str, plane_name: str) -> int:
-    """For a tile; where it looks for eigenvalues, with the graph of a point that the plane allows."""
+    """For a tile; where its measure holds the graph of a point, with what the plane allows for that."""
     seen = plane(experiment, plane_name)
     return of_job(experiment, at) + _of_search(experiment, at, seen.graph_memory)
 
 
 def of_probe(experiment: Experiment, at: str, name: str) -> int:
-    """For a probe; but for activations, with the graph of a point that it allows."""
+    """For a probe; where it holds the graph of a point, with what it allows for that."""
     seen = probe(experiment, name)
     return of_job(experiment, at) + _of_search(experiment, at, seen.graph_memory)
 

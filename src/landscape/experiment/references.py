@@ -11,8 +11,9 @@ from landscape.experiment.lookup import impossible, no_path, state, unlike
 from landscape.experiment.schema import SECTIONS, Experiment
 from landscape.experiment.sweeps import INHERITED
 from landscape.figures.kind import FigureKind
-from landscape.measures.plane_section import Plane
-from landscape.probes.probe_section import EigenpairsProbe, Probe
+from landscape.measures.plane import Plane
+from landscape.probes.eigenpairs import EigenpairsProbe
+from landscape.probes.probe import Probe
 from landscape.training.run_section import Run
 
 Broken = Mapping[str, set[str]]

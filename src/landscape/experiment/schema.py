@@ -15,8 +15,8 @@ from landscape.config.values import Folder, Names
 from landscape.data.data_section import Data
 from landscape.experiment.analysis_sections import Claims, Published, Table
 from landscape.figures.kinds import KINDS, Figure
-from landscape.measures.plane_section import MEASURES, AnyPlane
-from landscape.probes.probe_section import PROBES, AnyProbe
+from landscape.measures import MEASURES, AnyPlane
+from landscape.probes import PROBES, AnyProbe
 from landscape.training.run_section import Run
 
 

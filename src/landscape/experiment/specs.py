@@ -23,7 +23,7 @@ from landscape.experiment.lookup import figure, impossible, no_path, plane, prob
 from landscape.experiment.needs import runs_of_table
 from landscape.experiment.reading import read
 from landscape.experiment.schema import SECTIONS, Experiment
-from landscape.measures.plane_section import Directions, Plane
+from landscape.measures.plane import DirectionKeys, Plane
 from landscape.networks import code
 from landscape.training.run_section import RULES, Run
 
@@ -137,7 +137,7 @@ def digest(spec: str) -> str:
 
 
 def load(text: str, stage: str) -> tuple[Any, str]:
-    """The entry that a verb's `--spec` gives (of a plane's directions, a `Directions`), and its specification.
+    """The entry that a verb's `--spec` gives (of a plane's directions, a `DirectionKeys`), and its specification.
 
     Args:
         text: JSON as the workflow writes it, or `CONFIG.yaml#planes.contour`.
@@ -173,7 +173,7 @@ def load_published(text: str, stage: str) -> tuple[Any, dict[str, Published]]:
 
 
 def _from_json(text: str, stage: str) -> Any:
-    model = Directions if stage in _OF_DIRECTIONS else SECTIONS[STAGES[stage].section]
+    model = DirectionKeys if stage in _OF_DIRECTIONS else SECTIONS[STAGES[stage].section]
     return _validated(TypeAdapter(model), _parsed(text, stage), STAGES[stage].section)
 
 

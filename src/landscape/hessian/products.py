@@ -9,12 +9,12 @@ rounding does (measured against float64).
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from landscape.config.values import Parameters
 from landscape.data.datasets import Split, memory_format
 from landscape.directions import Axes, Directions, with_filters
 from landscape.engine import device as devices
@@ -29,7 +29,8 @@ PIXELS = 2**17
 """In one piece of the graph, 128 images of 32 x 32: with 64 a product takes 3 to 7 % longer, with 32 or 256 some 10 %
 (measured on a CPU)."""
 
-Parameters = Literal["filters", "all"]
+DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+"""Of the network and of all vectors, by the `precision` of a configuration."""
 
 
 class Hessian:

@@ -10,12 +10,12 @@ from landscape.directions.pairs import borrowed
 from landscape.directions.path import pca
 from landscape.directions.states import through_one, through_two, towards
 from landscape.errors import InputError
-from landscape.measures.plane_section import Directions as Section
+from landscape.measures.plane import DirectionKeys
 from landscape.store.weights import Weights, check_fit
 
 
 def drawn(
-    spec: Section,
+    spec: DirectionKeys,
     theta: Weights,
     axes: Axes,
     others: Mapping[str, Weights] | None = None,
@@ -62,7 +62,7 @@ def drawn(
 
 
 def _through(
-    spec: Section, theta: Weights, axes: Axes, states: Sequence[Weights], moving: bool
+    spec: DirectionKeys, theta: Weights, axes: Axes, states: Sequence[Weights], moving: bool
 ) -> tuple[Directions, list[tuple[float, float]]]:
     """The line or the plane through other states, and where on it they lie."""
     if len(states) == 2:
@@ -72,7 +72,7 @@ def _through(
     return towards(theta, states[0], axes, buffers=moving), [(1.0, 0.0)]
 
 
-def _random_beta(spec: Section, theta: Weights, axes: Axes) -> Weights:
+def _random_beta(spec: DirectionKeys, theta: Weights, axes: Axes) -> Weights:
     return random_axis(theta, axes, spec.seed, spec.normalize, "beta")
 
 

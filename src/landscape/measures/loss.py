@@ -1,118 +1,153 @@
 """The loss over a plane: f(alpha, beta) = L(theta + alpha d1 + beta d2) (Li et al. 2018, section 2), tile by tile."""
 
-import copy
+from __future__ import annotations
+
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-import torch
-import xarray as xr
-from torch import nn
+from pydantic import Field
 
-from landscape.config.values import Precision
-from landscape.data.datasets import DataSet, subset
-from landscape.directions import Directions
-from landscape.engine.engine import Engine
-from landscape.errors import InputError
 from landscape.geometry.grid import Status, points_of
-from landscape.measures.plane_section import Plane
-from landscape.measures.tiling import LOSSES, MEASURED, as_tile
+from landscape.lazy import np, xr
+from landscape.measures import tiling
+from landscape.measures.plane import Plane
 from landscape.progress import progress
-from landscape.store.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from landscape.config.values import Precision
+    from landscape.data.datasets import DataSet
+    from landscape.directions import Directions
+    from landscape.engine.engine import Engine
+    from landscape.store.weights import Weights
 
 SAMPLE = 17
 """Points of a plane at which a reduced precision is compared with fp32."""
 
+_SPLITS = {"train": "training", "test": "test"}
 _QUANTITIES = {
-    "loss": "loss",
-    "loss_standard_error": "error",
-    "loss_paired_standard_error": "paired_error",
-    "accuracy": "accuracy",
+    "loss": ("loss", "mean cross-entropy over the {} images (natural logarithm)"),
+    "loss_standard_error": (
+        "error",
+        "standard error of the mean cross-entropy over {} images, as of a simple random sample of "
+        "the population they are from",
+    ),
+    "loss_paired_standard_error": (
+        "paired_error",
+        "standard error of the rise of the mean cross-entropy over the centre's on the same "
+        "{} images, as of a simple random sample of the population they are from",
+    ),
+    "accuracy": ("accuracy", "share of the {} images classified correctly"),
 }
-"""What is measured of each split: the end of a variable's name, and the attribute of `engine.Measured`."""
+"""The quantities of each split: the end of a variable's name, the attribute of `engine.Measured`, the long name."""
 
 
-def evaluate(
-    whole: xr.Dataset,
-    indices: Sequence[int],
-    plane: Plane,
-    network: nn.Module,
-    theta: Weights,
-    directions: Directions,
-    data: DataSet,
-) -> xr.Dataset:
-    """Measure the points `indices` of a plane, over the images it declares, in its precision.
+class LossPlane(Plane):
+    """The loss and the accuracy on both splits (Li et al. 2018, section 2)."""
 
-    Every point is set by two additions from the centre, with coordinates taken from the whole plane, so a point has the
-    same bits in whatever tile it is computed.
+    passes: ClassVar[int] = 1
+    measures_test: ClassVar[bool] = True
 
-    Args:
-        whole: the plane's `template`.
+    measure: Literal["loss"] = "loss"
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32",
+        description="of the network's arithmetic; of tf32 and bf16 the error is measured and kept in the file",
+    )
 
-    Returns:
-        A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`; beside the
-        attributes of `whole` those that say how it was computed.
-    """
-    check_axes(whole, directions)
-    splits = {"train": subset(data.train, plane.images)}
-    if data.test is not None and "test_loss" in whole:
-        splits["test"] = subset(data.test, plane.images)
-    statistics = subset(data.train, plane.recalibration_images).images if plane.statistics == "recalibrated" else None
+    def template(self, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
+        measured: dict[str, tuple[Any, str]] = {
+            f"{split}_{suffix}": (np.nan, text.format(word))
+            for split, word in _SPLITS.items()
+            if test or split != "test"
+            for suffix, (_, text) in _QUANTITIES.items()
+        }
+        negative = {"negative_variances": (np.int32(0), "batch-norm channels whose interpolated variance is negative")}
+        whole = tiling.blank(self, measured | (negative if self.statistics == "interpolated" else {}), attrs)
+        for name in measured:
+            whole[name].attrs |= _ancillary(name)
+        return whole
 
-    def engine(precision: Precision) -> Engine:
-        return Engine(network, theta, directions, splits, precision=precision, recalibration=statistics)
+    def evaluate(
+        self,
+        whole: xr.Dataset,
+        indices: Sequence[int],
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        data: DataSet,
+    ) -> xr.Dataset:
+        from landscape.data.datasets import subset
+        from landscape.engine.engine import Engine
 
-    fast = engine(plane.precision)
-    index = np.asarray(indices, np.int64)
-    tile = _tile(whole, index, fast)
-    tile.attrs |= {
-        "precision": fast.precision,
-        "kernels": fast.kernels,
-        "batch_norms_folded": fast.folded,
-        "batch": fast.batch,
-    }
-    if fast.batch < fast.planned_batch:
-        tile.attrs["batch_planned"] = fast.planned_batch
-    if statistics is not None:
-        tile.attrs["recalibration_images"] = len(statistics)
-    if fast.precision != "fp32":
-        del fast  # and with it its images
-        sampled = np.intersect1d(index, _sample(whole))
-        deviations = _deviations(tile, _tile(whole, sampled, engine("fp32"))) if sampled.size else np.array([])
-        tile.attrs |= {"precision_points": deviations.size, "precision_deviation": float(deviations.max(initial=0.0))}
-    return tile
+        tiling.check_axes(whole, directions)
+        splits = {"train": subset(data.train, self.images)}
+        if data.test is not None and "test_loss" in whole:
+            splits["test"] = subset(data.test, self.images)
+        statistics = subset(data.train, self.recalibration_images).images if self.statistics == "recalibrated" else None
 
+        def engine(precision: Precision) -> Engine:
+            return Engine(network, theta, directions, splits, precision=precision, recalibration=statistics)
 
-def check_axes(whole: xr.Dataset, directions: Directions) -> None:
-    """Nothing, if there is a direction for every axis along which the plane goes.
+        fast = engine(self.precision)
+        index = np.asarray(indices, np.int64)
+        tile = _tile(whole, index, fast)
+        tile.attrs |= {
+            "precision": fast.precision,
+            "kernels": fast.kernels,
+            "batch_norms_folded": fast.folded,
+            "batch": fast.batch,
+        }
+        if fast.batch < fast.planned_batch:
+            tile.attrs["batch_planned"] = fast.planned_batch
+        if statistics is not None:
+            tile.attrs["recalibration_images"] = len(statistics)
+        if fast.precision != "fp32":
+            del fast  # and with it its images
+            sampled = np.intersect1d(index, _sample(whole))
+            deviations = _deviations(tile, _tile(whole, sampled, engine("fp32"))) if sampled.size else np.array([])
+            tile.attrs |= {
+                "precision_points": deviations.size,
+                "precision_deviation": float(deviations.max(initial=0.0)),
+            }
+        return tile
 
-    Raises:
-        InputError: if one is missing.
-    """
-    wanted = ["alpha", "beta"] if whole.sizes["beta"] > 1 or float(whole.beta[0]) else ["alpha"]
-    if missing := [axis for axis in wanted if axis not in directions]:
-        raise InputError(f"the directions are {', '.join(directions)}, and the plane needs {', '.join(missing)} too")
+    def forward_passes(self, indices: range, train: int, test: int | None) -> float:
+        """Count the tile's points and, for the paired errors, the centre; of a reduced precision a sample in fp32 too."""
+        points, whole = len(indices), math.prod(self.shape)
+        passes = points + 1.0
+        if self.precision != "fp32":
+            passes += min(SAMPLE, whole) * points / whole + 1
+        both = sum(min(self.images or split, split) for split in (train, test or 0))
+        return passes * (both + self.recalibrating(train))
 
 
 def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
     """The points of a plane with these row-major indices, as a tile."""
     alpha, beta = points_of(whole, index)
-    columns: dict[str, np.ndarray] = {name: np.full(index.size, np.nan) for name in whole if name in MEASURED}
-    status = np.full(index.size, Status.computed, np.int8)
-    negative = np.zeros(index.size, np.int32)
+    columns = tiling.blank_columns(whole, index.size)
+    status = columns["status"]
+    status[:] = Status.computed
     points = zip(alpha.tolist(), beta.tolist(), strict=True)
-    for k, (found, negative[k]) in enumerate(progress(engine.measure(points), index.size, "points")):
-        if negative[k]:
+    for k, (found, negative) in enumerate(progress(engine.measure(points), index.size, "points")):
+        if "negative_variances" in columns:
+            columns["negative_variances"][k] = negative
+        if negative:
             status[k] = Status.negative_variance
             continue
         for split, measured in found.items():
-            for suffix, of in _QUANTITIES.items():
+            for suffix, (of, _) in _QUANTITIES.items():
                 columns[f"{split}_{suffix}"][k] = getattr(measured, of)
         if not all(np.isfinite(measured.loss) for measured in found.values()):
             status[k] = Status.non_finite
-    columns["status"] = status
-    if "negative_variances" in whole:
-        columns["negative_variances"] = negative
-    return as_tile(whole, index, columns)
+    return tiling.as_tile(whole, index, columns)
+
+
+def _ancillary(name: str) -> dict[str, str]:
+    """CF's name for the variables that say how good another one is."""
+    errors = [f"{name}_standard_error", f"{name}_paired_standard_error"] if name.endswith("_loss") else []
+    return {"ancillary_variables": " ".join([*errors, "status"])}
 
 
 def _sample(whole: xr.Dataset) -> np.ndarray:
@@ -124,39 +159,9 @@ def _sample(whole: xr.Dataset) -> np.ndarray:
 def _deviations(tile: xr.Dataset, exact: xr.Dataset) -> np.ndarray:
     """Of each point that is finite in fp32, the larger relative deviation of its losses from fp32; inf of a loss of 0."""
     found = tile.isel(point=np.searchsorted(tile["index"].values, exact["index"].values))
-    names = [name for name in LOSSES if name in exact]
+    names = [f"{split}_loss" for split in _SPLITS if f"{split}_loss" in exact]
     true, other = (np.stack([each[name].values for name in names]) for each in (exact, found))
     known = np.isfinite(true).all(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviations = np.where(other == true, 0.0, np.abs(other - true) / true)
     return np.asarray(np.where(np.isnan(deviations), np.inf, deviations).max(0)[known])
-
-
-class Recorder:
-    """Says what a history has of a network as it is, in eval mode: on the CPU to the bit what a plane holds at (0, 0).
-
-    Of one architecture and one data set it keeps the engine, as long as that says what the network says. The network itself
-    is left alone: what is asked is a copy.
-    """
-
-    def __init__(self) -> None:
-        self._kept: tuple[DataSet, nn.Module, Engine] | None = None
-
-    def __call__(self, network: nn.Module, data: DataSet) -> dict[str, float]:
-        """`train_loss`, `train_accuracy`, and, with a test split, `test_loss` and `test_accuracy`."""
-        theta = {name: tensor.detach() for name, tensor in network.state_dict().items()}
-        splits = {"train": data.train} | ({"test": data.test} if data.test else {})
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
-        try:
-            if self._kept is None or self._kept[0] is not data or not self._follows(*self._kept[1:], theta):
-                self._kept = data, copy.deepcopy(network).eval(), Engine(network, theta, {}, splits)
-            found = self._kept[2].centre()
-        finally:
-            torch.set_num_threads(threads)
-        return {f"{name}_{of}": getattr(found[name], of) for name in splits for of in ("loss", "accuracy")}
-
-    @staticmethod
-    def _follows(network: nn.Module, engine: Engine, theta: Weights) -> bool:
-        network.load_state_dict(theta)
-        return engine.follows(network, theta)

@@ -7,29 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landscape.errors import InputError
 from landscape.geometry.grid import Status, points_of
 from landscape.lazy import np, xr
-from landscape.measures.plane_section import Plane
 
-_LONG_NAMES = {
-    "loss": "mean cross-entropy over the {} images (natural logarithm)",
-    "loss_standard_error": "standard error of the mean cross-entropy over {} images, as of a simple random sample of "
-    "the population they are from",
-    "loss_paired_standard_error": "standard error of the rise of the mean cross-entropy over the centre's on the same "
-    "{} images, as of a simple random sample of the population they are from",
-    "accuracy": "share of the {} images classified correctly",
-}
-
-MEASURED = {
-    f"{split}_{suffix}": text.format(word)
-    for split, word in (("train", "training"), ("test", "test"))
-    for suffix, text in _LONG_NAMES.items()
-}
-
-LOSSES = ("train_loss", "test_loss")
+if TYPE_CHECKING:
+    from landscape.directions import Directions
+    from landscape.measures.plane import Plane
 
 
 def coordinates(axis: tuple[float, float, int]) -> np.ndarray:
@@ -42,24 +28,6 @@ def coordinates(axis: tuple[float, float, int]) -> np.ndarray:
         return np.array([first])
     steps = np.arange(points)
     return np.asarray((first * (points - 1 - steps) + last * steps) / (points - 1))
-
-
-def template(plane: Plane, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
-    """The surface of a plane before anything is computed: coordinates, variables, units, every status absent.
-
-    Dimensions (alpha, beta); float64 coordinates in multiples of the directions.
-    """
-    variables: dict[str, tuple[Any, str]] = {
-        name: (np.nan, text) for name, text in MEASURED.items() if test or not name.startswith("test")
-    }
-    if plane.statistics == "interpolated":
-        text = "batch-norm channels whose interpolated variance is negative"
-        variables["negative_variances"] = (np.int32(0), text)
-    whole = blank(plane, variables, attrs)
-    for name in MEASURED:
-        if name in whole:
-            whole[name].attrs |= _ancillary(name)
-    return whole
 
 
 def blank(plane: Plane, variables: Mapping[str, tuple[Any, str]], attrs: dict[str, Any]) -> xr.Dataset:
@@ -100,6 +68,22 @@ def tile_of(shape: tuple[int, int], i: int, n: int) -> range:
     if n > points:
         raise InputError(f"tile {i} of {n}: a grid of {shape[0]} x {shape[1]} has only {points} points")
     return range(points * (i - 1) // n, points * i // n)
+
+
+def check_axes(whole: xr.Dataset, directions: Directions) -> None:
+    """Refuse directions that lack an axis along which the plane goes.
+
+    Raises:
+        InputError: if one is missing.
+    """
+    wanted = ["alpha", "beta"] if whole.sizes["beta"] > 1 or float(whole.beta[0]) else ["alpha"]
+    if missing := [axis for axis in wanted if axis not in directions]:
+        raise InputError(f"the directions are {', '.join(directions)}, and the plane needs {', '.join(missing)} too")
+
+
+def blank_columns(whole: xr.Dataset, points: int) -> dict[str, np.ndarray]:
+    """The variables of a tile of so many points before anything is computed, each (points,)."""
+    return {str(name): np.full(points, variable.values.flat[0]) for name, variable in whole.items()}
 
 
 def as_tile(whole: xr.Dataset, index: np.ndarray, columns: Mapping[str, np.ndarray]) -> xr.Dataset:
@@ -180,12 +164,6 @@ def attribute(value: Any) -> str | int | float:
 def attributes(values: Mapping[str, Any]) -> dict[str, str | int | float]:
     """Values as NetCDF attributes; one that is None is left out."""
     return {key: attribute(value) for key, value in values.items() if value is not None}
-
-
-def _ancillary(name: str) -> dict[str, str]:
-    """CF's name for the variables that say how good another one is."""
-    beside = [f"{name}_standard_error", f"{name}_paired_standard_error", "status"] if name in LOSSES else ["status"]
-    return {"ancillary_variables": " ".join(beside)}
 
 
 def _status_attrs() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from landscape import directions as planes
 from landscape.data.datasets import DataSet, subset
 from landscape.directions import Axes, Directions
 from landscape.engine.engine import Engine
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane import Plane
 from landscape.progress import progress
 from landscape.store.weights import Weights, dot, norm
 

@@ -1,1 +1,38 @@
-"""Measurements at one point: one file for each `measure:` of a probe."""
+"""Measurements at one point: a file for each `measure:` of a probe, with its keys, variables, computation and cost.
+
+To add one, write a subclass of `probe.Probe`, or of `probe.HessianProbe` if it takes products with the Hessian, in a file
+of its own, and name it in `PROBES`. Reading a configuration imports these files, so they import torch, and modules of ours
+that do, where they compute.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from landscape.config.section import one_of_kinds
+from landscape.probes.activations import ActivationsProbe
+from landscape.probes.eigenpairs import EigenpairsProbe
+from landscape.probes.probe import Probe
+from landscape.probes.saddle import SaddleProbe
+from landscape.probes.spectrum import SpectrumProbe
+from landscape.probes.trace import TraceProbe
+
+__all__ = ["PROBES", "AnyProbe", "probe_of"]
+
+PROBES: tuple[type[Probe], ...] = (EigenpairsProbe, SpectrumProbe, TraceProbe, ActivationsProbe, SaddleProbe)
+"""What a probe can measure; a new one is named here."""
+
+if TYPE_CHECKING:
+    AnyProbe = Probe
+else:
+    AnyProbe = one_of_kinds("measure", PROBES)
+
+
+def probe_of(keys: Mapping[str, Any]) -> Any:
+    """Make the probe that the keys of a configuration describe.
+
+    Raises:
+        pydantic.ValidationError: if they do not describe one.
+    """
+    return TypeAdapter(AnyProbe).validate_python(keys)

@@ -1,5 +1,7 @@
 """The scale of activations and gradients, layer by layer, seen by hooks of PyTorch."""
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import functools
@@ -7,21 +9,19 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import torch
-import xarray as xr
-from torch import Tensor, nn
-from torch.nn import functional
-
-from landscape.data import datasets
-from landscape.data.datasets import DataSet, Split
-from landscape.directions import Axes, Directions
 from landscape.errors import InputError
-from landscape.hessian.products import batch
-from landscape.probes.probe_section import Probe
-from landscape.store.weights import Weights, displace
+from landscape.hessian.passes import FORWARD_AND_BACKWARD
+from landscape.lazy import np, torch, xr
+from landscape.probes.probe import Probe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from landscape.data.datasets import DataSet, Split
+    from landscape.directions import Axes, Directions
+    from landscape.store.weights import Weights
 
 _NAMES = {
     "activation_mean": "mean of the layer's output over images and positions",
@@ -33,52 +33,65 @@ _NAMES = {
 }
 
 
-def measure(
-    probe: Probe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
-) -> tuple[xr.Dataset, Weights]:
-    """What every leaf module of the network gives out, and how the training loss's gradient comes back to it.
+class ActivationsProbe(Probe):
+    """The scale of every layer's activations and gradients."""
 
-    At the probe's point, in eval mode, over the training images that it declares; sums in float64. Layers stand in the
-    order in which they are first called. One that is called several times counts as one layer whose outputs are put
-    side by side. One that gives out anything but a floating-point tensor with a row per image (a tuple, say) is left out;
-    the attribute `skipped` names it.
+    measure: Literal["activations"]
 
-    Returns:
-        One number per layer under each of the names of `_NAMES`, `depth`, and `train_loss`; no weights.
+    def measured(
+        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    ) -> tuple[xr.Dataset, Weights]:
+        """Measure what every leaf module gives out, and how the training loss's gradient comes back to it.
 
-    Raises:
-        InputError: if no layer is left.
-    """
-    weights = theta
-    if directions:
-        weights = displace(theta, directions["alpha"], probe.alpha, directions.get("beta"), probe.beta)
-    network = copy.deepcopy(network).eval().requires_grad_(True)
-    network.load_state_dict(weights, strict=True)
-    loss, layers, gradients = _watched(network, datasets.subset(dataset.train, probe.images))
-    seen = {name: layer for name, layer in layers.items() if layer.problem is None}
-    if not seen:
-        raise InputError("no layer of the network gives out a tensor with a row per image")
-    columns: dict[str, list[float]] = {name: [] for name in _NAMES}
-    for name, layer in seen.items():
-        own = [f"{name}.{key}".lstrip(".") for key, _ in network.get_submodule(name).named_parameters(recurse=False)]
-        columns["activation_mean"].append(layer.mean)
-        columns["activation_std"].append(layer.std)
-        columns["activation_zero_share"].append(layer.zeros / layer.count)
-        columns["gradient_norm"].append(layer.gradient_norms / layer.images if layer.images else math.nan)
-        columns["weight_gradient_norm"].append(_norm([gradients[key] for key in own]))
-        columns["weight_norm"].append(_norm([weights[key] for key in own]))
-    variables: dict[str, Any] = {
-        name: ("layer", np.array(columns[name]), {"long_name": text, "units": "1"}) for name, text in _NAMES.items()
-    }
-    variables["depth"] = ("layer", np.arange(len(seen), dtype=np.int32), {"long_name": "order of the first call"})
-    variables["train_loss"] = ((), loss, {"long_name": "mean cross-entropy over the training images", "units": "1"})
-    skipped = {name: layer.problem for name, layer in layers.items() if layer.problem is not None}
-    status = "computed" if math.isfinite(loss) else f"non_finite: the loss at this point is {loss:g}"
-    return xr.Dataset(variables, {"layer": list(seen)}, {"skipped": json.dumps(skipped), "status": status}), {}
+        At the probe's point, in eval mode, over the training images that it declares; sums in float64. Layers stand in the
+        order in which they are first called. A layer that is called several times counts once, its outputs put side by
+        side. A layer that gives out anything but a floating-point tensor with a row per image (a tuple, say) is left out;
+        the attribute `skipped` names it.
+
+        Returns:
+            One number per layer under each of the names of `_NAMES`, `depth`, and `train_loss`; no weights.
+
+        Raises:
+            InputError: if no layer is left.
+        """
+        from landscape.data.datasets import subset
+        from landscape.store.weights import displace
+
+        weights = theta
+        if directions:
+            weights = displace(theta, directions["alpha"], self.alpha, directions.get("beta"), self.beta)
+        network = copy.deepcopy(network).eval().requires_grad_(True)
+        network.load_state_dict(weights, strict=True)
+        loss, layers, gradients = _watched(network, subset(dataset.train, self.images))
+        seen = {name: layer for name, layer in layers.items() if layer.problem is None}
+        if not seen:
+            raise InputError("no layer of the network gives out a tensor with a row per image")
+        columns: dict[str, list[float]] = {name: [] for name in _NAMES}
+        for name, layer in seen.items():
+            own = [
+                f"{name}.{key}".lstrip(".") for key, _ in network.get_submodule(name).named_parameters(recurse=False)
+            ]
+            columns["activation_mean"].append(layer.mean)
+            columns["activation_std"].append(layer.std)
+            columns["activation_zero_share"].append(layer.zeros / layer.count)
+            columns["gradient_norm"].append(layer.gradient_norms / layer.images if layer.images else math.nan)
+            columns["weight_gradient_norm"].append(_norm([gradients[key] for key in own]))
+            columns["weight_norm"].append(_norm([weights[key] for key in own]))
+        variables: dict[str, Any] = {
+            name: ("layer", np.array(columns[name]), {"long_name": text, "units": "1"}) for name, text in _NAMES.items()
+        }
+        variables["depth"] = ("layer", np.arange(len(seen), dtype=np.int32), {"long_name": "order of the first call"})
+        variables["train_loss"] = ((), loss, {"long_name": "mean cross-entropy over the training images", "units": "1"})
+        skipped = {name: layer.problem for name, layer in layers.items() if layer.problem is not None}
+        status = "computed" if math.isfinite(loss) else f"non_finite: the loss at this point is {loss:g}"
+        return xr.Dataset(variables, {"layer": list(seen)}, {"skipped": json.dumps(skipped), "status": status}), {}
+
+    def forward_passes(self) -> int:
+        return FORWARD_AND_BACKWARD
 
 
 @dataclass
-class _Layer:
+class _LayerSums:
     """Sums over what a layer has given out, and over the norms of the gradients that came back."""
 
     problem: str | None = None
@@ -119,8 +132,10 @@ class _Layer:
             self.gradient_squares = None
 
 
-def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _Layer], Weights]:
+def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _LayerSums], Weights]:
     """The mean loss; the layers in the order of their first calls; the gradient of the mean loss, float64."""
+    from landscape.hessian.products import batch
+
     named = dict(network.named_parameters(remove_duplicate=False))
     gradients = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in named.items()}
     total = 0.0
@@ -128,7 +143,7 @@ def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _Layer]
         size = batch(split.images)
         for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
             images = images.clone().requires_grad_(True)  # so that layers before the first parameter get gradients too
-            loss = functional.cross_entropy(network(images.clone()).double(), labels, reduction="sum")
+            loss = torch.nn.functional.cross_entropy(network(images.clone()).double(), labels, reduction="sum")
             found = torch.autograd.grad(loss, [*named.values(), images], allow_unused=True)
             for name, gradient in zip(named, found, strict=False):
                 if gradient is not None:
@@ -140,12 +155,12 @@ def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _Layer]
 
 
 @contextlib.contextmanager
-def _hooks(network: nn.Module) -> Iterator[dict[str, _Layer]]:
+def _hooks(network: nn.Module) -> Iterator[dict[str, _LayerSums]]:
     """Forward hooks on the leaf modules, and hooks on the gradients of what they give out; taken off at the end."""
-    layers: dict[str, _Layer] = {}
+    layers: dict[str, _LayerSums] = {}
 
     def called(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        layer = layers.setdefault(name, _Layer())
+        layer = layers.setdefault(name, _LayerSums())
         problem = _problem(output, inputs)
         layer.problem = layer.problem or problem
         if problem is None:
@@ -167,11 +182,11 @@ def _hooks(network: nn.Module) -> Iterator[dict[str, _Layer]]:
 
 def _problem(output: Any, inputs: tuple[Any, ...]) -> str | None:
     """Why a layer is left out."""
-    if not isinstance(output, Tensor):
+    if not isinstance(output, torch.Tensor):
         return f"gives out a {type(output).__name__}"
     if not output.is_floating_point():
         return f"gives out {str(output.dtype).removeprefix('torch.')}"
-    rows = [len(tensor) for tensor in inputs if isinstance(tensor, Tensor) and tensor.ndim]
+    rows = [len(tensor) for tensor in inputs if isinstance(tensor, torch.Tensor) and tensor.ndim]
     if output.ndim == 0 or (rows and len(output) not in rows):
         return f"gives out the shape {tuple(output.shape)}, which has no row per image"
     return None

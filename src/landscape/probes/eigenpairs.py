@@ -1,67 +1,88 @@
 """The extreme eigenvalues of the Hessian with their vectors."""
 
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-import torch
-import xarray as xr
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Literal
 
-from landscape.data.datasets import DataSet
-from landscape.directions import Axes, Directions
-from landscape.hessian.krylov import Product
-from landscape.hessian.lanczos import Pairs, pairs
-from landscape.hessian.products import scaled
-from landscape.probes.point import reach
-from landscape.probes.probe_section import EigenpairsProbe
-from landscape.store.weights import Weights
+from pydantic import Field
+
+from landscape.hessian.passes import SEARCH
+from landscape.lazy import np, torch, xr
+from landscape.probes.probe import HessianProbe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from landscape.data.datasets import DataSet
+    from landscape.directions import Axes, Directions
+    from landscape.hessian.krylov import Product
+    from landscape.hessian.lanczos import Pairs
+    from landscape.store.weights import Weights
 
 
-def measure(
-    probe: EigenpairsProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
-) -> tuple[xr.Dataset, Weights]:
-    """The k largest and the k smallest eigenpairs of H, and the eigenvalues of D H D (names in `_scaled`).
+class EigenpairsProbe(HessianProbe):
+    """The largest and the smallest eigenvalues of the Hessian with their vectors."""
 
-    Both are found and stopped as `lanczos.pairs` says. D is as in `hessian.filter_scale`. Residuals are those of the
-    small matrix of Lanczos, but no less than one rounding of the largest eigenvalue, below which they mean nothing.
+    measure: Literal["eigenpairs"]
+    pairs: int = Field(2, ge=1, description="eigenpairs at each end")
 
-    Returns:
-        Eigenvalues and residuals (pair,), from the ends of the spectrum inwards, the bounds above and below which none lies
-        with `lanczos.PROBABILITY`, the number of products, and whether all of H and of D H D have converged; and the unit
-        vectors of H, keys `largest-1/NAME` and `smallest-1/NAME` for every chosen parameter, the entry of largest magnitude
-        positive.
+    def measured(
+        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    ) -> tuple[xr.Dataset, Weights]:
+        """Find the k largest and the k smallest eigenpairs of H, and the eigenvalues of D H D (names in `_scaled`).
 
-    Raises:
-        InputError: if there are fewer than k eigenvalues.
-    """
-    point = reach(probe, network, theta, directions, axes, dataset)
-    hessian = point.hessian
+        Both are found and stopped as `lanczos.pairs` says. D is as in `hessian.filter_scale`. Residuals are those of the
+        small matrix of Lanczos, but no less than one rounding of the largest eigenvalue, below which they mean nothing.
 
-    def found_by(product: Product) -> Pairs:
-        return pairs(product, hessian.size, probe.pairs, seed=probe.seed, device=hessian.device, dtype=hessian.dtype)
+        Returns:
+            Eigenvalues and residuals (pair,), from the ends of the spectrum inwards, the bounds above and below which none
+            lies with `lanczos.PROBABILITY`, the number of products, and whether all of H and of D H D have converged; and
+            the unit vectors of H, keys `largest-1/NAME` and `smallest-1/NAME` for every chosen parameter, the entry of
+            largest magnitude positive.
 
-    raw = found_by(hessian.product)
-    filters = found_by(scaled(hessian, point.scale))
-    reason = raw.reason or filters.reason
-    found = xr.Dataset(
-        {
-            **_described(raw, ""),
-            **_described(filters, "_scaled"),
-            "products": np.int32(raw.products + filters.products),
-            "converged": np.int8(raw.converged and filters.converged),
-            "gradient_norm": float(torch.linalg.vector_norm(hessian.gradient().double())),
-            "train_loss": hessian.loss(),
-        },
-        coords={"pair": range(1, probe.pairs + 1)},
-        attrs=point.facts(f"not_converged: {reason}" if reason else ""),
-    )
-    vectors = {
-        f"{end}-{k}/{name}": part
-        for end, rows in (("largest", raw.vectors_largest), ("smallest", raw.vectors_smallest))
-        for k, row in enumerate(rows, 1)
-        for name, part in hessian.unflatten(_signed(row)).items()
-    }
-    return found, vectors
+        Raises:
+            InputError: if there are fewer than k eigenvalues.
+        """
+        from landscape.hessian.lanczos import pairs
+        from landscape.hessian.products import scaled
+        from landscape.probes.point import reach
+
+        point = reach(self, network, theta, directions, axes, dataset)
+        hessian = point.hessian
+
+        def found_by(product: Product) -> Pairs:
+            return pairs(product, hessian.size, self.pairs, seed=self.seed, device=hessian.device, dtype=hessian.dtype)
+
+        raw = found_by(hessian.product)
+        filters = found_by(scaled(hessian, point.scale))
+        reason = raw.reason or filters.reason
+        found = xr.Dataset(
+            {
+                **_described(raw, ""),
+                **_described(filters, "_scaled"),
+                "products": np.int32(raw.products + filters.products),
+                "converged": np.int8(raw.converged and filters.converged),
+                "gradient_norm": float(torch.linalg.vector_norm(hessian.gradient().double())),
+                "train_loss": hessian.loss(),
+            },
+            coords={"pair": range(1, self.pairs + 1)},
+            attrs=point.facts(f"not_converged: {reason}" if reason else ""),
+        )
+        vectors = {
+            f"{end}-{k}/{name}": part
+            for end, rows in (("largest", raw.vectors_largest), ("smallest", raw.vectors_smallest))
+            for k, row in enumerate(rows, 1)
+            for name, part in hessian.unflatten(_signed(row)).items()
+        }
+        return found, vectors
+
+    @property
+    def products(self) -> int:
+        """Count half as many products again for every further pair at each end."""
+        return 2 * SEARCH["lanczos"] * (1 + self.pairs) // 2
+
+    def disk(self, parameters: int) -> int:
+        return 2 * self.pairs * parameters
 
 
 def _described(found: Pairs, suffix: str) -> dict[str, Any]:

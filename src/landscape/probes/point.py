@@ -1,24 +1,21 @@
-"""The point that a probe is about, and the Hessian of the training loss there."""
+"""The point at which a probe measures, and the Hessian of the training loss there."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from landscape.data.datasets import DataSet, subset
 from landscape.directions import Axes, Directions
-from landscape.hessian.products import Hessian, filter_scale
-from landscape.probes.probe_section import HessianProbe
+from landscape.hessian.products import DTYPES, Hessian, filter_scale
+from landscape.probes.probe import HessianProbe
 from landscape.store.weights import Weights, displace
-
-_DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
 
 @dataclass(frozen=True)
-class Point:
+class ProbedPoint:
     """A point theta + alpha d1 + beta d2.
 
     Attributes:
@@ -50,7 +47,7 @@ class Point:
 
 def reach(
     probe: HessianProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
-) -> Point:
+) -> ProbedPoint:
     """Go to the probe's point: the centre `theta`, or a point on the plane of `directions` around it."""
     hessian = Hessian(
         network,
@@ -59,11 +56,11 @@ def reach(
         subset(dataset.train, probe.images),
         axes,
         parameters=probe.parameters,
-        dtype=_DTYPES[probe.precision],
+        dtype=DTYPES[probe.precision],
         memory=probe.memory * 2**20,
     )
     weights = theta
     if directions:
         hessian.move(probe.alpha, probe.beta)
         weights = displace(theta, directions["alpha"], probe.alpha, directions.get("beta"), probe.beta)
-    return Point(weights, hessian, filter_scale(weights, axes, hessian))
+    return ProbedPoint(weights, hessian, filter_scale(weights, axes, hessian))

@@ -1,234 +1,100 @@
-"""A saddle point of the training loss near a state: ||g||^2 brought to zero, the spectrum there, and the mountain pass.
+"""A saddle point of the training loss near a state, the spectrum there, and the mountain pass."""
 
-Not every zero of the gradient is near, nor every local minimum of ||g||^2 a zero of it (there H g = 0), and where a network
-can fit every image the gradient also fades as the weights grow without end. None of these is taken for a saddle.
-"""
+from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-import numpy as np
-import torch
-import xarray as xr
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional
+from pydantic import Field, model_validator
 
-from landscape.data import datasets
-from landscape.data.datasets import DataSet, Split
-from landscape.directions import Axes, Directions
-from landscape.errors import InputError
-from landscape.hessian.products import Hessian
-from landscape.probes.probe_section import SaddleProbe
+from landscape.lazy import np, torch, xr
+from landscape.probes.probe import Probe
 from landscape.progress import progress
-from landscape.store.weights import Weights
 
-MOST_PARAMETERS = 4000  # of which the dense Hessian is decomposed at every step
-STEPS = 300
-NEGATIVE = 2.0**-26
-"""An eigenvalue is negative below -NEGATIVE max |lambda|: the square root of float64's rounding."""
-NEAR = 1e-3
-"""A saddle is where the Newton step, beyond the directions in which the Hessian is zero, is this share of ||theta||."""
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-_KINKS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.MaxPool2d)
-_LOWEST, _HIGHEST = 1e-2, 1e12  # of the share c of the damping
-_LEAST = 1e-4  # of the fall that was foretold, for a step to be taken
-_COLUMNS = 2**28  # bytes that the columns of the Hessian made at once may take
-_REACHES = np.geomspace(1e-2, 1e2, 81)  # lengths tried for the axes of the plane
+    from landscape.data.datasets import DataSet
+    from landscape.directions import Axes, Directions
+    from landscape.hessian.saddle_search import CriticalPoint, Loss
+    from landscape.store.weights import Weights
 
 
-@dataclass(frozen=True)
-class Found:
-    """Where the search ended: the point, (n,), what the loss is there, and the path, a number per step and its start.
+class SaddleProbe(Probe):
+    """A saddle point near the state, of a small smooth network, with the plane of its extreme curvatures."""
 
-    `eigenvalues`, (n,) ascending, and `vectors`, (n, n), one per column, are of the Hessian there.
-    """
+    unknown_cost: ClassVar[str] = "how many steps lead {} to a saddle"
 
-    point: Tensor
-    gradient: Tensor
-    eigenvalues: Tensor
-    vectors: Tensor
-    losses: list[float]
-    norms: list[float]
+    measure: Literal["saddle"]
+    tolerance: float = Field(1e-6, gt=0, description="norm of the gradient at which a saddle is taken for one")
+    points: int = Field(41, ge=5, description="points along each axis of the saddle's plane")
+
+    @model_validator(mode="after")
+    def _at_the_state(self) -> Self:
+        if self.plane is not None:
+            raise ValueError("measure: saddle begins at a state and takes no plane")
+        return self
 
     @property
-    def threshold(self) -> float:
-        return NEGATIVE * float(self.eigenvalues.abs().max())
+    def graph_memory(self) -> int:
+        return 2048
 
-    @property
-    def newton_step(self) -> float:
-        """Length of the Newton step from here, in the directions in which the Hessian is not zero."""
-        curved = self.eigenvalues.abs() > self.threshold
-        return float(((self.vectors.T @ self.gradient)[curved] / self.eigenvalues[curved]).norm())
+    def measured(
+        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    ) -> tuple[xr.Dataset, Weights]:
+        """Search for a saddle from `theta`, and measure the loss on the plane of its extreme eigenvectors.
 
-    def step(self, share: float) -> tuple[Tensor, float]:
-        """The step of Levenberg and Marquardt, (n,), and by how much ||g||^2 falls if its linear model holds."""
-        norm, along = float(self.gradient.norm()), self.vectors.T @ self.gradient
-        damping = share * norm * float(self.eigenvalues.abs().max())
-        inverse = 1 / (self.eigenvalues**2 + damping)
-        left = float((damping * inverse * along).square().sum())
-        return -self.vectors @ (self.eigenvalues * inverse * along), norm**2 - left
+        All parameters, in float64, over the training images that the probe declares, in eval mode. The plane is the saddle
+        + alpha times the unit eigenvector of the smallest eigenvalue + beta times that of the largest. Alpha reaches to
+        where the loss is lowest along its axis, on the side where that is nearer, and beta to where it has risen by as
+        much. Where the search ends in a minimum, the index is 0, and the plane shows that.
 
-
-class Loss:
-    """The mean cross-entropy over a split as a function of all parameters, flat, in float64."""
-
-    def __init__(self, network: nn.Module, theta: Weights, split: Split, axes: Axes):
-        """
         Raises:
-            InputError: if the network has too many parameters, or layers with kinks.
+            InputError: if the network is too large, is not smooth, or no saddle is found.
         """
-        size = sum(theta[name].numel() for name in axes)
-        if size > MOST_PARAMETERS:
-            raise InputError(
-                f"the network has {size:,} parameters, and measure: saddle decomposes their dense Hessian; it takes at "
-                f"most {MOST_PARAMETERS:,}"
-            )
-        kinks = sorted({type(layer).__name__ for layer in network.modules() if isinstance(layer, _KINKS)})
-        if kinks:
-            raise InputError(
-                f"the network has layers of the kind {', '.join(kinks)}, and measure: saddle needs a loss without kinks; "
-                "use a smooth activation, as of mlp tanh or softplus"
-            )
-        self._theta = theta
-        self._hessian = Hessian(
-            network, theta, {}, split, axes, parameters="all", dtype=torch.float64, memory=0, folding=False
-        )
-        self._network = copy.deepcopy(network).double().eval().requires_grad_(False)
-        self._images, self._labels = split.images.double(), split.labels
-        self._buffers = {name: t.double() if t.is_floating_point() else t for name, t in theta.items()}
-        self.start = self._hessian.flatten(theta)
-        self.unflatten = self._hessian.unflatten
+        from landscape.data.datasets import subset
+        from landscape.hessian.saddle_search import Loss, search
 
-    def gradient(self, point: Tensor) -> tuple[float, Tensor]:
-        """The loss and its gradient, (n,)."""
-        self._hessian.load({**self._theta, **self.unflatten(point)})
-        return self._hessian.slope()
+        loss = Loss(network, theta, subset(dataset.train, self.images), axes)
+        found = search(loss, self.tolerance)
+        smallest, largest = (_oriented(found.vectors[:, k]) for k in (0, -1))
+        reach = _reaches(lambda step: loss.value(found.point + step), found, smallest, largest)
+        unit = np.arange(1 - self.points, self.points, 2) / (self.points - 1)  # from -1 to 1, with an exact 0
+        alpha, beta = (length * unit for length in reach)
+        steps = [(a, b) for a in alpha for b in beta]
+        shown = progress(steps, len(steps), "saddle's plane")
+        values = [loss.value(found.point + a * smallest + b * largest) for a, b in shown]
+        vectors = {"saddle": found.point, "smallest-1": smallest, "largest-1": largest}
+        return _dataset(loss, found, alpha, beta, np.reshape(values, (alpha.size, beta.size))), {
+            f"{key}/{name}": part for key, vector in vectors.items() for name, part in loss.unflatten(vector).items()
+        }
 
-    @torch.no_grad()
-    def value(self, point: Tensor) -> float:
-        return float(self._at(point))
+    def forward_passes(self) -> None:
+        return None
 
-    def hessian(self, point: Tensor) -> Tensor:
-        """The dense Hessian, (n, n): many columns at once, which for small networks is ten times as fast as one by one."""
-        at_once = max(1, _COLUMNS // (1 + 4 * self._hessian.image_bytes * len(self._labels)))
-        point = point.clone().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(self._at(point), point, create_graph=True)
-        units = torch.eye(len(point), dtype=point.dtype, device=point.device).split(at_once)
-        rows = [
-            torch.autograd.grad(gradient, point, part, retain_graph=True, is_grads_batched=True)[0] for part in units
-        ]
-        whole = torch.cat(rows)
-        return (whole + whole.T) / 2
-
-    def _at(self, point: Tensor) -> Tensor:
-        logits = functional_call(self._network, {**self._buffers, **self.unflatten(point)}, (self._images.clone(),))
-        return functional.cross_entropy(logits, self._labels)
+    def disk(self, parameters: int) -> int:
+        return 3 * parameters + 8 * self.points**2
 
 
-def measure(
-    probe: SaddleProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
-) -> tuple[xr.Dataset, Weights]:
-    """The saddle that the search from `theta` finds, and the loss on the plane of its extreme eigenvectors.
-
-    All parameters, in float64, over the training images that the probe declares, in eval mode. The plane is the saddle +
-    alpha times the unit eigenvector of the smallest eigenvalue + beta times that of the largest. Alpha reaches to where
-    the loss is lowest along its axis, on the side where that is nearer, and beta to where it has risen by as much.
-    Where the search ends in a minimum, the index is 0, and the plane shows that.
-
-    Raises:
-        InputError: if the network is too large, is not smooth, or no saddle is found.
-    """
-    loss = Loss(network, theta, datasets.subset(dataset.train, probe.images), axes)
-    found = search(loss, probe.tolerance)
-    smallest, largest = (_oriented(found.vectors[:, k]) for k in (0, -1))
-    reach = _reaches(lambda step: loss.value(found.point + step), found, smallest, largest)
-    unit = np.arange(1 - probe.points, probe.points, 2) / (probe.points - 1)  # from -1 to 1, with an exact 0
-    alpha, beta = (length * unit for length in reach)
-    steps = [(a, b) for a in alpha for b in beta]
-    values = [
-        loss.value(found.point + a * smallest + b * largest) for a, b in progress(steps, len(steps), "saddle's plane")
-    ]
-    vectors = {"saddle": found.point, "smallest-1": smallest, "largest-1": largest}
-    return _dataset(loss, found, alpha, beta, np.reshape(values, (alpha.size, beta.size))), {
-        f"{key}/{name}": part for key, vector in vectors.items() for name, part in loss.unflatten(vector).items()
-    }
-
-
-def search(loss: Loss, tolerance: float) -> Found:
-    """Minimise ||g||^2 / 2 from the start by the method of Levenberg and Marquardt, whose Jacobian is the Hessian H:
-
-        (H^2 + mu) p = -H g,   mu = c ||g|| max |lambda|,
-
-    with c raised where ||g|| does not fall as its linear model says, and lowered where it does. A mu that falls no faster
-    than ||g|| leaves the directions alone in which the Hessian becomes zero: critical points are seldom isolated.
-
-    Raises:
-        InputError: if ||g|| does not come down to `tolerance` at a point that is near.
-    """
-    point, share = loss.start, 1.0
-    value, gradient = loss.gradient(point)
-    if not math.isfinite(value):
-        raise InputError(f"the loss at the state is {value:g}, and the search for a saddle needs a number")
-    losses, norms = [value], [float(gradient.norm())]
-    for _ in range(STEPS):
-        eigenvalues, vectors = torch.linalg.eigh(loss.hessian(point))
-        found = Found(point, gradient, eigenvalues, vectors, losses, norms)
-        ahead = _ahead(loss, found, share)
-        near = norms[-1] <= tolerance and found.newton_step <= NEAR * float(point.norm())
-        if near and (ahead is None or float(ahead.gradient.norm()) > norms[-1] / 10):  # else it still converges fast
-            return found
-        if ahead is None:
-            break
-        point, value, gradient, share = ahead
-        losses.append(value)
-        norms.append(float(gradient.norm()))
-    raise InputError(
-        f"no saddle found: after {len(norms) - 1} steps the norm of the gradient is {norms[-1]:.1e} (tolerance "
-        f"{tolerance:g}), the loss {losses[-1]:.4g}, the norm of the weights {float(point.norm()):.3g} (at the start "
-        f"{float(loss.start.norm()):.3g}); begin at another epoch, or with a smaller network"
-    )
-
-
-class _Step(NamedTuple):
-    point: Tensor
-    value: float
-    gradient: Tensor
-    share: float
-
-
-def _ahead(loss: Loss, found: Found, share: float) -> _Step | None:
-    """The next step, and the share c to begin with after it; None at a local minimum of ||g||^2."""
-    square = float(found.gradient.square().sum())
-    while square > 0 and share < _HIGHEST:
-        step, foretold = found.step(share)
-        value, gradient = loss.gradient(found.point + step)
-        gain = (square - float(gradient.square().sum())) / foretold
-        share = max(share / 4, _LOWEST) if gain > 0.75 else share * 4 if not gain > 0.25 else share
-        if gain > _LEAST:
-            return _Step(found.point + step, value, gradient, share)
-    return None
-
-
-def _reaches(rise: Callable[[Tensor], float], found: Found, smallest: Tensor, largest: Tensor) -> tuple[float, float]:
+def _reaches(
+    rise: Callable[[Tensor], float], found: CriticalPoint, smallest: Tensor, largest: Tensor
+) -> tuple[float, float]:
     """How far the plane reaches along both eigenvectors."""
+    reaches = np.geomspace(1e-2, 1e2, 81)
     here = found.losses[-1]
 
     def along(vector: Tensor, side: int) -> np.ndarray:
-        return np.array([rise(side * length * vector) for length in _REACHES]) - here
+        return np.array([rise(side * length * vector) for length in reaches]) - here
 
     def to_rise(vector: Tensor, height: float) -> float:
         higher = np.max([along(vector, side) for side in (-1, 1)], axis=0) >= height
-        return float(_REACHES[higher.argmax()]) if higher.any() else float(_REACHES[-1])
+        return float(reaches[higher.argmax()]) if higher.any() else float(reaches[-1])
 
     if float(found.eigenvalues[0]) >= -found.threshold:  # a minimum, or flat
         return to_rise(smallest, max(here, 0.1)), to_rise(largest, max(here, 0.1))
     falls = [along(smallest, side) for side in (-1, 1)]
     alpha = min(_first_minimum(fall) for fall in falls)
-    return float(_REACHES[alpha]), to_rise(largest, -min(float(fall[alpha]) for fall in falls))
+    return float(reaches[alpha]), to_rise(largest, -min(float(fall[alpha]) for fall in falls))
 
 
 def _first_minimum(fall: np.ndarray) -> int:
@@ -241,7 +107,7 @@ def _oriented(vector: Tensor) -> Tensor:
     return vector * torch.sign(vector[vector.abs().argmax()])
 
 
-def _dataset(loss: Loss, found: Found, alpha: np.ndarray, beta: np.ndarray, values: np.ndarray) -> xr.Dataset:
+def _dataset(loss: Loss, found: CriticalPoint, alpha: np.ndarray, beta: np.ndarray, values: np.ndarray) -> xr.Dataset:
     def said(text: str) -> dict[str, str]:
         return {"long_name": text, "units": "1"}
 

@@ -1,25 +1,27 @@
 """The spectral density of the Hessian, by stochastic Lanczos quadrature (Ubaru, Chen and Saad 2017)."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import torch
-import xarray as xr
-from torch import Tensor, nn
+from pydantic import Field
 
-from landscape.data.datasets import DataSet
-from landscape.directions import Axes, Directions
-from landscape.hessian.krylov import Krylov, Product
-from landscape.hessian.products import scaled
-from landscape.probes.point import reach
-from landscape.probes.probe_section import SpectrumProbe
+from landscape.lazy import np, torch, xr
+from landscape.probes.probe import HessianProbe
 from landscape.probes.trace import mean_and_error, signs
 from landscape.progress import progress
-from landscape.store.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from landscape.data.datasets import DataSet
+    from landscape.directions import Axes, Directions
+    from landscape.hessian.krylov import Product
+    from landscape.store.weights import Weights
 
 WIDTH = 0.005
 """Standard deviation of the Gaussian kernel, of the distance between the extreme eigenvalues."""
@@ -28,39 +30,55 @@ _MARGIN = 6  # kernel widths beyond the extremes, where nothing is left of the k
 _VALUES = 501  # of the grid: 2.3 for each kernel width, so that sums over the grid are integrals
 
 
-def measure(
-    probe: SpectrumProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
-) -> tuple[xr.Dataset, Weights]:
-    """The density of eigenvalues p(x) = 1/n sum_i delta(x - lambda_i), smoothed, of H and of D H D (names in `_scaled`).
+class SpectrumProbe(HessianProbe):
+    """The spectral density of the Hessian, from random vectors and Lanczos steps."""
 
-    From each random vector v of norm one, `steps` Lanczos steps give nodes x_k and weights w_k, the sum of the weights
-    being one, with v'f(H)v = sum_k w_k f(x_k) exactly for polynomials of a degree below twice the steps; over v its mean
-    is tr f(H) / n. Each density is a sum of Gaussians at the nodes; the mean over the vectors is `density`, and the band
-    from `density_low` to `density_high` is that mean less and plus its standard error. It is never below zero, and is
-    zero where a single vector makes the density.
+    measure: Literal["spectrum"]
+    vectors: int = Field(8, ge=2, description="random vectors")
+    steps: int = Field(60, ge=2, description="Lanczos steps from each random vector")
 
-    The nodes give v'Hv as well, so the trace and its standard error (Hutchinson) need no product more. `eigenvalue_max` and
-    `eigenvalue_min` are the outermost nodes of all vectors, which lie within the true extremes, and `residual_max` and
-    `residual_min` their residuals ||Hu - xu||, u of norm one. Of parameters without filters D is zero: where they are
-    among the chosen, D H D has an eigenvalue zero for each.
+    def measured(
+        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    ) -> tuple[xr.Dataset, Weights]:
+        """Estimate the density of eigenvalues p(x) = 1/n sum_i delta(x - lambda_i), smoothed, of H and of D H D.
 
-    The quadrature is our own: that of curvlinops does not orthogonalise again, which finds extreme eigenvalues several
-    times, gives neither single vectors nor residuals, and draws from torch's global generator.
+        From each random vector v of norm one, `steps` Lanczos steps give nodes x_k and weights w_k, the sum of the weights
+        being one, with v'f(H)v = sum_k w_k f(x_k) exactly for polynomials of a degree below twice the steps; over v its
+        mean is tr f(H) / n. Each density is a sum of Gaussians at the nodes; the mean over the vectors is `density`, and
+        the band from `density_low` to `density_high` is that mean less and plus its standard error. It is never below
+        zero, and is zero where a single vector makes the density.
 
-    Returns:
-        Nodes and weights (vector, node), eigenvalues and densities (value,), and scalars; no weights.
-    """
-    point = reach(probe, network, theta, directions, axes, dataset)
-    products = {"": point.hessian.product, "_scaled": scaled(point.hessian, point.scale)}
-    found = xr.Dataset({"train_loss": point.hessian.loss()})
-    for suffix, product in products.items():
-        vectors = itertools.islice(signs(point, probe.seed), probe.vectors)
-        shown = progress(vectors, probe.vectors, f"spectrum{suffix.replace('_', ', ')}")
-        rules = [quadrature(product, vector, probe.steps) for vector in shown]
-        variables, width = _described(rules, point.hessian.size)
-        found = found.assign({f"{name}{suffix}": values for name, values in variables.items()})
-        found.attrs[f"width{suffix}"] = width
-    return found.assign_attrs(point.facts_of([found.node_value, found.node_value_scaled])), {}
+        The nodes give v'Hv as well, so the trace and its standard error (Hutchinson) need no product more.
+        `eigenvalue_max` and `eigenvalue_min` are the outermost nodes of all vectors, which lie within the true extremes,
+        and `residual_max` and `residual_min` their residuals ||Hu - xu||, u of norm one. Parameters without filters have
+        D = 0: where they are among the chosen, D H D has an eigenvalue zero for each. The names of what belongs to D H D
+        end in `_scaled`.
+
+        The quadrature is our own: that of curvlinops does not orthogonalise again, which finds extreme eigenvalues several
+        times, gives neither single vectors nor residuals, and draws from torch's global generator.
+
+        Returns:
+            Nodes and weights (vector, node), eigenvalues and densities (value,), and scalars; no weights.
+        """
+        from landscape.hessian.products import scaled
+        from landscape.probes.point import reach
+
+        point = reach(self, network, theta, directions, axes, dataset)
+        products = {"": point.hessian.product, "_scaled": scaled(point.hessian, point.scale)}
+        found = xr.Dataset({"train_loss": point.hessian.loss()})
+        for suffix, product in products.items():
+            vectors = itertools.islice(signs(point, self.seed), self.vectors)
+            shown = progress(vectors, self.vectors, f"spectrum{suffix.replace('_', ', ')}")
+            rules = [quadrature(product, vector, self.steps) for vector in shown]
+            variables, width = _described(rules, point.hessian.size)
+            found = found.assign({f"{name}{suffix}": values for name, values in variables.items()})
+            found.attrs[f"width{suffix}"] = width
+        return found.assign_attrs(point.facts_of([found.node_value, found.node_value_scaled])), {}
+
+    @property
+    def products(self) -> int:
+        """Count the steps from every vector, with H and with D H D."""
+        return 2 * self.vectors * self.steps
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,8 @@ class Quadrature:
 
 def quadrature(product: Product, start: Tensor, steps: int) -> Quadrature:
     """Gauss quadrature for the spectral measure of `start`, by so many Lanczos steps."""
+    from landscape.hessian.krylov import Krylov
+
     space = Krylov(product, len(start), seed=0, device=start.device, dtype=start.dtype, start=start)
     for _ in range(min(steps, len(start))):
         space.extend()

@@ -1,65 +1,87 @@
 """The trace of the Hessian, and the mean curvature along random directions that must approach it."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import torch
-import xarray as xr
-from torch import Tensor, nn
+from pydantic import Field
 
-from landscape.data.datasets import DataSet
-from landscape.directions import NORMALIZE, Axes, Directions
-from landscape.hessian.krylov import Product
-from landscape.hessian.products import scaled
-from landscape.probes.point import Point, reach
-from landscape.probes.probe_section import TraceProbe
+from landscape.lazy import np, torch, xr
+from landscape.probes.probe import HessianProbe
 from landscape.progress import progress
-from landscape.store.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from landscape.data.datasets import DataSet
+    from landscape.directions import Axes, Directions
+    from landscape.hessian.krylov import Product
+    from landscape.probes.point import ProbedPoint
+    from landscape.store.weights import Weights
 
 
-def measure(
-    probe: TraceProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
-) -> tuple[xr.Dataset, Weights]:
-    """Two traces, and beside each a mean of d'Hd over random directions d that has it as its expectation.
+class TraceProbe(HessianProbe):
+    """The trace of the Hessian, and the mean curvature along random directions."""
 
-    tr(H) is that over N(0, I); tr(D H D) = sum over filters ||theta_ij||^2 tr(H_ij) / n_ij, D as in
-    `hessian.filter_scale`, is that over filter-normalised directions (Li et al. 2018, section 4), since within a filter
-    these are uniform on a sphere of radius ||theta_ij||.
+    measure: Literal["trace"]
+    vectors: int = Field(8, ge=2, description="random vectors")
+    draws: int = Field(32, ge=2, description="random directions of each kind whose curvature is averaged")
 
-    Hutchinson's samples are v'Hv, v of random signs. These few lines are our own, as is all of the spectrum: curvlinops
-    gives the mean without its samples, and takes its vectors from torch's global generator.
+    def measured(
+        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    ) -> tuple[xr.Dataset, Weights]:
+        """Estimate two traces, and beside each a mean of d'Hd over random directions d whose expectation it is.
 
-    Returns:
-        `trace_sample`, `trace_sample_scaled` (vector,), `curvature_random`, `curvature_filter_normalised` (draw,), and
-        mean and standard error of each; no weights.
-    """
-    point = reach(probe, network, theta, directions, axes, dataset)
-    hessian = point.hessian
-    by_filters = scaled(hessian, point.scale)
-    normalised = (_filter_normalised(draw, point, axes) for draw in _gaussian(point, probe.seed))
+        tr(H) is that over N(0, I); tr(D H D) = sum over filters ||theta_ij||^2 tr(H_ij) / n_ij, D as in
+        `hessian.filter_scale`, is that over filter-normalised directions (Li et al. 2018, section 4), since within a
+        filter these are uniform on a sphere of radius ||theta_ij||.
 
-    def along(product: Product, vectors: Iterator[Tensor], total: int, what: str) -> np.ndarray:
-        return _curvatures(product, progress(itertools.islice(vectors, total), total, what))
+        Hutchinson's samples are v'Hv, v of random signs. These few lines are our own, as is all of the spectrum:
+        curvlinops gives the mean without its samples, and takes its vectors from torch's global generator.
 
-    n, draws, seed = probe.vectors, probe.draws, probe.seed
-    samples = {
-        "trace_sample": ("vector", along(hessian.product, signs(point, seed), n, "trace")),
-        "trace_sample_scaled": ("vector", along(by_filters, signs(point, seed), n, "trace, scaled")),
-        "curvature_random": ("draw", along(hessian.product, _gaussian(point, seed), draws, "random directions")),
-        "curvature_filter_normalised": ("draw", along(hessian.product, normalised, draws, "filter-normalised ones")),
-    }
-    means = {
-        **mean_and_error("trace", samples["trace_sample"][1]),
-        **mean_and_error("trace_scaled", samples["trace_sample_scaled"][1]),
-        **mean_and_error("mean_curvature_random", samples["curvature_random"][1]),
-        **mean_and_error("mean_curvature_filter_normalised", samples["curvature_filter_normalised"][1]),
-    }
-    facts = point.facts_of(values for _, values in samples.values())
-    return xr.Dataset({**samples, **means, "train_loss": hessian.loss()}, attrs=facts), {}
+        Returns:
+            `trace_sample`, `trace_sample_scaled` (vector,), `curvature_random`, `curvature_filter_normalised` (draw,), and
+            mean and standard error of each; no weights.
+        """
+        from landscape.hessian.products import scaled
+        from landscape.probes.point import reach
+
+        point = reach(self, network, theta, directions, axes, dataset)
+        hessian = point.hessian
+        by_filters = scaled(hessian, point.scale)
+        normalised = (_filter_normalised(draw, point, axes) for draw in _gaussian(point, self.seed))
+
+        def along(product: Product, vectors: Iterator[Tensor], total: int, what: str) -> np.ndarray:
+            return _curvatures(product, progress(itertools.islice(vectors, total), total, what))
+
+        n, draws, seed = self.vectors, self.draws, self.seed
+        samples = {
+            "trace_sample": ("vector", along(hessian.product, signs(point, seed), n, "trace")),
+            "trace_sample_scaled": ("vector", along(by_filters, signs(point, seed), n, "trace, scaled")),
+            "curvature_random": ("draw", along(hessian.product, _gaussian(point, seed), draws, "random directions")),
+            "curvature_filter_normalised": (
+                "draw",
+                along(hessian.product, normalised, draws, "filter-normalised ones"),
+            ),
+        }
+        means = {
+            **mean_and_error("trace", samples["trace_sample"][1]),
+            **mean_and_error("trace_scaled", samples["trace_sample_scaled"][1]),
+            **mean_and_error("mean_curvature_random", samples["curvature_random"][1]),
+            **mean_and_error("mean_curvature_filter_normalised", samples["curvature_filter_normalised"][1]),
+        }
+        facts = point.facts_of(values for _, values in samples.values())
+        return xr.Dataset({**samples, **means, "train_loss": hessian.loss()}, attrs=facts), {}
+
+    @property
+    def products(self) -> int:
+        """Count one for every vector and every draw, of both kinds."""
+        return 2 * (self.vectors + self.draws)
 
 
-def signs(point: Point, seed: int) -> Iterator[Tensor]:
+def signs(point: ProbedPoint, seed: int) -> Iterator[Tensor]:
     """Vectors (size,) of random signs, without end; drawn on the CPU, so that a seed gives the same on every device."""
     generator = torch.Generator().manual_seed(seed)
     hessian = point.hessian
@@ -73,7 +95,7 @@ def mean_and_error(name: str, samples: np.ndarray) -> dict[str, float]:
     return {name: float(samples.mean()), f"{name}_standard_error": float(samples.std(ddof=1) / len(samples) ** 0.5)}
 
 
-def _gaussian(point: Point, seed: int) -> Iterator[Tensor]:
+def _gaussian(point: ProbedPoint, seed: int) -> Iterator[Tensor]:
     """Vectors (size,) from N(0, I), without end."""
     generator = torch.Generator().manual_seed(seed)
     hessian = point.hessian
@@ -82,7 +104,9 @@ def _gaussian(point: Point, seed: int) -> Iterator[Tensor]:
         yield drawn.to(hessian.device, hessian.dtype)
 
 
-def _filter_normalised(draw: Tensor, point: Point, axes: Axes) -> Tensor:
+def _filter_normalised(draw: Tensor, point: ProbedPoint, axes: Axes) -> Tensor:
+    from landscape.directions import NORMALIZE
+
     hessian = point.hessian
     chosen = {name: axes[name] for name in hessian.names}
     return hessian.flatten(NORMALIZE["filter"](hessian.unflatten(draw.cpu()), point.weights, chosen))

@@ -19,7 +19,7 @@ from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panels import LABEL, NOTE, Panels, lay_out, wrap
 from landscape.figures.shared.paths import Panel
 from landscape.lazy import mpl, np, pd
-from landscape.measures.plane_section import plane_of
+from landscape.measures import plane_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from landscape.figures.shared import words
 from landscape.figures.shared.groups import Group
 from landscape.figures.shared.members import Member
 from landscape.lazy import np, pd, xr
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane import Plane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from typing import Any
 from landscape import geometry
 from landscape.figures.shared.members import Member
 from landscape.lazy import np, xr
-from landscape.measures.plane_section import plane_of
+from landscape.measures import plane_of
 
 _HOLD = "\N{NO-BREAK SPACE}"
 _NORMALIZED = {

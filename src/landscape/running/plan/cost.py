@@ -4,9 +4,6 @@ import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-import xarray as xr
 
 from landscape.artefacts import Job
 from landscape.data import datasets
@@ -14,22 +11,13 @@ from landscape.data.data_section import Data
 from landscape.errors import InputError
 from landscape.experiment.lookup import state
 from landscape.experiment.schema import Experiment
-from landscape.hessian import drift
-from landscape.measures import curvature as curvature
-from landscape.measures import loss, tiling
-from landscape.measures.plane_section import Plane
+from landscape.hessian.passes import FORWARD_AND_BACKWARD
+from landscape.measures import tiling
+from landscape.measures.plane import Plane
+from landscape.probes.probe import Probe
 from landscape.running.plan import sizes
 from landscape.running.plan.sizes import Images, NetworkSize
 from landscape.training.run_section import Run
-
-FORWARD_AND_BACKWARD = 3
-"""Forward passes that a step of training costs: backward is two, one for the activations and one for the weights."""
-
-PRODUCT = 9
-"""Forward passes that a product with the Hessian costs where its graph is made anew (counted); of one that is kept, 6."""
-
-SEARCH = {"lanczos": 20, "eigsh": 62}
-"""Products that the search for both extreme eigenvalues takes, about: 14 to 32 and 42 to 82 were seen."""
 
 _OF_NETWORKS = ("train", "adopt", "rescale", "directions", "aimed", "tile", "merge", "trajectory", "probe")
 _HISTORY_COLUMNS = 10
@@ -89,11 +77,11 @@ class Costs:
         if job.rule in ("train", "adopt", "rescale"):
             return of_run(run, images, network)
         if job.rule == "probe":
-            cost = of_probe(self._experiment.probes[rest[0]], images, network)
-            reason = f"how many steps lead probes.{rest[0]} to a saddle"
-            if not cost.known and reason not in self.unknown:
+            probe = self._experiment.probes[rest[0]]
+            reason = probe.unknown_cost.format(f"probes.{rest[0]}")
+            if reason and reason not in self.unknown:
                 self.unknown.append(reason)
-            return cost
+            return of_probe(probe, images, network)
         plane = self._experiment.planes[rest[0]]
         match job.rule:
             case "directions" | "aimed":
@@ -140,53 +128,18 @@ def of_run(run: Run, images: Images, network: NetworkSize) -> Cost:
 
 
 def of_tile(plane: Plane, i: int, n: int, images: Images, network: NetworkSize) -> Cost:
-    """Tile `i` of `n`: its points and, for the paired errors, the centre; of a reduced precision, a sample in fp32 too."""
-    points = len(tiling.tile_of(plane.shape, i, n))
-    if plane.measure != "loss":
-        return _of_curved_tile(plane, tiling.tile_of(plane.shape, i, n), images, network)
-    passes = points + 1.0
-    if plane.precision != "fp32":
-        passes += min(loss.SAMPLE, math.prod(plane.shape)) * points / math.prod(plane.shape) + 1
-    each = images.both(plane.images) + _recalibrated(plane, images)
-    disk = points * (_point(plane, images.test is not None) + _COORDINATES_OF_A_POINT)
-    return Cost(round(passes * each * network.flops), disk)
+    """Cost of tile `i` of `n`."""
+    indices = tiling.tile_of(plane.shape, i, n)
+    passes = plane.forward_passes(indices, images.train, images.test)
+    disk = len(indices) * (_point(plane, images.test is not None) + _COORDINATES_OF_A_POINT)
+    return Cost(round(passes * network.flops), disk)
 
 
-def _of_curved_tile(plane: Any, indices: range, images: Images, network: NetworkSize) -> Cost:
-    """A gradient over all images and two over halves at every point, and over those of the next tile's points beside it.
-
-    Of curvature the gradient is taken twice, and there are the search for the extreme eigenvalues, the products within the
-    plane, and the search over more images at a few points.
-    """
-    used = min(plane.images or images.train, images.train)
-    beside = min(plane.shape[1], math.prod(plane.shape) - indices.stop)
-    passes = FORWARD_AND_BACKWARD * (2 * len(indices) + beside)
-    if plane.measure == "curvature":
-        products = SEARCH[plane.eigensolver] + (1 if plane.is_line else 2)
-        passes += len(indices) * (FORWARD_AND_BACKWARD + products * PRODUCT)
-        again = sum(multiple for multiple in drift.MULTIPLES if multiple * used <= images.train)
-        drifting = len(set(indices).intersection(drift.sample(_template(plane, test=False))))
-        passes += drifting * again * SEARCH[plane.eigensolver] * PRODUCT
-    disk = len(indices) * (_point(plane, test=False) + _COORDINATES_OF_A_POINT)
-    return Cost(passes * used * network.flops, disk)
-
-
-def of_probe(probe: Any, images: Images, network: NetworkSize) -> Cost:
-    """What a probe takes, about; how many steps lead to a saddle is not known."""
-    used = min(probe.images or images.train, images.train)
-    match probe.measure:
-        case "eigenpairs":  # a further pair at each end takes half as many products again
-            products = 2 * SEARCH["lanczos"] * (1 + probe.pairs) // 2
-            disk = 2 * probe.pairs * network.parameters
-        case "spectrum":
-            products, disk = 2 * probe.vectors * probe.steps, 0
-        case "trace":
-            products, disk = 2 * (probe.vectors + probe.draws), 0
-        case "activations":
-            return Cost(FORWARD_AND_BACKWARD * used * network.flops)
-        case "saddle":
-            return Cost(disk=3 * network.parameters + 8 * probe.points**2, known=False)
-    return Cost((FORWARD_AND_BACKWARD + products * PRODUCT) * used * network.flops, disk)
+def of_probe(probe: Probe, images: Images, network: NetworkSize) -> Cost:
+    """Cost of a probe, about."""
+    passes, used = probe.forward_passes(), min(probe.images or images.train, images.train)
+    disk = probe.disk(network.parameters)
+    return Cost(disk=disk, known=False) if passes is None else Cost(passes * used * network.flops, disk)
 
 
 def of_trajectory(run: Run, plane: Plane, images: Images, network: NetworkSize) -> Cost:
@@ -195,13 +148,10 @@ def of_trajectory(run: Run, plane: Plane, images: Images, network: NetworkSize) 
     That on the plane is measured at the centre too, and treats batch norm as the plane does.
     """
     kept = len(run.kept)
-    seen = (3 * kept + 1) * min(plane.images or images.train, images.train) + (kept + 1) * _recalibrated(plane, images)
+    seen = (3 * kept + 1) * min(plane.images or images.train, images.train) + (kept + 1) * plane.recalibrating(
+        images.train
+    )
     return Cost(seen * network.flops)
-
-
-def _recalibrated(plane: Plane, images: Images) -> int:
-    """Images that the batch-norm statistics of a point are taken from."""
-    return min(plane.recalibration_images, images.train) if plane.statistics == "recalibrated" else 0
 
 
 def _described(name: str, spec: Data) -> tuple[tuple[int, int, int], int]:
@@ -212,12 +162,6 @@ def _described(name: str, spec: Data) -> tuple[tuple[int, int, int], int]:
 
 
 @functools.cache
-def _template(plane: Plane, test: bool) -> xr.Dataset:
-    if plane.measure == "loss":
-        return tiling.template(plane, test=test, attrs={})
-    return curvature.template(plane, attrs={})
-
-
 def _point(plane: Plane, test: bool) -> int:
     """Bytes of what a surface holds at a point."""
-    return sum(variable.dtype.itemsize for variable in _template(plane, test).values())
+    return sum(variable.dtype.itemsize for variable in plane.template(test=test, attrs={}).values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from landscape.artefacts import Job
 from landscape.experiment.schema import Experiment
-from landscape.measures.plane_section import Plane
+from landscape.measures.plane import Plane
 from landscape.running.plan.cost import Cost, Costs, total
 from landscape.running.plan.graph import Graph
 

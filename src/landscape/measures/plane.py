@@ -1,14 +1,25 @@
-"""Planes: a pair of directions, a grid, and what to measure there."""
+"""What every plane is: a pair of directions, a grid, and what is measured there."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from __future__ import annotations
 
-from pydantic import Field, TypeAdapter, model_validator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
 
 from landscape.config.fields import INERT, Ref
-from landscape.config.section import Section, one_of_kinds
-from landscape.config.values import Axis, Parameters, Precision
+from landscape.config.section import Section
+from landscape.config.values import Axis, Precision
 from landscape.errors import one_of
+from landscape.measures import tiling
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from torch import nn
+
+    from landscape.data.datasets import DataSet
+    from landscape.directions import Directions
+    from landscape.store.weights import Weights
 
 Statistics = Literal["stored", "interpolated", "recalibrated"]
 
@@ -134,8 +145,8 @@ class _Drawn(Section):
         return self.runs or (() if self.run is None else (self.run,))
 
 
-class Directions(_Drawn):
-    """What the directions of a plane depend on: of its grid only whether it is a line."""
+class DirectionKeys(_Drawn):
+    """The keys of a plane that its directions depend on; of its grid only whether it is a line."""
 
     line: bool = False
 
@@ -145,7 +156,12 @@ class Directions(_Drawn):
 
 
 class Plane(_Drawn):
-    """A pair of directions, a grid, and what to measure there; without beta, a line."""
+    """A pair of directions, a grid, and what is measured there; without beta, a line. A measure is a subclass."""
+
+    passes: ClassVar[int]
+    """Forward passes over its images that a point costs, about; so large planes are cut into tiles."""
+    measures_test: ClassVar[bool] = False
+    """Whether the test split is measured too."""
 
     measure: str
     alpha: Axis = Field((-1.0, 1.0, 51), description="the grid along the first direction")
@@ -176,9 +192,9 @@ class Plane(_Drawn):
         if self.statistics != "recalibrated":
             yield f"batchnorm: {self.statistics}", {"recalibration_images"}
 
-    def drawn(self) -> Directions:
+    def drawn(self) -> DirectionKeys:
         stated = self.model_dump(exclude_defaults=True, include=set(_Drawn.model_fields))
-        return Directions(**stated, line=self.is_line)
+        return DirectionKeys(**stated, line=self.is_line)
 
     @property
     def is_line(self) -> bool:
@@ -193,59 +209,60 @@ class Plane(_Drawn):
         """MiB that the graph of a point may take; 0 where none is held."""
         return 0
 
+    def template(self, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
+        """The surface before anything is computed: coordinates, variables with units, every status absent.
 
-class LossPlane(Plane):
-    """The loss and the accuracy on both splits (Li et al. 2018, section 2)."""
+        Dimensions (alpha, beta); float64 coordinates in multiples of the directions.
 
-    measure: Literal["loss"] = "loss"
-    precision: Literal["fp32", "tf32", "bf16"] = Field(
-        "fp32",
-        description="of the network's arithmetic; of tf32 and bf16 the error is measured and kept in the file",
-    )
+        Args:
+            test: whether the data set has a test split.
+            attrs: of the surface.
+        """
+        raise NotImplementedError
 
+    def evaluate(
+        self,
+        whole: xr.Dataset,
+        indices: Sequence[int],
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        data: DataSet,
+    ) -> xr.Dataset:
+        """Measure some points of the plane, over the images it declares, in its precision.
 
-class GradientsPlane(Plane):
-    """The training loss and its gradient."""
+        Every point is set by two additions from the centre, with coordinates taken from the whole plane, so a point has
+        the same bits in whatever tile it is computed.
 
-    measure: Literal["gradients"]
-    precision: Literal["fp32", "fp64"] = Field("fp32", description="of the network's arithmetic")
-    parameters: Parameters = Field("filters", description="those that have filters, as in the paper, or all")
+        Args:
+            whole: the plane's `template`.
+            indices: of the points, row-major (alpha the slow axis).
+            network: of the architecture of `theta`, on the device of `data`; it is left alone.
+            theta: the centre, every parameter and buffer.
+            directions: one for each axis of the plane.
 
-    @model_validator(mode="after")
-    def _as_stored(self) -> Self:
-        if self.statistics != "stored":
-            raise ValueError(f"measure: {self.measure} is of the network as stored; state batchnorm: stored")
-        return self
+        Returns:
+            A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`; beside the
+            attributes of `whole` those that say how it was computed.
 
+        Raises:
+            InputError: if a direction is missing.
+        """
+        raise NotImplementedError
 
-class CurvaturePlane(GradientsPlane):
-    """The training loss, its gradient, and the extreme eigenvalues of its Hessian (Li et al. 2018, Figure 7)."""
+    def merge(self, whole: xr.Dataset, tiles: Sequence[tuple[str, xr.Dataset]]) -> xr.Dataset:
+        """Put the surface together from its tiles, as `tiling.merge` does."""
+        return tiling.merge(whole, tiles)
 
-    measure: Literal["curvature"]  # type: ignore[assignment]
-    memory: int = Field(2048, ge=1, description="MiB that the graph of a point may take; beyond, it is made anew")
-    eigensolver: Literal["lanczos", "eigsh"] = Field(
-        "lanczos", description="eigsh: scipy's implicitly restarted Lanczos, the paper's method"
-    )
+    def forward_passes(self, indices: range, train: int, test: int | None) -> float:
+        """Forward passes of single images that a tile costs, about.
 
-    @property
-    def graph_memory(self) -> int:
-        return self.memory
+        Args:
+            indices: of its points, row-major.
+            train, test: images of the data set's splits.
+        """
+        raise NotImplementedError
 
-
-MEASURES: tuple[type[Plane], ...] = (LossPlane, GradientsPlane, CurvaturePlane)
-"""What a plane can measure; a new measure is named here."""
-
-if TYPE_CHECKING:
-    AnyPlane = Plane
-else:
-    AnyPlane = one_of_kinds("measure", MEASURES, default="loss")
-
-
-def plane_of(keys: Mapping[str, Any]) -> Plane:
-    """The plane that the keys of a configuration describe.
-
-    Raises:
-        pydantic.ValidationError: if they do not.
-    """
-    found: Plane = TypeAdapter(AnyPlane).validate_python(keys)
-    return found
+    def recalibrating(self, train: int) -> int:
+        """How many of `train` training images the batch-norm statistics of a point are taken from."""
+        return min(self.recalibration_images, train) if self.statistics == "recalibrated" else 0

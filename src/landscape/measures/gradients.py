@@ -1,0 +1,196 @@
+"""The gradient of the training loss over a plane, tile by tile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from landscape.config.values import Parameters
+from landscape.geometry.grid import Status, points_of
+from landscape.hessian.passes import FORWARD_AND_BACKWARD
+from landscape.lazy import np, torch, xr
+from landscape.measures import tiling
+from landscape.measures.plane import Plane
+from landscape.progress import progress
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from landscape.data.datasets import DataSet, Split
+    from landscape.directions import Directions
+    from landscape.hessian.products import Hessian
+    from landscape.store.weights import Weights
+
+_VARIABLES: dict[str, tuple[Any, str]] = {
+    "train_loss": (math.nan, "mean cross-entropy over the training images (natural logarithm)"),
+    "gradient_norm": (math.nan, "norm of its gradient over the chosen parameters"),
+    "gradient_alpha": (math.nan, "inner product of the gradient with the first direction"),
+    "gradient_beta": (math.nan, "inner product of the gradient with the second direction"),
+    "gradient_towards_centre": (
+        math.nan,
+        "cosine between steepest descent in the plane and the way to the centre, in the plane's metric",
+    ),
+    "gradient_cosine_halves": (math.nan, "cosine between the gradients over two halves of the images"),
+    "gradient_cosine_alpha": (math.nan, "cosine between the gradients here and at the next point along alpha"),
+    "gradient_cosine_beta": (math.nan, "cosine between the gradients here and at the next point along beta"),
+}
+
+
+class GradientsPlane(Plane):
+    """The training loss and its gradient."""
+
+    passes: ClassVar[int] = 8
+
+    measure: Literal["gradients"]
+    precision: Literal["fp32", "fp64"] = Field("fp32", description="of the network's arithmetic")
+    parameters: Parameters = Field("filters", description="those that have filters, as in the paper, or all")
+
+    @model_validator(mode="after")
+    def _as_stored(self) -> Self:
+        if self.statistics != "stored":
+            raise ValueError(f"measure: {self.measure} is of the network as stored; state batchnorm: stored")
+        return self
+
+    def template(self, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
+        """The surface before anything is computed, as of `Plane`; nothing is measured on the test split."""
+        return tiling.blank(self, self._variables(), attrs)
+
+    def evaluate(
+        self,
+        whole: xr.Dataset,
+        indices: Sequence[int],
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        data: DataSet,
+    ) -> xr.Dataset:
+        return GradientField(self, whole, network, theta, directions, data).tile(indices)
+
+    def forward_passes(self, indices: range, train: int, test: int | None) -> float:
+        """Count at every point a gradient over all images and two over halves, and those at the next tile's points beside."""
+        beside = min(self.shape[1], math.prod(self.shape) - indices.stop)
+        return FORWARD_AND_BACKWARD * (2 * len(indices) + beside) * min(self.images or train, train)
+
+    def _variables(self) -> dict[str, tuple[Any, str]]:
+        """By name what stands at a point before anything is computed, and what it means."""
+        absent = ("gradient_beta", "gradient_cosine_beta") if self.is_line else ()
+        return {name: meaning for name, meaning in _VARIABLES.items() if name not in absent}
+
+
+class GradientField:
+    """The training loss and its gradient at the points of a plane."""
+
+    def __init__(
+        self,
+        plane: GradientsPlane,
+        whole: xr.Dataset,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        data: DataSet,
+    ):
+        from landscape.data.datasets import subset
+        from landscape.hessian.within_plane import Slice
+
+        tiling.check_axes(whole, directions)
+        self._plane, self._whole, self._data = plane, whole, data
+        self._network, self._theta = network, theta
+        self._directions = {axis: directions[axis] for axis in (("alpha",) if plane.is_line else ("alpha", "beta"))}
+        self._shape = whole.sizes["alpha"], whole.sizes["beta"]
+        self._hessian = self._over(subset(data.train, plane.images))
+        self._slice = Slice(self._directions, self._hessian)
+        self._slopes: dict[int, tuple[float, Tensor]] = {}
+        row = (self._shape[1] + 2) * self._hessian.size * self._hessian.dtype.itemsize
+        self._holds_a_row = row <= (plane.graph_memory or 2048) * 2**20
+
+    def _over(self, split: Split) -> Hessian:
+        """The Hessian of the loss over a split, at the centre."""
+        from landscape.hessian.products import DTYPES, Hessian
+        from landscape.networks import building
+
+        return Hessian(
+            self._network,
+            self._theta,
+            self._directions,
+            split,
+            building.filter_axes(self._network),
+            parameters=self._plane.parameters,
+            dtype=DTYPES[self._plane.precision],
+            memory=self._plane.graph_memory * 2**20,
+        )
+
+    def tile(self, indices: Sequence[int]) -> xr.Dataset:
+        """Measure the points with these row-major indices."""
+        index = np.asarray(indices, np.int64)
+        columns = tiling.blank_columns(self._whole, index.size)
+        for i, row in enumerate(progress(map(self.measure, index.tolist()), index.size, "points")):
+            for name, value in row.items():
+                columns[name][i] = value
+        tile = tiling.as_tile(self._whole, index, columns)
+        tile.attrs |= {key: tiling.attribute(value) for key, value in self.facts().items()}
+        return tile
+
+    def facts(self) -> dict[str, Any]:
+        """What a file says of how the plane was measured."""
+        chosen = self._hessian.flatten(self._theta).double()
+        facts = {
+            "precision": self._plane.precision,
+            "parameters": self._plane.parameters,
+            "batch_norms_folded": self._hessian.folded,
+            "theta_norm": float(torch.linalg.vector_norm(chosen)),
+            "direction_norms": self._slice.norms,
+        }
+        return facts if self._plane.is_line else {**facts, "cosine": self._slice.cosine}
+
+    def measure(self, index: int) -> dict[str, float]:
+        """The variables at a point by name; where the loss is not finite, that and the status alone."""
+        from landscape.hessian.within_plane import cosine
+
+        loss, gradient = self._gradient(index)
+        if not math.isfinite(loss) or not bool(gradient.isfinite().all()):
+            return {"train_loss": loss, "status": Status.non_finite}
+        slopes = self._slice.along(gradient)
+        row = {f"gradient_{axis}": slope for axis, slope in zip(self._directions, slopes, strict=True)}
+        row |= self._beside(index, gradient)
+        self._move(index)
+        return row | {
+            "train_loss": loss,
+            "gradient_norm": float(torch.linalg.vector_norm(gradient.double())),
+            "gradient_towards_centre": self._slice.towards_centre(slopes, self._at(index)),
+            "gradient_cosine_halves": cosine(*self._hessian.gradients_of_halves()),
+            "status": Status.computed,
+        }
+
+    def _gradient(self, index: int) -> tuple[float, Tensor]:
+        """The loss and its gradient at a point."""
+        if index not in self._slopes:
+            self._move(index)
+            self._slopes[index] = self._hessian.slope()
+        return self._slopes[index]
+
+    def _beside(self, index: int, gradient: Tensor) -> dict[str, float]:
+        """The cosines to the gradients at the next points; what later points need of these is kept, if there is room."""
+        from landscape.hessian.within_plane import cosine
+
+        i, j = divmod(index, self._shape[1])
+        row = {}
+        for axis, step, is_last in (
+            ("alpha", self._shape[1], i == self._shape[0] - 1),
+            ("beta", 1, j == self._shape[1] - 1),
+        ):
+            if axis in self._directions:
+                next_one = math.nan if is_last else cosine(gradient, self._gradient(index + step)[1])
+                row[f"gradient_cosine_{axis}"] = next_one
+        kept = {k for k in self._slopes if k > index and (self._holds_a_row or k == index + 1)}
+        self._slopes = {k: self._slopes[k] for k in kept}
+        return row
+
+    def _at(self, index: int) -> tuple[float, float]:
+        alpha, beta = points_of(self._whole, np.array([index]))
+        return float(alpha[0]), float(beta[0])
+
+    def _move(self, index: int) -> None:
+        self._hessian.move(*self._at(index))

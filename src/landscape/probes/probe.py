@@ -1,0 +1,101 @@
+"""What every probe is: a measurement at one point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from landscape.config.fields import Ref
+from landscape.config.section import Section
+from landscape.config.values import Parameters
+from landscape.hessian.passes import FORWARD_AND_BACKWARD, PRODUCT
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from torch import nn
+
+    from landscape.data.datasets import DataSet
+    from landscape.directions import Axes, Directions
+    from landscape.store.weights import Weights
+
+
+class Probe(Section):
+    """A measurement at one point: the state itself, or a point of a plane around it. A kind of probe is a subclass."""
+
+    unknown_cost: ClassVar[str] = ""
+    """What is not known of its cost, `{}` standing for the probe; empty if all is."""
+    measures_test: ClassVar[bool] = False
+    """Whether the test split is measured too."""
+
+    measure: str
+    plane: Annotated[str, Ref("planes")] | None = Field(
+        None, description="the point is one of this plane; default the state itself, its centre"
+    )
+    alpha: float = Field(0.0, description="of the point, with `plane`")
+    beta: float = Field(0.0, description="of the point, with `plane`")
+    images: int | None = Field(None, ge=1, description="stratified subset of the training split; default all")
+    seed: int = Field(0, ge=0, lt=2**63, description="of the random vectors")
+
+    def _useless(self) -> Iterator[tuple[str, set[str]]]:
+        if self.plane is None:
+            yield "a probe of the state itself, without plane,", {"alpha", "beta"}
+
+    @property
+    def graph_memory(self) -> int:
+        """MiB that the graph of the point may take; 0 where none is held."""
+        return 0
+
+    def measured(
+        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    ) -> tuple[xr.Dataset, Weights]:
+        """Measure at the centre `theta`, or at the probe's point on the plane of `directions` around it.
+
+        Args:
+            network: of the architecture of `theta`, on the device of `dataset`; it is left alone.
+            theta: every parameter and buffer.
+            directions: of the plane that the probe names; empty for the centre.
+            axes: `building.filter_axes` of the network.
+
+        Returns:
+            The numbers, with the attribute `status`: computed, or what went wrong; and the vectors that belong to them,
+            which a kind of probe need not have.
+
+        Raises:
+            InputError: if this cannot be measured of the network.
+        """
+        raise NotImplementedError
+
+    def forward_passes(self) -> int | None:
+        """Forward passes over its images that the probe costs, about; None if that is not known."""
+        raise NotImplementedError
+
+    def disk(self, parameters: int) -> int:
+        """Bytes of the vectors and planes that its files hold, about.
+
+        Args:
+            parameters: bytes of the network's parameters.
+        """
+        return 0
+
+
+class HessianProbe(Probe):
+    """A probe that takes products with the Hessian."""
+
+    parameters: Parameters = Field("filters", description="those that have filters, as in the paper, or all")
+    memory: int = Field(2048, ge=1, description="MiB that the graph of a point may take; beyond, it is made anew")
+    precision: Literal["fp32", "fp64"] = Field("fp32", description="of the network's arithmetic")
+
+    @property
+    def graph_memory(self) -> int:
+        return self.memory
+
+    @property
+    def products(self) -> int:
+        """Products with the Hessian that the probe takes, about."""
+        raise NotImplementedError
+
+    def forward_passes(self) -> int:
+        """Count the products, and a gradient."""
+        return FORWARD_AND_BACKWARD + self.products * PRODUCT
