@@ -21,7 +21,7 @@ from landscape.engine.engine import Engine
 from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
 from landscape.geometry.grid import Status
-from landscape.measures import loss, plane_of, tiling
+from landscape.measures import MEASURES, loss, plane_of, tiling
 from landscape.measures.loss import LossPlane
 from landscape.measures.plane import Plane
 from landscape.networks import building
@@ -83,6 +83,13 @@ def merged(plane: Plane, tiles: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
 
 def recorded(network: nn.Module, data: DataSet) -> dict[str, float]:
     return Recorder()(network, data)
+
+
+@pytest.mark.parametrize("kind", MEASURES)
+def test_everything_that_a_plane_may_measure_is_measured(kind: type[Plane]) -> None:
+    for method in ("template", "evaluate", "forward_passes"):
+        assert getattr(kind, method) is not getattr(Plane, method)
+    assert kind.passes >= 1
 
 
 def resnet(seed: int = 0, **args: Any) -> nn.Module:
