@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
-
 Item = TypeVar("Item")
 
 _log = logging.getLogger(__name__)
@@ -21,6 +19,8 @@ def progress(items: Iterable[Item], total: int, what: str, done: int = 0) -> Ite
     earlier, interrupted process had already finished.
     """
     if sys.stderr.isatty():
+        from tqdm import tqdm  # here, since reading a configuration imports this module
+
         yield from tqdm(items, total=total, initial=done, desc=what)
         return
     start = last = time.monotonic()

@@ -147,11 +147,8 @@ def of_trajectory(run: Run, plane: Plane, images: Images, network: NetworkSize) 
 
     That on the plane is measured at the centre too, and treats batch norm as the plane does.
     """
-    kept = len(run.kept)
-    seen = (3 * kept + 1) * min(plane.images or images.train, images.train) + (kept + 1) * plane.recalibrating(
-        images.train
-    )
-    return Cost(seen * network.flops)
+    kept, used = len(run.kept), min(plane.images or images.train, images.train)
+    return Cost(((3 * kept + 1) * used + (kept + 1) * plane.recalibrating(images.train)) * network.flops)
 
 
 def _described(name: str, spec: Data) -> tuple[tuple[int, int, int], int]:
