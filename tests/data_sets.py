@@ -31,7 +31,7 @@ def saved(folder: Path, content: Arrays, name: str = "ours.npz", **spec: Any) ->
 
 
 def problems(spec: Data) -> list[str]:
-    """What is said to be wrong with a data set."""
+    """Problems reported for a data set."""
     try:
         datasets.describe(spec)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""The built-in networks: built, and written down a second time."""
+"""The built-in networks, and a second implementation of each."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def build(
 
 
 CHANNELS_A_GROUP = {4: 2, 5: 5, 6: 2, 8: 2, 10: 2, 16: 2, 20: 2, 32: 2, 64: 2, 128: 4, 256: 8}
-"""Of group norms of images with so many channels."""
+"""Channels per group of a group norm, by the number of channels."""
 
 
 class Plain:

@@ -53,7 +53,7 @@ def test_the_history_before_the_end_is_that_of_the_training(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("batch_size", [50, 25])
 def test_batch_norm_has_the_statistics_of_the_images_as_they_are(batch_size: int, tmp_path: Path) -> None:
-    """Of one batch they do not depend on its order; of several the mean does not."""
+    """The statistics of one batch do not depend on its order, nor does their mean over several."""
     _, averaged = pair(tmp_path, 2, batch_size=batch_size, augment=["crop", "flip"])
     weight, bias = averaged.weights["0.weight"], averaged.weights["0.bias"]
     before = nn.functional.conv2d(a_data_set().train.images, weight, bias, padding=1).transpose(0, 1).flatten(1)

@@ -159,7 +159,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
-    """Here a limit on the size of files, told by its number as Python does."""
+    """A limit on file sizes stands for the full disk; the error has Python's number."""
     path = tmp_path / "w.safetensors"
     checkpoint.write(path, state(), HEADER)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -178,12 +178,12 @@ def test_files_of_a_later_version_are_refused(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "w.safetensors", state(), {"format_version": files.FORMAT_VERSION})
     checkpoint.read(tmp_path / "w.safetensors")
     checkpoint.write(tmp_path / "w.safetensors", state(), {"format_version": files.FORMAT_VERSION + 1})
-    with pytest.raises(InputError, match="w.safetensors has format version 2; this is up to 1"):
+    with pytest.raises(InputError, match="w.safetensors has format version 2; this landscape reads up to 1"):
         checkpoint.read(tmp_path / "w.safetensors")
 
 
 def damaged(folder: Path) -> dict[str, Path]:
-    """Files that are no checkpoint of ours, each under what is wrong with it."""
+    """Damaged checkpoints, by the kind of damage."""
     whole = folder / "whole"
     checkpoint.write(whole, state(), HEADER)
     content = whole.read_bytes()

@@ -1,4 +1,4 @@
-"""What is done with any data set: normalised, drawn from, relabelled, augmented."""
+"""Steps common to all data sets: normalisation, subsets, label noise, augmentation."""
 
 import itertools
 import subprocess
@@ -24,7 +24,7 @@ from data_sets import arrays, made, problems, saved
 
 
 def test_a_constant_channel_becomes_zero(tmp_path: Path) -> None:
-    """And black stays within reach: no division by almost nothing."""
+    """Black stays a moderate number, since nothing is divided by almost zero."""
     content = arrays()
     for split in ("train", "test"):
         content[f"{split}_images"][..., 1] = 77
@@ -48,7 +48,7 @@ def test_black_is_the_value_of_a_black_pixel(tmp_path: Path) -> None:
 def test_stated_moments_must_have_the_channels_of_the_images(tmp_path: Path, source: str) -> None:
     channels = datasets.describe(Data(source=source))[0][0]
     spec = Data(source=source, mean=(0.5,) * (channels + 1), std=(0.5,) * (channels + 1))
-    message = f"is {source!r}, whose images have {channels} channels; mean and std have {channels + 1}"
+    message = f"is {source!r}: its images have {channels} channels; mean and std have {channels + 1}"
     assert problems(spec) == [message]
     with pytest.raises(InputError, match=message):
         datasets.make(spec, tmp_path / "made.safetensors", {})
@@ -63,7 +63,7 @@ def test_only_what_make_wrote_is_read(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux")
 @pytest.mark.parametrize(("dtype", "sizes"), [(torch.uint8, 1 + 4), (torch.float32, 4)])
 def test_reading_holds_what_is_stored_and_one_float32_set(tmp_path: Path, dtype: torch.dtype, sizes: int) -> None:
-    """The peak of a process over what it has after its imports, with a fifth to spare."""
+    """Bound a process's peak memory beyond its imports, with a fifth to spare."""
     n = 8192
     images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8).to(dtype)
     header = {"mean": [0.5] * 3, "std": [0.2] * 3, "classes": 10}
@@ -91,7 +91,7 @@ def test_reading_holds_what_is_stored_and_one_float32_set(tmp_path: Path, dtype:
 
 
 def labelled(labels: list[int]) -> Split:
-    """Images that are their own number."""
+    """Images whose pixels are the image's number."""
     return Split(torch.arange(float(len(labels))).view(-1, 1, 1, 1), torch.tensor(labels))
 
 
@@ -160,7 +160,7 @@ def test_noise_is_drawn_evenly_over_images_and_other_classes() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("images", [None, 20, 60])
 def test_the_file_holds_the_subset_and_the_noise(tmp_path: Path, images: int | None, share: float) -> None:
-    """As what is drawn from the whole set: images and labels before noise, and statistics of what is used."""
+    """Images and labels before noise come from the whole set, and statistics from the part in use."""
     content = arrays(train=60, test=8)
     drawn: dict[str, Any] = {"seed": 5} if images or share else {}
     spec = saved(tmp_path, content, images=images, label_noise=share, **drawn)
@@ -193,7 +193,7 @@ def test_classes_stay_when_a_subset_lacks_some(tmp_path: Path) -> None:
 
 def test_a_subset_of_more_images_than_there_are(tmp_path: Path) -> None:
     spec = saved(tmp_path, arrays(), images=13)
-    with pytest.raises(InputError, match="ours.npz', which has 12 training images; images asks for 13"):
+    with pytest.raises(InputError, match="ours.npz': it has 12 training images; images asks for 13"):
         made(spec, tmp_path)
 
 
@@ -201,7 +201,7 @@ def test_a_subset_of_more_images_than_there_are(tmp_path: Path) -> None:
 
 
 def augmented(images: Tensor, black: Tensor, seed: int, crop: bool, flip: bool) -> Tensor:
-    """Image by image and pixel by pixel, with the same draws."""
+    """Augment pixel by pixel, with the same draws."""
     generator = torch.Generator().manual_seed(seed)
     n, channels, height, width = images.shape
     top = torch.randint(0, 9, (n, 1), generator=generator) if crop else torch.full((n, 1), 4)
@@ -230,7 +230,7 @@ def test_augmentation_pixel_by_pixel(shape: tuple[int, ...], crop: bool, flip: b
 
 
 def test_crops_and_flips_are_drawn_evenly() -> None:
-    """Of one white pixel: every shift of -4 to 4 in both directions, mirrored or not."""
+    """One white pixel makes every shift of -4 to 4 in both directions, mirrored or not."""
     images = torch.zeros(8000, 1, 12, 12)
     images[:, :, 5, 4] = 1
     found = datasets.augment(images, torch.zeros(1), torch.Generator().manual_seed(0), crop=True, flip=True)

@@ -1,4 +1,4 @@
-"""Data sets that are fetched."""
+"""Built-in data sets."""
 
 import hashlib
 import importlib
@@ -56,13 +56,13 @@ def test_what_is_known_without_a_file() -> None:
 
 
 def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through a proxy that is not there, so that no network is asked."""
+    """Use a missing proxy, so that no network is asked."""
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     for source, archive in (("cifar10", "cifar-10-python.tar.gz"), ("cifar100", "cifar-100-python.tar.gz")):
         with pytest.raises(
-            InputError, match=f"'{source}', which could not be fetched: .*put .*{archive} into {tmp_path}/downloads"
+            InputError, match=f"'{source}': the download failed: .*put .*{archive} into {tmp_path}/downloads"
         ):
             datasets.make(Data(source=source), tmp_path / "made.safetensors", {})
     assert not (tmp_path / "made.safetensors").exists()
@@ -85,7 +85,7 @@ def test_the_real_cifar10(tmp_path: Path) -> None:
 
 
 def test_cifar_through_torchvisions_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An archive of the form of the real one, with three images in each batch, where the advice says to put it."""
+    """Put an archive like the real one, with three images per batch, where the advice says."""
     rng = np.random.default_rng(0)
     batches = {
         name: {"data": rng.integers(0, 256, (3, 3072), np.uint8), "labels": rng.integers(0, 10, 3).tolist()}

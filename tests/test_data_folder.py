@@ -175,16 +175,16 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, int], str]] = {
-    "nothing": ({}, r"in which {root} holds 0 folders \(\(there are none\)\); there must be one for each class"),
-    "one class": ({"cat": 2}, r"in which {root} holds 1 folders \(cat\); there must be one for each class, of two at"),
-    "a folder too high": ({"photos/cat": 1, "photos/dog": 1}, r"in which {root} holds 1 folders \(photos\)"),
-    "no classes in train": ({"train": 3, "test": 2}, r"in which {root}/train holds 0 folders"),
-    "no train": ({"test/cat": 1, "test/dog": 1, "training/cat": 1}, "which holds the folder test and no folder train"),
-    "no images of a class": ({"a": 1, "b": 0, "c": 0}, r"in which {root}/b holds no image \(.jpg, .jpeg, .png"),
-    "no images at all": ({"train/a": 0, "train/b": 0}, "in which {root}/train/a holds no image"),
-    "a new class in test": ({**SIX, "test/bird": 1}, "in which {root}/test has the class bird; {root}/train has cat, dog"),
-    "no images in test": ({**SIX, "test/cat": 0}, "in which {root}/test holds no image in the folder of a class"),
-    "no classes in test": ({"train/a": 1, "train/b": 1, "test": 1}, "in which {root}/test holds no image in the folder"),
+    "nothing": ({}, r"{root} holds 0 folders \(\(there are none\)\); there must be one for each class"),
+    "one class": ({"cat": 2}, r"{root} holds 1 folders \(cat\); there must be one for each class, and at least two"),
+    "a folder too high": ({"photos/cat": 1, "photos/dog": 1}, r"{root} holds 1 folders \(photos\)"),
+    "no classes in train": ({"train": 3, "test": 2}, r"{root}/train holds 0 folders"),
+    "no train": ({"test/cat": 1, "test/dog": 1, "training/cat": 1}, "it holds the folder test and no folder train"),
+    "no images of a class": ({"a": 1, "b": 0, "c": 0}, r"{root}/b holds no image \(.jpg, .jpeg, .png"),
+    "no images at all": ({"train/a": 0, "train/b": 0}, "{root}/train/a holds no image"),
+    "a new class in test": ({**SIX, "test/bird": 1}, "{root}/test has the class bird; {root}/train has cat, dog"),
+    "no images in test": ({**SIX, "test/cat": 0}, "{root}/test holds no image in the folder of a class"),
+    "no classes in test": ({"train/a": 1, "train/b": 1, "test": 1}, "{root}/test holds no image in the folder"),
 }  # fmt: skip
 
 
@@ -194,9 +194,9 @@ def test_folders_that_are_wrong(tmp_path: Path, name: str) -> None:
     root = tmp_path / "mine"
     root.mkdir()
     spec = photos(root, counts)
-    with pytest.raises(InputError, match=f"^is {str(root)!r}, {message.replace('{root}', str(root))}"):
+    with pytest.raises(InputError, match=f"^is {str(root)!r}: {message.replace('{root}', str(root))}"):
         datasets.describe(spec)
-    with pytest.raises(InputError, match=f"^the source is {str(root)!r}, {message.replace('{root}', str(root))}"):
+    with pytest.raises(InputError, match=f"^the source is {str(root)!r}: {message.replace('{root}', str(root))}"):
         made(spec, tmp_path)
     assert not (tmp_path / "made.safetensors").exists()
 
@@ -205,7 +205,7 @@ def test_images_of_several_sizes(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     spec = photos(root, SIX)
     photos(root, {"train/dog": 1, "test/cat": 1}, size=(6, 6))
-    message = f"in which {root}/train/dog/0.png has 6 x 6 pixels and {root}/train/cat/0.png 6 x 5; state image_size"
+    message = f"{root}/train/dog/0.png has 6 x 6 pixels and {root}/train/cat/0.png 6 x 5; state image_size"
     with pytest.raises(InputError, match=message):
         made(spec, tmp_path)
     assert made(Data(source=str(root), image_size=4), tmp_path).shape == (3, 4, 4)
@@ -215,19 +215,19 @@ def test_pixels_of_more_than_8_bits(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     spec = photos(root, SIX)
     Image.fromarray(np.full((6, 5), 40_000, np.uint16)).save(root / "train/dog/1.png")
-    with pytest.raises(InputError, match=f"in which {root}/train/dog/1.png has pixels of more than 8 bits .mode I"):
+    with pytest.raises(InputError, match=f"{root}/train/dog/1.png has pixels of more than 8 bits .mode I"):
         made(spec, tmp_path)
 
 
 def test_nothing_is_unpacked_before_it_is_read(tmp_path: Path) -> None:
-    """With headers alone left of them, the images are described as before; then the first broken one is named."""
+    """Images cut to their headers are described as before; reading them names the first broken one."""
     root = tmp_path / "photos"
     spec = photos(root, SIX, size=(40, 40))
     before = datasets.describe(spec)
     for path in root.rglob("*.png"):
         path.write_bytes(path.read_bytes()[:200])
     assert datasets.describe(spec) == before == ((3, 40, 40), 2)
-    with pytest.raises(InputError, match=f"in which {root}/train/cat/0.png is no whole image: "):
+    with pytest.raises(InputError, match=f"{root}/train/cat/0.png is no whole image: "):
         made(spec, tmp_path)
 
 
@@ -235,11 +235,11 @@ def test_nothing_is_unpacked_before_it_is_read(tmp_path: Path) -> None:
     "content", [b"", b"no image", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 6\n"]
 )
 def test_files_that_are_no_images(tmp_path: Path, content: bytes) -> None:
-    """PostScript, which Pillow would have run by another program, is none."""
+    """PostScript counts as no image, since Pillow would run another program on it."""
     root = tmp_path / "photos"
     spec = photos(root, SIX)
     (root / "train/dog/1.png").write_bytes(content)
-    with pytest.raises(InputError, match=f"in which {root}/train/dog/1.png is no whole image: "):
+    with pytest.raises(InputError, match=f"{root}/train/dog/1.png is no whole image: "):
         made(spec, tmp_path)
 
 

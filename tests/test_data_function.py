@@ -96,32 +96,32 @@ def test_a_function_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 WRONG = {
-    "raises": ("def load():\n    raise KeyError('x')", "which failed: KeyError: 'x'"),
-    "exits": ("def load():\n    raise SystemExit(3)", "which failed: SystemExit: 3"),
-    "other arguments": ("def load(n):\n    return {}", r"which failed: TypeError: load\(\) missing 1 required"),
-    "a pair": ("def load():\n    return (1, 2), (3, 4)", "which returned tuple; it must return a mapping with train_images, "),
-    "nothing": ("def load():\n    pass", "which returned NoneType; it must return a mapping"),
-    "an empty mapping": ("def load():\n    return {}", "which lacks train_images, train_labels; it holds nothing"),
+    "raises": ("def load():\n    raise KeyError('x')", "the call failed: KeyError: 'x'"),
+    "exits": ("def load():\n    raise SystemExit(3)", "the call failed: SystemExit: 3"),
+    "other arguments": ("def load(n):\n    return {}", r"the call failed: TypeError: load\(\) missing 1 required"),
+    "a pair": ("def load():\n    return (1, 2), (3, 4)", "it returned tuple; it must return a mapping with train_images, "),
+    "nothing": ("def load():\n    pass", "it returned NoneType; it must return a mapping"),
+    "an empty mapping": ("def load():\n    return {}", "it lacks train_images, train_labels; it holds nothing"),
     "no labels": (
         "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'x': 1}",
-        "which lacks train_labels; it holds train_images, x",
+        "it lacks train_labels; it holds train_images, x",
     ),
     "labels from 1": (
         "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'train_labels': [1, 2]}",
-        "whose labels are counted from 1 to 2; subtract 1",
+        "labels are counted from 1 to 2; subtract 1",
     ),
     "float labels": (
         "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'train_labels': torch.zeros(2)}",
-        r"whose train_labels are float32 \(2,\); they must be whole numbers",
+        r"train_labels are float32 \(2,\); they must be whole numbers",
     ),
-    "ragged lists": ("def load():\n    return {'train_images': [[1], [2, 3]]}", "which returned 'train_images' that is no array"),
+    "ragged lists": ("def load():\n    return {'train_images': [[1], [2, 3]]}", "it returned 'train_images' that is no array"),
     "a tensor with a gradient": (
         "def load():\n    return {'train_images': torch.zeros(2, requires_grad=True)}",
-        "which returned 'train_images' that is no array: Can't call numpy",
+        "it returned 'train_images' that is no array: Can't call numpy",
     ),
-    "an error at the top": ("import no_such_module", "which cannot be called: importing .* failed: ModuleNotFoundError"),
-    "another name": ("def read():\n    pass", "which cannot be called: .*mine.py has no function load; it has read"),
-    "no function": ("load = 3", "which cannot be called: .*mine.py has no function load"),
+    "an error at the top": ("import no_such_module", "importing .* failed: ModuleNotFoundError"),
+    "another name": ("def read():\n    pass", ".*mine.py has no function load; it has read"),
+    "no function": ("load = 3", ".*mine.py has no function load"),
 }  # fmt: skip
 
 
@@ -129,9 +129,9 @@ WRONG = {
 def test_a_function_that_is_wrong(tmp_path: Path, name: str) -> None:
     text, message = WRONG[name]
     spec = Data(source=f"{written(tmp_path / 'mine.py', text)}:load")
-    with pytest.raises(InputError, match=f"^is {spec.source!r}, {message}"):
+    with pytest.raises(InputError, match=f"^is {spec.source!r}: {message}"):
         datasets.describe(spec)
-    with pytest.raises(InputError, match=f"^the source is {spec.source!r}, {message}"):
+    with pytest.raises(InputError, match=f"^the source is {spec.source!r}: {message}"):
         made(spec, tmp_path)
 
 
@@ -141,12 +141,12 @@ def test_values_that_are_not_finite(tmp_path: Path) -> None:
             return {"train_images": torch.full((2, 1, 3, 3), torch.inf), "train_labels": [0, 1]}
         """
     spec = Data(source=f"{written(tmp_path / 'mine.py', text)}:load")
-    with pytest.raises(InputError, match="mine.py:load', whose train_images hold 18 values that are not finite"):
+    with pytest.raises(InputError, match="mine.py:load': train_images hold 18 values that are not finite"):
         made(spec, tmp_path)
 
 
 def test_a_configuration_is_checked_with_one_call(tmp_path: Path) -> None:
-    """However many runs use the data set; what is wrong with another is told beside."""
+    """Two runs use the data set, and another one is broken."""
     path = written(tmp_path / "mine.py", DRAWN)
     broken = written(tmp_path / "broken.py", "def load():\n    raise ValueError('no disk')")
     count = tmp_path / "count.txt"
@@ -160,5 +160,7 @@ def test_a_configuration_is_checked_with_one_call(tmp_path: Path) -> None:
             "runs": {"a": {**run, "data": "mine"}, "b": {**run, "data": "mine"}, "c": {**run, "data": "broken"}},
         }
     )
-    assert check.problems(experiment) == [f"data.broken.source is '{broken}:load', which failed: ValueError: no disk"]
+    assert check.problems(experiment) == [
+        f"data.broken.source is '{broken}:load': the call failed: ValueError: no disk"
+    ]
     assert count.read_text() == "called "

@@ -1,4 +1,4 @@
-"""Data sets in .npz files, and what is said of a file that is wrong or damaged."""
+"""Data sets in .npz files, and the errors of malformed or damaged files."""
 
 import os
 import zipfile
@@ -161,7 +161,7 @@ def test_malformed_npz(tmp_path: Path, name: str) -> None:
     for function, begin in ((datasets.describe, ""), (lambda spec: made(spec, tmp_path), "the source ")):
         with pytest.raises(InputError, match=message) as caught:
             function(spec)
-        assert all(problem.startswith(f"{begin}is {spec.source!r}, wh") for problem in caught.value.problems)
+        assert all(problem.startswith(f"{begin}is {spec.source!r}: ") for problem in caught.value.problems)
     assert not (tmp_path / "made.safetensors").exists()
 
 
@@ -181,7 +181,7 @@ def test_values_that_are_not_finite(tmp_path: Path, value: float, split: str) ->
     content = arrays()
     content |= {f"{s}_images": np.zeros((len(content[f"{s}_labels"]), 1, 2, 2)) for s in ("train", "test")}
     content[f"{split}_images"][1, 0, 0, 1] = value
-    with pytest.raises(InputError, match=f"ours.npz', whose {split}_images hold 1 values that are not finite"):
+    with pytest.raises(InputError, match=f"ours.npz': {split}_images hold 1 values that are not finite"):
         made(saved(tmp_path, content), tmp_path)
 
 
@@ -226,14 +226,14 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
     (tmp_path / "empty.npz").touch()
     (tmp_path / "folder.npz").mkdir()
     for name in ("npy", "text", "empty", "folder", "absent"):
-        assert_refused(tmp_path / f"{name}.npz", "which is not a whole .npz file")
+        assert_refused(tmp_path / f"{name}.npz", "it is not a whole .npz file")
     with zipfile.ZipFile(tmp_path / "photos.npz", "w") as archive:
         archive.writestr("train_images", b"no array")
         archive.writestr("photos/1.png", b"\x89PNG")
     assert_refused(tmp_path / "photos.npz", "lacks train_images, train_labels; it holds nothing")
     with zipfile.ZipFile(tmp_path / "liar.npz", "w") as archive:
         archive.writestr("train_images.npy", b"no array")
-    assert_refused(tmp_path / "liar.npz", "which is not a whole .npz file")
+    assert_refused(tmp_path / "liar.npz", "it is not a whole .npz file")
 
 
 def test_truncated_files(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_truncated_files(tmp_path: Path) -> None:
     content = (tmp_path / "ours.npz").read_bytes()
     for share in (0.01, 0.2, 0.5, 0.9, 0.999):
         (tmp_path / "cut.npz").write_bytes(content[: int(share * len(content))])
-        assert_refused(tmp_path / "cut.npz", "which is not a whole .npz file")
+        assert_refused(tmp_path / "cut.npz", "it is not a whole .npz file")
 
 
 def test_arrays_cut_short_in_a_whole_archive(tmp_path: Path) -> None:
@@ -251,12 +251,12 @@ def test_arrays_cut_short_in_a_whole_archive(tmp_path: Path) -> None:
             for name in whole.namelist():
                 content = whole.read(name)
                 archive.writestr(name, content[:-3] if name == f"{cut}.npy" else content)
-        assert_refused(tmp_path / "cut.npz", "which is not a whole .npz file", f"{cut}.npy has")
+        assert_refused(tmp_path / "cut.npz", "it is not a whole .npz file", f"{cut}.npy has")
 
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_damaged_bytes_never_give_another_error(tmp_path: Path, compressed: bool) -> None:
-    """Every mistake of a file is the user's to hear of, wherever it lies."""
+    """Every damage gives an InputError, wherever it lies."""
     (np.savez_compressed if compressed else np.savez)(tmp_path / "ours.npz", **arrays(train=2, test=1, shape=(2, 2)))  # type: ignore[arg-type]
     whole = (tmp_path / "ours.npz").read_bytes()
     path = tmp_path / "damaged.npz"

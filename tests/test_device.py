@@ -1,4 +1,4 @@
-"""What is settled before a verb computes."""
+"""Settings of torch that a verb makes before it computes."""
 
 import platform
 import resource
@@ -29,6 +29,6 @@ PAGES = 48 * 2**20 // resource.getpagesize()
 )
 @pytest.mark.parametrize(("how", "pages"), [("settled", 0), ("", PAGES)])
 def test_freed_memory_is_kept_for_the_next_batch(how: str, pages: int) -> None:
-    """48 MiB go back to the system each time and are touched anew, unless they are kept."""
+    """Otherwise 48 MiB return to the system each time, and every page is mapped anew."""
     said = subprocess.run([sys.executable, "-c", PROGRAM, how], check=True, capture_output=True, text=True).stdout
     assert int(said) == pytest.approx(pages, abs=PAGES // 20)

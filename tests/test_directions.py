@@ -15,7 +15,7 @@ from landscape.store.weights import Weights, cosine, displace, dot, norm
 
 
 class Mixed(nn.Module):
-    """One of each kind of tensor that has or has not filters."""
+    """Has a tensor of each kind, with and without filters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ def test_a_plane_through_one_state_has_an_upright_random_axis() -> None:
 
 
 def path_of(rows: np.ndarray, scale: float = 1.0) -> tuple[dict[int, Weights], dict[str, int | None]]:
-    """Epochs whose weights with filters are `rows`, shape (epochs, 24), about a common place; with a bias, which moves."""
+    """Epochs with `rows`, shape (epochs, 24), as weights with filters around one point, and a moving bias."""
     offset = np.linspace(-1, 1, 24)
     epochs = {
         3 * k: {
@@ -307,7 +307,7 @@ def test_large_tensors_are_taken_in_blocks(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("falling", [True, False])
 def test_shares_of_a_random_walk_are_those_of_a_simulated_one(centred: bool, falling: bool) -> None:
-    """Of equal steps, two centred components hold 61 + 15 %."""
+    """With equal steps, two centred components hold 61 + 15 %."""
     steps = np.geomspace(1, 0.01, 120) if falling else np.ones(120)
     dimensions = 5000
     moves = np.random.default_rng(2).normal(size=(120, dimensions)) * steps[:, None] / math.sqrt(dimensions)

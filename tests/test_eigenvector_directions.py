@@ -89,7 +89,7 @@ SHARP = {"directions": "eigenvectors", "probe": "pairs"}
 def does(
     folder: Path, capsys: pytest.CaptureFixture[str], verb: str, spec: dict[str, Any], name: str, **options: str
 ) -> str:
-    """Run a verb around `net`, or around what `options` say; what it says if it refuses. The output is `NAME.nc`, ..."""
+    """Run a verb around `net`, or with other `options`; return its error message. The output is `NAME.nc`, ..."""
     given = {"weights": "net.safetensors", **options}
     words = [word for key, value in given.items() for word in (f"--{key}", str(folder / value))]
     kinds = {"directions": ["safetensors"], "tile": ["nc"], "probe": ["nc", "safetensors"]}[verb]
@@ -148,7 +148,7 @@ def test_what_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_probe_on_a_plane_takes_the_directions_of_this_plane_and_state(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And is where the plane's own surface is."""
+    """The probe measures at the same weights as the plane's own surface."""
     data_file = {"data": "data.safetensors"}
     assert not does(folder, capsys, "directions", {}, "contour")
     drawn = {"directions": "contour.safetensors"}

@@ -40,7 +40,7 @@ def split(images: Tensor, classes: int, seed: int = 0) -> Split:
 
 
 def settled(network: nn.Module, seed: int = 0) -> nn.Module:
-    """In eval mode, with running statistics, biases and batch-norm parameters away from their initial values."""
+    """Put a network into eval mode, with statistics, biases and batch-norm parameters away from their initial values."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point() and tensor.ndim == 1:
@@ -58,7 +58,7 @@ def pair_for(network: nn.Module) -> Directions:
 
 
 def plain(network: nn.Module, theta: Weights, pair: Directions, at: tuple[float, float], images: Tensor) -> Tensor:
-    """Logits of the network as it is, moved to a point, all in float64."""
+    """Logits of the unchanged network at a point, in float64."""
 
     def double(weights: Weights) -> Weights:
         return {name: t.double() if t.is_floating_point() else t for name, t in weights.items()}
@@ -74,7 +74,7 @@ def plain(network: nn.Module, theta: Weights, pair: Directions, at: tuple[float,
 def assert_right(
     network: nn.Module, data: Split, points: Points, pair: Directions | None = None, batches: int = 3
 ) -> list[float]:
-    """In so many batches or more, within 1e-5 of float64, or 1e-7 of the largest logit. Returns the losses."""
+    """Check losses within 1e-5 of float64, or 1e-7 of the largest logit, in at least so many batches; return them."""
     theta, pair = weights_of(network), pair or pair_for(network)
     losses = []
     made = Engine(network, theta, pair, {"train": data})
@@ -141,7 +141,7 @@ def test_every_network_of_the_house_from_a_deep_minimum_to_a_high_wall(
 
 
 class Moody(nn.Module):
-    """What it computes depends on what it sees: it cannot be traced."""
+    """Its operations depend on its input, so it cannot be traced."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ def normed(norm: Callable[[], nn.Module]) -> nn.Module:
 
 
 def with_a_small_head(vgg: Any) -> nn.Module:
-    """Without the 124 million weights of its linear layers, which all of these tests would only copy."""
+    """Drops the 124 million weights of the linear layers, which the tests would only copy."""
     vgg.classifier = nn.Sequential(nn.Linear(25088, 32), nn.ReLU(True), nn.Dropout(), nn.Linear(32, 10))
     network: nn.Module = vgg
     return network
@@ -229,7 +229,7 @@ def test_an_operator_that_says_something_else_is_not_used(monkeypatch: pytest.Mo
 
 
 class InPlace(nn.Module):
-    """Writes into what others still read."""
+    """Writes into tensors that other operations still read."""
 
     def __init__(self, kind: str):
         super().__init__()
@@ -325,7 +325,7 @@ def test_standard_errors_of_one_image_and_of_overflow_are_nan() -> None:
 @pytest.mark.parametrize("shortcut", [True, False])
 @pytest.mark.parametrize("step", [1e3, 1e10, 1e15, 1e20, 1e30, 1e37])
 def test_overflow_is_where_it_is_in_the_plain_network(step: float, shortcut: bool) -> None:
-    """A kernel that made 0 of NaN would end with a finite loss. In one batch and in two."""
+    """A kernel that turns NaN into 0 would give a finite loss. Tested in one batch and in two."""
     args = {"depth": 8, "width": 4, "shortcut": shortcut}
     network = settled(building.build("resnet", args, seed=0, images=(3, 32, 32), classes=10))
     data = split(torch.randn(4, 3, 32, 32), 10)
@@ -430,7 +430,7 @@ def test_a_network_that_does_not_run_in_bf16_is_named() -> None:
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The path of a GPU on the CPU: work is recorded once and replayed. What is recorded is noted."""
+    """Take the path of a GPU on the CPU: record work once, replay it, and list the recordings."""
     recorded: list[Any] = []
 
     def record(work: Callable[[], None]) -> Callable[[], None]:
@@ -460,7 +460,7 @@ def test_a_graph_of_all_batches_gives_the_same_bits(as_on_a_gpu: list[Any], monk
 
 
 def test_splits_share_batches_and_are_told_apart() -> None:
-    """Of three splits, two within a batch and one over several."""
+    """Two of three splits lie within a batch, and one spans several."""
     network = a_resnet()
     sizes = {"small": 3, "large": 1100, "other": 50}
     splits = {name: split(torch.randn(n, 3, 32, 32), 10) for name, n in sizes.items()}
@@ -485,7 +485,7 @@ def test_splits_share_batches_and_are_told_apart() -> None:
 
 
 def some_losses(points: Points) -> list[str]:
-    """To the bit, of a network and images that are the same wherever they are made."""
+    """Losses to the bit, of a network and images that are equal in every process."""
     torch.manual_seed(5)
     network, data = a_resnet(), split(torch.randn(70, 3, 32, 32), 10)
     return [
@@ -619,7 +619,7 @@ def test_in_bf16_points_are_set_and_batch_norm_stays_in_fp32() -> None:
 
 
 class Odd(nn.Module):
-    """What a trace, a fold or a fused kernel could get wrong, by name."""
+    """Operations that a trace, a fold or a fused kernel could get wrong, by name."""
 
     def __init__(self, kind: str):
         super().__init__()

@@ -18,7 +18,7 @@ from random_networks import Random, block
 
 
 def settled(network: nn.Module, seed: int = 0) -> nn.Module:
-    """In float64, with running statistics and batch-norm parameters away from their initial values."""
+    """Convert a network to float64, with statistics and batch-norm parameters away from their initial values."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in network.double().state_dict().items():
         if tensor.is_floating_point() and tensor.ndim == 1:
@@ -67,7 +67,7 @@ def test_our_own_networks_fold_whole(name: str, args: dict[str, Any], pairs: int
 
 
 class Shared(nn.Module):
-    """What must not fold: a layer called twice, one whose output is read twice, a norm called twice."""
+    """Has pairs that must not fold: a layer called twice, an output read twice, a norm called twice."""
 
     def __init__(self, kind: str):
         super().__init__()

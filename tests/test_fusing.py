@@ -1,4 +1,4 @@
-"""Convolutions, sums and ReLUs as one kernel: in two forms that give the same bits, until something overflows."""
+"""Convolutions, sums and ReLUs as one kernel, in two forms with the same bits unless something overflows."""
 
 import copy
 from typing import Any
@@ -24,7 +24,7 @@ def fused(network: nn.Module, images: Tensor) -> Fused:
 
 
 def relus(network: nn.Module) -> int:
-    """How many ReLUs a traced network has of its own."""
+    """Number of separate ReLUs in a traced network."""
     called = {"relu", "relu_"}
     return sum(
         getattr(node.target, "__name__", node.target) in called
@@ -36,7 +36,7 @@ def relus(network: nn.Module) -> int:
 
 @torch.no_grad()
 def before_relus(network: nn.Module, images: Tensor) -> float:
-    """The largest absolute value that goes into a ReLU."""
+    """Largest absolute input of a ReLU."""
     seen = [0.0]
     network = copy.deepcopy(network)
     for module in network.modules():
@@ -91,7 +91,7 @@ def test_networks_of_the_house_give_the_same_bits(name: str, args: dict[str, Any
 
 
 class ReadBefore(nn.Module):
-    """What a ReLU writes into was read before."""
+    """Another operation reads a tensor before a ReLU writes into it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ def test_a_convolution_that_others_read_keeps_its_relu_apart() -> None:
 
 
 def in_place(network: nn.Module) -> int:
-    """How many convolutions of a traced network write into what they add to."""
+    """Number of convolutions that write into the tensor they add to."""
     target = torch.ops.mkldnn._convolution_pointwise_.binary
     return sum(node.target is target for node in fx.symbolic_trace(network).graph.nodes)
 
@@ -121,7 +121,7 @@ def test_a_convolution_adds_to_what_is_read_no_later_in_place() -> None:
 
 
 class Reader(Residual):
-    """Somebody still reads what a convolution is added to."""
+    """Another operation reads the tensor that a convolution is added to."""
 
     def __init__(self, who: str) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ def test_what_is_not_finite_is_seen(value: float) -> None:
 
 
 def test_in_the_convolutions_relus_lose_nan() -> None:
-    """Which is why they are not always there."""
+    """So ReLUs are fused only far from overflow."""
     network, images = a_residual()
     made = fused(network, images)
     images[0, 0, 4, 4] = float("nan")

@@ -58,7 +58,7 @@ def test_what_may_pass_ends_with_1_and_what_will_not_with_2(
         (OSError("the network is unreachable"), 1, "error: the network is unreachable"),
         (MemoryError("Unable to allocate 1 TiB"), 1, "error: out of memory: Unable to allocate 1 TiB"),
         (RuntimeError("CUDA out of memory. Tried"), 1, "error: out of memory: CUDA out of memory"),
-        (KeyError("x"), 1, "error: landscape check met what it was not made for (KeyError: 'x', in "),
+        (KeyError("x"), 1, "error: landscape check failed unexpectedly (KeyError: 'x', in "),
     ]:
 
         def fails(path: str, error: Exception = error) -> None:

@@ -129,7 +129,7 @@ def test_initial_weights(network: str, args: dict[str, Any]) -> None:
     [("resnet8", {}), ("resnet8-noshort", {}), ("vgg", {"features": SMALL_VGG, "hidden": 16})],
 )
 def test_a_norm_changes_no_other_tensor(network: str, args: dict[str, Any]) -> None:
-    """Nor its initial value, but for what `none` needs. Only batch norm has buffers."""
+    """Initial values stay too, except those that `none` needs. Only batch norm has buffers."""
     batch, group, none = (build(network, norm=norm, **args) for norm in ("batch", "group", "none"))
     assert [name for name, _ in group.named_buffers()] == [name for name, _ in none.named_buffers()] == []
     assert dict(group.named_parameters()).keys() == dict(batch.named_parameters()).keys()
@@ -153,7 +153,7 @@ def test_without_norm_every_block_begins_as_its_shortcut() -> None:
 @pytest.mark.parametrize("network", ["resnet20", "resnet20-noshort", "vgg9"])
 @pytest.mark.parametrize("norm", ["batch", "group", "none"])
 def test_every_norm_lets_gradients_through(network: str, norm: str) -> None:
-    """To every tensor of more than one dimension, after one step."""
+    """After one step every tensor of more than one dimension has a gradient."""
     built = build(network, DIGITS, norm=norm)
     x = torch.randn(16, *DIGITS, generator=torch.Generator().manual_seed(2))
     labels = torch.arange(16) % 10
@@ -172,7 +172,7 @@ def test_every_norm_lets_gradients_through(network: str, norm: str) -> None:
 @pytest.mark.parametrize("norm", ["group", "none"])
 @pytest.mark.parametrize("network", ["resnet8", "resnet8-noshort", "vgg9"])
 def test_networks_without_batch_norm_are_measured_by_the_engine(network: str, norm: str) -> None:
-    """At the centre and beside it, against a plain pass with the moved weights."""
+    """Compare with a plain pass, at the centre and beside it."""
     built = build(network, DIGITS, norm=norm).eval()
     generator = torch.Generator().manual_seed(3)
     images, labels = torch.randn(20, *DIGITS, generator=generator), torch.arange(20) % 10

@@ -1,4 +1,4 @@
-"""Single steps against the formulas of the papers, and where they lead."""
+"""Single steps against the papers' formulas, and the points they lead to."""
 
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def test_steps_follow_the_textbook(settings: dict[str, Any], tmp_path: Path) -> 
 
 
 def test_the_step_up_leaves_nothing_behind(tmp_path: Path) -> None:
-    """At a rate of next to nothing: neither in the weights nor in the running statistics."""
+    """With a tiny rate, neither weights nor running statistics change."""
     plain, sharp = (
         loop.train(
             a_run(epochs=2, learning_rate=1e-20, weight_decay=0, **settings),

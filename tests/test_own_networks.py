@@ -1,4 +1,4 @@
-"""Networks of the user's own code, and what is said of a mistake in it."""
+"""Networks from a user's code, and error messages about it."""
 
 import importlib
 import subprocess
@@ -64,7 +64,7 @@ def test_a_module_imported_before_from_elsewhere_does_not_stand_in_for_a_file_be
 
 
 def test_a_network_of_a_file(tmp_path: Path) -> None:
-    """Its folder can be imported from, at the top and in the function, and another folder's equal names do not matter."""
+    """The file may import from its folder, at the top and in the function, in spite of equal names elsewhere."""
     for folder, width in (("one", 3), ("two", 5)):
         write(tmp_path / folder / "blocks.py", f"WIDTH = {width}")
         write(tmp_path / folder / "later.py", f"BIAS = {folder == 'one'}")
@@ -103,7 +103,7 @@ def test_a_network_of_an_installed_package_and_a_class() -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_networks_of_torchvision(device: str) -> None:
-    """Also where torchvision was built for CUDA and torch was not. This one takes `num_classes` as **kwargs."""
+    """This works with a torchvision built for CUDA beside a CPU torch, too. The network takes `num_classes` as **kwargs."""
     built = build("torchvision.models:resnet18", device=device, num_classes=10)
     assert built.state_dict()["fc.weight"].shape == (10, 512)
     assert sum(p.numel() for p in built.parameters()) == 11_689_512 - 990 * 513
@@ -114,7 +114,7 @@ def test_networks_of_torchvision(device: str) -> None:
 
 
 def test_operators_of_torchvision_are_declared_where_they_are_missed_and_nowhere_else(tmp_path: Path) -> None:
-    """In a fresh process, because the first import decides. Another failure of an import is told as it is."""
+    """Use a fresh process, because the first import decides. Other import errors are reported as they are."""
     failing = write(tmp_path / "failing.py", "raise RuntimeError('operator mine::nms does not exist')")
     path = write(
         tmp_path / "mine.py",

@@ -19,7 +19,7 @@ from landscape.progress import progress
 def lines(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: float, count: int, done: int = 0
 ) -> list[str]:
-    """What is logged while `count` items are worked on for `step` seconds each, `done` having been done before."""
+    """Log lines for `count` items of `step` seconds each, after `done` earlier ones."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
@@ -93,7 +93,7 @@ def test_a_terminal_gets_a_bar() -> None:
 
 
 def _read(terminal: int) -> bytes:
-    """The next piece of what was written to a terminal; empty when its last writer has gone."""
+    """Next piece of a terminal's output; empty when its last writer has gone."""
     try:
         return os.read(terminal, 4096)
     except OSError:  # how Linux says it

@@ -1,4 +1,4 @@
-"""A twin computes the same; its raw curves are others; its filter-normalised curves are the same to rounding."""
+"""A twin computes the same, with other raw curves and, up to rounding, the same filter-normalised curves."""
 
 import copy
 from typing import Any
@@ -89,7 +89,7 @@ def test_a_network_without_such_layers_says_so() -> None:
 
 
 class Peeking(nn.Module):
-    """Computes something from a weight beside the layer that the weight is of."""
+    """Uses a layer's weight outside the layer."""
 
     def __init__(self, straight: bool):
         super().__init__()

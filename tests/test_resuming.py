@@ -1,4 +1,4 @@
-"""Trainings that are interrupted, and end as if they had not been."""
+"""Interrupted trainings end with the results of uninterrupted ones."""
 
 import logging
 import subprocess
@@ -38,7 +38,7 @@ def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def test_interrupted_in_an_epoch_it_ends_the_same(
     calls: list[int], uninterrupted: tuple[Run, loop.Trained], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`calls` of `evaluate`, one an epoch, until each interruption."""
+    """`calls`: calls of `evaluate`, one per epoch, before each interruption."""
     run, whole = uninterrupted
     start = time.monotonic()
     for call in calls:

@@ -1,4 +1,4 @@
-"""The training loop: what an epoch sees, what is random, and what comes back."""
+"""The training loop: the images of an epoch, its random numbers, and its results."""
 
 import logging
 import math
@@ -41,7 +41,7 @@ def test_every_image_once_an_epoch(images: int, batch_size: int, sizes: list[int
 
 
 def test_running_loss_is_the_mean_over_images(tmp_path: Path) -> None:
-    """With a rate of next to nothing the network stands still, and a short batch must not count as a whole one."""
+    """With a tiny rate the network stands still; a short batch must not count as a whole one."""
     run = a_run(epochs=1, batch_size=4, learning_rate=1e-20)
     history = loop.train(run, Witness(), numbered(10), tmp_path, "x", evaluate).history
     assert float(history.running_loss[1]) == pytest.approx(float(history.train_loss[0]), rel=1e-6)
@@ -100,7 +100,7 @@ def test_augmentation_alters_training_and_not_what_is_measured(augment: list[str
 
 
 def test_bf16_trains_and_rounds(tmp_path: Path) -> None:
-    """Weights stay float32, and what is measured is measured in full precision."""
+    """Weights stay float32, and loss and accuracy are measured in full precision."""
     exact, rounded = (
         loop.train(a_run(precision=precision), a_network(), a_data_set(), tmp_path / precision, "x", evaluate)
         for precision in ("fp32", "bf16")
@@ -113,7 +113,7 @@ def test_bf16_trains_and_rounds(tmp_path: Path) -> None:
 
 
 class Allowances(nn.Module):
-    """Notes what its passes may round to, in train mode and in eval mode."""
+    """Records whether passes may round to TF32, in train mode and in eval mode."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -150,8 +150,8 @@ def test_what_only_torch_can_see_is_said_before_any_job(strangers: Path, tmp_pat
         assert "more is not in the network" in said
         assert "runs.absent.network: torch.nn:NoSuchThing: torch.nn has no function NoSuchThing" in said
         assert "runs.odd.network: torch.nn:Linear(in_featuers=3) cannot be built" in said
-        assert "data.cut.source is 'cut.npz', which is not a whole .npz file" in said
-        assert "data.short.source is 'short.npz', which has 4 train_images and 3 train_labels" in said
+        assert "data.cut.source is 'cut.npz': it is not a whole .npz file" in said
+        assert "data.short.source is 'short.npz': it has 4 train_images and 3 train_labels" in said
         assert "Traceback" not in said
     assert not (folder / "results").exists()
 

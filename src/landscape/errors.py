@@ -1,7 +1,7 @@
-"""The one kind of error that is the user's to mend, and how a command ends after each kind.
+"""Errors that users can mend, and the messages and exit codes of commands.
 
-A command ends with 2 after a mistake in what it was given, which is there again when it is tried again; with 1 after what
-may pass: no memory, a full disk, a device that fails, somebody else at work; with 130 after Ctrl-C.
+Exit codes: 2 for a mistake in the input, which would come again; 1 for an error that may pass (memory, full disk, device,
+another process at work); 130 for Ctrl-C.
 """
 
 import errno
@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something given by the user is wrong: a config, a file, an argument.
+    """A configuration, a file or an argument from the user is wrong.
 
-    The message names what is wrong, the value, and what is allowed. The command line prints it without a
-    traceback and exits with 2: trying again will not help.
+    The message names the place, the value, and what is allowed. The command line prints it without a traceback, and exits
+    with 2.
     """
 
     def __init__(self, problems: str | Iterable[str]):
@@ -23,26 +23,26 @@ class InputError(ValueError):
 
 
 class TransientError(InputError):
-    """What was asked for may be had later: somebody else is at work on the same files. The command line exits with 1."""
+    """A later try may succeed: another process is at work on the same files, for example. The command line exits with 1."""
 
 
 _WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PATH |= {errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # as torch says it, on each device
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # torch's words, on each device
 
 
 def ending(error: Exception, verb: str) -> tuple[list[str], int]:
-    """What a command says of an error that ends it, one line each, and the exit code it ends with.
+    """Return the lines that a command prints about the error that ends it, and its exit code.
 
-    Of an error that is none of the kinds above, a mistake of this program or a file that nobody thought of, it says where
-    it was raised; with LANDSCAPE_TRACEBACK set to anything it is raised again.
+    An unforeseen error, a bug or an odd file, is reported with the place that raised it; it is raised again if
+    LANDSCAPE_TRACEBACK is set.
     """
     if isinstance(error, InputError):
         lines = [" ".join(problem.split()) for problem in error.problems]
         return lines, 1 if isinstance(error, TransientError) else 2
     if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-        return [f"out of memory: {_first(error)}. With more, or with nothing else at work, it may do"], 1
+        return [f"out of memory: {_first(error)}. Try with more memory, or with no other process at work"], 1
     if isinstance(error, OSError):
         place = f" {error.filename}" if error.filename else ""
         if error.errno in _NO_ROOM:
@@ -55,18 +55,16 @@ def ending(error: Exception, verb: str) -> tuple[list[str], int]:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     kind = f"{type(error).__name__}: {_first(error)}"
-    return [
-        f"landscape {verb} met what it was not made for ({kind}, in {where}); LANDSCAPE_TRACEBACK=1 shows the way there"
-    ], 1
+    return [f"landscape {verb} failed unexpectedly ({kind}, in {where}); LANDSCAPE_TRACEBACK=1 shows the traceback"], 1
 
 
 def _first(error: Exception) -> str:
-    """The first line of what an error says, at most 200 characters."""
+    """First line of an error's message, at most 200 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def one_of(names: Iterable[str]) -> str:
-    """The allowed names in one line, at most a dozen: `resnet20, resnet56, ... (30 in all)`."""
+    """List names in one line, at most a dozen: `resnet20, resnet56, ... (30 in all)`."""
     names = list(names)
     if not names:
         return "(there are none)"

@@ -1,8 +1,8 @@
-"""Libraries that take long to load, loaded when something of theirs is first used.
+"""Load slow libraries on first use.
 
-Whoever reads a configuration imports every kind of figure and every measure with it, and must not wait for what draws and
-computes. So the files of figures, geometry, measures and probes say `from landscape.lazy import np, xr` and have their
-annotations as text (`from __future__ import annotations`).
+Reading a configuration imports every kind of figure and every measure, and must not wait for libraries that draw and
+compute. So figures, geometry, measures and probes say `from landscape.lazy import np, xr`, and keep annotations as text
+(`from __future__ import annotations`).
 """
 
 import importlib
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 else:
 
     class _Lazy(ModuleType):
-        """Stands for a module until one of its attributes is asked for; a submodule is imported then too."""
+        """Imports a module, or a submodule of it, when one of its attributes is first used."""
 
         def __getattr__(self, name: str) -> Any:
             module = importlib.import_module(self.__name__)

@@ -1,4 +1,4 @@
-"""Progress a person can see: a bar on a terminal, a line now and then in a log."""
+"""Show progress: a bar on a terminal, occasional lines in a log."""
 
 import logging
 import sys
@@ -15,8 +15,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 def progress(items: Iterable[Item], total: int, what: str, done: int = 0) -> Iterator[Item]:
     """Yield `items`, showing how many of `total` are done and the time left.
 
-    On a terminal this is a tqdm bar; elsewhere a log line at most every ten seconds. `done` counts what an
-    earlier, interrupted process had already finished.
+    On a terminal this is a tqdm bar; elsewhere a log line at most every ten seconds. `done` counts the items that an
+    earlier, interrupted process finished.
     """
     if sys.stderr.isatty():
         from tqdm import tqdm  # here, since reading a configuration imports this module

@@ -1,1 +1,1 @@
-"""The types that a configuration is made of: sections, their values, and fields that say what they refer to. Never imports torch."""
+"""Types of a configuration: sections, values, and fields that refer to entries. Never imports torch."""

@@ -1,11 +1,11 @@
-"""Fields that say what they are: references to entries of other sections, and keys that change nothing.
+"""Types of fields that refer to entries of other sections, or that change no number.
 
     plane: Annotated[str, Ref("planes", axes=2)]
     runs: Annotated[tuple[str, ...], Ref("runs")]
     tiles: Annotated[int | None, INERT]
 
-One walker finds every name that an entry holds, however deep: so what is checked, expanded and needed follows from the
-fields, and no list of fields is kept anywhere.
+One walker finds every name in an entry, at any depth. It checks and expands names and tells what a figure needs, so no
+list of fields is kept anywhere.
 """
 
 import fnmatch
@@ -24,12 +24,12 @@ SectionName = Literal["data", "runs", "planes", "probes"]
 
 @dataclass(frozen=True)
 class Ref:
-    """The value names entries of a section.
+    """Mark a field that names entries of a section.
 
     Attributes:
-        section: `runs` stands for states too, RUN@EPOCH.
+        section: `runs` allows states (RUN@EPOCH) too.
         axes: 1 if the plane must be a line, 2 if it must not; None for either.
-        measures: what the plane or probe may measure; empty for anything.
+        measures: allowed measures of the plane or probe; empty for any.
     """
 
     section: SectionName
@@ -38,7 +38,7 @@ class Ref:
 
 
 class Trait(Enum):
-    """Something that a key does not change."""
+    """Mark a key by what it does not change."""
 
     INERT = "no number of any result: it stands in no specification"
     INCIDENTAL = "which network a run is: it says how it is computed, or what is kept of it"
@@ -48,9 +48,9 @@ INERT, INCIDENTAL = Trait.INERT, Trait.INCIDENTAL
 
 
 class Reference(NamedTuple):
-    """A name in an entry: where it stands (`rows[0].plane`), what it says, what it may name.
+    """A name in an entry: its path (`rows[0].plane`), the name, and the allowed target.
 
-    `is_pattern`: whether it stands in a list of names, where * and ? stand for several.
+    `is_pattern`: it is in a list of names, which may use * and ?.
     """
 
     path: str
@@ -63,14 +63,14 @@ _Entry = TypeVar("_Entry", bound=BaseModel)
 
 
 def references(entry: BaseModel, section: SectionName | None = None) -> list[Reference]:
-    """Every name in an entry, in the order of its fields; those that name entries of one section, if it is given."""
+    """List all names in an entry, in the order of its fields; with `section`, those of this section alone."""
     found: list[Reference] = []
 
     def note(to: Ref, value: Any, path: str) -> Any:
         if isinstance(value, str):
             found.append(Reference(path, value, to, False))
         else:
-            indexed = len(value) > 1 or to.section == "runs"  # of the others one may stand without brackets
+            indexed = len(value) > 1 or to.section == "runs"  # in other lists, one name may stand without brackets
             found.extend(Reference(f"{path}[{i}]" if indexed else path, name, to, True) for i, name in enumerate(value))
         return value
 
@@ -79,10 +79,10 @@ def references(entry: BaseModel, section: SectionName | None = None) -> list[Ref
 
 
 def expanded(entry: _Entry, names: Mapping[str, Iterable[str]]) -> _Entry:
-    """The entry with the names that its patterns stand for; a pattern that stands for none is left out.
+    """Replace the patterns in an entry by the names they match; drop patterns that match none.
 
     Args:
-        names: of the entries of each section; references to other sections stay as they are.
+        names: names of the entries, by section; references to other sections stay.
     """
 
     def expand(to: Ref, value: Any, path: str) -> Any:
@@ -93,9 +93,9 @@ def expanded(entry: _Entry, names: Mapping[str, Iterable[str]]) -> _Entry:
 
 
 def select(patterns: Iterable[str], names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Names or states that `patterns` stand for (* and ?; `@EPOCH` is kept), and the patterns that stand for none.
+    """Return the names or states that match `patterns` (* and ?; `@EPOCH` is kept), and the patterns without a match.
 
-    They stand in the order of the patterns, within one in that of `names`, and each once.
+    The order is that of the patterns, then that of `names`. Each name appears once.
     """
     names = list(names)
     chosen: dict[str, None] = {}
@@ -110,7 +110,7 @@ def select(patterns: Iterable[str], names: Iterable[str]) -> tuple[list[str], li
 
 
 def with_trait(kind: type[BaseModel], *traits: Trait) -> set[str]:
-    """The keys of a section that have one of these traits."""
+    """Return the keys of a section with one of these traits."""
     return {key for key, field in kind.model_fields.items() if set(traits) & {*_traits(field)}}
 
 
@@ -122,7 +122,7 @@ _Visit = Callable[[Ref, Any, str], Any]
 
 
 def _walk(entry: _Entry, visit: _Visit, path: str = "") -> _Entry:
-    """The entry with every value that names something replaced by what `visit` makes of it and its path."""
+    """Replace every value that names entries by `visit(its Ref, value, path)`."""
     update = {}
     for key, annotation in _referring(type(entry)).items():
         before = getattr(entry, key)
@@ -152,7 +152,7 @@ def _visited(annotation: Any, value: Any, path: str, visit: _Visit) -> Any:
 
 @functools.cache
 def _referring(kind: type[BaseModel]) -> dict[str, Any]:
-    """The annotations of the fields that name something, or hold sections that may."""
+    """Annotations of the fields that name entries, or hold sections that may."""
     every = {key: field.rebuild_annotation() for key, field in kind.model_fields.items()}
     return {key: annotation for key, annotation in every.items() if _refers(annotation)}
 

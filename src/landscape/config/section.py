@@ -1,4 +1,4 @@
-"""The base of every entry of a configuration, and kinds of entries told apart by one key."""
+"""Base class of configuration entries, and unions of kinds that one key tells apart."""
 
 import functools
 import operator
@@ -17,27 +17,27 @@ class Section(BaseModel):
 
     @model_validator(mode="after")
     def _no_idle_keys(self) -> Self:
-        """Refuse keys that would do nothing: whoever states one expects something of it."""
+        """Refuse stated keys without effect, since the user expects one."""
         for reason, keys in self._useless():
             if extra := sorted(self.model_fields_set & keys):
                 raise ValueError(f"{reason} takes no {', '.join(extra)}")
         return self
 
     def in_full(self) -> dict[str, Any]:
-        """Every key that means something for this entry, defaults included; a valid entry again."""
+        """Return all keys with an effect on this entry, defaults included; the result is a valid entry."""
         return self.model_dump(mode="json", exclude=set().union(*(keys for _, keys in self._useless())))
 
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
-        """Keys that change nothing of this entry, with what makes them so."""
+        """Yield (reason, keys) for keys without effect on this entry."""
         yield from ()
 
     def _settle(self, key: str, value: Any) -> None:
-        """Make a stated default equal to an unstated one; for use while the entry is validated."""
+        """Set a value during validation, so that a stated default equals an unstated one."""
         object.__setattr__(self, key, value)
 
 
 def one_of_kinds(key: str, kinds: Sequence[type[Section]], default: str | None = None) -> Any:
-    """The type of an entry that is one of several kinds, told apart by what `key` says; without it, the `default` kind."""
+    """Make the union type of several kinds of entries, told apart by the value of `key`, by default `default`."""
 
     def told(entry: Any) -> Any:
         return entry.get(key, default) if isinstance(entry, Mapping) else getattr(entry, key)
@@ -47,5 +47,5 @@ def one_of_kinds(key: str, kinds: Sequence[type[Section]], default: str | None =
 
 
 def by_name(key: str, kinds: Iterable[type[Section]]) -> dict[str, type[Section]]:
-    """Kinds of entries by what `key` says of them."""
+    """Return kinds of entries by their value of `key`."""
     return {get_args(kind.model_fields[key].annotation)[0]: kind for kind in kinds}

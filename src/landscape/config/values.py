@@ -1,4 +1,4 @@
-"""The kinds of values that a configuration holds, and what is wrong with one that is not of its kind."""
+"""Types of values in a configuration, with their checks."""
 
 import itertools
 import math
@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 MAX_POINTS = 10_000
-"""Along an axis: more would fill memory before anything is computed."""
-
+"""Most points on an axis; more would fill the memory before a computation starts."""
 
 PATH_EPOCHS = 3
-"""Epochs kept, the start and the end among them, that make a path."""
+"""Least number of kept epochs that make a path, start and end included."""
 
 
 def _axis(value: Any) -> tuple[float, float, int]:
@@ -75,7 +74,7 @@ def _safe_path(value: str) -> str:
 
 
 def _args(value: Any) -> Any:
-    """Refuse what JSON would alter or cannot hold: a specification has to tell two arguments apart."""
+    """Refuse values that JSON cannot hold unaltered, since a specification must distinguish arguments."""
     if isinstance(value, Mapping) and (problems := list(_not_json("", value))):
         raise ValueError("; ".join(problems))
     return value
@@ -105,20 +104,20 @@ Keep = Annotated[Literal["none", "all"] | int, BeforeValidator(_keep)]
 """Which epochs are kept: none, all, or every Nth."""
 
 Levels = Annotated[Literal["log", "paper"] | tuple[float, ...], BeforeValidator(_levels)]
-"""Contour levels, increasing, or the name of a rule for them."""
+"""Increasing contour levels, or the name of a rule for them."""
 
 Folder = Annotated[str, AfterValidator(_safe_path)]
-"""The name of a folder that can neither leave the place it is meant for nor mean anything to a shell."""
+"""The name of a folder, safe for a shell and without `..`."""
 
 Arguments = Annotated[dict[str, Any], BeforeValidator(_args)]
-"""Arguments of a function, of values that JSON holds unaltered."""
+"""Arguments of a function, with values that JSON holds unaltered."""
 
 _Some = Annotated[tuple[str, ...], Field(min_length=1)]
 Names = Annotated[_Some, BeforeValidator(_names, json_schema_input_type=str | _Some)]
-"""Names in another section, where one may stand without brackets."""
+"""Names in another section; a single one may stand without brackets."""
 
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
-"""Of a network's arithmetic."""
+"""Precision of a network's arithmetic."""
 
 Parameters = Literal["filters", "all"]
-"""Those that have filters, as in the paper, or all."""
+"""Parameters of a Hessian: those with filters, as in the paper, or all."""

@@ -1,1 +1,1 @@
-"""Data sets: where they come from, and how networks see them."""
+"""Data sets: their sources, and normalised tensors for networks."""

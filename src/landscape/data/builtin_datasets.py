@@ -1,11 +1,11 @@
-"""What is known of the data sets that are fetched without looking at them."""
+"""Sizes of the built-in data sets, known without a file."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Known:
-    """(channels, height, width) of an image, the number of classes, the images of both splits together."""
+    """Size of a data set: (channels, height, width) of an image, classes, and images of both splits together."""
 
     shape: tuple[int, int, int]
     classes: int
@@ -19,11 +19,11 @@ FETCHED = {
 }
 
 TRAIN_IMAGES = {"digits": 1_500, "cifar10": 50_000, "cifar100": 50_000}
-"""Of these images, those for training."""
+"""Images of the training split."""
 
 _UNKNOWN = FETCHED["cifar10"]
 
 
 def known_of(source: str) -> Known:
-    """Of another source what CIFAR-10 has: what is not looked at must not decide how many jobs there are."""
+    """Size of a data set; CIFAR-10's for a source that is not built in, so that no file decides the number of jobs."""
     return FETCHED.get(source, _UNKNOWN)

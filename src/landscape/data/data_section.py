@@ -1,4 +1,4 @@
-"""Data sets."""
+"""The section `data` of a configuration."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from landscape.data.builtin_datasets import FETCHED
 
 
 class Data(Section):
-    """A data set: where it comes from, which of it is used, and how its images are normalised."""
+    """A data set: its source, the part in use, and the normalisation of its images."""
 
     source: str = Field(
         min_length=1,

@@ -1,4 +1,4 @@
-"""Data sets: a training and a test split, each two tensors on the device, normalised once."""
+"""Make and read data sets: a training and a test split, each two normalised tensors on the device."""
 
 import contextlib
 import hashlib
@@ -21,7 +21,7 @@ _PADDING = 4
 
 @dataclass(frozen=True)
 class Split:
-    """Images, float32 (n, channels, height, width), normalised, in the layout that kernels like; labels, int64 (n,)."""
+    """Normalised images, float32 (n, channels, height, width), laid out by `memory_format`, and labels, int64 (n,)."""
 
     images: Tensor
     labels: Tensor
@@ -29,7 +29,7 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set as networks see it. `black` is the value of a black pixel per channel, after normalisation."""
+    """A normalised data set. `black` holds the value of a black pixel per channel."""
 
     train: Split
     test: Split | None
@@ -45,29 +45,29 @@ class DataSet:
 
 
 def memory_format(shape: tuple[int, int, int]) -> torch.memory_format:
-    """Layout of images (and so of convolutions) of the shape (channels, height, width): of small ones the plain layout
-    is as fast (measured). It alters bits, so it depends on nothing else.
+    """Return the memory layout of images, and so of convolutions: for small images the plain one is as fast (measured).
+
+    The layout alters bits, so it depends on the shape (channels, height, width) alone.
     """
     return torch.channels_last if shape[1] * shape[2] >= 32 * 32 else torch.contiguous_format
 
 
 def make(spec: Data, path: Path, header: Mapping[str, Any]) -> None:
-    """Fetch or read a data set and write what of it is used, uint8 or float32, with its normalisation in the header.
+    """Download or read a data set, and write the part in use, uint8 or float32, with its normalisation in the header.
 
-    Of the training split that is a subset of `images` images if so stated, some of whose labels are replaced as
-    `label_noise` says; the test split stays as it is. A mean and standard deviation that are not stated are those of the
-    training images used.
+    `images` takes a subset of the training split, and `label_noise` replaces some of its labels; the test split stays
+    whole. Mean and standard deviation are by default those of the training images in use.
 
     Raises:
-        InputError: if the source is not what it should be.
+        InputError: if the source is missing or malformed.
     """
-    with _told_of(f"the source is {spec.source!r}"):
+    with _naming_source(f"the source is {spec.source!r}"):
         source = _find(spec)
         arrays = source.read(path.parent / "downloads")
         images, labels = arrays["train_images"], arrays["train_labels"]
         if spec.images is not None:
             if spec.images > len(labels):
-                raise InputError(f"which has {len(labels)} training images; images asks for {spec.images}")
+                raise InputError(f"it has {len(labels)} training images; images asks for {spec.images}")
             index = _stratified(labels, spec.images, spec.seed)
             images, labels = images[index], labels[index]
     facts: dict[str, Any] = {}
@@ -91,7 +91,7 @@ def read(path: str | Path, device: str | torch.device = "cpu") -> DataSet:
     missing = [key for key in ("mean", "std", "classes") if key not in header]
     if missing or "train_images" not in arrays:
         raise InputError(f"{path} is no data set made by `landscape dataset`")
-    if problem := _misfit(arrays, header):
+    if problem := _damage(arrays, header):
         raise InputError(f"{path} is damaged: {problem}")
     mean, std = (torch.tensor(header[key], dtype=torch.float32).view(-1, 1, 1) for key in ("mean", "std"))
 
@@ -103,13 +103,13 @@ def read(path: str | Path, device: str | torch.device = "cpu") -> DataSet:
     return DataSet(split("train"), test, header["classes"], (-mean / std).flatten().to(device), header)
 
 
-def _misfit(arrays: Mapping[str, Tensor], header: Mapping[str, Any]) -> str | None:
-    """What in a file does not go together."""
+def _damage(arrays: Mapping[str, Tensor], header: Mapping[str, Any]) -> str | None:
+    """Describe the first contradiction between a file's header and its tensors; None if there is none."""
     channels = arrays["train_images"].shape[1:2]
     for key in ("mean", "std"):
         of = header[key]
         if not isinstance(of, list) or [len(of)] != list(channels) or not all(isinstance(x, float) for x in of):
-            return f"{key} is {of!r}, of images with the shape {tuple(arrays['train_images'].shape)}"
+            return f"{key} is {of!r}, and train_images have the shape {tuple(arrays['train_images'].shape)}"
     for split in ("train", "test") if "test_images" in arrays else ("train",):
         images, labels = arrays[f"{split}_images"], arrays.get(f"{split}_labels", torch.empty(0))
         if images.ndim != 4 or images.shape[1:2] != channels or images.dtype not in (torch.uint8, torch.float32):
@@ -124,9 +124,9 @@ def _misfit(arrays: Mapping[str, Tensor], header: Mapping[str, Any]) -> str | No
 
 
 def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Images as networks see them, laid out as `memory_format` says; float32 images are replaced in place.
+    """Normalise images, and lay them out by `memory_format`; float32 images are overwritten.
 
-    A hundred at a time, so that nothing is held beside the result and, of uint8, what is stored.
+    Works on a hundred images at a time, to need no memory beyond the images and the result.
     """
     n, channels, height, width = images.shape
     result = images if images.dtype == torch.float32 else torch.empty(images.shape)
@@ -142,12 +142,12 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def describe(spec: Data) -> tuple[tuple[int, int, int], int]:
-    """((channels, height, width), classes) of a data set, without reading the images of a file or folder.
+    """Return ((channels, height, width), classes) of a data set, without reading the images of a file or folder.
 
     Raises:
-        InputError: if the source is not what it should be, as far as that is seen without; to be read after its key.
+        InputError: if the source is missing or malformed; the message continues the key, as in `data.NAME.source`.
     """
-    with _told_of(f"is {spec.source!r}"):
+    with _naming_source(f"is {spec.source!r}"):
         source = _find(spec)
     return source.shape, source.classes
 
@@ -164,23 +164,23 @@ def _find(spec: Data) -> Source:
             source = function.find(spec.source, spec.args)
     channels = source.shape[0]
     if spec.mean is not None and len(spec.mean) != channels:
-        raise InputError(f"whose images have {channels} channels; mean and std have {len(spec.mean)}")
+        raise InputError(f"its images have {channels} channels; mean and std have {len(spec.mean)}")
     return source
 
 
 @contextlib.contextmanager
-def _told_of(source: str) -> Iterator[None]:
-    """Put `source` before what is wrong with it."""
+def _naming_source(source: str) -> Iterator[None]:
+    """Put `source` before the problems raised in the block."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{source}, {problem}" for problem in error.problems) from error
+        raise InputError(f"{source}: {problem}" for problem in error.problems) from error
 
 
 def moments(images: Tensor) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per channel, of uint8 in units of 255; of a constant channel the deviation is 1.
+    """Compute mean and standard deviation per channel, for uint8 in units of 255; a constant channel gets deviation 1.
 
-    In float64, over a thousand images at a time: a copy of all in float64 would be eight times the size of the data set.
+    Sums in float64 over a thousand images at a time: all images in float64 would take eight times the data set's memory.
     """
     scale = 255.0 if images.dtype == torch.uint8 else 1.0
     chunks = images.split(1000)
@@ -192,9 +192,9 @@ def moments(images: Tensor) -> tuple[list[float], list[float]]:
 
 
 def subset(split: Split, images: int | None, seed: int = 0) -> Split:
-    """A stratified subset: every class in its proportion (largest remainders first), images drawn from `seed`.
+    """Draw a stratified subset from `seed`: every class in its proportion (largest remainders first), in the split's order.
 
-    None, or as many images as there are, gives the split itself. The order of the images is kept.
+    None, or at least as many images as the split has, gives the split itself.
     """
     n = len(split.labels)
     if images is None or images >= n:
@@ -204,7 +204,7 @@ def subset(split: Split, images: int | None, seed: int = 0) -> Split:
 
 
 def _stratified(labels: Tensor, images: int, seed: int) -> Tensor:
-    """Which images `subset` takes, in ascending order."""
+    """Indices of the images in a stratified subset, ascending."""
     values, counts = labels.unique(return_counts=True)
     quotas = counts.double() * images / len(labels)
     shares = quotas.floor().long()
@@ -219,12 +219,9 @@ def _stratified(labels: Tensor, images: int, seed: int) -> Tensor:
 
 
 def mislabelled(labels: Tensor, classes: int, share: float, seed: int) -> tuple[Tensor, int]:
-    """The labels with noise, and the number of those replaced: round(share * n), drawn from `seed`.
-
-    Each is replaced by one of the other classes, all equally likely.
-    """
+    """Replace round(share * n) labels, drawn from `seed`, each by a random other class; return labels and number."""
     count = round(share * len(labels))
-    key = hashlib.sha256(f"{seed}/label_noise".encode()).digest()  # so that the draws are others than those of a subset
+    key = hashlib.sha256(f"{seed}/label_noise".encode()).digest()  # so that the draws differ from those of a subset
     generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
     chosen = torch.randperm(len(labels), generator=generator)[:count]
     steps = torch.randint(1, classes, (count,), generator=generator)
@@ -232,11 +229,11 @@ def mislabelled(labels: Tensor, classes: int, share: float, seed: int) -> tuple[
 
 
 def augment(images: Tensor, black: Tensor, generator: torch.Generator, *, crop: bool, flip: bool) -> Tensor:
-    """Each image cropped at random after padding by 4 black pixels, and mirrored with probability 1/2.
+    """Crop each image at random after padding by 4 black pixels, and mirror it with probability 1/2.
 
     Args:
         images: (n, channels, height, width).
-        generator: on the CPU; it draws the same on every device.
+        generator: on the CPU, so that the draws are the same for every device.
     """
     n, channels, height, width = images.shape
     if crop:

@@ -1,4 +1,4 @@
-"""Data sets that are fetched: scikit-learn's digits, and the CIFAR sets through torchvision."""
+"""Built-in data sets: scikit-learn's digits, and torchvision's download of CIFAR."""
 
 import importlib
 from pathlib import Path
@@ -13,10 +13,10 @@ from landscape.networks.torchvision_shim import with_torchvision
 
 
 def find(name: str) -> Source:
-    """The data set called `digits`, `cifar10` or `cifar100`.
+    """Find the data set `digits`, `cifar10` or `cifar100`.
 
     Raises:
-        InputError: when it is read, if it cannot be fetched.
+        InputError: on reading, if the download fails.
     """
     known = FETCHED[name]
 
@@ -44,7 +44,7 @@ def _digits() -> dict[str, Tensor]:
 
 
 def _cifar(name: str, downloads: Path) -> dict[str, Tensor]:
-    """torchvision's download, which it checks by its MD5 sum; one process at a time."""
+    """Download by torchvision, which checks the MD5 sum, in one process at a time."""
     from filelock import FileLock
 
     kind = getattr(with_torchvision(lambda: importlib.import_module("torchvision.datasets")), name.upper())
@@ -56,7 +56,7 @@ def _cifar(name: str, downloads: Path) -> dict[str, Tensor]:
                 found = kind(downloads, train=split == "train", download=True)
             except (OSError, RuntimeError) as error:
                 raise InputError(
-                    f"which could not be fetched: {error}; on a machine without a network, put {kind.url} into {downloads}"
+                    f"the download failed: {error}; on a machine without a network, put {kind.url} into {downloads}"
                 ) from None
             arrays[f"{split}_images"] = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
             arrays[f"{split}_labels"] = torch.tensor(found.targets, dtype=torch.int64)

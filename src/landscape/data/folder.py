@@ -1,4 +1,4 @@
-"""A data set in a folder of images, with one folder for each class."""
+"""Data sets in a folder of images, with one folder for each class."""
 
 import contextlib
 import importlib
@@ -19,30 +19,30 @@ from landscape.networks.torchvision_shim import with_torchvision
 from landscape.progress import progress
 
 Samples = list[tuple[Path, int]]
-"""Every image of a split with its label."""
+"""Images of a split with their labels."""
 
 _TEST = ("test", "val", "valid")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = {"1", "L", "LA"}
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, Image.DecompressionBombError)
-"""What Pillow raises of a damaged image."""
+"""Errors that Pillow raises on a damaged image."""
 
 
 def find(root: Path, size: int | None) -> Source:
-    """The data set in a folder: in `train` one folder for each class, and in `test` again; their names are the classes.
+    """Find the data set in a folder that holds `train` and `test`, each with one folder per class.
 
-    Instead of `test` it may be `val` or `valid` (the first there is, in this order). Without `train` the classes stand in
-    the folder itself, and there is no test split. Classes count in the order of their names as text. As in torchvision's
-    ImageFolder an image may lie deeper, and only what has an image's suffix is one; what is hidden is passed over.
+    The test split may also be called `val` or `valid`; the first of the three names counts. Without `train`, the folder
+    itself holds the classes, and there is no test split. Classes are numbered in the order of their names as text. As in
+    torchvision's ImageFolder, images may lie in deeper folders, and files without an image's suffix are ignored. Hidden
+    files are ignored too.
 
-    All images become RGB, or greyscale if every one is; transparency is dropped. They have one size, unless `size` is
-    stated: then the short side is brought to it (bilinear, antialiased), and the middle `size` x `size` is kept.
+    Images become RGB, or greyscale if all are grey; transparency is dropped. All must have one size, unless `size` is
+    given: then the short side is scaled to it (bilinear, antialiased), and the middle `size` x `size` is kept.
 
-    No image is unpacked before the data set is read, but headers are looked at: the first one's for the size, and as many
-    as are greyscale up to the first in colour.
+    Only headers are read here: the first image's for the size, and those of all images up to the first in colour.
 
     Raises:
-        InputError: if the folders are not so, or, when it is read, an image is damaged or of another size.
+        InputError: if the folders are malformed or, on reading, an image is damaged or has another size.
     """
     splits = _splits(root)
     first = splits["train"][0][0]
@@ -65,29 +65,28 @@ def find(root: Path, size: int | None) -> Source:
 
 
 def _splits(root: Path) -> dict[str, Samples]:
-    """The images of every split there is."""
     names = _folders(root)
     test = next((name for name in _TEST if name in names), None)
     if test and "train" not in names:
-        raise InputError(f"which holds the folder {test} and no folder train")
+        raise InputError(f"it holds the folder {test} and no folder train")
     train = root / "train" if "train" in names else root
     classes = _folders(train)
     if len(classes) < 2:
         raise InputError(
-            f"in which {train} holds {len(classes)} folders ({one_of(classes)}); there must be one for each class, of two at least"
+            f"{train} holds {len(classes)} folders ({one_of(classes)}); there must be one for each class, and at least two"
         )
     splits = {"train": _samples(train, classes)}
     counts = Counter(label for _, label in splits["train"])
     if empty := [name for label, name in enumerate(classes) if not counts[label]]:
         raise InputError(
-            f"in which {train / empty[0]} holds no image ({one_of(_torchvision('datasets.folder').IMG_EXTENSIONS)})"
+            f"{train / empty[0]} holds no image ({one_of(_torchvision('datasets.folder').IMG_EXTENSIONS)})"
         )
     if test:
         if unknown := [name for name in _folders(root / test) if name not in classes]:
-            raise InputError(f"in which {root / test} has the class {unknown[0]}; {train} has {one_of(classes)}")
+            raise InputError(f"{root / test} has the class {unknown[0]}; {train} has {one_of(classes)}")
         splits["test"] = _samples(root / test, classes)
         if not splits["test"]:
-            raise InputError(f"in which {root / test} holds no image in the folder of a class")
+            raise InputError(f"{root / test} holds no image in the folder of a class")
     return splits
 
 
@@ -113,12 +112,12 @@ def _is_grey(path: Path) -> bool:
 
 
 def _pixels(path: Path, shape: tuple[int, int, int], first: Path, size: int | None) -> Tensor:
-    """One image, uint8 of the shape (channels, height, width)."""
+    """Read one image, uint8 (channels, height, width)."""
     channels, height, width = shape
     with _opened(path) as image:
         if size is None and image.size != (width, height):
             raise InputError(
-                f"in which {path} has {image.height} x {image.width} pixels and {first} {height} x {width}; "
+                f"{path} has {image.height} x {image.width} pixels and {first} {height} x {width}; "
                 "state image_size to bring all images to one size"
             )
         image = image.convert("L" if channels == 1 else "RGB")
@@ -130,16 +129,16 @@ def _pixels(path: Path, shape: tuple[int, int, int], first: Path, size: int | No
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A Pillow image of which nothing but the header is read yet."""
+    """Open an image with Pillow, which reads only its header."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
             if image.mode.startswith(("I", "F")):
-                raise InputError(f"in which {path} has pixels of more than 8 bits (mode {image.mode}); convert it")
+                raise InputError(f"{path} has pixels of more than 8 bits (mode {image.mode}); convert it")
             yield image
     except InputError:
         raise
     except _DAMAGE as error:
-        raise InputError(f"in which {path} is no whole image: {error}") from None
+        raise InputError(f"{path} is no whole image: {error}") from None
 
 
 def _torchvision(module: str) -> Any:

@@ -1,4 +1,4 @@
-"""A data set that the user's own function returns."""
+"""Data sets that a user's function returns."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +14,14 @@ from landscape.networks.import_function import function_named
 
 
 def find(name: str, args: Mapping[str, Any]) -> Source:
-    """The data set of `package.module:function` or `path/file.py:function`, which is called, once.
+    """Call `package.module:function` or `path/file.py:function` once, and check the data set that it returns.
 
-    It returns a mapping of NumPy arrays, tensors or lists that are what `landscape.data.arrays` says; what else stands in
-    the mapping does not matter. Neither shape nor classes are known without a call, so the check of a configuration calls
-    it too. What it draws at random it draws from a seed of its own, or no two calls agree.
+    The function returns a mapping with the arrays of `landscape.data.arrays`, as NumPy arrays, tensors or lists; other
+    entries are ignored. The check of a configuration calls it too, since only a call tells shape and classes. A function
+    that draws at random must use a fixed seed, or its calls disagree.
 
     Raises:
-        InputError: if it cannot be called or returns something else.
+        InputError: if the call fails or returns something else.
     """
     returned = _returned(name, args)
     headers = {key: (array.shape, array.dtype) for key, array in returned.items()}
@@ -34,17 +34,17 @@ def find(name: str, args: Mapping[str, Any]) -> Source:
 
 
 def _returned(name: str, args: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    with function_named(name, "which cannot be called: ") as function:
+    with function_named(name, prefix="") as function:
         try:
             returned = function(**args)
         except MemoryError:
             raise
         except (Exception, SystemExit) as error:
-            raise InputError(f"which failed: {type(error).__name__}: {error}") from error
+            raise InputError(f"the call failed: {type(error).__name__}: {error}") from error
         if not isinstance(returned, Mapping):
             raise InputError(
-                f"which returned {type(returned).__name__}; it must return a mapping with train_images, train_labels and, "
-                "where there is a test split, test_images, test_labels"
+                f"it returned {type(returned).__name__}; it must return a mapping with train_images, train_labels and, "
+                "for a test split, test_images, test_labels"
             )
         return {str(key): _array(key, value) for key, value in returned.items()}
 
@@ -53,4 +53,4 @@ def _array(key: Any, value: Any) -> np.ndarray:
     try:
         return np.asarray(value.cpu() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"which returned {key!r} that is no array: {error}") from None
+        raise InputError(f"it returned {key!r} that is no array: {error}") from None

@@ -1,4 +1,4 @@
-"""Data sets that are handed over in Python: pairs of arrays, torch's data sets and loaders."""
+"""Data sets from Python objects: pairs of arrays, torch data sets, loaders."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,23 +16,23 @@ _KINDS = "a pair (images, labels), a torch Dataset of such pairs, a DataLoader, 
 
 
 def data_set(given: Any, device: torch.device, test: Any = None, classes: int | None = None) -> DataSet:
-    """A data set as networks see it, from what a user has.
+    """Turn a user's data into a `DataSet` on `device`.
 
     Args:
-        given: the training split: a pair of images, float (n, channels, height, width), normalised already, and labels,
-            integers (n,); a torch `Dataset` of such pairs; a `DataLoader`; or a `DataSet`, which has a test split of its own.
+        given: the training split: a pair of images, float (n, channels, height, width), already normalised, and labels,
+            integers (n,); a torch `Dataset` of such pairs; a `DataLoader`; or a `DataSet`, which has its own test split.
         test: the test split, in the same forms; None for none.
-        classes: how many there are; by default one more than the largest label.
+        classes: number of classes; by default the largest label plus 1.
 
     Raises:
-        InputError: if it is none of these, or images and labels do not go together.
+        InputError: if it is none of these, or images and labels do not fit each other.
     """
     if isinstance(given, DataSet):
         return replace(given, train=_moved(given.train, device), test=given.test and _moved(given.test, device))
     train, other = _split(given, "data", device), None if test is None else _split(test, "test", device)
     largest = max(int(split.labels.max()) for split in (train, other) if split is not None)
     if classes is not None and largest >= classes:
-        raise InputError(f"data has the label {largest}, and the network tells {classes} classes apart, from 0 on")
+        raise InputError(f"data has the label {largest}; the network has {classes} classes, counted from 0")
     black = torch.zeros(train.images.shape[1], device=device)
     return DataSet(train, other, classes or largest + 1, black, {"name": "data"})
 
@@ -51,7 +51,7 @@ def _split(given: Any, name: str, device: torch.device) -> Split:
         raise InputError(f"{name} has images of {shape}; allowed are floats (n, channels, height, width)")
     if labels.shape != images.shape[:1] or labels.is_floating_point() or not len(labels):
         shape = f"the shape {tuple(labels.shape)} and the type {labels.dtype}"
-        raise InputError(f"{name} has labels of {shape}; allowed are integers ({len(images)},), one an image")
+        raise InputError(f"{name} has labels of {shape}; allowed are integers ({len(images)},), one per image")
     if int(labels.min()) < 0:
         raise InputError(f"{name} has the label {int(labels.min())} at {int(labels.argmin())}; labels count from 0")
     _, channels, height, width = images.shape
@@ -64,7 +64,7 @@ def _stacked(pairs: Iterable[Any], together: Any, name: str) -> tuple[Tensor, Te
         images, labels = zip(*pairs, strict=True)
         return together([torch.as_tensor(x) for x in images]), together([torch.as_tensor(y) for y in labels])
     except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"{name} gives no pairs of an image and a label that can be put together: {error}") from None
+        raise InputError(f"{name} gives no pairs (image, label) that can be stacked: {error}") from None
 
 
 def _moved(split: Split, device: torch.device) -> Split:

@@ -1,4 +1,4 @@
-"""A data set in an .npz file, which holds what `landscape.data.arrays` says. Nothing is unpickled."""
+"""Data sets in an .npz file with the arrays of `landscape.data.arrays`. Nothing is unpickled."""
 
 import contextlib
 import math
@@ -15,14 +15,14 @@ from landscape.data.arrays import Header, Source
 from landscape.errors import InputError
 
 _DAMAGE = (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged .npz can raise."""
+"""Errors that reading a damaged .npz raises."""
 
 
 def find(path: Path) -> Source:
-    """The data set in a file, of which the headers and the labels are read.
+    """Find the data set in a file, by its headers and labels.
 
     Raises:
-        InputError: if the file is not what it should be, or, when it is read, damaged.
+        InputError: if the file is malformed or, on reading, damaged.
     """
     with _opened(path) as (headers, file):
         shape, classes = arrays.look(headers, file)
@@ -36,7 +36,7 @@ def find(path: Path) -> Source:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[dict[str, Header], Mapping[str, np.ndarray]]]:
-    """The headers of the file's arrays, and the arrays, each read when it is asked for."""
+    """Open a file: the headers of its arrays, and the arrays, each read on access."""
     try:
         headers = _headers(path)
         with np.load(path, allow_pickle=False) as file:
@@ -44,11 +44,11 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Header], Mapping[str, np.nda
     except InputError:
         raise
     except _DAMAGE as error:
-        raise InputError(f"which is not a whole .npz file: {error}") from None
+        raise InputError(f"it is not a whole .npz file: {error}") from None
 
 
 def _headers(path: Path) -> dict[str, Header]:
-    """Shape and type of every array, without reading it."""
+    """Read shape and type of every array, not its values."""
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
         return {name.removesuffix(".npy"): _npy_header(archive, name) for name in names}

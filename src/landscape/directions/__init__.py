@@ -1,8 +1,4 @@
-"""Directions in weight space: random, towards and through other states, along a path or eigenvectors, or borrowed.
-
-A pair of directions is a dictionary with the axes `alpha` and (for a plane) `beta`; each axis holds every parameter of
-the network, zeros included.
-"""
+"""Directions in weight space: random, to other states, along a training path or eigenvectors, or from another plane."""
 
 from landscape.directions.eigenvectors import eigenvectors
 from landscape.directions.gaussian import (

@@ -1,4 +1,4 @@
-"""Directions along the eigenvectors of the Hessian that a probe found."""
+"""Directions along Hessian eigenvectors that a probe found."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from landscape.store.weights import Weights, check_fit
 
 
 def eigenvectors(tensors: Weights, names: Sequence[str], theta: Weights, axes: Axes) -> Directions:
-    """Unit eigenvectors of the Hessian at `theta`, zero on parameters that it is not over.
+    """Take unit eigenvectors of the Hessian at `theta` as directions; other parameters get zero.
 
-    They are of H as it is, not of the filter-scaled one: along one of them the loss is L + alpha g'v + alpha^2 lambda / 2
-    to the second order.
+    The Hessian H is the plain one, not the filter-scaled one: along an eigenvector the loss is
+    L + alpha g'v + alpha^2 lambda / 2 to second order.
 
     Args:
         tensors: keys `largest-1/NAME`, `smallest-1/NAME`, ...
-        names: `largest-1`, ...; of a plane that of alpha and that of beta, of a line that of alpha.
+        names: `largest-1`, ...; for a plane those of alpha and beta, for a line that of alpha.
 
     Raises:
         InputError: if there is no such eigenvector, it is not finite, or it does not fit the parameters of `theta`.

@@ -10,19 +10,19 @@ from torch import Tensor
 from landscape.store.weights import Weights, norm
 
 Axes = Mapping[str, int | None]
-"""For each parameter the dimension that counts its filters, None where it has none (`networks.filter_axes`)."""
+"""For each parameter the dimension that counts its filters, None if it has no filters (`networks.filter_axes`)."""
 
 Axis = Literal["alpha", "beta"]
 
 Directions = dict[str, Weights]
-"""The axes `alpha` and, of a plane, `beta`; each holds every parameter of the network, zeros included."""
+"""The axes `alpha` and, for a plane, `beta`; each holds every parameter of the network, zeros included."""
 
 
 def random(theta: Weights, axes: Axes, seed: int, axis: Axis) -> Weights:
-    """A Gaussian direction over the parameters of `theta` that have filters, zero on the others.
+    """Draw a Gaussian direction over the parameters that have filters.
 
-    Each tensor is drawn on the CPU from (seed, axis, parameter name): equal on every device, and in every network that
-    has the parameter. Biases and batch-norm parameters get zero (Li et al. 2018, section 4).
+    Each tensor is drawn on the CPU from (seed, axis, parameter name), so it is equal on every device and in every network
+    with that parameter. Biases and batch-norm parameters get zero (Li et al. 2018, section 4).
     """
     return {
         name: torch.zeros_like(theta[name]) if filters is None else _gaussian(theta[name], seed, axis, name)
@@ -35,9 +35,9 @@ def filter_normalize(direction: Weights, theta: Weights, axes: Axes) -> Weights:
 
     For filter j of layer i (Li et al. 2018, section 4):  d_ij <- d_ij / ||d_ij|| * ||theta_ij||.
 
-    A filter is the slice of a tensor at one index of its filter dimension `axes[name]`: of a convolution, shape
-    (out, in, kh, kw), the weights of one output channel; of a linear layer, shape (out, in), one row. A tensor without
-    filters gets direction zero, and so does a filter of `theta` that is zero.
+    A filter is a slice along the filter dimension `axes[name]`: the weights of one output channel of a convolution, shape
+    (out, in, kh, kw), or one row of a linear layer, shape (out, in). Tensors without filters, and filters of `theta` that
+    are zero, get direction zero.
     """
     return {name: _scaled_by_filter(direction[name], theta[name], filters) for name, filters in axes.items()}
 
@@ -53,9 +53,9 @@ def layer_normalize(direction: Weights, theta: Weights, axes: Axes) -> Weights:
 
 
 def model_normalize(direction: Weights, theta: Weights, axes: Axes) -> Weights:
-    """Give the whole direction the norm of the whole of `theta`, both over the parameters that have filters.
+    """Give the direction the norm of `theta`, both over the parameters that have filters.
 
-    Not of the paper; it is what many introductions do, and stands here for the contrast.
+    The paper does not use this; many introductions do.
     """
     names = with_filters(axes)
     scale = norm({n: theta[n] for n in names}) / norm({n: direction[n] for n in names})
@@ -63,7 +63,7 @@ def model_normalize(direction: Weights, theta: Weights, axes: Axes) -> Weights:
 
 
 def unnormalized(direction: Weights, theta: Weights, axes: Axes) -> Weights:
-    """The direction as it was drawn, N(0, I) over the parameters that have filters."""
+    """Return the direction as drawn, N(0, I) over the parameters that have filters."""
     return direction
 
 
@@ -76,23 +76,23 @@ NORMALIZE: dict[str, Callable[[Weights, Weights, Axes], Weights]] = {
 
 
 def random_axis(theta: Weights, axes: Axes, seed: int, normalize: str, axis: Axis) -> Weights:
-    """A random direction, normalised."""
+    """Draw a random direction, and normalise it."""
     return NORMALIZE[normalize](random(theta, axes, seed, axis), theta, axes)
 
 
 def random_pair(theta: Weights, axes: Axes, seed: int, normalize: str, *, line: bool) -> Directions:
-    """Random directions of a plane (or, for a line, one). They are not made orthogonal; `describe` tells their cosine."""
+    """Draw the directions of a plane, or the one of a line. They are not orthogonal; `describe` gives their cosine."""
     names: tuple[Axis, ...] = ("alpha",) if line else ("alpha", "beta")
     return {axis: random_axis(theta, axes, seed, normalize, axis) for axis in names}
 
 
 def with_filters(axes: Axes) -> list[str]:
-    """The parameters that have filters."""
+    """Return the names of the parameters that have filters."""
     return [name for name, filters in axes.items() if filters is not None]
 
 
 def zero_filters(theta: Weights, axes: Axes) -> int:
-    """The number of filters that are zero, which get no direction."""
+    """Count the filters that are zero, which get no direction."""
     norms = (_norms(theta[n], _all_but(theta[n], axis)) for n, axis in axes.items() if axis is not None)
     return sum(int((found == 0).sum()) for found in norms)
 
@@ -111,13 +111,13 @@ def _scaled_by_filter(direction: Tensor, theta: Tensor, filters: int | None) -> 
 
 
 def _ratio(direction: Tensor, wanted: Tensor, found: Tensor) -> Tensor:
-    """`direction` scaled by wanted / found, zero where nothing was found."""
+    """Scale `direction` by wanted / found; zero if `found` is zero."""
     scale = torch.where(found > 0, wanted / found.clamp_min(torch.finfo(found.dtype).tiny), 0)
     return (direction.double() * scale).to(direction)
 
 
 def _norms(tensor: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Euclidean norms over `dims` (all for an empty tuple), in float64, the reduced dimensions kept as 1."""
+    """Euclidean norms over `dims` (all for an empty tuple), float64, with the reduced dimensions kept as 1."""
     return torch.linalg.vector_norm(tensor, dim=dims or None, keepdim=True, dtype=torch.float64)
 
 

@@ -1,4 +1,4 @@
-"""Directions as they are kept in files and used again, and what a reader should know of them."""
+"""Read directions from a plane's file, choose the metric of a plane, and describe its directions."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from landscape.store.weights import Weights, check_fit, cosine, norm
 
 
 def borrowed(tensors: Weights, theta: Weights, axes: Axes, *, line: bool, buffers: bool = False) -> Directions:
-    """The directions in another plane's file, to be used around `theta`.
+    """Take the directions from another plane's file, for use around `theta`.
 
     Args:
         tensors: keys `alpha/NAME` and `beta/NAME`.
-        buffers: whether batch norm's running statistics move along, where the other plane moves them.
+        buffers: keep the other plane's steps of batch norm's running statistics.
 
     Raises:
-        InputError: if they do not fit the parameters of `theta`, or a plane is asked for and they are a line's.
+        InputError: if they do not fit the parameters of `theta`, or a plane is wanted and the file has one direction.
     """
     directions = unflatten(tensors)
     if not line and "beta" not in directions:
@@ -30,7 +30,7 @@ def borrowed(tensors: Weights, theta: Weights, axes: Axes, *, line: bool, buffer
 
 
 def unflatten(tensors: Weights) -> Directions:
-    """Directions from the keys `alpha/NAME` and `beta/NAME` of their file."""
+    """Split the keys `alpha/NAME` and `beta/NAME` of a file into the two directions."""
     directions: Directions = {}
     for key, tensor in tensors.items():
         axis, _, name = key.partition("/")
@@ -39,11 +39,10 @@ def unflatten(tensors: Weights) -> Directions:
 
 
 def measured_over(directions: Directions, axes: Axes) -> list[str]:
-    """The parameters over which lengths and angles on a plane are measured: its metric.
+    """Return the parameters of a plane's metric, over which its lengths and angles are measured.
 
-    Those with filters, as the paper's paths leave out batch norm and biases (section 7). All of them, where a direction
-    moves others too: on planes towards, through or to the start of something, where other states lie with everything they
-    have. Buffers never count.
+    The metric has the parameters with filters, since the paper's paths leave out batch norm and biases (section 7). If a
+    direction moves other parameters too, as directions to other states do, it has all parameters. It never has buffers.
 
     Raises:
         InputError: if the directions lack a parameter.
@@ -56,10 +55,10 @@ def measured_over(directions: Directions, axes: Axes) -> list[str]:
 
 
 def describe(directions: Directions, theta: Weights, axes: Axes) -> dict[str, Any]:
-    """What a reader should know of directions: their lengths, cosine, and filters without a direction.
+    """Describe directions by their lengths, their cosine and the number of filters without a direction.
 
-    The length of a unit of each axis comes plain (`unit_length_`) and as a multiple of that of `theta` over the
-    parameters with filters (`norm_`).
+    `unit_length_AXIS` is the length of a direction; `norm_AXIS` is this length divided by the norm of `theta` over the
+    parameters with filters.
     """
     parameters = {axis: {name: d[name] for name in axes} for axis, d in directions.items()}
     lengths = {axis: norm(d) for axis, d in parameters.items()}

@@ -1,4 +1,4 @@
-"""Directions along the path of a training: the principal components of its epochs (Li et al. 2018, section 7)."""
+"""Directions along a training path: the principal components of its epochs (Li et al. 2018, section 7)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,25 +11,25 @@ from landscape.errors import InputError
 from landscape.store.weights import Weights
 
 _BLOCK = 2**22
-"""Numbers of all epochs together that are held in float64 at once."""
+"""Numbers, of all epochs together, that are converted to float64 at once."""
 
 _FLAT = 1e-12
-"""Of the first component's variance: a second one of less is rounding of float32 weights."""
+"""Share of the first component's variance below which the second component is rounding of float32 weights."""
 
 
 def pca(
     theta: Weights, epochs: Mapping[int, Weights], axes: Axes, *, centred: bool
 ) -> tuple[Directions, dict[str, Any]]:
-    """The first two principal components of the path theta_0, ..., theta_n, around `theta`.
+    """Compute the first two principal components of the path theta_0, ..., theta_n, as directions around `theta`.
 
-    Rows are theta_i - theta_n over the parameters with filters, less their mean where `centred`. The components are found
-    from the rows' inner products, a matrix of epochs x epochs. Both directions are scaled by one factor, the largest
-    absolute coordinate of the path as seen from `theta`, so that the path lies within [-1, 1] on either axis. Signs: the
-    path starts on the side of positive alpha, and reaches farthest on that of positive beta.
+    Rows are theta_i - theta_n over the parameters with filters, minus their mean if `centred`. The components follow from
+    the rows' inner products, a matrix of epochs x epochs. One factor scales both directions: the largest absolute
+    coordinate of the path seen from `theta`, so that the path lies within [-1, 1] on both axes. The signs are such that
+    the path starts at positive alpha, and its largest absolute beta is positive.
 
     Returns:
-        The directions; and `shares`, of every component in the path's variance (not centred: in the sum of squared
-        distances to the end), with `random_walk_shares`, the same of a random walk with the path's step lengths.
+        The directions; and `shares`, the share of every component in the path's variance (if not centred, in the sum of
+        squared distances to the end), with `random_walk_shares`, the same for a random walk with the path's step lengths.
 
     Raises:
         InputError: if weights are not finite, or if the epochs lie on one line.
@@ -65,7 +65,7 @@ def pca(
 
 
 def gram(path: Sequence[Weights], names: Iterable[str]) -> np.ndarray:
-    """The inner products of the rows theta_i - theta_n over some tensors, float64, of shape (epochs, epochs)."""
+    """Compute the inner products of the rows theta_i - theta_n over the tensors `names`, float64, (epochs, epochs)."""
     products = np.zeros((len(path), len(path)))
     columns = max(1, _BLOCK // len(path))
     for name in names:
@@ -77,36 +77,36 @@ def gram(path: Sequence[Weights], names: Iterable[str]) -> np.ndarray:
 
 
 def step_norms(products: np.ndarray) -> np.ndarray:
-    """The lengths of the steps from one epoch to the next, shape (epochs - 1,), from the rows' inner products."""
+    """Compute the lengths of the steps between epochs, shape (epochs - 1,), from the rows' inner products."""
     squares = np.diagonal(products)
     return np.sqrt(np.maximum(squares[1:] + squares[:-1] - 2 * np.diagonal(products, 1), 0))
 
 
 def variation(products: np.ndarray, *, centred: bool) -> float:
-    """The sum of squared distances of the epochs to their mean or, not centred, to the last one."""
+    """Sum the squared distances of the epochs to their mean or, if not centred, to the last epoch."""
     centring = _centring(len(products), centred)
     return float(np.trace(centring @ products @ centring))
 
 
 def walk_shares(steps: np.ndarray, *, centred: bool) -> list[float]:
-    """The shares that the principal components of a random walk hold, the largest first.
+    """Compute the variance shares of the principal components of a random walk, the largest first.
 
-    Of a walk in infinitely many dimensions with these step lengths: positions have inner products min(c_i, c_j), c being
-    the sum of the squared steps before; here they are measured from the walk's end and centred as a path's are.
+    The walk has these step lengths, in infinitely many dimensions. Its positions have inner products min(c_i, c_j), where
+    c_i is the sum of the squared steps before i; they are taken from the walk's end, and centred as those of a path.
     """
     before = np.concatenate([[0.0], np.cumsum(steps**2)])
     return _shares(_components(before[-1] - np.maximum.outer(before, before), centred)[0])
 
 
 def _components(products: np.ndarray, centred: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues, the largest first, and eigenvectors in columns of the rows' inner products."""
+    """Eigenvalues, the largest first, and eigenvectors (columns) of the rows' inner products."""
     centring = _centring(len(products), centred)
     values, vectors = np.linalg.eigh(centring @ products @ centring)
     return np.maximum(values[::-1], 0), vectors[:, ::-1]
 
 
 def _centring(n: int, centred: bool) -> np.ndarray:
-    """The matrix that takes the mean off n rows, or leaves them."""
+    """The matrix that subtracts the mean from n rows or, if not centred, the identity."""
     return np.eye(n) - 1 / n if centred else np.eye(n)
 
 
@@ -117,7 +117,7 @@ def _shares(values: np.ndarray) -> list[float]:
 
 
 def _combined(path: Sequence[Weights], factors: np.ndarray, names: Iterable[str]) -> Weights:
-    """The sum of the rows theta_i - theta_n with these factors, float64."""
+    """Sum factor_i (theta_i - theta_n) over the epochs, float64."""
     end = path[-1]
     combined = {name: torch.zeros_like(end[name], dtype=torch.float64) for name in names}
     for weights, factor in zip(path, factors.tolist(), strict=True):
@@ -127,5 +127,4 @@ def _combined(path: Sequence[Weights], factors: np.ndarray, names: Iterable[str]
 
 
 def _inner(direction: Weights, there: Weights, here: Weights) -> float:
-    """The inner product of a direction with there - here."""
     return sum(float((step * (there[name].double() - here[name].double())).sum()) for name, step in direction.items())

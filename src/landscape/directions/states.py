@@ -1,4 +1,4 @@
-"""Directions that lead to other states: a line to one, a plane through two."""
+"""Directions to other states: a line to one, a plane through two."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,17 +12,17 @@ Place = tuple[float, float]
 """Coordinates (alpha, beta) in multiples of the directions."""
 
 _FLAT = 1e-5
-"""Of a distance: what is less away from a line lies on it. Rounding of float32 weights is some hundred times less."""
+"""Share of a distance below which a state lies on a line. Rounding of float32 weights is a hundredth of it."""
 
 
 def towards(theta: Weights, other: Weights, axes: Axes, *, buffers: bool) -> Directions:
-    """The direction from `theta` to `other`: one at alpha = 0, the other at alpha = 1 (Li et al. 2018, section 3).
+    """Compute the direction from `theta` (alpha = 0) to `other` (alpha = 1) (Li et al. 2018, section 3).
 
     Args:
-        buffers: whether floating-point buffers, batch norm's running mean and variance, move along.
+        buffers: move floating-point buffers (batch norm's running mean and variance) too.
 
     Raises:
-        InputError: if the two have different keys or shapes; each is named.
+        InputError: if the two have different keys or shapes; it names each.
     """
     names = list(axes)
     if buffers:
@@ -34,12 +34,12 @@ def towards(theta: Weights, other: Weights, axes: Axes, *, buffers: bool) -> Dir
 def through_two(
     theta: Weights, others: Sequence[Weights], axes: Axes, *, buffers: bool
 ) -> tuple[Directions, list[Place]]:
-    """The plane through `theta` at (0, 0) and two other states B and C, and their places.
+    """Lay a plane through `theta` at (0, 0) and two other states B and C; return it and the places of B and C.
 
-    alpha = B - theta; beta is the part of C - theta that is orthogonal to alpha, scaled to alpha's norm. So B lies at
-    (1, 0), both axes have one unit, and distances in the picture are distances between weights. Inner products are over
-    all parameters; with `buffers` floating-point buffers take part in the same linear combination, so that at their places
-    B and C have their own batch-norm statistics.
+    alpha = B - theta; beta is the part of C - theta orthogonal to alpha, scaled to alpha's norm. So B lies at (1, 0), both
+    axes have the same unit, and distances in the picture are distances between weights. Inner products are over all
+    parameters. With `buffers`, floating-point buffers follow the same linear combination, so that B and C have their own
+    batch-norm statistics at their places.
 
     Raises:
         InputError: if the three have different keys or shapes, or lie on one line.
@@ -61,13 +61,13 @@ def through_two(
 def through_one(
     theta: Weights, other: Weights, beta: Weights, axes: Axes, *, buffers: bool
 ) -> tuple[Directions, list[Place]]:
-    """The plane through `theta` at (0, 0), another state at (1, 0), and the direction `beta`.
+    """Lay a plane through `theta` at (0, 0) and another state at (1, 0), with a second direction from `beta`.
 
-    `beta`, zero on what has no filters, is made orthogonal to alpha and given alpha's norm over all parameters; it stays
-    zero on what has no filters and moves no buffers.
+    `beta` is made orthogonal to alpha, and gets alpha's norm over all parameters. It is zero on parameters without filters
+    and moves no buffers.
 
     Raises:
-        InputError: if the two have different keys or shapes, or are one.
+        InputError: if the two have different keys or shapes, or the same parameters.
     """
     alpha = towards(theta, other, axes, buffers=buffers)["alpha"]
     unit = _length(alpha, axes)
@@ -81,7 +81,7 @@ def through_one(
 
 
 def _split(step: Weights, alpha: Weights, names: Sequence[str]) -> tuple[float, Weights]:
-    """`step` as a multiple of `alpha` and a rest that is orthogonal to it over `names`, the rest in float64."""
+    """Split `step` into a multiple of `alpha` and a rest orthogonal to it over `names`; the rest is float64."""
     over = {name: alpha[name] for name in names}
     length = dot(over, over)
     along = dot({name: step[name] for name in names}, over) / length if length else 0.0

@@ -1,1 +1,1 @@
-"""A network on the points of a plane: how it is set there, folded, fused, and evaluated."""
+"""Evaluate a network on the points of a plane: displace its weights, fold batch norm, fuse kernels, measure."""

@@ -1,4 +1,4 @@
-"""The device a verb computes on, with everything settled that alters bits, and the memory it keeps."""
+"""Choose the device, and fix every setting of torch that alters bits."""
 
 import contextlib
 import ctypes
@@ -15,13 +15,12 @@ _KEPT, _SMALL = 2**30, 2**28  # bytes
 
 
 def settle(threads: int = 1) -> torch.device:
-    """The device, after everything that alters bits is settled, so that it depends on the specification alone.
+    """Fix all settings that alter bits, and return the device: LANDSCAPE_DEVICE, else CUDA if there is one, else the CPU.
 
-    That is the number of threads; and on CUDA full fp32, which cuDNN else replaces by TF32, and kernels that repeat
-    themselves. The device is LANDSCAPE_DEVICE, or CUDA where there is one, or the CPU.
+    The settings are the number of threads and, on CUDA, full fp32 (cuDNN's default is TF32) and deterministic kernels.
 
     Raises:
-        InputError: if LANDSCAPE_DEVICE is not there.
+        InputError: if this machine has no device LANDSCAPE_DEVICE.
     """
     _keep_freed_memory()
     torch.set_num_threads(threads)
@@ -31,16 +30,16 @@ def settle(threads: int = 1) -> torch.device:
     gpus = [f"cuda:{k}" for k in range(torch.cuda.device_count())]
     wanted = os.environ.get("LANDSCAPE_DEVICE") or ("cuda" if gpus else "cpu")
     if wanted not in ("cpu", *gpus) and not (wanted == "cuda" and gpus):
-        raise InputError(f"LANDSCAPE_DEVICE is {wanted!r}; here there are {', '.join(['cpu', *gpus])}")
+        raise InputError(f"LANDSCAPE_DEVICE is {wanted!r}; this machine has {', '.join(['cpu', *gpus])}")
     device = torch.device(wanted)
     if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)  # streams and graphs belong to the current one
+        torch.cuda.set_device(device)  # CUDA uses the current device for streams and graphs
     return device
 
 
 @contextlib.contextmanager
 def settled(threads: int = 1) -> Iterator[None]:
-    """`settle`, and at the end everything as it was: for a computation in a process that is the user's."""
+    """`settle` inside the block, and restore the user's settings after it."""
     cudnn = torch.backends.cudnn
     before = torch.get_num_threads(), cudnn.deterministic, cudnn.benchmark
     floats = torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32
@@ -54,10 +53,10 @@ def settled(threads: int = 1) -> Iterator[None]:
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep what one batch freed for the next one's activations.
+    """Let glibc keep freed memory for the activations of the next batch, up to `_KEPT` bytes.
 
-    Else it returns them to the system, and the first touch of every page of the next ones costs 8 to 15 % of a training of
-    ResNet-20 on the CPU and 5 % of a product with its Hessian (measured). What is larger than `_SMALL` is returned as ever.
+    Otherwise the system maps every page anew: 8 to 15 % of the time of a training of ResNet-20 on the CPU, and 5 % of a
+    product with its Hessian (measured). glibc still returns blocks larger than `_SMALL`.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -67,7 +66,7 @@ def _keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def tensor_floats(on: bool) -> Iterator[None]:
-    """Let CUDA round the factors of products to TF32 meanwhile, or not; a CUDA graph recorded here keeps that."""
+    """Allow or forbid TF32 on CUDA inside the block. A CUDA graph recorded here keeps the setting."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     _allow_tensor_floats(on, on)
     try:
@@ -82,7 +81,7 @@ def _allow_tensor_floats(products: bool, convolutions: bool) -> None:
 
 
 def kind(device: torch.device) -> str:
-    """What an interrupted training may go on upon: any GPU, or a CPU with the same vector instructions."""
+    """Kind of device on which an interrupted training may go on: `cuda`, or `cpu` with its vector instructions."""
     return device.type if device.type != "cpu" else f"cpu {torch.backends.cpu.get_cpu_capability()}"
 
 

@@ -1,10 +1,10 @@
-"""A network moved over a plane and measured: as fast as the device allows, with the answer of the plain loop.
+"""Measure loss and accuracy on a plane, much faster than a plain loop and with the same answers.
 
-What is done, and what it gives (ratios in benchmarks/README.md): the images stay on the device in the layout that its
-kernels like; batch norm is folded (`folding`); on the CPU convolutions are fused with what follows them (`fusing`), on a
-GPU all batches are one CUDA graph; a point is set by two additions into a flat buffer (`moving`). Every one of these is left
-out where it cannot be done, by a rule that depends on the network, the plane and the device alone (`forms`). Splits are
-measured one after the other in one row of batches: of small ones a batch holds several.
+Five techniques save time (ratios in benchmarks/README.md). The images stay on the device in its fastest layout. Batch norm
+is folded (`folding`). On the CPU convolutions are fused with the operations after them (`fusing`); on a GPU one CUDA graph
+holds all batches. Two additions into a flat buffer set a point (`plane_point`). `kernel_choice` leaves out what a
+network does not allow; its choice depends on the network, the plane and the device alone. All splits are one sequence of
+batches, so a batch may hold several small splits.
 """
 
 import copy
@@ -30,26 +30,27 @@ from landscape.store.weights import Weights
 
 _log = logging.getLogger(__name__)
 
-BLOCK = 32  # points whose results are read back from a GPU together
+BLOCK = 32  # points between two reads from a GPU
 
 FAR_FROM_OVERFLOW = 1e30
-"""Where no activation of the first batch of a point is larger, those of the others stay finite, unless some image had
-activations 1e8 times as large."""
+"""Largest activation of a point's first batch with which the other batches use fused ReLUs: to overflow there, an image
+would need activations 1e8 times as large."""
 
 _ACTIVATIONS = {"cpu": 2**20, "cuda": 2**26}
-"""Numbers in the largest activation of a batch: on a CPU some 4 MB stay in its cache (measured); of a GPU not measured."""
-_BATCHES = {"cpu": (32, 512), "cuda": (64, 4096)}
+"""Wanted size of a batch's largest activation, in numbers. On a CPU these 4 MB stay in its cache (measured); the GPU's
+size is not measured."""
+_BATCHES = {"cpu": (32, 512), "cuda": (64, 4096)}  # the smallest and the largest batch
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A split at a point.
+    """Loss and accuracy of a split at a point.
 
     Attributes:
         loss: mean cross-entropy, natural logarithm, summed in float64 from logits cast to float64.
         accuracy: a fraction; an image with a NaN among its logits counts as wrong.
-        error: standard error of the loss over images, as of a simple random sample.
-        paired_error: standard error of the loss less the centre's, both on the same images.
+        error: standard error of the loss, with the images as a simple random sample.
+        paired_error: standard error of the loss minus the centre's loss, paired by image.
     """
 
     loss: float
@@ -62,11 +63,11 @@ class Engine:
     """A network at points theta + alpha d1 + beta d2.
 
     Attributes:
-        batch: images in one forward pass: `planned_batch`, by a rule from the largest activation and the kind of
-            device, and halved where memory did not suffice.
+        batch: images in one forward pass. It starts at `planned_batch`, which follows from the largest activation and
+            the kind of device, and is halved when memory runs out.
         kernels: `plain`, `onednn` (fused convolutions) or `cuda graph`.
         folded: number of batch norms folded into the layer before them.
-        precision: what is computed in: `tf32` is `fp32` on a device that has none.
+        precision: the precision in use: `fp32` in the place of `tf32` on a device without TF32.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Engine:
         whole = copy.deepcopy(network).eval().requires_grad_(False)
         whole.load_state_dict(theta, strict=True)
         self.batch = self.planned_batch = _batch(whole, example)
-        self._overwrites = not torch.equal(example, before)  # a network that writes into its images
+        self._overwrites = not torch.equal(example, before)  # the network writes into its images
         example = before
         form = fastest(whole, theta, directions, example)
         self._network, self.kernels, self._fused = form.network, form.kernels, form.fused
@@ -118,21 +119,21 @@ class Engine:
         self._records = self._is_gpu
 
     def centre(self) -> dict[str, Measured]:
-        """Measure the centre alone: on the CPU with the bits that a plane has at (0, 0)."""
+        """Measure the centre alone. On the CPU the bits are those of a plane at (0, 0)."""
         self._to_centre()
         return next(self._read([self._row()]))[0]
 
     def at(self, theta: Weights) -> dict[str, Measured]:
-        """Measure other weights as the centre; of an engine without directions, which belong to a centre."""
+        """Measure other weights as the centre. The engine must have no directions, since these belong to one centre."""
         self._point.load(theta)
         return self.centre()
 
     @torch.inference_mode()
     def follows(self, network: nn.Module, theta: Weights) -> bool:
-        """Make the weights of a network the centre; whether a few images then have its logits, as far as rounding goes.
+        """Make `theta` the centre, and return whether a few images have the logits of `network`, up to rounding.
 
         Args:
-            network: of the engine's architecture, with the weights `theta`, in eval mode.
+            network: the engine's architecture with the weights `theta`, in eval mode.
         """
         self._point.load(theta)
         example = self._images[0][:EXAMPLES].to(next(network.parameters()).dtype)
@@ -140,12 +141,12 @@ class Engine:
         return the_same(self._logits(example, self._network), expected)
 
     def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
-        """For each point (alpha, beta): every split there, and the number of batch-norm variances below zero.
+        """Yield for each point (alpha, beta) the measured splits, and the number of negative batch-norm variances.
 
-        The centre is measured first, for the paired errors. From a GPU results are read back in blocks of points.
+        Measures the centre first, for the paired errors. On a GPU the results arrive in blocks of points.
 
         Raises:
-            InputError: if the network does not return one row of logits for each image, or not in this precision.
+            InputError: if the network does not return one row of logits for each image, or cannot run in this precision.
         """
         self._to_centre()
         remaining = iter(points)
@@ -172,11 +173,11 @@ class Engine:
         return self._row()
 
     def _row(self) -> Tensor:
-        """What was added up where the network stands, float64 (5 for each split, and 1)."""
+        """Sums of the point: 5 of each split, then the number of negative variances, float64 (5 splits + 1,)."""
         return torch.cat([self._sums.view(-1), self._point.negative_variances().to(self._sums).view(1)])
 
     def _pass(self, remember: bool = False) -> None:
-        """Add up every split where the network stands; with `remember`, note each image's loss as the centre's."""
+        """Add up every split at the current point; with `remember`, store each image's loss as that of the centre."""
         losses, rights = [], []
         with devices.tensor_floats(self.precision == "tf32"):
             for (images, labels), network in zip(self._batches(), self._networks(), strict=False):
@@ -192,7 +193,7 @@ class Engine:
             sums.copy_(of_split.sum(1))
 
     def _networks(self) -> Iterator[nn.Module]:
-        """The form for each batch: that of the others depends on how far the activations of the first are from overflow."""
+        """Yield the network for each batch: fused ReLUs only if the first batch shows activations far from overflow."""
         if self._fused is None or len(self._batches()) == 1:
             yield from itertools.repeat(self._network)
             return
@@ -202,7 +203,7 @@ class Engine:
         yield from itertools.repeat(self._fused.together if safe else self._fused.apart)
 
     def _batches(self) -> list[tuple[Tensor, Tensor]]:
-        """Images and labels of all splits, one after the other, cut; only what lies across two splits is a copy."""
+        """Cut the sequence of all splits into batches of images and labels. Only a batch across two splits is a copy."""
         if self._cut[0] != self.batch:
             firsts = [0, *itertools.accumulate(self._counts.values())]
             batches = []
@@ -218,7 +219,7 @@ class Engine:
         return self._cut[1]
 
     def _run(self) -> None:
-        """`_pass`; on a GPU as one graph of all batches, recorded once."""
+        """Run `_pass`; on a GPU record it once as a CUDA graph, and replay that."""
         if self._records and self._recorded is None:
             try:
                 self._recorded = record(self._pass)
@@ -226,13 +227,13 @@ class Engine:
             except RuntimeError as error:
                 if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
                     raise torch.OutOfMemoryError(str(error)) from None
-                # A network that looks at its own numbers on the way. It is run as it is.
+                # The network's code branches on values of tensors, which no graph can record.
                 _log.info("no CUDA graph of this network: %s", str(error).splitlines()[0])
                 self._records, self.kernels = False, "plain"
         (self._recorded or self._pass)()
 
     def _with_room(self, work: Callable[[], None]) -> None:
-        """Do it; where a GPU's memory does not suffice, with half as many images in a batch, and so on."""
+        """Run `work`; halve the batch and run it again as often as a GPU's memory is too small."""
         while True:
             try:
                 return work()
@@ -260,7 +261,7 @@ class Engine:
             )
         if logits.shape[1] < self._classes:
             raise InputError(
-                f"the network returned {logits.shape[1]} logits for each image, and there are {self._classes} classes"
+                f"the network returned {logits.shape[1]} logits for each image; the data has {self._classes} classes"
             )
         return logits
 
@@ -270,14 +271,14 @@ def on_gpu(tensor: Tensor) -> bool:
 
 
 def record(work: Callable[[], None]) -> Callable[[], None]:
-    """A CUDA graph of `work`, which must have run before; calling it does the same work on the same memory."""
+    """Record `work`, which must have run before, as a CUDA graph; return a function that repeats it on the same memory."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):  # what a first run sets up must not be recorded
+    with torch.cuda.stream(stream):  # a first run sets things up, which a graph must not hold
         work()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):  # the outer one outlasts a failure
+    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):  # the first outlasts a failure
         work()
     return graph.replay
 
@@ -287,14 +288,14 @@ def _measured(n: int, loss: float, correct: float, squares: float, rise: float, 
 
 
 def _standard_error(n: int, total: float, squares: float) -> float:
-    """Of the mean of n numbers from their sum and sum of squares; NaN of one number, or where these are not finite."""
+    """Standard error of the mean of n numbers; NaN for n = 1, or if their sum or sum of squares is not finite."""
     if n < 2 or not (math.isfinite(total) and math.isfinite(squares)):
         return math.nan
     return math.sqrt(max(0.0, squares - total * total / n) / (n - 1) / n)
 
 
 def _batch(network: nn.Module, example: Tensor) -> int:
-    """Images in one forward pass: a power of two that keeps the largest activation of a layer near what is best."""
+    """Images in one forward pass: a power of two that brings the largest activation near `_ACTIVATIONS`."""
     largest = example[0].numel()
 
     def look(module: nn.Module, inputs: Any, output: Any) -> None:

@@ -1,8 +1,8 @@
-"""Batch norm folded into the layer before it: for a network, for its weights, and for directions (torch.fx).
+"""Fold batch norm into the layer before it: the network (by torch.fx), its weights, and directions.
 
 In eval mode batch norm is affine: with s = gamma / sqrt(var + eps), it turns the output W x + b of a convolution or
-linear layer into (s W) x + (beta + (b - mean) s). Where a plane leaves batch norm alone, the same s serves the whole
-plane: the folded centre plus folded directions is the folded perturbed network.
+linear layer into (s W) x + (beta + (b - mean) s). If a plane does not move batch norm, s is constant on it: the folded
+centre plus the folded directions is the folded perturbed network.
 """
 
 import copy
@@ -19,7 +19,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 @dataclass(frozen=True)
 class Pair:
-    """A layer and the batch norm that reads it alone, by their names in the network."""
+    """Names of a layer and of the batch norm that is the only reader of its output."""
 
     layer: str
     norm: str
@@ -28,13 +28,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Folded:
-    """A network without the batch norms that fold, in eval mode, and how weights and directions get there."""
+    """A network in eval mode without the folded batch norms, and the maps of weights and directions to it."""
 
     network: fx.GraphModule
     pairs: tuple[Pair, ...]
 
     def centre(self, theta: Weights) -> Weights:
-        """The weights of the folded network that computes what the whole one computes with `theta`."""
+        """Fold weights: the folded network with the result computes the same as the whole network with `theta`."""
         folded = self._kept(theta)
         for pair in self.pairs:
             scale = _scale(pair, theta)
@@ -42,30 +42,27 @@ class Folded:
             mean = theta[f"{pair.norm}.running_mean"].double()
             shift = theta[f"{pair.norm}.bias"].double() if f"{pair.norm}.bias" in theta else torch.zeros_like(mean)
             before = theta[bias].double() if bias in theta else torch.zeros_like(mean)
-            folded[weight] = _rows(theta[weight], scale)
+            folded[weight] = _scaled_rows(theta[weight], scale)
             folded[bias] = (shift + (before - mean) * scale).to(theta[weight])
         return folded
 
     def direction(self, direction: Weights, theta: Weights) -> Weights:
-        """The direction in the folded network's weights along which it computes what the whole one does along `direction`.
-
-        `direction` must leave the folded batch norms alone (`leaves_norms_alone`).
-        """
+        """Fold a direction from `theta`, which must be zero on the folded batch norms (`leaves_norms_alone`)."""
         folded = self._kept(direction)
         for pair in self.pairs:
             scale = _scale(pair, theta)
             weight, bias = f"{pair.layer}.weight", f"{pair.layer}.bias"
-            folded[weight] = _rows(direction[weight], scale)
+            folded[weight] = _scaled_rows(direction[weight], scale)
             before = direction[bias].double() if bias in direction else torch.zeros_like(scale)
             folded[bias] = (before * scale).to(direction[weight])
         return folded
 
     def row_scales(self, theta: Weights) -> Weights:
-        """By the name of every folded layer's weight what each of its rows is multiplied by, float64, (out,)."""
+        """Factors s of the rows of every folded layer, by the name of its weight, float64, (out,)."""
         return {f"{pair.layer}.weight": _scale(pair, theta) for pair in self.pairs}
 
     def leaves_norms_alone(self, direction: Weights) -> bool:
-        """Whether a direction is zero on everything of the folded batch norms, so that folding stays linear."""
+        """Return whether a direction is zero on the folded batch norms, so that folding is linear along it."""
         norms = {pair.norm for pair in self.pairs}
         return not any(name.rpartition(".")[0] in norms and bool(step.any()) for name, step in direction.items())
 
@@ -75,14 +72,14 @@ class Folded:
 
 
 def fold(network: nn.Module, example: Tensor) -> Folded | None:
-    """Fold what can be folded, or None where the network cannot be traced.
+    """Fold all batch norms that can be folded; return None if the network cannot be traced.
 
-    A batch norm folds if it directly follows a convolution or linear layer whose output nothing else reads, and each of
-    the two is called once. DenseNet's batch norms before the convolution stay. A network with tied weights is left alone:
-    a trace may know them by another of their names.
+    A batch norm folds if it is the only reader of a convolution or linear layer, and both are called once. DenseNet's
+    batch norms before the convolution stay. A network with tied weights gives None: the trace may use another of their
+    names.
 
     Args:
-        example: a few images; a folded network whose logits on them differ from the network's is not used.
+        example: a few images; if their logits change, the result is None.
     """
     names = [name for name, _ in network.named_parameters(remove_duplicate=False)]
     if len(names) > len(list(network.parameters())):
@@ -90,7 +87,7 @@ def fold(network: nn.Module, example: Tensor) -> Folded | None:
     network = copy.deepcopy(network).eval().requires_grad_(False)
     try:
         traced = fx.GraphModule(network, _Tracer().trace(network))
-    except Exception:  # tracing runs the network's own code, with whatever that raises
+    except Exception:  # the network's own code runs, and may raise anything
         return None
     with torch.inference_mode():
         expected = network(example)
@@ -109,19 +106,19 @@ def fold(network: nn.Module, example: Tensor) -> Folded | None:
 
 
 class _Tracer(fx.Tracer):
-    """Reads buffers as the network does, each time: what is computed from one is not taken for a constant."""
+    """Reads buffers on every call, so that a value computed from one is no constant of the trace."""
 
     proxy_buffer_attributes = True
 
 
 def is_plain(layer: nn.Module) -> bool:
-    """Whether a layer does what its class does with its own tensors: no hooks, no weight computed from others."""
+    """Return whether a layer has no hooks, and weight and bias are its own (no parametrisation computes them)."""
     hooked = layer._forward_hooks or layer._forward_pre_hooks
     return not hooked and all(name in layer._parameters for name in ("weight", "bias"))
 
 
 def _fold(traced: fx.GraphModule) -> list[Pair]:
-    """Take the batch norms that fold out of a traced network, give their layers a bias, and name the pairs."""
+    """Remove foldable batch norms from a traced network, give their layers a bias, and return the pairs."""
     modules = dict(traced.named_modules())
     calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
     read = {node.target for node in traced.graph.nodes if node.op == "get_attr"}
@@ -165,6 +162,5 @@ def _scale(pair: Pair, theta: Weights) -> Tensor:
     return scale * theta[f"{pair.norm}.weight"].double() if f"{pair.norm}.weight" in theta else scale
 
 
-def _rows(weight: Tensor, scale: Tensor) -> Tensor:
-    """Every row of a weight times its scale."""
+def _scaled_rows(weight: Tensor, scale: Tensor) -> Tensor:
     return (weight.double() * scale.view(-1, *[1] * (weight.ndim - 1))).to(weight)

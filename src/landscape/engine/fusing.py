@@ -1,11 +1,11 @@
-"""A convolution, the addition after it and the ReLU after that as one oneDNN kernel, in a traced network on the CPU (torch.fx).
+"""Fuse convolution, addition and ReLU into one oneDNN kernel, in a traced network on the CPU (torch.fx).
 
-oneDNN's ReLU makes 0 of NaN, so that a network which overflows would end with finite logits. So there are two networks of the
-same parameters, which give the same bits: one with its ReLUs apart, for any numbers, and one with them in the convolutions, for
-numbers that are known to be far from overflow.
+oneDNN's ReLU turns NaN into 0, so a network with an overflow would have finite logits. Therefore `fuse` makes two networks
+with the same parameters and the same bits: one with separate ReLUs, for any numbers, and one with fused ReLUs, for numbers
+far from overflow.
 
-The operators are torch's own, those that its compiler generates calls to, but private: where they are missing, or say
-something else than the plain network, nothing is fused.
+The fused operators are private ones of torch, which its compiler uses. Where they are missing, or do not reproduce the
+plain network's logits, `fuse` returns None.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ from torch.nn import functional
 from landscape.engine.folding import NORMS, is_plain
 
 _RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
-_SUMS = (operator.add, torch.add)  # of a trace; `x += y` is recorded as a sum, too
-_AUGMENTED = tuple(
+_SUMS = (operator.add, torch.add)  # a trace records `x += y` as one of these, too
+_IN_PLACE_OPERATORS = tuple(
     getattr(operator, name) for name in dir(operator) if name.startswith("i") and hasattr(operator, name[1:])
 )
 _NEW = (*_SUMS, functional.pad)
-_TOLERANCE = 1e-4  # of the largest logit; rounding is a thousandth of it, and a wrong operand is far above
+_TOLERANCE = 1e-4  # share of the largest logit; rounding is a thousandth of this, a wrong operand far more
 
 
 class ApartReLU(nn.Module):
-    """Writes into its input, and notes while it is watched how large that was.
+    """Apply ReLU in place, and inside `watched` record the largest input.
 
     Attributes:
-        highest: absolute value of an input since `watched` began, (); NaN if one was.
+        highest: largest absolute value of an input since `watched` began, (); NaN if an input was NaN.
     """
 
     def __init__(self) -> None:
@@ -61,12 +61,12 @@ class ApartReLU(nn.Module):
 
 @dataclass(frozen=True)
 class Fused:
-    """A network in two forms of the same parameters.
+    """A network with fused convolutions in two forms, which share their parameters.
 
     Attributes:
-        apart: with its ReLUs apart.
-        together: with them in the convolutions; right where no input of `relu` is NaN or infinite.
-        relu: all that are apart in the one and in a convolution in the other.
+        apart: the form with separate ReLUs.
+        together: the form with fused ReLUs; correct if no input of `relu` is NaN or infinite.
+        relu: the module in `apart` that computes all ReLUs that `together` fuses.
     """
 
     apart: fx.GraphModule
@@ -75,11 +75,11 @@ class Fused:
 
 
 def fuse(network: fx.GraphModule, example: Tensor) -> Fused | None:
-    """A copy of a traced network with its 2D convolutions fused, or None where nothing could be.
+    """Return a copy of a traced network with fused 2D convolutions, or None if none can be fused.
 
     Args:
-        network: in eval mode; its parameters keep their names.
-        example: images whose logits must come out the same.
+        network: in eval mode; the copy's parameters have the same names.
+        example: images on which the copy must reproduce the logits, up to rounding.
     """
     if example.device.type != "cpu" or example.ndim != 4 or not available():
         return None
@@ -92,20 +92,20 @@ def fuse(network: fx.GraphModule, example: Tensor) -> Fused | None:
         for node in convolutions:
             _replace(apart, node)
         for node in list(apart.graph.nodes):
-            _spare_a_copy(apart, node)
+            _relu_in_place(apart, node)
         fused = _in_two_forms(apart)
         for form in (fused.apart, fused.together):
             _add_in_place(form)
         with torch.inference_mode():
             found = [form(example) for form in (fused.apart, fused.together)]
-    except Exception:  # of the network's own code, or of operators that nobody promised
+    except Exception:  # from the network's own code, or from the private operators
         return None
     close = all(bool((f - expected).abs().max() <= _TOLERANCE * expected.abs().max()) for f in found)
     return fused if convolutions and close else None
 
 
 def available() -> bool:
-    """Whether this build of torch has oneDNN and its fused convolution."""
+    """Return whether this build of torch has oneDNN and its fused convolution."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
@@ -125,7 +125,7 @@ def _is_plain_convolution(network: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _replace(network: fx.GraphModule, node: fx.Node) -> None:
-    """Put the fused operator where the last operation that it takes over was."""
+    """Replace a convolution, and the addition after it if possible, by the fused operator."""
     layer = network.get_submodule(str(node.target))
     taken, other = [node], _added(network, node)
     if other is not None:
@@ -150,8 +150,8 @@ def _replace(network: fx.GraphModule, node: fx.Node) -> None:
         network.graph.erase_node(done)
 
 
-def _spare_a_copy(network: fx.GraphModule, node: fx.Node) -> None:
-    """Let a ReLU that alone reads a fresh tensor (of a convolution, a batch norm, a sum) write into it."""
+def _relu_in_place(network: fx.GraphModule, node: fx.Node) -> None:
+    """Let a ReLU work in place if it is the only reader of a convolution, a batch norm or a sum."""
     operators = torch.ops.mkldnn._convolution_pointwise
     fresh = node.op == "call_function" and node.target in (*_SUMS, operators.default, operators.binary)
     if node.op == "call_module":
@@ -159,13 +159,13 @@ def _spare_a_copy(network: fx.GraphModule, node: fx.Node) -> None:
     if fresh and _feeds_alone(network, node, _RELU, nn.ReLU):
         relu = next(iter(node.users))
         with network.graph.inserting_before(relu):
-            spared = network.graph.call_function(torch.relu_, (node,))
-        relu.replace_all_uses_with(spared)
+            in_place = network.graph.call_function(torch.relu_, (node,))
+        relu.replace_all_uses_with(in_place)
         network.graph.erase_node(relu)
 
 
 def _in_two_forms(network: fx.GraphModule) -> Fused:
-    """Of a network whose convolutions are fused; it becomes the one with its ReLUs apart."""
+    """Make both forms of a network with fused convolutions; `network` itself becomes `apart`."""
     relu = ApartReLU()
     name = next(name for name in (f"relu_{i}" for i in itertools.count()) if not hasattr(network, name))
     network.add_submodule(name, relu)
@@ -189,14 +189,14 @@ def _in_two_forms(network: fx.GraphModule) -> Fused:
 
 
 def _unary(node: fx.Node) -> int | None:
-    """Which argument of a fused convolution names the function that is applied to its output; None of other nodes."""
+    """Index of the argument by which a fused convolution names its activation; None for other nodes."""
     operators = torch.ops.mkldnn._convolution_pointwise
     where: dict[Any, int] = {operators.default: 7, operators.binary: 10}
     return where.get(node.target)
 
 
 def _add_in_place(network: fx.GraphModule) -> None:
-    """Let a convolution that adds to what is read no later write into that: it takes a sixth less time (16 channels)."""
+    """Let a convolution add into its other operand if nothing reads that later: saves 1/6 of the time (16 channels)."""
     place = {node: i for i, node in enumerate(network.graph.nodes)}
     operators = torch.ops.mkldnn
     for node in network.graph.find_nodes(op="call_function", target=operators._convolution_pointwise.binary):
@@ -213,7 +213,7 @@ def _add_in_place(network: fx.GraphModule) -> None:
 
 
 def _is_new(network: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a tensor is an operation's own, which nothing else shares its memory with but what that was made from."""
+    """Return whether no other tensor in use shares the memory of a node's output."""
     if node.target is torch.ops.mkldnn._convolution_pointwise_.binary or _makes_new(network, node):
         return True
     in_place = node.target is torch.relu_
@@ -224,7 +224,7 @@ def _is_new(network: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _makes_new(network: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether an operation is known to write into nothing, and its output to share no memory with what it reads."""
+    """Return whether an operation surely writes into no input, and its output shares no memory with an input."""
     if node.op == "call_module":
         layer = network.get_submodule(str(node.target))
         return type(layer) in (*NORMS, nn.Conv2d, nn.Linear) and is_plain(layer)
@@ -237,7 +237,7 @@ def _makes_new(network: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _can_wait(network: fx.GraphModule, node: fx.Node, last: fx.Node) -> bool:
-    """Whether nothing between a convolution and the operation it would be computed with writes into what is there."""
+    """Return whether a convolution may be computed later, at `last`: nothing in between writes into a tensor."""
     if node is last:
         return True
     following = node.next
@@ -249,7 +249,7 @@ def _can_wait(network: fx.GraphModule, node: fx.Node, last: fx.Node) -> bool:
 
 
 def _added(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    """What alone is added to a node's output, if it is of the same shape and nothing else loses by it."""
+    """Return the other operand, of the same shape, if one addition is the only reader of a node's output."""
     if not _feeds_alone(network, node, (*_SUMS, "add")):
         return None
     addition = next(iter(node.users))
@@ -264,7 +264,7 @@ def _added(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
 def _feeds_alone(
     network: fx.GraphModule, node: fx.Node, functions: tuple[Any, ...], module: type | None = None
 ) -> bool:
-    """Whether a node's output is read once, by one of these functions, methods or modules."""
+    """Return whether a node's output has one reader, and this is one of these functions, methods or modules."""
     if len(node.users) != 1:
         return False
     user = next(iter(node.users))
@@ -274,7 +274,7 @@ def _feeds_alone(
 
 
 def _may_write(network: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether an operation may write into what it reads. Of modules and functions that we do not know: yes."""
+    """Return whether an operation may write into its inputs; an unknown module or function may."""
     if node.op == "call_module":
         module = network.get_submodule(str(node.target))
         return bool(getattr(module, "inplace", False)) or not type(module).__module__.startswith("torch.nn.modules")
@@ -282,8 +282,8 @@ def _may_write(network: fx.GraphModule, node: fx.Node) -> bool:
     if node.op not in ("call_function", "call_method") or name == "getattr":
         return False
     written = bool(node.kwargs.get("inplace")) or node.kwargs.get("out") is not None
-    written = written or any(argument is True for argument in node.args[1:])  # relu(x, True); an axis 1 is not meant
-    return written or name.endswith("_") or name in ("setitem", "setattr") or node.target in _AUGMENTED
+    written = written or any(argument is True for argument in node.args[1:])  # relu(x, True), but not an axis 1
+    return written or name.endswith("_") or name in ("setitem", "setattr") or node.target in _IN_PLACE_OPERATORS
 
 
 def _shape(node: fx.Node) -> tuple[int, ...] | None:

@@ -1,6 +1,6 @@
-"""The forms in which a network may be computed, and the fastest of them that says what the network says.
+"""Choose the fastest form of a network that reproduces its logits: folded and fused, folded, or whole.
 
-Folded and fused, folded, or whole: by a rule that depends on the network, the plane and the device alone.
+The choice depends on the network, the plane and the device alone.
 """
 
 import copy
@@ -21,16 +21,16 @@ from landscape.store.weights import Weights
 _log = logging.getLogger(__name__)
 
 EXAMPLES = 4
-"""Images on which a folded or fused network is compared with the plain one before it is used."""
+"""Images on which a folded or fused network is compared with the plain one before use."""
 
-_ELSEWHERE = ((0.5, -0.4), (-6.0, 9.0))
+_OTHER_POINTS = ((0.5, -0.4), (-6.0, 9.0))  # away from the centre, where a wrong form is far off
 _TOLERANCE = 1e-3
-"""Of the largest logit: rounding is far below it, and away from the centre what a form gets wrong is far above."""
+"""Allowed difference of logits, as a share of the largest: rounding is far below it, a wrong form far above."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """A network as it may be computed: folded, or (with `folded` None) whole; with `fused`, whose `apart` it is, in two forms."""
+    """A form of a network: folded (`folded` is not None) or whole; if `fused` is given, `network` is `fused.apart`."""
 
     network: nn.Module
     kernels: str
@@ -50,12 +50,12 @@ class Form:
 
 
 def fastest(whole: nn.Module, theta: Weights, directions: Directions, example: Tensor) -> Form:
-    """The fastest form that says what the network says at the centre and, on a plane, at two other points.
+    """Return the fastest form that reproduces the logits at the centre and, on a plane, at two other points.
 
-    In the end that is the network itself, in the plain layout. The points are the same for all tiles of a plane, and so is
-    the answer. `whole` may be moved meanwhile.
+    The last resort is the network itself in the plain layout. All tiles of a plane test the same points and so get the
+    same form. The weights of `whole` may change.
     """
-    points = [(0.0, 0.0), *(_ELSEWHERE if directions else ())]
+    points = [(0.0, 0.0), *(_OTHER_POINTS if directions else ())]
     plain = Moving(copy.deepcopy(whole), theta, directions, torch.contiguous_format, None)
     expected = [_logits_at(plain, point, example) for point in points]
     for form in _forms(whole, example):
@@ -74,7 +74,7 @@ def _logits_at(network: Moving | Point, point: tuple[float, float], images: Tens
 
 
 def the_same(found: Tensor, expected: Tensor) -> bool:
-    """To rounding; where the network overflows anything is."""
+    """Return whether two sets of logits agree up to rounding. If the expected ones overflow, anything agrees."""
     if not bool(expected.isfinite().all()):
         return True
     return bool((found - expected).abs().max() <= _TOLERANCE * expected.abs().max())
@@ -82,7 +82,7 @@ def the_same(found: Tensor, expected: Tensor) -> bool:
 
 def _forms(whole: nn.Module, example: Tensor) -> Iterator[Form]:
     layout = memory_format((example.shape[1], example.shape[2], example.shape[3]))
-    folded = fold(whole, example.clone())  # either may write into what it is given
+    folded = fold(whole, example.clone())  # both may write into the images
     if folded is not None:
         fused = fuse(folded.network, example.clone())
         if fused is not None:

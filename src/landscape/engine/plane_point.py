@@ -1,4 +1,4 @@
-"""A network whose tensors lie in flat buffers, set to the points theta + alpha d1 + beta d2 of a plane."""
+"""Set a network, whose tensors are views of flat buffers, to the points theta + alpha d1 + beta d2 of a plane."""
 
 import torch
 from torch import Tensor, nn
@@ -8,20 +8,21 @@ from landscape.directions import Directions
 from landscape.engine.folding import Folded
 from landscape.store.weights import Weights
 
-RECALIBRATION_BATCH = 128  # about; part of what a recalibrated surface means
+RECALIBRATION_BATCH = 128  # approximate; part of the definition of a recalibrated surface
 
 
 class Moving:
-    """A network whose floating-point tensors are views of a flat buffer, one for each type that they have.
+    """A network that moves over a plane; its floating-point tensors of one type are views of one flat buffer.
 
-    Tensors that `centre` does not name (buffers that are not persistent, constants of a trace) stay as they are.
+    Tensors that `centre` lacks (non-persistent buffers, constants of a trace) do not move.
 
     Args:
         network: changed in place.
-        centre: its parameters and persistent buffers.
-        directions: of any of them.
-        layout: of four-dimensional tensors.
-        dtype: of the network that computes; None for its own, in which points are set and batch norm stays.
+        centre: parameters and persistent buffers of the network.
+        directions: over any of these.
+        layout: memory layout of four-dimensional tensors.
+        dtype: type in which the network computes; None keeps its own. Points are always set in the network's own type,
+            which batch norm keeps.
     """
 
     def __init__(
@@ -62,12 +63,12 @@ class Moving:
         self.move(0.0, 0.0)
 
     def move(self, alpha: float, beta: float) -> None:
-        """To theta + alpha d1 + beta d2, in multiples of the directions."""
+        """Move the network to theta + alpha d1 + beta d2."""
         for flat in self._flats:
             flat.move(alpha, beta)
 
     def negative_variances(self) -> Tensor:
-        """How many batch-norm channels have a negative variance here, int64 ()."""
+        """Count the batch-norm channels with a negative variance here, int64 ()."""
         negative = torch.zeros((), dtype=torch.int64, device=self._device)
         for variance in self._variances:
             negative += (variance < 0).sum()
@@ -75,7 +76,7 @@ class Moving:
 
 
 class _Flat:
-    """Tensors of one type, made views of a buffer; with `dtype`, of a copy of it that is rounded to that type."""
+    """Tensors of one type as views of a buffer or, with `dtype`, of a copy of the buffer rounded to that type."""
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class _Flat:
         self._centre.copy_(self._joined(centre))
 
     def move(self, alpha: float, beta: float) -> None:
-        """Two additions from the centre, so that a point has the same bits wherever it is computed."""
+        """Add both steps to the centre, so that a point has the same bits in every tile."""
         start = self._centre
         for step, a in zip(self._steps, (alpha, beta), strict=False):
             start = torch.add(start, step, alpha=a, out=self._exact)
@@ -134,14 +135,15 @@ class _Flat:
 
 
 class Point:
-    """Where on a plane the network that is measured stands.
+    """The measured network at a point of a plane.
 
-    Directions that leave the folded batch norms alone are folded with the centre, once. Where they do not, or where the
-    statistics are recalibrated, the whole network moves, and at every point what it has become is folded anew.
+    Directions that are zero on the folded batch norms are folded once, with the centre. Otherwise, and with
+    recalibration, the whole network moves, and is folded anew at every point.
 
     Args:
-        whole: the network as it is; `measured`: the folded one, in whatever form it is computed, or `whole` itself.
-        recalibration: images whose batch-norm statistics replace those of every point, or None.
+        whole: the network itself.
+        measured: the form that computes, folded or `whole` itself.
+        recalibration: images from which batch norm takes new statistics at every point, or None.
     """
 
     def __init__(
@@ -172,7 +174,7 @@ class Point:
             self._here = dict(whole.state_dict())
 
     def load(self, theta: Weights) -> None:
-        """Make other weights the centre, and move there; of a point without directions, which belong to a centre."""
+        """Make other weights the centre, and move there. There must be no directions, since these belong to one centre."""
         self._moving.load(self._folded.centre(theta) if self._folded and self._folds_once else theta)
         self.move(0.0, 0.0)
 
@@ -190,8 +192,7 @@ class Point:
 def recalibrate(network: nn.Module, images: Tensor) -> None:
     """Give batch norm the statistics of these images: means over batches of about 128, as `torch.optim.swa_utils.update_bn`.
 
-    One pass in which batch norm alone is in train mode. The running statistics are overwritten, and the network is left
-    in eval mode. Where there is no batch norm nothing is done.
+    Only batch norm is in train mode during the one pass; afterwards all is in eval mode.
     """
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     norms = [norm for norm in norms if norm.running_mean is not None]
@@ -205,7 +206,7 @@ def recalibrate(network: nn.Module, images: Tensor) -> None:
     try:
         with torch.inference_mode():
             for batch in images.tensor_split(max(1, round(len(images) / RECALIBRATION_BATCH))):
-                network(batch.clone())  # it may write into its images
+                network(batch.clone())  # a network may write into its images
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

@@ -1,4 +1,4 @@
-"""Networks by name: the built-in ones (`landscape.networks.code` has their table) and the user's own."""
+"""Build networks by name: built-in ones (table in `landscape.networks.code`) and the user's own."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -21,26 +21,25 @@ def build(
     classes: int,
     device: str | torch.device | None = None,
 ) -> nn.Module:
-    """The network a configuration names, with its initial weights drawn from `seed`.
+    """Build the network that a configuration names, with initial weights drawn from `seed`.
 
-    It is made on the CPU, so that a seed gives the same weights on every device, and then moved.
+    It is built on the CPU and then moved, so that a seed gives the same weights on every device.
 
     Args:
         network: a built-in name, `package.module:function` or `path/file.py:function`.
-        args: arguments of the function, without those that its name sets (`resnet56` the depth). If the function names
-            `in_channels`, `image_size` or `num_classes` among its parameters and `args` does not, they come from the
-            data set.
+        args: arguments of the function, without those in its name (the depth in `resnet56`). `in_channels`, `image_size`
+            and `num_classes` come from the data set if the function has these parameters and `args` lacks them.
         images: (channels, height, width) of one image.
-        device: on `meta` it takes no memory and has no weights.
+        device: `meta` gives a network without weights, which takes no memory.
 
     Raises:
-        InputError: if it cannot be found or built with these arguments, or is no torch.nn.Module.
+        InputError: if the function is missing or fails with these arguments, or returns no torch.nn.Module.
     """
     target = torch.device(device or "cpu")
     name = network
     network, fixed = code.expanded(name)
     if twice := [key for key in args if key in fixed]:
-        raise InputError(f"{name} sets {twice[0]} to {fixed[twice[0]]!r}, and args has it too")
+        raise InputError(f"{name} sets {twice[0]} to {fixed[twice[0]]!r}, and args has it too; leave it out of args")
     args = {**fixed, **args}
     with torch.random.fork_rng(devices=[]), function_named(network) as function:
         given = _arguments(network, function, args, images, classes)
@@ -49,7 +48,7 @@ def build(
                 with target:
                     return _checked(network, function(**given)).to(target)
             except Exception:
-                pass  # code that looks at values cannot run there; what is wrong with other code shows below
+                pass  # code that reads values of tensors cannot run on meta; other errors show below
         try:
             torch.default_generator.manual_seed(seed)
             built = _checked(network, function(**given))
@@ -61,11 +60,11 @@ def build(
 
 
 def filter_axes(network: nn.Module) -> dict[str, int | None]:
-    """For each parameter the dimension that counts its filters, or None where it has none.
+    """Return for each parameter the dimension that counts its filters, or None if it has no filters.
 
-    A filter is what makes one output channel: of a convolution or linear layer a slice of dimension 0, of a transposed
-    convolution one of dimension 1, of an embedding a row. A tensor of one dimension, or a bare one whose leading size is
-    1, has no filters. A parameter that two layers share stands once, under its first name.
+    A filter makes one output channel: a slice of dimension 0 in a convolution or linear layer, of dimension 1 in a
+    transposed convolution, a row of an embedding. A tensor of one dimension has no filters, nor has a parameter of another
+    module whose leading size is 1. A parameter shared by two layers appears once, under its first name.
     """
     axes: dict[str, int | None] = {}
     seen: set[nn.Parameter] = set()
@@ -78,9 +77,9 @@ def filter_axes(network: nn.Module) -> dict[str, int | None]:
 
 
 def initialize(network: nn.Module, linear_std: float = 1e-3) -> None:
-    """Kaiming normal (fan in) for convolutions, N(0, 1e-3) for linear weights (the recipe of Li et al. 2018).
+    """Draw convolutions Kaiming normal (fan in) and linear weights from N(0, `linear_std`^2), as Li et al. 2018.
 
-    Batch norm and biases keep what PyTorch gives them: 1 and 0, and a uniform distribution.
+    Batch norm and biases keep PyTorch's initial values: 1 and 0, and a uniform distribution.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -103,7 +102,7 @@ def _filter_axis(layer: nn.Module, parameter: nn.Parameter) -> int | None:
 def _arguments(
     network: str, function: Callable[..., Any], args: Mapping[str, Any], images: tuple[int, int, int], classes: int
 ) -> dict[str, Any]:
-    """What to call the function with: `args`, and what it wants to know of the data set."""
+    """Add to `args` the parameters that the function takes from the data set, and check that all fit its signature."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # compiled code need not have one

@@ -1,4 +1,4 @@
-"""Names of code in a configuration (`resnet56`, `file.py:function`, `package.module:function`), checked without running it."""
+"""Check names of code in a configuration (`resnet56`, `file.py:function`, `package.module:function`) without running it."""
 
 import ast
 import functools
@@ -23,23 +23,23 @@ _RESNETS = {
     "resnet{depth}[-noshort]": re.compile(r"resnet(?P<depth>[1-9]\d*)(?P<noshort>-noshort)?"),
     "wrn{depth}-{k}[-noshort]": re.compile(r"wrn(?P<depth>[1-9]\d*)-(?P<k>[1-9]\d*)(?P<noshort>-noshort)?"),
 }
-"""Names that stand for `resnet` with arguments: `wrn56-4-noshort` is depth 56, width 4 * 16, no shortcuts (Li et al. 2018)."""
+"""Names of `resnet` with arguments: `wrn56-4-noshort` has depth 56, width 4 * 16 and no shortcuts (Li et al. 2018)."""
 
 SUPPLIED = {"in_channels", "image_size", "num_classes"}
-"""Parameters that a network's function gets from its data set where the configuration does not state them."""
+"""Parameters that come from the data set if the configuration does not state them."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """The named parameters of a function as its syntax tree shows them."""
+    """Named parameters of a function, read from its syntax tree."""
 
     names: tuple[str, ...]
     required: tuple[str, ...]
     any_keyword: bool
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Those written as literals."""
+    """Default values that are literals."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    """Those that the name itself sets, as `resnet56` sets the depth."""
+    """Arguments set by the name itself: `resnet56` sets the depth."""
 
     def problems(self, function: str, args: Mapping[str, Any]) -> list[str]:
         unknown = [] if self.any_keyword else [name for name in args if name not in self.names]
@@ -51,7 +51,7 @@ class Parameters:
 
 
 def expanded(name: str) -> tuple[str, dict[str, Any]]:
-    """A network's name without the arguments in it, and these: `("resnet", {"depth": 56})` of `resnet56`."""
+    """Split a network's name into name and arguments: `resnet56` gives `("resnet", {"depth": 56})`."""
     for pattern in _RESNETS.values():
         if match := pattern.fullmatch(name):
             said = match.groupdict()
@@ -65,10 +65,10 @@ def expanded(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def split(name: str) -> tuple[str, str]:
-    """`("package.module" or "path/file.py", "function")` of a network's name, built-in names looked up.
+    """Split a name into `("package.module" or "path/file.py", "function")`, after a look-up of built-in names.
 
     Raises:
-        InputError: for a name that is neither built in nor `module:function`.
+        InputError: if the name is neither built in nor `module:function`.
     """
     base, _ = expanded(name)
     module, colon, function = BUILTIN.get(base, base).rpartition(":")
@@ -81,19 +81,19 @@ def split(name: str) -> tuple[str, str]:
 
 
 def source_file(name: str) -> Path | None:
-    """The user's file that a `path/file.py:function` names; None for what is installed."""
+    """Return the file of `path/file.py:function`; None for other names."""
     module, _ = split(name)
     return Path(module) if module.endswith(".py") else None
 
 
 def parameters(name: str) -> Parameters | None:
-    """The parameters of the function named `name`, by the syntax tree; None where that would mean importing it.
+    """Read the parameters of the function `name` from its syntax tree; None if only an import could tell them.
 
-    Only built-in networks and files are read; of `package.module:function` it is only checked that the package is
-    there, since finding a submodule imports its parents.
+    Reads built-in networks and files. For `package.module:function` it only checks that the package is installed, since
+    finding a submodule would import its parents.
 
     Raises:
-        InputError: if there is no such file, package or function.
+        InputError: if the file, package or function does not exist.
     """
     module, function = split(name)
     if module.endswith(".py"):
@@ -131,9 +131,10 @@ def parameters(name: str) -> Parameters | None:
 
 
 def telling(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that make a difference, those in the name among them: what restates a default does not.
+    """Return the arguments, those in the name included, that differ from the defaults.
 
-    What its data set would supply always makes one, and so does a number of another type: 1 is not true, 16.0 not 16.
+    Arguments that the data set could supply are always returned, and so is a number of another type: 1 is not true, 16.0
+    is not 16.
     """
     known = _known_parameters(name)
     defaults = known.defaults
@@ -145,14 +146,14 @@ def telling(name: str, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(name: str, args: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """A network's name and arguments with all that is implied: those in the name, and the defaults."""
+    """Return a network's plain name and all its arguments, those in the name and the defaults included."""
     known = _known_parameters(name)
     defaults = {key: value for key, value in known.defaults.items() if key not in SUPPLIED}
     return expanded(name)[0], {**defaults, **known.fixed, **args}
 
 
 def supplied(name: str, args: Mapping[str, Any]) -> set[str]:
-    """The parameters that the function named `name` gets from a data set; none where its source is not read."""
+    """Return the parameters that the function `name` takes from a data set; none if its source is not read."""
     return SUPPLIED & set(_known_parameters(name).names) - set(args)
 
 
@@ -160,7 +161,7 @@ def _known_parameters(name: str) -> Parameters:
     try:
         return parameters(name) or Parameters((), (), True)
     except InputError:
-        return Parameters((), (), True)  # which is reported where the name stands
+        return Parameters((), (), True)  # the check of the name reports it
 
 
 @functools.lru_cache(maxsize=64)
@@ -192,7 +193,7 @@ def _is_literal(expression: ast.expr) -> bool:
 
 
 def _assigned(node: ast.stmt) -> set[str]:
-    """Names a statement of a module binds by assignment or import (`wide = partial(resnet, width=64)`)."""
+    """Names that a statement binds by assignment or import (`wide = partial(resnet, width=64)`)."""
     if isinstance(node, ast.Assign):
         return {target.id for target in node.targets if isinstance(target, ast.Name)}
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):

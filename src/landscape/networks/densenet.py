@@ -10,14 +10,14 @@ GROWTH = 32
 
 
 def densenet121(in_channels: int = 3, num_classes: int = 10) -> nn.Module:
-    """Four dense blocks of 6, 12, 24 and 16 layers that add 32 channels each. Images of 8 x 8 at least."""
+    """Build four dense blocks of 6, 12, 24 and 16 layers, each adding 32 channels. Images have at least 8 x 8 pixels."""
     network = DenseNet(in_channels, num_classes)
     initialize(network)
     return network
 
 
 class DenseNet(nn.Module):
-    """Named as in the authors' code, so that their weights fit."""
+    """Parameters have the names of the authors' code, so that their weights fit."""
 
     def __init__(self, in_channels: int, num_classes: int):
         super().__init__()
@@ -39,7 +39,7 @@ class DenseNet(nn.Module):
 
 
 class DenseLayer(nn.Module):
-    """Puts `GROWTH` new channels in front of those it gets."""
+    """Put `GROWTH` new channels in front of the input's."""
 
     def __init__(self, inputs: int):
         super().__init__()
@@ -55,7 +55,7 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Fewer channels, half the size."""
+    """Reduce the channels, and halve the size."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The function that a name in the configuration stands for, imported."""
+"""Import the function that a configuration names."""
 
 import contextlib
 import hashlib
@@ -18,13 +18,13 @@ from landscape.networks.torchvision_shim import with_torchvision
 
 @contextlib.contextmanager
 def function_named(name: str, prefix: str | None = None) -> Iterator[Callable[..., Any]]:
-    """The function called `name`, built in or `module:function`; inside the block, its file's folder can be imported from.
+    """Import the function `name`, built in or `module:function`; inside the block its file's folder is on the import path.
 
     Args:
-        prefix: what the text of an error begins with; by default the name.
+        prefix: beginning of error messages; by default the name.
 
     Raises:
-        InputError: if it cannot be found, or importing it fails.
+        InputError: if the function is missing, or its import fails.
     """
     prefix = f"{name}: " if prefix is None else prefix
     try:
@@ -46,9 +46,9 @@ def function_named(name: str, prefix: str | None = None) -> Iterator[Callable[..
 
 @contextlib.contextmanager
 def _folder_of(path: Path) -> Iterator[None]:
-    """Put the file's folder first among those imported from; what came from there is forgotten at the end.
+    """Put the file's folder first on the import path, and forget its modules at the end.
 
-    So equally named files in the folders of two functions do not get in each other's way.
+    So two functions may each import a file of the same name from their own folders.
     """
     folder = path.resolve().parent
     aside = _namesakes(folder)
@@ -67,7 +67,7 @@ def _folder_of(path: Path) -> Iterator[None]:
 
 
 def _namesakes(folder: Path) -> dict[str, ModuleType]:
-    """Modules imported before from elsewhere, under names that files of the folder have too; none that is installed."""
+    """Imported modules from other folders with names of files in this folder, installed packages excepted."""
     own = {file.stem for file in folder.glob("*.py")} | {file.parent.name for file in folder.glob("*/__init__.py")}
     installed = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib")]
     kept = (folder, Path(__file__).resolve().parents[2], *installed)
@@ -91,5 +91,5 @@ def _executed(path: Path) -> ModuleType:
 
 
 def _name(path: Path) -> str:
-    """A module's name that no other file has."""
+    """A module name unique to the file."""
     return f"{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Fully connected networks on flattened images: small enough for a dense Hessian, smooth where ReLU is not."""
+"""Fully connected networks on flattened images: small enough for a dense Hessian, and smooth with tanh or softplus."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
@@ -20,10 +20,11 @@ def mlp(
     image_size: int = 32,
     num_classes: int = 10,
 ) -> nn.Module:
-    """Linear layers with bias and `activation` between them; `hidden: []` is multinomial logistic regression.
+    """Build linear layers with bias, and `activation` between them; `hidden: []` is multinomial logistic regression.
 
-    Weights start Kaiming normal (fan in; gain 1 for tanh and in the last layer, that of ReLU for the others), or
-    N(0, `linear_std`) in every layer: small ones begin near the saddle at the origin. Biases start at zero.
+    Weights start Kaiming normal (fan in; gain 1 for tanh and in the last layer, ReLU's gain otherwise) or, with
+    `linear_std`, normal with this deviation in every layer: small weights start near the saddle at the origin. Biases
+    start at zero.
 
     Args:
         hidden: units of each hidden layer.
@@ -31,7 +32,7 @@ def mlp(
         image_size: height and width of the images.
 
     Raises:
-        InputError: if an argument is not what it should be.
+        InputError: if an argument has a wrong type or value.
     """
     if not isinstance(hidden, Sequence) or isinstance(hidden, str) or not all(map(_counts, hidden)):
         raise InputError(f"mlp's hidden is {hidden!r}; it must be a list of whole numbers of at least 1")

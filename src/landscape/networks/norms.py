@@ -1,4 +1,4 @@
-"""What stands between a convolution and its ReLU: batch norm, group norm, or nothing."""
+"""The layer between a convolution and its ReLU: batch norm, group norm, or none."""
 
 from typing import Literal
 
@@ -9,21 +9,20 @@ from landscape.errors import InputError
 Norm = Literal["batch", "group", "none"]
 NORMS: tuple[Norm, ...] = ("batch", "group", "none")
 
-MAX_GROUPS = 32
-"""Of a group norm (Wu and He 2018)."""
+MAX_GROUPS = 32  # Wu and He 2018
 
 
 def check(norm: object, network: str) -> None:
-    """Raises: InputError if there is no such norm."""
+    """Raise InputError if there is no such norm."""
     if norm not in NORMS:
         raise InputError(f"{network}'s norm is {norm!r}; it must be batch, group or none")
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group norm with the most groups, 32 or fewer, that divide the channels into equal shares of at least two.
+    """Make a group norm with as many groups as possible, at most 32, of equal size and at least two channels.
 
-    A channel of its own (instance norm) would lose its mean, and on an image of one pixel everything. 16 channels are in
-    8 groups, 64 and more, powers of two, in 32; a prime number of channels is one group.
+    A group of one channel (instance norm) would lose its mean and, on an image of one pixel, everything. 16 channels make
+    8 groups, 64, 128, ... make 32; a prime number of channels makes one.
     """
     most = min(MAX_GROUPS, channels // 2)
     groups = next((groups for groups in range(most, 1, -1) if channels % groups == 0), 1)
@@ -31,7 +30,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 def norm_2d(norm: Norm, channels: int) -> nn.Module:
-    """Of images. `none` is an `nn.Identity`, so that a network's other tensors have one name whatever its norm."""
+    """Make the norm of a convolution. `none` is an `nn.Identity`, so that the names of other tensors do not change."""
     match norm:
         case "batch":
             return nn.BatchNorm2d(channels)
@@ -42,7 +41,7 @@ def norm_2d(norm: Norm, channels: int) -> nn.Module:
 
 
 def norm_1d(norm: Norm, units: int) -> nn.Module:
-    """Of a hidden layer's output. `group` is one group: of two units, normalised, nothing would be left but which is more."""
+    """Make the norm of a hidden linear layer. `group` is one group: a group of two units would keep only their order."""
     match norm:
         case "batch":
             return nn.BatchNorm1d(units)

@@ -1,4 +1,4 @@
-"""How much work a network is, as far as its name and arguments tell: no job may be cut by what only torch could count."""
+"""Count a network's operations from its name and arguments, without torch, since the number of jobs depends on them."""
 
 import functools
 import json
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 from landscape.networks import code
 
 UNKNOWN = 0.25e9
-"""Operations taken for a network that is not built in, on an image of 32 x 32: about ResNet-56's."""
+"""Assumed operations of a network that is not built in, on an image of 32 x 32: about ResNet-56's."""
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of an image."""
 
 
 def operations(network: str, args: Mapping[str, Any], shape: Shape, classes: int) -> float:
-    """Floating-point operations of one forward pass on one image, two per multiplication and addition.
+    """Count the floating-point operations of one forward pass on one image, two per multiplication and addition.
 
-    Those of convolutions and linear layers, exact for built-in networks with arguments they can be built with.
+    Counts convolutions and linear layers; exact for built-in networks with valid arguments.
     """
     layers = _layers(network, json.dumps(args, default=str), shape, classes)
     if not layers:
@@ -26,12 +26,12 @@ def operations(network: str, args: Mapping[str, Any], shape: Shape, classes: int
 
 
 def weights(network: str, args: Mapping[str, Any], shape: Shape, classes: int) -> int:
-    """The weights of convolutions and linear layers, nearly all that a built-in network has; of another 0."""
+    """Count the weights of a built-in network's convolutions and linear layers, nearly all it has; 0 for another network."""
     return sum(layer.weights for layer in _layers(network, json.dumps(args, default=str), shape, classes))
 
 
 class _Work(NamedTuple):
-    """The weights of a layer, and the number of places of an image at which they are used."""
+    """Weights of a layer, and the number of places in an image at which they are used."""
 
     weights: int
     places: int
@@ -39,7 +39,7 @@ class _Work(NamedTuple):
 
 @functools.cache  # every job asks
 def _layers(network: str, args: str, shape: Shape, classes: int) -> list[_Work]:
-    """Of a network with arguments as JSON; none if it is not built in, or cannot be built, which is reported elsewhere."""
+    """Layers of a network, its arguments as JSON; none if it is not built in, or cannot be built (reported elsewhere)."""
     name, full = code.plain(network, json.loads(args))
     try:
         match name:

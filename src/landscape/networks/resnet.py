@@ -18,20 +18,20 @@ def resnet(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> nn.Module:
-    """Three stages of (depth - 2) / 6 basic blocks, with `width`, 2 `width` and 4 `width` channels.
+    """Build three stages of (depth - 2) / 6 basic blocks with `width`, 2 `width` and 4 `width` channels.
 
-    `shortcut=False` takes the shortcuts away and leaves all else in place. The wide networks WRN-depth-k have
-    `width=16 * k`, in the stem too. Any image size. `linear_std` is that of the last layer's initial weights: the paper's
-    0.001 lets almost no gradient through at first, which a schedule of few epochs without shortcuts does not survive.
+    `shortcut=False` removes the shortcuts alone. The wide networks WRN-depth-k have `width=16 * k`, in the stem too. Images
+    may have any size. `linear_std` is the deviation of the last layer's initial weights: the paper's 0.001 lets almost no
+    gradient through at first, and a short training without shortcuts then fails.
 
-    `norm="group"` has group norm in the place of batch norm (`landscape.networks.norms`). With `norm="none"` there is
-    none, every convolution has a bias instead, and the second convolution of every block with a shortcut starts at zero,
-    weights and bias: every block begins as its shortcut and ReLU, which keeps the activations of a deep network finite
-    (one part of Fixup, Zhang et al. 2019; the first convolution is not scaled down, and no scalars are added). Without
-    shortcuts a zero would let no gradient through, so there nothing but the bias is changed.
+    `norm="group"` puts group norm in the place of batch norm (`landscape.networks.norms`). `norm="none"` puts a bias into
+    every convolution instead, and starts the second convolution of every block with a shortcut at zero, weights and bias.
+    So every block begins as its shortcut and ReLU, which keeps a deep network's activations finite (one part of Fixup,
+    Zhang et al. 2019, without its scaling of the first convolution and its scalars). Blocks without shortcuts start as
+    ever, since a zero would let no gradient through.
 
     Raises:
-        InputError: if depth is not 6 n + 2, or another argument is not what it should be.
+        InputError: if depth is not 6 n + 2, or another argument has a wrong type or value.
     """
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
         raise InputError(f"resnet's depth is {depth!r}; it must be 6 n + 2: 8, 14, 20, 26, 32, ..., 56, ..., 110, ...")
@@ -52,7 +52,7 @@ def resnet(
 
 
 class ResNet(nn.Module):
-    """Named as in the authors' code, so that their weights fit."""
+    """Parameters have the names of the authors' code, so that their weights fit."""
 
     def __init__(self, blocks: int, shortcut: bool, width: int, norm: Norm, in_channels: int, num_classes: int):
         super().__init__()
@@ -90,7 +90,7 @@ class PlainBlock(nn.Module):
 
 
 class BasicBlock(PlainBlock):
-    """The same with a shortcut past both; 1x1 convolution and norm where the shape changes (option B)."""
+    """A plain block with a shortcut: a 1x1 convolution and norm where the shape changes (option B), else the identity."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, norm: Norm):
         super().__init__(inputs, outputs, stride, norm)

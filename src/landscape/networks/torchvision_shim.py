@@ -1,7 +1,7 @@
-"""torchvision, also where it was built for CUDA and torch was not.
+"""Import a torchvision built for CUDA beside a torch that was not.
 
-Its import then fails because the schemas of two operators are missing; with them declared, its data sets, models and
-transforms work.
+The import fails because the schemas of two operators are missing. Once these are declared, data sets, models and transforms
+work.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _MISSING = re.compile(r"operator torchvision::q?nms does not exist")
 
 
 def with_torchvision(load: Callable[[], Loaded]) -> Loaded:
-    """What `load` returns. If its import of torchvision fails for lack of the operators, they are declared and it runs again."""
+    """Call `load`; if its import of torchvision fails for lack of the operators, declare them and call it again."""
     try:
         return load()
     except RuntimeError as error:
@@ -28,7 +28,7 @@ def with_torchvision(load: Callable[[], Loaded]) -> Loaded:
     return load()
 
 
-@functools.cache  # what a library declares lasts as long as the object
+@functools.cache  # the declarations last as long as the Library object
 def _declare_operators() -> library.Library:
     fragment = library.Library("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):

@@ -13,7 +13,7 @@ VGG9 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M")
 
 
 def vgg9(norm: Norm = "batch", in_channels: int = 3, image_size: int = 32, num_classes: int = 10) -> nn.Module:
-    """Seven convolutions and two linear layers, 256 hidden units."""
+    """Build seven convolutions and two linear layers, with 256 hidden units."""
     return vgg(VGG9, 256, norm, in_channels, image_size, num_classes)
 
 
@@ -25,18 +25,18 @@ def vgg(
     image_size: int = 32,
     num_classes: int = 10,
 ) -> nn.Module:
-    """A chain of 3x3 convolutions, one hidden linear layer, each with bias, batch norm and ReLU, and a linear layer.
+    """Build 3x3 convolutions and a hidden linear layer, each with bias, batch norm and ReLU, and a last linear layer.
 
-    `norm="group"` has group norm in the place of batch norm (`landscape.networks.norms`). `norm="none"` has none, and the
-    hidden layer's weights are then Kaiming normal too, since nothing scales up what the paper's N(0, 1e-3) lets through.
+    `norm="group"` puts group norm in the place of batch norm (`landscape.networks.norms`). `norm="none"` has no norm; then
+    the hidden layer starts Kaiming normal, since no norm rescales the output of the paper's N(0, 1e-3).
 
     Args:
-        features: the number of channels of each convolution, in order, and "M" for a 2x2 max pooling.
+        features: channels of each convolution, in order, and "M" for a 2x2 max pooling.
         hidden: units of the hidden linear layer.
         image_size: height and width of the images.
 
     Raises:
-        InputError: if `features` holds something else, or more poolings than the images bear, or there is no such norm.
+        InputError: if `features` has other values or too many poolings for the images, or an argument is wrong.
     """
     convolutions = [feature for feature in features if feature != "M"]
     if not convolutions or not all(map(_counts, convolutions)):
@@ -55,7 +55,7 @@ def vgg(
 
 
 class VGG(nn.Module):
-    """Named as in the authors' code, so that their weights fit."""
+    """Parameters have the names of the authors' code, so that their weights fit."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Weights in files: safetensors with a header that explains them, and state dicts made elsewhere."""
+"""Read and write weights: safetensors with a header, and state dicts from elsewhere."""
 
 import contextlib
 import json
@@ -20,13 +20,13 @@ from landscape.store.files import file_of as file_of
 from landscape.store.weights import Weights
 
 _NESTED = ("state_dict", "model_state_dict", "model", "net", "weights")
-_COMPILED = re.compile(r"(^|(?<=\.))_orig_mod\.")  # torch.compile's, wherever a compiled module stands
-_PARALLEL = "module."  # DataParallel's
-_NAMED = re.compile(r"GLOBAL:? ([\w.]+) (?:was|whose)")  # what torch says of a name in a pickle; text files have others
+_COMPILED = re.compile(r"(^|(?<=\.))_orig_mod\.")  # torch.compile's prefix of any module
+_PARALLEL = "module."  # DataParallel's prefix
+_NAMED = re.compile(r"GLOBAL:? ([\w.]+) (?:was|whose)")  # torch's message about a name in a pickle
 
 
 def write(path: str | Path, weights: Weights, header: Mapping[str, Any]) -> None:
-    """Write tensors with a header of JSON values. Tensors that share memory are written one by one."""
+    """Write tensors with a header of JSON values. Tensors that share memory are written separately."""
     tensors: Weights = {}
     seen: set[int] = set()
     for name, tensor in weights.items():
@@ -38,16 +38,16 @@ def write(path: str | Path, weights: Weights, header: Mapping[str, Any]) -> None
 
 
 def write_epochs(path: str | Path, epochs: Mapping[int, Weights], header: Mapping[str, Any]) -> None:
-    """Write the kept epochs of a run, keys `{epoch:03d}/{name}`; the file may hold none."""
+    """Write the kept epochs of a run, if any, with keys `{epoch:03d}/{name}`."""
     tensors = {f"{epoch:03d}/{name}": tensor for epoch, weights in epochs.items() for name, tensor in weights.items()}
     write(path, tensors, {**header, "epochs": sorted(epochs)})
 
 
 def read(path: str | Path) -> tuple[Weights, dict[str, Any]]:
-    """Tensors and header of a file; of `FILE@003`, those of epoch 3 in a file of epochs.
+    """Read tensors and header of a file; for `FILE@003` those of epoch 3 in a file of epochs.
 
     Raises:
-        InputError: if there is no such file or epoch, or it is not a whole safetensors file.
+        InputError: if file or epoch does not exist, or it is not a whole safetensors file.
     """
     epoch = epoch_of(path)
     header = read_header(path)
@@ -58,16 +58,16 @@ def read(path: str | Path) -> tuple[Weights, dict[str, Any]]:
     if epoch is None:
         return weights, header
     if "epochs" not in header:
-        raise InputError(f"{file_of(path)} is no file of epochs; it holds one state, named without @{epoch:03d}")
+        raise InputError(f"{file_of(path)} is no file of epochs; it holds one state, so leave out @{epoch:03d}")
     if not weights:
         raise InputError(f"{file_of(path)} holds no epoch {epoch:03d}; it holds {header['epochs']}")
     return weights, files.Header(file_of(path), {**header, "epoch": epoch})
 
 
 def read_epochs(path: str | Path) -> tuple[dict[int, Weights], dict[str, Any]]:
-    """All kept epochs of a file of epochs, in their order, and its header.
+    """Read all kept epochs of a file of epochs, in order, and its header.
 
-    Tensors are pages of the file, read from disk when they are looked at: a path may be larger than memory.
+    Tensors are memory-mapped, since a path may be larger than memory.
 
     Raises:
         InputError: if there is no such file, or it is no file of epochs.
@@ -86,22 +86,22 @@ def read_epochs(path: str | Path) -> tuple[dict[int, Weights], dict[str, Any]]:
 
 
 def read_header(path: str | Path) -> files.Header:
-    """The header alone.
+    """Read the header alone; for `FILE@003` that of FILE.
 
     Raises:
-        InputError: if there is no such file, or it is not a whole file made by `write`, or by a later version.
+        InputError: if the file does not exist, or `write` did not make it, or a later version did.
     """
     return files.read_header(file_of(path))
 
 
 def adopt(path: str | Path) -> Weights:
-    """A state dict made elsewhere: safetensors, or `torch.save` of a state dict or of a dictionary that holds one.
+    """Read a state dict from elsewhere: safetensors, or `torch.save` of a state dict or of a dictionary that holds one.
 
-    The prefix `module.` of all names, and `_orig_mod.`, are taken off. Nothing is unpickled beyond tensors and plain
+    Removes `_orig_mod.` from names, and `module.` if all names begin with it. Unpickles nothing but tensors and plain
     containers.
 
     Raises:
-        InputError: if it is none of these; if it is a pickle with code in it, which is not run.
+        InputError: if it is none of these, or a pickle with code, which is not run.
     """
     path = Path(path)
     if not path.is_file():
@@ -125,9 +125,9 @@ def adopt(path: str | Path) -> Weights:
 
 
 def misfits(weights: Weights, network: nn.Module) -> list[str]:
-    """Each tensor that the network lacks, that the weights lack, or whose shapes differ, one line each.
+    """List each tensor that the network or the weights lack, or that differs in shape, in one line each.
 
-    Batch norm's count of batches may be missing: nothing is computed from it in eval mode.
+    Batch norm's count of batches may be missing, since eval mode does not use it.
     """
     wanted = network.state_dict()
     found = [
@@ -192,7 +192,7 @@ def _kinds(content: Any) -> str:
 
 @contextlib.contextmanager
 def _system_errors(path: str | Path) -> Iterator[None]:
-    """Turn what safetensors tells of a full disk into Python's own error."""
+    """Turn safetensors' error about a full disk into Python's OSError."""
     try:
         yield
     except SafetensorError as error:

@@ -1,4 +1,4 @@
-"""Reading and writing: whole files or none, and where they come from."""
+"""Read and write result files, whole or not at all, with their provenance."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from landscape.lazy import netCDF4, np, xr
 
 FORMAT_VERSION = 1
 HEADER = "landscape"
-"""The entry of a safetensors file's metadata that holds our header."""
+"""Entry of a safetensors file's metadata that holds our header."""
 
 _STATE = re.compile(r"(?P<file>.+)@(?P<epoch>\d{3})", re.DOTALL)
-_TROUBLE = {errno.EIO, errno.ENOMEM, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT}
-_DENSITY = 1000  # bytes in memory for one in a NetCDF file; deflate packs no more
+_TRANSIENT = {errno.EIO, errno.ENOMEM, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT}
+_MAX_COMPRESSION = 1000  # bytes in memory for one in a NetCDF file; deflate's limit
 _PACKAGES = ("torch", "numpy", "xarray", "netCDF4", "matplotlib", "scikit-learn", "snakemake")
 
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not.
+    """Yield a temporary path beside `path`; rename it to `path` after the block, or delete it after an error.
 
-    So a reader never sees half a file, and what stood at `path` before stays until the new file is whole.
+    So no reader sees half a file, and an older file stays until the new one is whole.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,10 +64,10 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a NetCDF-4 file after the CF conventions.
+    """Write a NetCDF-4 file by the CF conventions.
 
-    Floats have no fill value: xarray's NaN would turn an overflow into "missing". The file is composed in memory
-    first, because the HDF5 library reports a full disk as an unspecified error and Python as what it is.
+    Floats have no fill value, since xarray's NaN would turn an overflow into "missing". The file is composed in memory
+    first, because Python reports a full disk as such, and the HDF5 library does not.
     """
     encoding = {name: {"_FillValue": None} for name in dataset.variables}
     in_memory = netCDF4.Dataset(str(path), "w", format="NETCDF4", memory=1024)
@@ -85,7 +85,7 @@ def read_dataset(path: str | Path) -> xr.Dataset:
     _check_is_file(path)
     try:
         with xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, decode_times=False) as opened:
-            if opened.nbytes > _DENSITY * os.path.getsize(path):
+            if opened.nbytes > _MAX_COMPRESSION * os.path.getsize(path):
                 raise ValueError(f"it says that it holds {opened.nbytes:,} bytes, and has {os.path.getsize(path):,}")
             dataset = opened.load()
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
@@ -96,7 +96,7 @@ def read_dataset(path: str | Path) -> xr.Dataset:
     return dataset
 
 
-_KINDS: Mapping[str, Any] = {
+_HEADER_TYPES: Mapping[str, Any] = {
     "name": str,
     "state": str,
     "spec": dict,
@@ -104,31 +104,31 @@ _KINDS: Mapping[str, Any] = {
     "epoch": int | None,
     "epochs": list,
 }
-"""Of what kind an entry of a safetensors file's header is, where it has one."""
+"""Types of entries of a safetensors file's header."""
 
-_JSON = {"spec": dict, "direction_norms": list, "drift": list}
-"""What the text of a NetCDF file's attribute stands for, where it has one."""
+_ATTRIBUTE_TYPES = {"spec": dict, "direction_norms": list, "drift": list}
+"""Types of NetCDF attributes that hold JSON."""
 
 
 class Header(dict[str, Any]):
-    """The header of a safetensors file; what it lacks, or has of another kind, is the file's mistake."""
+    """Header of a safetensors file. A missing entry, or one of a wrong type, raises InputError."""
 
     def __init__(self, path: Path, content: Mapping[str, Any]):
         super().__init__(content)
         self._path = path
-        for key, kind in _KINDS.items():
+        for key, kind in _HEADER_TYPES.items():
             if key in content and not isinstance(content[key], kind):
                 raise InputError(f"{path} is damaged: its header has {content[key]!r} for {key}")
 
     def __missing__(self, key: str) -> Any:
-        raise InputError(f"{self._path} is not the file that is needed here: its header has no entry {key!r}")
+        raise InputError(f"{self._path} is not the file needed here: its header has no entry {key!r}")
 
 
 def read_header(path: str | Path) -> Header:
-    """The header of a safetensors file, without torch.
+    """Read the header of a safetensors file, without torch.
 
     Raises:
-        InputError: if there is no such file, or it is not a whole file made by `checkpoint.write`, or by a later version.
+        InputError: if the file does not exist, or `checkpoint.write` did not make it, or a later version did.
     """
     _check_is_file(path)
     try:
@@ -142,38 +142,38 @@ def read_header(path: str | Path) -> Header:
     except (KeyError, ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise InputError(f"{path} was not made by landscape: its header has no entry {HEADER!r}, or not ours")
+        raise InputError(f"{path} was not made by landscape: its header has no valid entry {HEADER!r}")
     _check_version(path, header)
     return Header(Path(path), header)
 
 
 def tensors_in(path: str | Path) -> dict[str, tuple[list[int], str]]:
-    """Shape and type of each tensor of a safetensors file whose header was read, without reading it."""
+    """Read shape and type of each tensor of a safetensors file, not its values. The file must have passed `read_header`."""
     with safe_open(path, "numpy") as file:
         slices = {key: file.get_slice(key) for key in list(file.keys())}
     return {key: (part.get_shape(), part.get_dtype()) for key, part in slices.items()}
 
 
 def file_of(path: str | Path) -> Path:
-    """The file that `FILE` or `FILE@003` names."""
+    """Return the file that `FILE` or `FILE@003` names."""
     match = _STATE.fullmatch(str(path))
     return Path(match["file"]) if match else Path(path)
 
 
 def epoch_of(path: str | Path) -> int | None:
-    """The epoch that `FILE@003` names."""
+    """Return the epoch that `FILE@003` names, else None."""
     match = _STATE.fullmatch(str(path))
     return int(match["epoch"]) if match else None
 
 
 def state_in(path: str | Path) -> str:
-    """The state whose weights `FILE` or `FILE@003` holds: `RUN` or `RUN@003`."""
+    """Return the state that `FILE` or `FILE@003` holds: `RUN` or `RUN@003`."""
     epoch = epoch_of(path)
     return str(read_header(file_of(path))["name"]) + ("" if epoch is None else f"@{epoch:03d}")
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of what a file holds: of a safetensors file its tensors and its normalisation, not the date it was made."""
+    """Compute the SHA-256 of a file; of a safetensors file only its tensors and normalisation, not its date."""
     place = file_of(path)
     with open(place, "rb") as file:
         if place.suffix != ".safetensors":
@@ -186,7 +186,7 @@ def checksum(path: str | Path) -> str:
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file as arrays, without torch; of `FILE@003`, those of epoch 3 in a file of epochs.
+    """Read a safetensors file as arrays, without torch; for `FILE@003` those of epoch 3 in a file of epochs.
 
     Raises:
         InputError: if it is not a whole safetensors file, or holds no such epoch.
@@ -206,7 +206,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def versions() -> dict[str, str]:
-    """Version of this package, of its code, of Python and of what alters numbers or pictures."""
+    """Return the versions of this package, its code, Python, and the libraries that alter numbers or pictures."""
     found = {"landscape": landscape.__version__, "code": code_version(), "python": platform.python_version()}
     for package in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -216,7 +216,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def code_version() -> str:
-    """A digest of this package's source, which tells apart two states of it under one version."""
+    """Digest of this package's source: tells apart two states of one version."""
     folder = Path(landscape.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
@@ -229,7 +229,7 @@ def now() -> str:
 
 
 def provenance(verb: str) -> dict[str, Any]:
-    """The header entries every result has: who made it and when."""
+    """Return the header entries of every result: the maker and the date."""
     date = now()
     made = {"format_version": FORMAT_VERSION, "versions": versions(), "date": date}
     return {**made, "history": f"{date} landscape {verb}"}
@@ -243,11 +243,11 @@ def _check_is_file(path: str | Path) -> None:
 def _check_version(path: str | Path, header: Mapping[str, Any]) -> None:
     version = header.get("format_version", FORMAT_VERSION)
     if not isinstance(version, int | np.integer) or version > FORMAT_VERSION:
-        raise InputError(f"{path} has format version {version}; this is up to {FORMAT_VERSION}")
+        raise InputError(f"{path} has format version {version}; this landscape reads up to {FORMAT_VERSION}")
 
 
 def _check_json(path: str | Path, attrs: Mapping[str, Any]) -> None:
-    for key, kind in _JSON.items():
+    for key, kind in _ATTRIBUTE_TYPES.items():
         try:
             found = json.loads(attrs.get(key, "null"))
         except (ValueError, TypeError, RecursionError):
@@ -257,16 +257,15 @@ def _check_json(path: str | Path, attrs: Mapping[str, Any]) -> None:
 
 
 def _raise_if_transient(error: Exception) -> None:
-    """Pass on the trouble of a disk or of memory, which says nothing of the file."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _TROUBLE):
+    """Raise again an error of disk or memory, which is not the file's fault."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _TRANSIENT):
         raise error
 
 
 def _whole(buffer: memoryview) -> memoryview:
-    """An HDF5 file composed in memory without the padding behind its end.
+    """Cut off the padding behind the end of an HDF5 file composed in memory.
 
-    Its superblock (version 2 or 3) says at byte 28 where the file ends. Left in place, the padding would hide from
-    readers that a file was cut off.
+    Byte 28 of the superblock (version 2 or 3) holds the end. With padding, readers would not notice a truncated file.
     """
     end = int.from_bytes(buffer[28:36], "little")
     return buffer[:end] if buffer[8] in (2, 3) and end <= len(buffer) else buffer

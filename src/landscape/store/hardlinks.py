@@ -1,7 +1,7 @@
-"""Second names for the files of a finished training.
+"""Keep the results of a finished training as hard links.
 
-Snakemake deletes declared outputs before it starts a job again. Through its second name a finished training survives the
-death of a Snakemake that had not yet noted it, and costs no space.
+Snakemake deletes declared outputs before it starts a job again. If it dies before it notes a finished training, the hard
+links keep the results, and take no space.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from landscape.store.files import replacing
 
 @contextlib.contextmanager
 def alone(lock: Path, what: str) -> Iterator[None]:
-    """Hold a lock of the operating system, which ends with this process however it ends.
+    """Hold a lock file, which the operating system releases when this process ends in any way.
 
     Raises:
         TransientError: if another process holds it.
@@ -33,16 +33,16 @@ def alone(lock: Path, what: str) -> Iterator[None]:
 
 
 def set_by(folder: Path, results: Sequence[Path]) -> None:
-    """Give every file a second name in `folder`, and delete all else beside it.
+    """Hard-link every file into `folder`, then delete all else beside this folder.
 
-    The folder gets its own name last, when it is whole, and only then is the rest deleted.
+    The folder gets its name only when it is whole, and the rest is deleted only after that.
     """
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     for old in (unfinished, folder):
         shutil.rmtree(old, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for path in results:
-        _second_name(path, unfinished / path.name)
+        _link(path, unfinished / path.name)
     unfinished.rename(folder)
     for path in folder.parent.iterdir():
         if path != folder:
@@ -50,18 +50,18 @@ def set_by(folder: Path, results: Sequence[Path]) -> None:
 
 
 def put_back(folder: Path, results: Sequence[Path]) -> bool:
-    """Put files in their places from their second names in `folder`; False if it is not there."""
+    """Restore files from their hard links in `folder`; return False if there is no such folder."""
     if not folder.is_dir():
         return False
     for path in results:
         path.unlink(missing_ok=True)
-        _second_name(folder / path.name, path)
+        _link(folder / path.name, path)
     return True
 
 
-def _second_name(path: Path, name: Path) -> None:
+def _link(path: Path, name: Path) -> None:
     try:
         os.link(path, name)
-    except OSError:  # a file system without links
+    except OSError:  # a file system without hard links
         with replacing(name) as copy:
             shutil.copyfile(path, copy)

@@ -11,12 +11,12 @@ Weights = dict[str, Tensor]
 
 
 def displace(theta: Weights, d1: Weights, a: float, d2: Weights | None = None, b: float = 0.0) -> Weights:
-    """theta + a d1 + b d2 (Li et al. 2018, section 2), over the keys of `d1`; other tensors of `theta` stay.
+    """Compute theta + a d1 + b d2 (Li et al. 2018, section 2); tensors outside the directions stay.
 
-    Two additions from the centre in this order, so that a point has the same bits wherever it is computed.
+    Always adds in this order from the centre, so that a point has the same bits wherever it is computed.
 
     Raises:
-        InputError: if a direction has a tensor that `theta` lacks, or of another shape.
+        InputError: if `theta` lacks a tensor of a direction, or has it in another shape.
     """
     moved = dict(theta)
     for direction in (d1, d2) if d2 is not None else (d1,):
@@ -29,7 +29,7 @@ def displace(theta: Weights, d1: Weights, a: float, d2: Weights | None = None, b
 
 
 def difference(x: Weights, y: Weights) -> Weights:
-    """x - y of the floating-point tensors.
+    """Compute x - y for the floating-point tensors.
 
     Raises:
         InputError: if the two have different keys or shapes.
@@ -39,7 +39,7 @@ def difference(x: Weights, y: Weights) -> Weights:
 
 
 def dot(x: Weights, y: Weights) -> float:
-    """The inner product over all tensors, in float64.
+    """Compute the inner product over all tensors, in float64.
 
     Raises:
         InputError: if the two have different keys or shapes.
@@ -49,21 +49,21 @@ def dot(x: Weights, y: Weights) -> float:
 
 
 def norm(x: Weights) -> float:
-    """The Euclidean norm over all tensors, in float64."""
+    """Compute the Euclidean norm over all tensors, in float64."""
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in x.values()))
 
 
 def cosine(x: Weights, y: Weights) -> float:
-    """The cosine of the angle between two directions; NaN if one of them is zero."""
+    """Compute the cosine of the angle between two directions; NaN if one is zero."""
     lengths = norm(x) * norm(y)
     return dot(x, y) / lengths if lengths else math.nan
 
 
 def check_fit(x: Weights, y: Weights) -> None:
-    """Nothing, if the two have the same keys and shapes.
+    """Check that both have the same keys and shapes.
 
     Raises:
-        InputError: naming each tensor that only one of the two has, or that differs in shape.
+        InputError: naming each tensor that one of the two lacks, or that differs in shape.
     """
     problems = [f"{name} is in the first only" for name in x if name not in y]
     problems += [f"{name} is in the second only" for name in y if name not in x]

@@ -11,17 +11,17 @@ from landscape.training.run_section import Run
 
 
 def add(sums: Weights, network: nn.Module) -> None:
-    """Add the parameters to their sums over epochs, in float64, so that the mean is rounded once."""
+    """Add the parameters to `sums`, in float64, so that the mean is rounded once."""
     for name, parameter in network.named_parameters():
         weights = parameter.detach().to(torch.float64, copy=True)
         sums[name] = sums[name] + weights if name in sums else weights
 
 
 def settle(run: Run, network: nn.Module, sums: Weights, count: int, data: DataSet) -> None:
-    """Give the network the mean weights of `count` epochs, and batch norm its statistics there.
+    """Give the network the mean weights of `count` epochs, and batch norm its statistics at the mean.
 
-    These are means over the batches of one pass in train mode over all training images, not augmented, in an order drawn
-    from the seed (a data set may be sorted by class), in fp32. Other buffers stay as the last epoch left them.
+    The statistics are means over the batches of one fp32 pass in train mode over all training images, without augmentation.
+    The seed sets the order of images, since a data set may be sorted by class. Other buffers keep their last values.
     """
     with torch.no_grad():
         for name, parameter in network.named_parameters():

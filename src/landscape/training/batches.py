@@ -1,4 +1,4 @@
-"""What is random in an epoch: all of it comes from (seed, epoch)."""
+"""Batches and random numbers of an epoch, all from (seed, epoch)."""
 
 import hashlib
 
@@ -17,7 +17,7 @@ def seed(run: Run, epoch: int, what: str) -> int:
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:
-    """`order` in batches; a single image left over at the end belongs to the batch before it."""
+    """Split `order` into batches; a last batch of one image joins the batch before it."""
     split = list(order.split(size))
     if len(split) > 1 and len(split[-1]) == 1 < size:
         split[-2:] = [torch.cat(split[-2:])]

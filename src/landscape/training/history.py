@@ -12,8 +12,8 @@ from landscape.data.datasets import DataSet
 from landscape.store.weights import norm
 
 Evaluate = Callable[[nn.Module, DataSet], dict[str, float]]
-"""What a network's loss and accuracy (a fraction) are, in eval mode: `train_loss`, `train_accuracy`, and, with a
-test split, `test_loss`, `test_accuracy`."""
+"""Measures a network in eval mode: `train_loss`, `train_accuracy` (a fraction) and, with a test split, `test_loss`,
+`test_accuracy`."""
 
 History = dict[str, list[float]]
 """One list per column, one number per epoch."""
@@ -39,13 +39,13 @@ COLUMNS = {
         "s-1",
     ),
 }
-"""What each column of a history is, and its unit."""
+"""Long name and unit of each column."""
 
 MEASURED = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
 def history_of(network: nn.Module, data: DataSet, evaluate: Evaluate) -> xr.Dataset:
-    """The history of a network that is not trained here: the row of epoch 0.
+    """Measure a network that is not trained here: a history with the row of epoch 0.
 
     Dimension `epoch`; variables `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy` (absent without a test
     split), `running_loss`, `learning_rate`, `gradient_norm`, `images_per_second` (these four NaN at epoch 0),
@@ -57,7 +57,7 @@ def history_of(network: nn.Module, data: DataSet, evaluate: Evaluate) -> xr.Data
 
 
 def measure(network: nn.Module, data: DataSet, evaluate: Evaluate) -> dict[str, float]:
-    """A row of the history, with NaN for what only a trained epoch has."""
+    """Measure a row of the history; columns of a trained epoch are NaN."""
     measured = evaluate(network, data)
     row = {column: math.nan for column in COLUMNS if column in measured or column not in MEASURED} | measured
     row["weight_norm"] = norm({name: parameter.detach() for name, parameter in network.named_parameters()})
@@ -65,7 +65,7 @@ def measure(network: nn.Module, data: DataSet, evaluate: Evaluate) -> dict[str, 
 
 
 def dataset(history: History) -> xr.Dataset:
-    """The history as files hold it, along the dimension `epoch`."""
+    """Turn a history into a Dataset along the dimension `epoch`."""
     epochs = np.arange(len(history["seconds"]))
     columns = {
         column: ("epoch", np.array(values, np.float64), dict(zip(("long_name", "units"), COLUMNS[column], strict=True)))

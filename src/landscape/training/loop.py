@@ -27,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a training run, or of a part of one.
+    """Result of a training run, or of a part of one.
 
     Attributes:
         weights: parameters and buffers after the last epoch, on the CPU.
-        history: the columns of `history_of`, one row per epoch; row 0 is before training.
-        epochs: parameters and buffers of the epochs the run keeps, as far as it got.
+        history: columns as in `history_of`, one row per epoch; row 0 is before training.
+        epochs: parameters and buffers of the kept epochs so far.
     """
 
     weights: Weights
@@ -50,24 +50,24 @@ def train(
     name: str = "",
     until: int | None = None,
 ) -> Trained:
-    """Train `network` in place as `run` says (Li et al. 2018, section 4), or go on where a process was interrupted.
+    """Train `network` in place (Li et al. 2018, section 4), or go on where a process was interrupted.
 
-    Everything random in an epoch (order of images, augmentation, dropout) comes from (run.seed, epoch), and after every
-    epoch all that the next one depends on is on disk, so an interrupted run ends with the bits of an uninterrupted one on
-    the same device, versions and number of threads (on CUDA as far as the network's kernels are deterministic).
+    All random numbers of an epoch (order of images, augmentation, dropout) come from (run.seed, epoch), and every epoch
+    writes its complete state to disk. So an interrupted run ends with the bits of an uninterrupted one on the same device,
+    versions and number of threads (on CUDA only if the network's kernels are deterministic).
 
-    A last short batch is kept; one of a single image joins the batch before it, since batch normalisation has no variance
-    of a single value. A run that diverges goes on to its end: NaN in the history is a result.
+    A last batch of a single image joins the batch before it, since batch norm needs a variance; a longer one stays short.
+    A run that diverges goes on to its end: NaN in the history is a result.
 
-    With `run.swa` the last epoch ends with the mean of the weights after every later epoch than that one, and so do its
-    row of the history (but for what is of its steps) and what is kept of it; the rows before are of the network as it is
-    trained.
+    With `run.swa`, the last epoch ends with the mean of the weights after all epochs later than `run.swa`. The last row of
+    the history and the last kept epoch are those of the mean, except for columns about steps; earlier rows are those of the
+    trained weights.
 
     Args:
-        work: folder for the state and the kept epochs, used by one process at a time.
-        identity: whatever the result depends on, hashed; the state of another identity is set aside in
-            `work/set-aside-N`, of which the latest is kept.
-        until: the epoch to end with, from which another process may go on; by default the run's last.
+        work: folder for the state and the kept epochs, for one process at a time.
+        identity: hash of everything that the result depends on; a state of another identity moves to
+            `work/set-aside-N`, of which the latest stays.
+        until: the last epoch of this call, by default the run's; another process may go on from there.
     """
     last = run.epochs if until is None else until
     what = f"training {name}".strip()
@@ -88,7 +88,7 @@ def train(
     start = time.monotonic() - (history["seconds"][-1] if state else 0.0)
 
     def record(epoch: int, **of_the_epoch: float) -> None:
-        """Measure and write down; the state comes last, so it never speaks of a kept epoch that is not there."""
+        """Measure and write; the state comes last, so that every kept epoch it counts on exists."""
         row = measure(network, data, evaluate) | of_the_epoch | {"seconds": time.monotonic() - start}
         for column, value in row.items():
             history.setdefault(column, []).append(value)
@@ -116,7 +116,7 @@ def train(
 def _epoch(
     run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, data: DataSet, epoch: int, steps: int
 ) -> dict[str, float]:
-    """One pass over the training images. Returns what the history says of it."""
+    """Train for one epoch, and return its columns of the history."""
     start = time.monotonic()
     images, labels = data.train.images, data.train.labels
     random = generator(run, epoch, "images")
@@ -147,10 +147,10 @@ def _epoch(
 def _step(
     run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One step of the optimiser. Returns the batch's loss before it, and the norm of the loss's gradient.
+    """Take one step of the optimiser; return the batch's loss before it, and the norm of the loss's gradient.
 
-    With `run.sam` the gradient that is stepped along (and clipped) is that at the end of a step up of this length; dropout
-    is drawn anew there.
+    With `run.sam`, the step follows (and clips) the gradient at the end of a step up of this length, with new draws of
+    dropout.
     """
     again = x.clone() if run.sam is not None else x  # a network may write into its images
     loss, norm = _gradient(run, network, x, labels)
@@ -165,7 +165,7 @@ def _step(
 
 
 def _gradient(run: Run, network: nn.Module, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Leave the gradient of the batch's loss in the parameters; returns the loss and the gradient's norm."""
+    """Compute the gradient of the batch's loss in the parameters; return the loss and the gradient's norm."""
     network.zero_grad()
     with torch.autocast(x.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
         logits = network(x)

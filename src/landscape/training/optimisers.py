@@ -11,10 +11,10 @@ from landscape.training.run_section import Run
 
 
 def optimizer_of(run: Run, network: nn.Module) -> torch.optim.Optimizer:
-    """The rate is set before every step.
+    """Make the run's optimiser; the training loop sets its learning rate before every step.
 
-    Weight decay is on all parameters, as in the paper, and L2 style: decay times weight is added to the gradient. With
-    adamw it is decoupled: rate times decay times weight is taken off the weight (Loshchilov and Hutter 2019).
+    Weight decay acts on all parameters, as in the paper, in L2 style: it adds decay times weight to the gradient. With
+    adamw it is decoupled: it subtracts rate times decay times weight from the weight (Loshchilov and Hutter 2019).
     """
     parameters, rate, decay = network.parameters(), run.initial_rate, run.weight_decay
     match run.optimizer:
@@ -31,9 +31,9 @@ def optimizer_of(run: Run, network: nn.Module) -> torch.optim.Optimizer:
 
 @contextlib.contextmanager
 def uphill(network: nn.Module, rho: float, gradient_norm: Tensor) -> Iterator[None]:
-    """The parameters theta are theta + rho g / ||g|| meanwhile, with g their gradient (Foret et al. 2021, equation 2).
+    """Move the parameters to theta + rho g / ||g|| inside the block, g their gradient (Foret et al. 2021, equation 2).
 
-    A pass in train mode there leaves running statistics alone. At the end the parameters have their old bits.
+    Passes in train mode do not change running statistics there. Afterwards the parameters have their old bits.
     """
     stepped = [(p, p.grad, p.detach().clone()) for p in network.parameters() if p.grad is not None]
     norms = [layer for layer in network.modules() if isinstance(layer, _NormBase) and layer.track_running_stats]
@@ -41,7 +41,7 @@ def uphill(network: nn.Module, rho: float, gradient_norm: Tensor) -> Iterator[No
         for parameter, gradient, _ in stepped:
             parameter.add_(gradient * (rho / (gradient_norm + 1e-12)))
     for layer in norms:
-        layer.track_running_stats = False  # so a layer in train mode neither reads nor writes them
+        layer.track_running_stats = False  # a layer in train mode then neither reads nor writes them
     try:
         yield
     finally:

@@ -1,9 +1,9 @@
-"""A network's twin: other weights that compute the same (Li et al. 2018, section 4: scale invariance).
+"""Rescale a network to a twin: other weights that compute the same (Li et al. 2018, section 4: scale invariance).
 
-Where batch norm reads a layer, the layer's filters times c, with the running mean times c and the variance times c^2,
-change nothing. Where ReLU leads from a layer to the next, the layer's weights and biases times c and the next one's
-weights divided by c change nothing. A step of fixed length from the twin's weights is another step in the network's
-function, so that the raw curves of the two differ; filter-normalised ones coincide.
+If batch norm follows a layer, one may multiply the layer's filters by c, the running mean by c and the variance by c^2. If
+ReLU leads from a layer to the next, one may multiply the layer's weights and biases by c, and divide the next one's weights
+by c. A step of fixed length from the twin is another step of the function, so the raw curves of the two differ;
+filter-normalised curves coincide.
 """
 
 import copy
@@ -19,10 +19,10 @@ from landscape.errors import InputError
 from landscape.store.weights import Weights
 
 EXAMPLES = 4
-"""Images on which a twin is compared with the network."""
+"""Images on which twin and network are compared."""
 
 _CLOSE = 1e-4
-"""Largest difference of the logits, as a share of the largest logit, that passes for rounding."""
+"""Largest difference of logits, as a share of the largest logit, that counts as rounding."""
 
 _HOMOGENEOUS: tuple[Any, ...] = (
     *(nn.ReLU, nn.LeakyReLU, nn.Identity, nn.Flatten, nn.Dropout, nn.Dropout2d),
@@ -36,7 +36,7 @@ _HOMOGENEOUS: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class Joined:
-    """A layer and the next one, by their names in the network, with nothing but ReLU and the like between them."""
+    """Names of a layer and the next one, with only homogeneous operations such as ReLU between them."""
 
     layer: str
     following: str
@@ -44,7 +44,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class Twin:
-    """Weights that compute what the others compute, and the layers that were rescaled."""
+    """Rescaled weights with the same function, and the rescaled layers."""
 
     weights: Weights
     normed: tuple[Pair, ...]
@@ -52,17 +52,16 @@ class Twin:
 
 
 def twin(network: nn.Module, theta: Weights, by: float, example: Tensor) -> Twin:
-    """Multiply by `by` every layer that batch norm reads, and of the others every one that a further layer makes up for.
+    """Multiply by `by` every layer before batch norm, and every other layer that a following layer can make up for.
 
-    No layer is rescaled twice. A variance becomes by^2 (variance + eps) - eps, so that the function stays the same with
-    eps too.
+    No layer is rescaled twice. A variance becomes by^2 (variance + eps) - eps, which keeps the function exact with eps.
 
     Args:
         by: above 1, since a variance near 0 would become negative otherwise.
-        example: a few images on the network's device, on which the logits of the two are compared.
+        example: a few images on the network's device, on which the two are compared.
 
     Raises:
-        InputError: if there is no such layer, the network cannot be traced, or its twin computes something else.
+        InputError: if there is no such layer, the network cannot be traced, or its logits change.
     """
     network = copy.deepcopy(network).eval()
     network.load_state_dict(theta, strict=False)
@@ -74,7 +73,7 @@ def twin(network: nn.Module, theta: Weights, by: float, example: Tensor) -> Twin
     joined = tuple(_joined(folded.network, {pair.layer for pair in folded.pairs}))
     if not folded.pairs and not joined:
         raise InputError(
-            "the network cannot be rescaled: it has no layer that batch norm alone reads, and none from which ReLU leads "
+            "the network cannot be rescaled: no layer has batch norm as its only reader, and from none does ReLU lead "
             "straight to the next"
         )
     weights = dict(theta)
@@ -93,7 +92,7 @@ def twin(network: nn.Module, theta: Weights, by: float, example: Tensor) -> Twin
 
 
 def _joined(traced: fx.GraphModule, taken: set[str]) -> list[Joined]:
-    """Layers that lead to the next one alone, in the order of the network; none of `taken`, and none in two of them."""
+    """Find pairs of consecutive layers, in the order of the network, without `taken` ones; no layer is in two pairs."""
     modules, used = dict(traced.named_modules()), set[Any](taken)
     calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
     read = {str(node.target).rpartition(".")[0] for node in traced.graph.nodes if node.op == "get_attr"}
@@ -118,7 +117,7 @@ def _joined(traced: fx.GraphModule, taken: set[str]) -> list[Joined]:
 
 
 def _next(node: fx.Node) -> fx.Node | None:
-    """The only reader of a node's output, if that output is all it reads."""
+    """Return the only reader of a node's output if it reads nothing else."""
     readers = list(node.users)
     return readers[0] if len(readers) == 1 and readers[0].all_input_nodes == [node] else None
 
@@ -135,12 +134,12 @@ def _multiply(weights: Weights, name: str, by: float) -> None:
 
 @torch.inference_mode()
 def _require_same(network: nn.Module, weights: Weights, example: Tensor) -> None:
-    """Raises: InputError if the logits with `weights` differ from those of the network by more than rounding."""
+    """Raise InputError if the logits with `weights` differ from the network's by more than rounding."""
     expected = network(example)
     network.load_state_dict(weights, strict=False)
     error = float((network(example) - expected).abs().max() / expected.abs().max().clamp_min(1e-30))
     if not error <= _CLOSE:
         raise InputError(
-            f"the network cannot be rescaled: its logits change by {100 * error:.2g} %, so it does something with its layers "
+            f"the network cannot be rescaled: its logits change by {100 * error:.2g} %, so it uses its layers in a way "
             "that torch.fx does not show"
         )

@@ -1,4 +1,4 @@
-"""What tells one training from another, whether two can be compared, and how many test images they get wrong."""
+"""Compare trainings: the factors in which they differ, reasons against a comparison, and test errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from landscape.networks import code
 from landscape.training.run_section import Run
 
 FAR = 10.0
-"""Networks whose train losses differ by more than this factor are not compared."""
+"""Largest ratio of train losses at which networks are compared."""
 
 
 def factors(history: xr.Dataset) -> dict[str, Any]:
-    """What a training is told apart by: keys of its specification, all arguments of its network as `args.NAME`."""
+    """Return the factors of a training: the keys of its specification, and all arguments of its network as `args.NAME`."""
     spec: Mapping[str, Any] = json.loads(history.attrs["spec"])
     network, args = code.plain(spec["network"], spec.get("args", {}))
     aside = {"network", "args", *with_trait(Run, INERT, INCIDENTAL)}
@@ -28,20 +28,17 @@ def factors(history: xr.Dataset) -> dict[str, Any]:
 
 
 def epochs(spec: Mapping[str, Any]) -> int | str:
-    """How many epochs a training has; of a run that is not trained, what it is instead."""
+    """Return the epochs of a training, or `adopted` or `rescaled` for a run that is not trained."""
     return int(spec["epochs"]) if "epochs" in spec else "rescaled" if spec.get("rescaled") else "adopted"
 
 
 def trained(loss: float, classes: int) -> bool:
-    """Whether a train loss is that of a minimiser at all (`geometry.UNTRAINED`)."""
+    """Return whether a train loss is low enough for a minimiser (`geometry.UNTRAINED`)."""
     return loss <= geometry.UNTRAINED * math.log(classes)
 
 
 def confounded(losses: Mapping[str, float], classes: int) -> str:
-    """Why networks cannot be compared, from the train loss of each: one did not train, or they are far apart.
-
-    Empty if they can.
-    """
+    """Say why networks with these train losses cannot be compared (some did not train, or they are far apart), or ""."""
     if untrained := [name for name, loss in losses.items() if not trained(loss, classes)]:
         return f"{', '.join(untrained)} did not train"
     low, high = min(losses.values(), default=0.0), max(losses.values(), default=0.0)
@@ -50,7 +47,7 @@ def confounded(losses: Mapping[str, float], classes: int) -> str:
 
 @dataclass(frozen=True)
 class Errors:
-    """Test images that are not classified correctly, of how many."""
+    """Number of misclassified test images, and of all test images."""
 
     wrong: int
     images: int
@@ -61,13 +58,13 @@ class Errors:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the error in percent (Wilson)."""
+        """The 95 % Wilson interval of the error, in percent."""
         low, high = geometry.wilson(self.wrong, self.images)
         return 100 * low, 100 * high
 
 
 def errors(history: xr.Dataset, row: xr.Dataset | None = None) -> Errors | None:
-    """Those at a row of a history, by default its last; None without a test split."""
+    """Return the test errors at a row of a history, by default its last; None without a test split."""
     if "test_accuracy" not in history:
         return None
     accuracy = float((history.isel(epoch=-1) if row is None else row).test_accuracy)

@@ -1,4 +1,4 @@
-"""Runs: networks that are trained or adopted."""
+"""The section `runs` of a configuration."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ from landscape.config.section import MAX_EPOCHS, Section
 from landscape.config.values import Arguments, Keep
 
 LEARNING_RATES = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "adagrad": 0.01}
-"""sgd, adam: Li et al. 2018, section 4. adamw: as adam. adagrad: torch's."""
+"""Defaults: sgd and adam from Li et al. 2018, section 4; adamw as adam; adagrad as torch."""
 
 ONECYCLE_WARMUP = 0.25
 
 RULES = {"trained": "train", "adopted": "adopt", "rescaled": "rescale"}
-"""Of what a run is (`Run.made`), the rule that makes it."""
+"""The rule that makes a run, by `Run.made`."""
 
 
 class Rescaled(Section):
-    """Another run's weights, rescaled so that they compute the same (Li et al. 2018, section 4)."""
+    """Rescale another run's weights so that they compute the same (Li et al. 2018, section 4)."""
 
     run: Annotated[str, Ref("runs")] = Field(description="a run, or a kept epoch of one as RUN@EPOCH")
     by: float = Field(
@@ -31,7 +31,7 @@ class Rescaled(Section):
 
 
 class Run(Section):
-    """One network: trained here, or (with `weights`) adopted, or (with `rescaled`) the twin of another run.
+    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
 
     The defaults are the recipe of Li et al. 2018.
     """
@@ -152,7 +152,7 @@ class Run(Section):
 
     @property
     def rising(self) -> float:
-        """The share of the training in which the learning rate rises."""
+        """Share of the training in which the learning rate rises."""
         return self.warmup if self.warmup is not None else self._default_warmup
 
     @property
@@ -161,14 +161,13 @@ class Run(Section):
         return self.milestones if self.milestones is not None else _paper_milestones(self.epochs)
 
     def keeps(self, epoch: int) -> bool:
-        """Whether `RUN@EPOCH` is kept; epoch 0 is the initial weights."""
+        """Return whether `RUN@EPOCH` is kept; epoch 0 has the initial weights."""
         if self.made != "trained" or self.keep == "none" or not 0 <= epoch <= self.epochs:
             return False
         return self.keep == "all" or epoch % int(self.keep) == 0 or epoch == self.epochs
 
     @property
     def kept(self) -> list[int]:
-        """The epochs that are kept."""
         return [epoch for epoch in range(self.epochs + 1) if self.keeps(epoch)]
 
 

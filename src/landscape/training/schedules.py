@@ -1,4 +1,4 @@
-"""Learning rates."""
+"""Learning rate schedules."""
 
 import math
 
@@ -6,18 +6,18 @@ from landscape.training.run_section import Run
 
 
 def learning_rate(run: Run, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of step `step`, counted from 0.
+    """Compute the learning rate of step `step`, counted from 0.
 
     step: the initial rate, divided by ten after each of the epochs `run.drops`.
-    cosine: half a cosine from the initial rate to 0, which the step after the last would have (Loshchilov and Hutter 2017,
-    without restarts; as torch's CosineAnnealingLR).
+    cosine: half a cosine from the initial rate to 0, reached one step after the last (Loshchilov and Hutter 2017, without
+    restarts; as torch's CosineAnnealingLR).
     constant: the initial rate.
 
-    In the first n steps, the share `run.rising` of all, these three are lower: step k, from 1, has k / n of the initial
-    rate. The epochs of `step` are counted from the start all the same; the cosine begins after the n steps.
+    These three warm up in the first n steps, the share `run.rising` of all: step k = 1, ..., n has k / n of the initial
+    rate. `step` counts its epochs from the start of the training; the cosine begins after the warm-up.
 
-    onecycle: half a cosine from rate / 25 up to the rate over the share `run.rising` of all steps, and half a cosine
-    from there down to rate / 250,000 (Smith and Topin 2017; as torch's OneCycleLR).
+    onecycle: half a cosine from rate / 25 up to the rate over the share `run.rising` of all steps, then half a cosine
+    down to rate / 250,000 (Smith and Topin 2017; as torch's OneCycleLR).
     """
     rate, steps = run.initial_rate, run.epochs * steps_per_epoch
     if run.schedule == "onecycle":
