@@ -20,18 +20,16 @@ class Data(Section):
         "class (or such folders under train and test), or package.module:function, or path/file.py:function",
     )
     args: Arguments = Field({}, description="arguments of a function")
-    code: tuple[str, ...] = Field((), description="further files whose change reads a function's data anew")
+    code: tuple[str, ...] = Field((), description="further files of the function; a change of one reads the data anew")
     image_size: int | None = Field(
-        None, ge=1, description="height and width that the images of a folder are brought to; default as they are"
+        None, ge=1, description="height and width to which a folder's images are scaled and cropped; default: they stay"
     )
     images: int | None = Field(None, ge=2, description="stratified subset of the training split; default all")
-    label_noise: float = Field(
-        0.0, ge=0, le=1, description="share of the training labels that are replaced by another class's"
-    )
-    seed: int = Field(0, ge=0, lt=2**63, description="of the subset and of the label noise")
-    mean: tuple[float, ...] | None = Field(None, description="per channel, of pixels in [0, 1]; computed if absent")
+    label_noise: float = Field(0.0, ge=0, le=1, description="share of the training labels replaced by another class")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the subset and of the label noise")
+    mean: tuple[float, ...] | None = Field(None, description="mean per channel, of pixels in [0, 1]; default: computed")
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
-        None, description="per channel, of pixels in [0, 1]; computed if absent"
+        None, description="standard deviation per channel, of pixels in [0, 1]; default: computed"
     )
 
     @model_validator(mode="after")

@@ -73,7 +73,7 @@ def twin(network: nn.Module, theta: Weights, by: float, example: Tensor) -> Twin
     joined = tuple(_joined(folded.network, {pair.layer for pair in folded.pairs}))
     if not folded.pairs and not joined:
         raise InputError(
-            "the network cannot be rescaled: no layer has batch norm as its only reader, and from none does ReLU lead "
+            "the network cannot be rescaled: it has no layer that batch norm alone reads, and none from which ReLU leads "
             "straight to the next"
         )
     weights = dict(theta)

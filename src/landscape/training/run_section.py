@@ -26,7 +26,7 @@ class Rescaled(Section):
     by: float = Field(
         gt=1,
         le=1e6,
-        description="the factor of every filter that batch norm follows, or that the layer after ReLU makes up for",
+        description="factor of every filter that batch norm or the layer after a ReLU can undo",
     )
 
 
@@ -40,26 +40,31 @@ class Run(Section):
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
     )
     args: Arguments = Field({}, description="arguments of the network's function")
-    data: Annotated[str, Ref("data")] = Field(description="the data set that it is trained and measured on")
-    weights: str | None = Field(None, description="a state dict made elsewhere; the run is then adopted, not trained")
+    data: Annotated[str, Ref("data")] = Field(description="data set for training and measuring")
+    weights: str | None = Field(
+        None, description="a state dict from elsewhere; it makes the run an adopted one, without training"
+    )
     rescaled: Rescaled | None = Field(
         None,
-        description="a run whose weights are multiplied and divided so that it computes the same; network, args, data and "
-        "code are then that run's",
+        description="a run whose weights are rescaled so that they compute the same; gives network, args, data and code too",
     )
-    code: Annotated[tuple[str, ...], INCIDENTAL] = Field((), description="further files whose change redoes the run")
-    seed: int = Field(0, ge=0, lt=2**63, description="of the initial weights, the order of images and the augmentation")
+    code: Annotated[tuple[str, ...], INCIDENTAL] = Field(
+        (), description="further files of the network; a change of one redoes the run"
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of initial weights, order of images and augmentation")
     epochs: int = Field(300, ge=1, le=MAX_EPOCHS, description="passes over the training images")
     batch_size: int = Field(128, ge=1, description="images in a batch")
     optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = Field(
-        "sgd", description="the rule by which a gradient changes the weights"
+        "sgd", description="the optimiser; sgd has Nesterov momentum"
     )
     learning_rate: float | None = Field(
         None, gt=0, description="default 0.1 for sgd, 0.001 for adam and adamw, 0.01 for adagrad"
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov's, of sgd")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum of sgd")
     weight_decay: float = Field(
-        0.0005, ge=0, description="on all parameters: added to the gradient (L2), with adamw taken off the weights"
+        0.0005,
+        ge=0,
+        description="on all parameters: added to the gradient (L2), or with adamw subtracted from the weights",
     )
     sam: float | None = Field(
         None, gt=0, description="sharpness-aware minimisation: radius rho of the step up before each step down"
@@ -67,8 +72,8 @@ class Run(Section):
     swa: int | None = Field(
         None,
         ge=0,
-        description="stochastic weight averaging: the run ends with the mean of the weights after every later epoch "
-        "than this one, and batch-norm statistics taken anew",
+        description="stochastic weight averaging: the run ends with the mean of the weights after all epochs later than "
+        "this one, and new batch-norm statistics",
     )
     schedule: Literal["step", "cosine", "onecycle", "constant"] = Field(
         "step",
@@ -86,19 +91,18 @@ class Run(Section):
         (), description="crop: random crop with padding 4; flip: mirror"
     )
     precision: Literal["fp32", "tf32", "bf16"] = Field(
-        "fp32", description="of the training's arithmetic; bf16: mixed precision (autocast), the weights stay fp32"
+        "fp32", description="arithmetic of the training; bf16: mixed precision (autocast), the weights stay fp32"
     )
     keep: Annotated[Keep, INCIDENTAL] = Field(
         "none", description="epochs kept as states RUN@EPOCH: none, all, or every Nth (with the first and the last)"
     )
     threads: Annotated[int, INCIDENTAL] = Field(
-        1, ge=1, description="of the training process; part of the run because it alters bits"
+        1, ge=1, description="threads of the training process; part of the run because they alter bits"
     )
     parts: Annotated[int, INERT] = Field(
         1,
         ge=1,
-        description="jobs that train one after another, each ending at an epoch: where a cluster's jobs must be shorter than "
-        "the training; the result is the same",
+        description="consecutive jobs that share the training, for clusters with short jobs; the result is the same",
     )
 
     @model_validator(mode="after")
