@@ -35,7 +35,42 @@ class Bundles(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Every panel has all lines of a set, thin, and their median, thick; the axes of a row are the same.
+
+        Raises:
+            InputError: if a plane is no line, or the lines of a row differ in more than their seed.
+        """
+        rows = [group([member for member in members if member.plane in planes]) for planes in self.rows]
+        for planes, of_row in zip(self.rows, rows, strict=True):
+            together = Group(", ".join(planes), tuple(member for run in of_row for member in run.members))
+            require_lines([together], self.draw)
+        runs = len(rows[0])
+        columns = runs if runs <= 5 else default_columns(runs, most=5)
+        places = cells(runs, len(rows), columns)
+        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+        panel = (width - sum(_MARGINS) - _GAP * (columns - 1)) / columns
+        panels = lay_out(
+            [rows[0][run].label if row == 0 and run is not None else "" for row, run in places],
+            [_notes(rows[row][run], row == len(rows) - 1) if run is not None else [] for row, run in places],
+            columns=columns,
+            width=width,
+            panel=(panel, min(1.3, max(1.0, 0.8 * panel))),
+            margins=_MARGINS,
+            foot=0.24,
+            label_room=0.14,
+            heading=self.title,
+        )
+        top = lines.loss_limit([member.seen for member in members])
+        orders = [order(row) for row in rows]
+        for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
+            if panels.is_first(k):
+                _label_row(panels, ax, rows[row], orders[row])
+            if run is None:
+                ax.remove()
+            else:
+                bundle(ax, rows[row][run], top=top)
+        _legend(panels, members)
+        return Drawing(panels.figure, _numbers(rows), _caption(self, members, rows, orders, top))
 
 
 _MARGINS, _GAP = (0.68, 0.3), 0.22  # inches: left and right of the panels, between two
@@ -55,45 +90,6 @@ class Order:
         if self.reason:
             return "order: not tested"
         return f"tau {self.tau:.2f}, p {self.p:.2g}, n {self.n}".replace("-", "\N{MINUS SIGN}")
-
-
-def draw(spec: Bundles, members: Sequence[Member]) -> Drawing:
-    """Every panel has all lines of a set, thin, and their median, thick; the axes of a row are the same.
-
-    Raises:
-        InputError: if a plane is no line, or the lines of a row differ in more than their seed.
-    """
-    rows = [group([member for member in members if member.plane in planes]) for planes in spec.rows]
-    for planes, of_row in zip(spec.rows, rows, strict=True):
-        together = Group(", ".join(planes), tuple(member for run in of_row for member in run.members))
-        require_lines([together], spec.draw)
-    runs = len(rows[0])
-    columns = runs if runs <= 5 else default_columns(runs, most=5)
-    places = cells(runs, len(rows), columns)
-    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-    panel = (width - sum(_MARGINS) - _GAP * (columns - 1)) / columns
-    panels = lay_out(
-        [rows[0][run].label if row == 0 and run is not None else "" for row, run in places],
-        [_notes(rows[row][run], row == len(rows) - 1) if run is not None else [] for row, run in places],
-        columns=columns,
-        width=width,
-        panel=(panel, min(1.3, max(1.0, 0.8 * panel))),
-        margins=_MARGINS,
-        foot=0.24,
-        label_room=0.14,
-        heading=spec.title,
-    )
-    top = lines.loss_limit([member.seen for member in members])
-    orders = [order(row) for row in rows]
-    for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
-        if panels.is_first(k):
-            _label_row(panels, ax, rows[row], orders[row])
-        if run is None:
-            ax.remove()
-        else:
-            bundle(ax, rows[row][run], top=top)
-    _legend(panels, members)
-    return Drawing(panels.figure, _numbers(rows), _caption(spec, members, rows, orders, top))
 
 
 def bundle(ax: Axes, run: Group, *, top: float) -> None:

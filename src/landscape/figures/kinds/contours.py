@@ -51,7 +51,44 @@ class Contours(OfRuns):
     columns: Columns
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """One panel per member, one colour scale.
+
+        Raises:
+            InputError: if the plane is a line.
+        """
+        for member in members:
+            require_plane(member.seen, self.draw)
+            for variable in self.variables:
+                require_variable(member.seen, variable, self.draw)
+        levels = LEVELS[self.levels] if isinstance(self.levels, str) else self.levels
+        first = members[0].seen
+        columns = self.columns or default_columns(len(members))
+        side = _size(first, columns)
+        both = len(self.variables) == 2
+        width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
+        up = words.axis(first, "beta")
+        if not fits(up, side[1] * -(-len(members) // columns) + 0.2):
+            up = "beta (same unit)" if words.unit(first) == words.unit(first, "beta") else "beta"
+        panels = lay_out(
+            [member.label for member in members],
+            [_notes(member, self.variables) for member in members],
+            columns=columns,
+            width=width,
+            panel=side,
+            margins=(0.5, 0.25 if columns == 3 else 0.12) if columns > 1 else (0.6, 0.45),
+            foot=0.6 + (0.17 * (2 if columns <= 2 else 1) if both else 0),
+            labels=(words.axis(first, "alpha"), up),
+            heading=self.title,
+        )
+        for ax, member in zip(panels.axes, members, strict=True):
+            contour(ax, member.seen, variable=self.variables[0], levels=levels, others=member.marks, both=both)
+        guessed = [] if both else [member.seen for member in members]
+        colour_bar(panels, levels, " and ".join(words.NAMES[name] for name in self.variables), guessed)
+        drawn = [numbers(members, self.variables), marks.numbers(members)]
+        if both:
+            drawn.append(lowest.numbers(members))
+            _legend(panels, 2 if columns <= 2 else 4)
+        return Drawing(panels.figure, pd.concat(drawn, ignore_index=True), contour_words.caption(self, members, levels))
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -71,47 +108,6 @@ _THICK = (0.1, 1.0)
 _LABELLED = (0.1, 1.0, 10.0)
 HATCH = 10 * "/"
 _SIDE = 1.3  # inches, of a panel
-
-
-def draw(spec: Contours, members: Sequence[Member]) -> Drawing:
-    """One panel per member, one colour scale.
-
-    Raises:
-        InputError: if the plane is a line.
-    """
-    for member in members:
-        require_plane(member.seen, spec.draw)
-        for variable in spec.variables:
-            require_variable(member.seen, variable, spec.draw)
-    levels = LEVELS[spec.levels] if isinstance(spec.levels, str) else spec.levels
-    first = members[0].seen
-    columns = spec.columns or default_columns(len(members))
-    side = _size(first, columns)
-    both = len(spec.variables) == 2
-    width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
-    up = words.axis(first, "beta")
-    if not fits(up, side[1] * -(-len(members) // columns) + 0.2):
-        up = "beta (same unit)" if words.unit(first) == words.unit(first, "beta") else "beta"
-    panels = lay_out(
-        [member.label for member in members],
-        [_notes(member, spec.variables) for member in members],
-        columns=columns,
-        width=width,
-        panel=side,
-        margins=(0.5, 0.25 if columns == 3 else 0.12) if columns > 1 else (0.6, 0.45),
-        foot=0.6 + (0.17 * (2 if columns <= 2 else 1) if both else 0),
-        labels=(words.axis(first, "alpha"), up),
-        heading=spec.title,
-    )
-    for ax, member in zip(panels.axes, members, strict=True):
-        contour(ax, member.seen, variable=spec.variables[0], levels=levels, others=member.marks, both=both)
-    guessed = [] if both else [member.seen for member in members]
-    colour_bar(panels, levels, " and ".join(words.NAMES[name] for name in spec.variables), guessed)
-    drawn = [numbers(members, spec.variables), marks.numbers(members)]
-    if both:
-        drawn.append(lowest.numbers(members))
-        _legend(panels, 2 if columns <= 2 else 4)
-    return Drawing(panels.figure, pd.concat(drawn, ignore_index=True), contour_words.caption(spec, members, levels))
 
 
 def contour(

@@ -47,7 +47,44 @@ class Curvature(OfRuns):
             yield f".contours is a plane with other directions than {self.plane}"
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Runs in columns, of more than four in further rows: the ratio, the loss, and the ratio of the plane's own curvature.
+
+        Raises:
+            InputError: if a plane is a line, or its curvature was not measured.
+        """
+        runs = [_column(self, of.members) for of in group(members)]
+        columns = len(runs) if len(runs) <= 4 else default_columns(len(runs))
+        places = cells(len(runs), 3, columns)
+        size = _size(runs[0].map.seen, columns)
+        notes = [[curvature_words.notes(run.map, self.ratio) for run in runs]]
+        notes += [[contours.notes(run.loss, _VARIABLE) for run in runs], [[] for _ in runs]]
+        panels = lay_out(
+            [runs[run].map.label if row == 0 and run is not None else "" for row, run in places],
+            [notes[row][run] if run is not None else [] for row, run in places],
+            columns=columns,
+            width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
+            panel=size,
+            margins=_MARGINS
+            if columns > 1
+            else ((style.COLUMN_WIDTH - size[0]) / 2, (style.COLUMN_WIDTH - size[0]) / 2),
+            foot=1.34,
+            labels=(words.axis(runs[0].map.seen, "alpha"), ""),
+            heading=self.title,
+        )
+        for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
+            if run is None:
+                ax.remove()
+                continue
+            _draw_panel(ax, runs[run], row, self)
+            if panels.is_first(k):
+                ax.set_ylabel(f"{_ROWS[row]}\nbeta", linespacing=1.15)
+                ax.yaxis.set_label_coords(-0.33 / size[0], 0.5)
+        _ratio_bar(panels, dots=any(curvature_words.not_converged(run.map.seen).any() for run in runs))
+        levels = contours.LEVELS["log"]
+        contours.colour_bar(
+            replace(panels, foot=panels.foot - 0.64), levels, words.NAMES[_VARIABLE], [run.loss.seen for run in runs]
+        )
+        return Drawing(panels.figure, table(members, _NUMBERS), _caption(self, runs))
 
 
 ISOLINES = (0.01, 0.1)
@@ -93,45 +130,6 @@ class Column:
 
     map: Member
     loss: Member
-
-
-def draw(spec: Curvature, members: Sequence[Member]) -> Drawing:
-    """Runs in columns, of more than four in further rows: the ratio, the loss, and the ratio of the plane's own curvature.
-
-    Raises:
-        InputError: if a plane is a line, or its curvature was not measured.
-    """
-    runs = [_column(spec, of.members) for of in group(members)]
-    columns = len(runs) if len(runs) <= 4 else default_columns(len(runs))
-    places = cells(len(runs), 3, columns)
-    size = _size(runs[0].map.seen, columns)
-    notes = [[curvature_words.notes(run.map, spec.ratio) for run in runs]]
-    notes += [[contours.notes(run.loss, _VARIABLE) for run in runs], [[] for _ in runs]]
-    panels = lay_out(
-        [runs[run].map.label if row == 0 and run is not None else "" for row, run in places],
-        [notes[row][run] if run is not None else [] for row, run in places],
-        columns=columns,
-        width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
-        panel=size,
-        margins=_MARGINS if columns > 1 else ((style.COLUMN_WIDTH - size[0]) / 2, (style.COLUMN_WIDTH - size[0]) / 2),
-        foot=1.34,
-        labels=(words.axis(runs[0].map.seen, "alpha"), ""),
-        heading=spec.title,
-    )
-    for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
-        if run is None:
-            ax.remove()
-            continue
-        _draw_panel(ax, runs[run], row, spec)
-        if panels.is_first(k):
-            ax.set_ylabel(f"{_ROWS[row]}\nbeta", linespacing=1.15)
-            ax.yaxis.set_label_coords(-0.33 / size[0], 0.5)
-    _ratio_bar(panels, dots=any(curvature_words.not_converged(run.map.seen).any() for run in runs))
-    levels = contours.LEVELS["log"]
-    contours.colour_bar(
-        replace(panels, foot=panels.foot - 0.64), levels, words.NAMES[_VARIABLE], [run.loss.seen for run in runs]
-    )
-    return Drawing(panels.figure, table(members, _NUMBERS), _caption(spec, runs))
 
 
 def _draw_panel(ax: Axes, run: Column, row: int, spec: Curvature) -> None:

@@ -35,7 +35,43 @@ class Gradients(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Of one run the panels side by side; of several the runs in columns, a row for each quantity.
+
+        Raises:
+            InputError: if the plane is a line, or its gradients were not measured.
+        """
+        for member in members:
+            contours.require_plane(member.seen, self.draw)
+            if "gradient_alpha" not in member.seen:
+                raise InputError(
+                    f"the plane {self.plane!r} holds no gradients, and draw: {self.draw} needs one with measure: gradients or "
+                    "curvature"
+                )
+        points = {member.state: geometry.stationary_points(member.seen) for member in members}
+        norm = norm_scale([member.seen for member in members])
+        places, panels = _lay_out(self, members, points)
+        for ax, place in zip(panels.axes, places, strict=True):
+            if place.run is None:
+                ax.remove()
+                continue
+            member = members[place.run]
+            if place.quantity == "descent":
+                arrows.draw_arrows(ax, member.seen)
+                arrows.mark_stationary(ax, points[member.state])
+            else:
+                colours, scale = (
+                    (style.colour_map(_NORMS), norm)
+                    if place.quantity == "gradient norm"
+                    else (cosine_map(), cosine_norm())
+                )
+                pixel_map(ax, member.seen, _QUANTITIES[place.quantity](member.seen), colours=colours, norm=scale)
+        _bars(panels, places, norm)
+        if keys := arrows.keys([point for found in points.values() for point in found]):
+            height = panels.figure.get_size_inches()[1]
+            look: dict[str, Any] = {"ncols": 3, "borderpad": 0, "borderaxespad": 0, "handletextpad": 0.2}
+            panels.figure.legend(handles=keys, loc="lower center", bbox_to_anchor=(0.5, 0.05 / height), **look)
+        drawn = pd.concat([table(members, _NUMBERS), _stationary(members, points)], ignore_index=True)
+        return Drawing(panels.figure, drawn, _caption(self, members, points))
 
 
 Found = Mapping[str, Sequence[StationaryPoint]]  # by state
@@ -85,44 +121,6 @@ class Place:
 
     quantity: str
     run: int | None
-
-
-def draw(spec: Gradients, members: Sequence[Member]) -> Drawing:
-    """Of one run the panels side by side; of several the runs in columns, a row for each quantity.
-
-    Raises:
-        InputError: if the plane is a line, or its gradients were not measured.
-    """
-    for member in members:
-        contours.require_plane(member.seen, spec.draw)
-        if "gradient_alpha" not in member.seen:
-            raise InputError(
-                f"the plane {spec.plane!r} holds no gradients, and draw: {spec.draw} needs one with measure: gradients or "
-                "curvature"
-            )
-    points = {member.state: geometry.stationary_points(member.seen) for member in members}
-    norm = norm_scale([member.seen for member in members])
-    places, panels = _lay_out(spec, members, points)
-    for ax, place in zip(panels.axes, places, strict=True):
-        if place.run is None:
-            ax.remove()
-            continue
-        member = members[place.run]
-        if place.quantity == "descent":
-            arrows.draw_arrows(ax, member.seen)
-            arrows.mark_stationary(ax, points[member.state])
-        else:
-            colours, scale = (
-                (style.colour_map(_NORMS), norm) if place.quantity == "gradient norm" else (cosine_map(), cosine_norm())
-            )
-            pixel_map(ax, member.seen, _QUANTITIES[place.quantity](member.seen), colours=colours, norm=scale)
-    _bars(panels, places, norm)
-    if keys := arrows.keys([point for found in points.values() for point in found]):
-        height = panels.figure.get_size_inches()[1]
-        look: dict[str, Any] = {"ncols": 3, "borderpad": 0, "borderaxespad": 0, "handletextpad": 0.2}
-        panels.figure.legend(handles=keys, loc="lower center", bbox_to_anchor=(0.5, 0.05 / height), **look)
-    drawn = pd.concat([table(members, _NUMBERS), _stationary(members, points)], ignore_index=True)
-    return Drawing(panels.figure, drawn, _caption(spec, members, points))
 
 
 def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:

@@ -57,7 +57,41 @@ class Interpolation(FigureKind):
                     yield f".rows[{i}].{key} is {name!r}, which has batchnorm: {plane.statistics}"
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Per pair of runs the line from the one to the other, the norms of their weights, and the weights.
+
+        Raises:
+            InputError: if a plane is no line from the one run to the other.
+        """
+        rows = [_row(of, members) for of in self.rows]
+        named = descriptions([end for row in rows for end in row.ends])
+        titles = [
+            title
+            for run, to in zip(named[::2], named[1::2], strict=True)
+            for title in (_title(run, to), "norm of the weights", "density of the weights")
+        ]
+        panels = lay_out(
+            titles,
+            [notes for row in rows for notes in (_line_notes(row), _norm_notes(row), _weight_notes(row))],
+            columns=3,
+            width=style.TEXT_WIDTH,
+            panel=(1.24, 1.2),
+            margins=(0.4, 0.1),
+            foot=0.4,
+            label_room=0.14,
+            heading=self.title,
+        )
+        top = lines.highest([member.seen for row in rows for member in row.lines])
+        norms = panels.axes[1::3]
+        for ax in norms[1:]:
+            ax.sharex(norms[0])
+            ax.sharey(norms[0])
+        for k, row in enumerate(rows):
+            line_panel(panels.axes[3 * k], row, top=top)
+            norm_panel(panels.axes[3 * k + 1], row)
+            weight_panel(panels.axes[3 * k + 2], row)
+        _norm_ticks(norms[0], any(len(weight_density.norms(end)) for row in rows for end in row.ends))
+        _legends(panels, rows)
+        return Drawing(panels.figure, _numbers(rows), _caption(self, rows, top))
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -102,44 +136,6 @@ class Row:
     @cached_property
     def densities(self) -> weight_density.Densities:
         return weight_density.densities([weight_density.flat(member) for member in self.ends])
-
-
-def draw(spec: Interpolation, members: Sequence[Member]) -> Drawing:
-    """Per pair of runs the line from the one to the other, the norms of their weights, and the weights.
-
-    Raises:
-        InputError: if a plane is no line from the one run to the other.
-    """
-    rows = [_row(of, members) for of in spec.rows]
-    named = descriptions([end for row in rows for end in row.ends])
-    titles = [
-        title
-        for run, to in zip(named[::2], named[1::2], strict=True)
-        for title in (_title(run, to), "norm of the weights", "density of the weights")
-    ]
-    panels = lay_out(
-        titles,
-        [notes for row in rows for notes in (_line_notes(row), _norm_notes(row), _weight_notes(row))],
-        columns=3,
-        width=style.TEXT_WIDTH,
-        panel=(1.24, 1.2),
-        margins=(0.4, 0.1),
-        foot=0.4,
-        label_room=0.14,
-        heading=spec.title,
-    )
-    top = lines.highest([member.seen for row in rows for member in row.lines])
-    norms = panels.axes[1::3]
-    for ax in norms[1:]:
-        ax.sharex(norms[0])
-        ax.sharey(norms[0])
-    for k, row in enumerate(rows):
-        line_panel(panels.axes[3 * k], row, top=top)
-        norm_panel(panels.axes[3 * k + 1], row)
-        weight_panel(panels.axes[3 * k + 2], row)
-    _norm_ticks(norms[0], any(len(weight_density.norms(end)) for row in rows for end in row.ends))
-    _legends(panels, rows)
-    return Drawing(panels.figure, _numbers(rows), _caption(spec, rows, top))
 
 
 def line_panel(ax: Axes, row: Row, *, top: float) -> None:

@@ -32,7 +32,48 @@ class Layers(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Four rows over the layers in the order in which they are called, a line per run."""
+        names = _names(members)
+        room = max((text_width(name, SMALL) for name in names), default=0.0)
+        keys = 0.1 + 0.14 * -(-len(members) // _COLUMNS)
+        panels = lay_out(
+            4 * [""],
+            4 * [[]],
+            columns=1,
+            width=style.TEXT_WIDTH,
+            panel=_PANEL,
+            margins=_MARGINS,
+            foot=room + 0.16 + keys,
+            heading=self.title,
+        )
+        for ax, (name, label) in zip(panels.axes, _ROWS.items(), strict=True):
+            for member, look in zip(members, looks(len(members)), strict=True):
+                curve(ax, measured(member), name, **look)
+            ax.set_ylabel(label, linespacing=1.1)
+            ax.yaxis.set_label_coords(-0.42 / _PANEL[0], 0.5)
+            ax.set_xlim(0.4, max(measured(member).sizes["layer"] for member in members) + 0.6)
+            ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
+            ax.tick_params(labelbottom=False)
+            if name == "activation_zero_share":
+                ax.set_ylim(-0.03, 1.03)
+                ax.yaxis.set_major_formatter(plain_ticks())
+            else:
+                log_axis(ax)
+        _name_layers(panels.axes, names)
+        width, height = panels.figure.get_size_inches()
+        below = {
+            "x": 0.5 + (_MARGINS[0] - _MARGINS[1]) / 2 / width,
+            "y": (keys + 0.02) / height,
+            "ha": "center",
+            "va": "bottom",
+        }
+        panels.figure.text(**below, s="layer, in the order of the first call", fontsize=LABEL)
+        handles = [
+            mpl.lines.Line2D([], [], label=member.label, markersize=3, **look)
+            for member, look in zip(members, looks(len(members)), strict=True)
+        ]
+        legend(panels.figure, handles, min(_COLUMNS, len(handles)))
+        return Drawing(panels.figure, _numbers(members), _caption(self, members))
 
 
 _ROWS = {
@@ -46,51 +87,6 @@ _ROWS = {
 _PANEL, _MARGINS = (4.6, 0.95), (0.76, 0.14)
 _NAMED = 40  # layers, at most, whose names are written
 _COLUMNS = 3  # of the legend
-
-
-def draw(spec: Layers, members: Sequence[Member]) -> Drawing:
-    """Four rows over the layers in the order in which they are called, a line per run."""
-    names = _names(members)
-    room = max((text_width(name, SMALL) for name in names), default=0.0)
-    keys = 0.1 + 0.14 * -(-len(members) // _COLUMNS)
-    panels = lay_out(
-        4 * [""],
-        4 * [[]],
-        columns=1,
-        width=style.TEXT_WIDTH,
-        panel=_PANEL,
-        margins=_MARGINS,
-        foot=room + 0.16 + keys,
-        heading=spec.title,
-    )
-    for ax, (name, label) in zip(panels.axes, _ROWS.items(), strict=True):
-        for member, look in zip(members, looks(len(members)), strict=True):
-            curve(ax, measured(member), name, **look)
-        ax.set_ylabel(label, linespacing=1.1)
-        ax.yaxis.set_label_coords(-0.42 / _PANEL[0], 0.5)
-        ax.set_xlim(0.4, max(measured(member).sizes["layer"] for member in members) + 0.6)
-        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
-        ax.tick_params(labelbottom=False)
-        if name == "activation_zero_share":
-            ax.set_ylim(-0.03, 1.03)
-            ax.yaxis.set_major_formatter(plain_ticks())
-        else:
-            log_axis(ax)
-    _name_layers(panels.axes, names)
-    width, height = panels.figure.get_size_inches()
-    below = {
-        "x": 0.5 + (_MARGINS[0] - _MARGINS[1]) / 2 / width,
-        "y": (keys + 0.02) / height,
-        "ha": "center",
-        "va": "bottom",
-    }
-    panels.figure.text(**below, s="layer, in the order of the first call", fontsize=LABEL)
-    handles = [
-        mpl.lines.Line2D([], [], label=member.label, markersize=3, **look)
-        for member, look in zip(members, looks(len(members)), strict=True)
-    ]
-    legend(panels.figure, handles, min(_COLUMNS, len(handles)))
-    return Drawing(panels.figure, _numbers(members), _caption(spec, members))
 
 
 def curve(ax: Axes, probe: xr.Dataset, name: str, *, color: Any, marker: str) -> Line2D:

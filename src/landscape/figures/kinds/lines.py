@@ -36,53 +36,49 @@ class Lines(OfRuns):
     columns: Columns
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """One panel per run, or with `over: seed` per recipe; losses on the left axis, accuracies on the right one.
+
+        Raises:
+            InputError: if a plane is not a line, or lines of one panel differ in more than their seed.
+        """
+        groups = group(members, self.over)
+        require_lines(groups, self.draw)
+        columns = self.columns or default_columns(len(groups), most=3)
+        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+        panel = (width - 0.94 - 0.28 * (columns - 1)) / columns
+        panels = lay_out(
+            [together.label for together in groups],
+            [_notes(together) for together in groups],
+            columns=columns,
+            width=width,
+            panel=(panel, min(1.6, 0.8 * panel)),
+            margins=(0.45, 0.49),
+            foot=0.27,
+            labels=(words.axis(members[0].seen, "alpha"), ""),
+            heading=self.title,
+        )
+        surfaces = [member.seen for member in members]
+        top = loss_limit(surfaces)
+        for k, (ax, together) in enumerate(zip(panels.axes, groups, strict=True)):
+            frame(ax, together.surfaces, top=top)
+            losses(ax, together.surfaces)
+            ax.tick_params(axis="y", labelcolor=style.LOSS)
+            twin = accuracy_axis(ax)
+            accuracies(twin, together.surfaces)
+            if panels.is_first(k):
+                ax.set_ylabel("loss", color=style.LOSS)
+            if panels.is_last(k):
+                twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
+            else:
+                twin.tick_params(labelright=False)
+        height = panels.figure.get_size_inches()[1]
+        at = (0.5, 0.02 / height)
+        panels.figure.legend(handles=split_keys(surfaces), loc="lower center", bbox_to_anchor=at, ncols=3, borderpad=0)
+        return Drawing(panels.figure, table(members, VARIABLES), _caption(self, groups, top))
 
 
 _SHADE = {"train_loss": 0.22, "test_loss": 0.12, "train_accuracy": 0.14, "test_accuracy": 0.08}  # of the bands
 VARIABLES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
-
-
-def draw(spec: Lines, members: Sequence[Member]) -> Drawing:
-    """One panel per run, or with `over: seed` per recipe; losses on the left axis, accuracies on the right one.
-
-    Raises:
-        InputError: if a plane is not a line, or lines of one panel differ in more than their seed.
-    """
-    groups = group(members, spec.over)
-    require_lines(groups, spec.draw)
-    columns = spec.columns or default_columns(len(groups), most=3)
-    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-    panel = (width - 0.94 - 0.28 * (columns - 1)) / columns
-    panels = lay_out(
-        [together.label for together in groups],
-        [_notes(together) for together in groups],
-        columns=columns,
-        width=width,
-        panel=(panel, min(1.6, 0.8 * panel)),
-        margins=(0.45, 0.49),
-        foot=0.27,
-        labels=(words.axis(members[0].seen, "alpha"), ""),
-        heading=spec.title,
-    )
-    surfaces = [member.seen for member in members]
-    top = loss_limit(surfaces)
-    for k, (ax, together) in enumerate(zip(panels.axes, groups, strict=True)):
-        frame(ax, together.surfaces, top=top)
-        losses(ax, together.surfaces)
-        ax.tick_params(axis="y", labelcolor=style.LOSS)
-        twin = accuracy_axis(ax)
-        accuracies(twin, together.surfaces)
-        if panels.is_first(k):
-            ax.set_ylabel("loss", color=style.LOSS)
-        if panels.is_last(k):
-            twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
-        else:
-            twin.tick_params(labelright=False)
-    height = panels.figure.get_size_inches()[1]
-    at = (0.5, 0.02 / height)
-    panels.figure.legend(handles=split_keys(surfaces), loc="lower center", bbox_to_anchor=at, ncols=3, borderpad=0)
-    return Drawing(panels.figure, table(members, VARIABLES), _caption(spec, groups, top))
 
 
 def frame(ax: Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:

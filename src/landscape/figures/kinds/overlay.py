@@ -38,55 +38,51 @@ class Overlay(OfRuns):
     columns: Columns
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """One panel per line, with all runs in it, each narrower than the one below it; all panels have one loss axis.
+
+        Raises:
+            InputError: if a plane is no line, or the variable was not measured there.
+        """
+        require_lines([Group(member.label, (member,)) for member in members], self.draw)
+        for member in members:
+            contours.require_variable(member.seen, self.variable, self.draw)
+        rows = [[member for member in members if member.plane == line] for line in self.lines]
+        columns = self.columns or default_columns(len(rows), most=3)
+        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+        panel = (width - sum(_MARGINS) - _GAP * (columns - 1)) / columns
+        labels = [wrap(words.axis(row[0].seen, "alpha"), panel + 0.8 * _GAP, LABEL) for row in rows]
+        panels = lay_out(
+            list(self.lines),
+            [[difference(row, self.variable)] if len(row) > 1 else [] for row in rows],
+            columns=columns,
+            width=width,
+            panel=(panel, min(1.7, 0.8 * panel)),
+            margins=_MARGINS,
+            foot=0.3,
+            label_room=0.14 * max(map(len, labels)),
+            heading=self.title,
+        )
+        shown = [member.seen[[self.variable]] for member in members]
+        top = lines.loss_limit(shown)
+        for k, (ax, row) in enumerate(zip(panels.axes, rows, strict=True)):
+            lines.frame(ax, [member.seen[[self.variable]] for member in row], top=top)
+            _curves(ax, row, self.variable)
+            ax.set_xlabel("\n".join(labels[k]), linespacing=1.1)
+            if panels.is_first(k):
+                ax.set_ylabel(words.NAMES[self.variable])
+            else:
+                ax.tick_params(labelleft=False)
+        keys = [
+            mpl.lines.Line2D([], [], label=member.label, **look)
+            for member, look in zip(rows[0], looks(len(rows[0])), strict=True)
+        ]
+        legend(panels.figure, [*keys, *lines.hatch_keys(shown)], min(len(keys), 3))
+        return Drawing(panels.figure, table(members, [self.variable]), _caption(self, rows, top))
 
 
 _COLOURS = ("#56B4E9", "black", "#E69F00", "#009E73", "#CC79A7")
 _WIDEST, _NARROWEST = 3.0, 0.9  # points: of the first curve, and of the last, which lies on top
 _MARGINS, _GAP = (0.45, 0.15), 0.34  # inches
-
-
-def draw(spec: Overlay, members: Sequence[Member]) -> Drawing:
-    """One panel per line, with all runs in it, each narrower than the one below it; all panels have one loss axis.
-
-    Raises:
-        InputError: if a plane is no line, or the variable was not measured there.
-    """
-    require_lines([Group(member.label, (member,)) for member in members], spec.draw)
-    for member in members:
-        contours.require_variable(member.seen, spec.variable, spec.draw)
-    rows = [[member for member in members if member.plane == line] for line in spec.lines]
-    columns = spec.columns or default_columns(len(rows), most=3)
-    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-    panel = (width - sum(_MARGINS) - _GAP * (columns - 1)) / columns
-    labels = [wrap(words.axis(row[0].seen, "alpha"), panel + 0.8 * _GAP, LABEL) for row in rows]
-    panels = lay_out(
-        list(spec.lines),
-        [[difference(row, spec.variable)] if len(row) > 1 else [] for row in rows],
-        columns=columns,
-        width=width,
-        panel=(panel, min(1.7, 0.8 * panel)),
-        margins=_MARGINS,
-        foot=0.3,
-        label_room=0.14 * max(map(len, labels)),
-        heading=spec.title,
-    )
-    shown = [member.seen[[spec.variable]] for member in members]
-    top = lines.loss_limit(shown)
-    for k, (ax, row) in enumerate(zip(panels.axes, rows, strict=True)):
-        lines.frame(ax, [member.seen[[spec.variable]] for member in row], top=top)
-        _curves(ax, row, spec.variable)
-        ax.set_xlabel("\n".join(labels[k]), linespacing=1.1)
-        if panels.is_first(k):
-            ax.set_ylabel(words.NAMES[spec.variable])
-        else:
-            ax.tick_params(labelleft=False)
-    keys = [
-        mpl.lines.Line2D([], [], label=member.label, **look)
-        for member, look in zip(rows[0], looks(len(rows[0])), strict=True)
-    ]
-    legend(panels.figure, [*keys, *lines.hatch_keys(shown)], min(len(keys), 3))
-    return Drawing(panels.figure, table(members, [spec.variable]), _caption(spec, rows, top))
 
 
 def looks(runs: int) -> list[dict[str, Any]]:

@@ -31,61 +31,57 @@ class Profiles(OfRuns):
     levels: Levels = Field("log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Runs in columns, of more than four in further rows; all panels of a kind have the same axes.
+
+        Raises:
+            InputError: if a line is none, lines of one run differ in more than their seed, or the plane is a line.
+        """
+        runs = group(members)
+        bundles = [replace(run, members=tuple(m for m in run.members if m.plane != self.plane)) for run in runs]
+        planes = [next(m for m in run.members if m.plane == self.plane) for run in runs]
+        require_lines(bundles, self.draw)
+        for member in planes:
+            contours.require_plane(member.seen, self.draw)
+        columns = len(runs) if len(runs) <= 4 else default_columns(len(runs))
+        places = cells(len(runs), 2, columns)
+        titles = _titles(bundles)
+        notes = [[_width_note(bundle) for bundle in bundles], [_plane_notes(member) for member in planes]]
+        panels = lay_out(
+            [titles[run] if row == 0 and run is not None else "" for row, run in places],
+            [notes[row][run] if run is not None else [] for row, run in places],
+            columns=columns,
+            width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
+            panel=_size(planes[0].seen, columns),
+            margins=_MARGINS,
+            foot=0.78,
+            labels=(words.axis(planes[0].seen, "alpha"), ""),
+            heading=self.title,
+        )
+        levels = contours.LEVELS[self.levels] if isinstance(self.levels, str) else self.levels
+        surfaces = [surface for bundle in bundles for surface in bundle.surfaces]
+        top = lines.loss_limit(surfaces)
+        for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
+            if run is None:
+                ax.remove()
+                continue
+            if row == 0:
+                lines.frame(ax, bundles[run].surfaces, top=top)
+                lines.losses(ax, bundles[run].surfaces)
+                widths.bar(ax, bundles[run].surfaces)
+            else:
+                contours.contour(ax, planes[run].seen, variable=_VARIABLE, levels=levels)
+            if panels.is_first(k):
+                ax.set_ylabel("beta" if row else "loss")
+                ax.yaxis.set_label_coords(-0.33 / _size(planes[0].seen, columns)[0], 0.5)
+        _legend(panels, surfaces)
+        contours.colour_bar(panels, levels, words.NAMES[_VARIABLE], [member.seen for member in planes])
+        return Drawing(
+            panels.figure, table(members, lines.VARIABLES[:2]), _caption(self, runs, bundles, planes, levels, top)
+        )
 
 
 _MARGINS, _GAP = (0.5, 0.12), 0.17  # inches: left and right of the panels, between two
 _VARIABLE = "train_loss"
-
-
-def draw(spec: Profiles, members: Sequence[Member]) -> Drawing:
-    """Runs in columns, of more than four in further rows; all panels of a kind have the same axes.
-
-    Raises:
-        InputError: if a line is none, lines of one run differ in more than their seed, or the plane is a line.
-    """
-    runs = group(members)
-    bundles = [replace(run, members=tuple(m for m in run.members if m.plane != spec.plane)) for run in runs]
-    planes = [next(m for m in run.members if m.plane == spec.plane) for run in runs]
-    require_lines(bundles, spec.draw)
-    for member in planes:
-        contours.require_plane(member.seen, spec.draw)
-    columns = len(runs) if len(runs) <= 4 else default_columns(len(runs))
-    places = cells(len(runs), 2, columns)
-    titles = _titles(bundles)
-    notes = [[_width_note(bundle) for bundle in bundles], [_plane_notes(member) for member in planes]]
-    panels = lay_out(
-        [titles[run] if row == 0 and run is not None else "" for row, run in places],
-        [notes[row][run] if run is not None else [] for row, run in places],
-        columns=columns,
-        width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
-        panel=_size(planes[0].seen, columns),
-        margins=_MARGINS,
-        foot=0.78,
-        labels=(words.axis(planes[0].seen, "alpha"), ""),
-        heading=spec.title,
-    )
-    levels = contours.LEVELS[spec.levels] if isinstance(spec.levels, str) else spec.levels
-    surfaces = [surface for bundle in bundles for surface in bundle.surfaces]
-    top = lines.loss_limit(surfaces)
-    for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
-        if run is None:
-            ax.remove()
-            continue
-        if row == 0:
-            lines.frame(ax, bundles[run].surfaces, top=top)
-            lines.losses(ax, bundles[run].surfaces)
-            widths.bar(ax, bundles[run].surfaces)
-        else:
-            contours.contour(ax, planes[run].seen, variable=_VARIABLE, levels=levels)
-        if panels.is_first(k):
-            ax.set_ylabel("beta" if row else "loss")
-            ax.yaxis.set_label_coords(-0.33 / _size(planes[0].seen, columns)[0], 0.5)
-    _legend(panels, surfaces)
-    contours.colour_bar(panels, levels, words.NAMES[_VARIABLE], [member.seen for member in planes])
-    return Drawing(
-        panels.figure, table(members, lines.VARIABLES[:2]), _caption(spec, runs, bundles, planes, levels, top)
-    )
 
 
 def _titles(bundles: Sequence[Group]) -> list[str]:

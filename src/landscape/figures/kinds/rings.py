@@ -38,7 +38,46 @@ class Rings(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """One panel per run, or over seeds one for all that differ in nothing else; all at one scale.
+
+        Raises:
+            InputError: if a plane is a line.
+        """
+        for member in members:
+            require_plane(member.seen, self.draw)
+        groups = group(members, self.over)
+        rings = [[ring(member, rise) for member in of.members for rise in self.rises] for of in groups]
+        columns = default_columns(len(groups))
+        width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
+        side = 2.2 if columns == 1 else (width - 0.62 - 0.18 * (columns - 1)) / columns
+        several = len(self.rises) > 1
+        panels = lay_out(
+            [of.label for of in groups],
+            [_notes(of, found, self.rises[0]) for of, found in zip(groups, rings, strict=True)],
+            columns=columns,
+            width=width,
+            panel=(side, side),
+            margins=(0.5, 0.12) if columns > 1 else (0.6, 0.45),
+            foot=0.2 if several else 0.05,
+            labels=(words.axis(members[0].seen, "alpha"), _up(members[0].seen, side)),
+            heading=self.title,
+        )
+        reach = _reach([one for found in rings for one in found])
+        for ax, of, found in zip(panels.axes, groups, rings, strict=True):
+            _draw_panel(ax, of, found, self.rises)
+            ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+            frame(ax)
+        if several:
+            handles = [
+                mpl.lines.Line2D([], [], color=style.GREY, linestyle=_dashes(k), label=f"{rise:g} above the centre")
+                for k, rise in enumerate(self.rises)
+            ]
+            height = panels.figure.get_size_inches()[1]
+            panels.figure.legend(
+                handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.02 / height), ncols=2, borderpad=0
+            )
+        drawn = [one for found in rings for one in found]
+        return Drawing(panels.figure, _numbers(drawn), _caption(self, groups, drawn))
 
 
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
@@ -69,49 +108,6 @@ class Ring:
             on_edge[:, k] = edge[:-1] & edge[1:]
         cuts = np.flatnonzero(on_edge.any(axis=1))
         return np.insert(line, cuts + 1, np.nan, axis=0)
-
-
-def draw(spec: Rings, members: Sequence[Member]) -> Drawing:
-    """One panel per run, or over seeds one for all that differ in nothing else; all at one scale.
-
-    Raises:
-        InputError: if a plane is a line.
-    """
-    for member in members:
-        require_plane(member.seen, spec.draw)
-    groups = group(members, spec.over)
-    rings = [[ring(member, rise) for member in of.members for rise in spec.rises] for of in groups]
-    columns = default_columns(len(groups))
-    width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
-    side = 2.2 if columns == 1 else (width - 0.62 - 0.18 * (columns - 1)) / columns
-    several = len(spec.rises) > 1
-    panels = lay_out(
-        [of.label for of in groups],
-        [_notes(of, found, spec.rises[0]) for of, found in zip(groups, rings, strict=True)],
-        columns=columns,
-        width=width,
-        panel=(side, side),
-        margins=(0.5, 0.12) if columns > 1 else (0.6, 0.45),
-        foot=0.2 if several else 0.05,
-        labels=(words.axis(members[0].seen, "alpha"), _up(members[0].seen, side)),
-        heading=spec.title,
-    )
-    reach = _reach([one for found in rings for one in found])
-    for ax, of, found in zip(panels.axes, groups, rings, strict=True):
-        _draw_panel(ax, of, found, spec.rises)
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
-        frame(ax)
-    if several:
-        handles = [
-            mpl.lines.Line2D([], [], color=style.GREY, linestyle=_dashes(k), label=f"{rise:g} above the centre")
-            for k, rise in enumerate(spec.rises)
-        ]
-        height = panels.figure.get_size_inches()[1]
-        panels.figure.legend(
-            handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.02 / height), ncols=2, borderpad=0
-        )
-    drawn = [one for found in rings for one in found]
-    return Drawing(panels.figure, _numbers(drawn), _caption(spec, groups, drawn))
 
 
 def ring(member: Member, rise: float) -> Ring:

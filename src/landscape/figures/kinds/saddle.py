@@ -32,7 +32,20 @@ class Saddle(OfRuns):
     probe: Annotated[str, Ref("probes", measures=("saddle",))] = Field(description="a probe with measure: saddle")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """A block per member: the surface and its level lines; beneath them the eigenvalues and the path of ||g||."""
+        notes = [wrap(_note(member), style.TEXT_WIDTH - 0.3, NOTE) for member in members]
+        block = _TITLE + _PLANE + _ROOM + _BELOW + _ROOM + _NOTES + _GAP
+        height = block * len(members) + (_HEADING if self.title else 0)
+        figure = mpl.figure.Figure(figsize=(style.TEXT_WIDTH, height))
+        if self.title:
+            figure.suptitle(self.title, y=1 - 0.06 / height, va="top", parse_math=False, fontweight="bold")
+        for k, (member, note) in enumerate(zip(members, notes, strict=True)):
+            top = block * (len(members) - k)
+            _block(figure, member, top)
+            at: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
+            figure.text(0.5, (top - 0.04) / height, member.label, fontsize=LABEL, **at)
+            figure.text(0.5, (top - block + _GAP + _NOTES) / height, "\n".join(note), fontsize=NOTE, **at)
+        return Drawing(figure, _numbers(members), _caption(self, members))
 
 
 _HEADING, _TITLE, _NOTES, _GAP = 0.28, 0.2, 0.14, 0.1  # inches
@@ -41,23 +54,6 @@ _ROOM = 0.42  # below a row, for its ticks and label
 _ELEVATION, _AZIMUTH = 30, -50
 _BOX = (1.0, 1.0, 0.6)
 _NEGATIVE, _POSITIVE = style.LOSS, style.ACCURACY
-
-
-def draw(spec: Saddle, members: Sequence[Member]) -> Drawing:
-    """A block per member: the surface and its level lines; beneath them the eigenvalues and the path of ||g||."""
-    notes = [wrap(_note(member), style.TEXT_WIDTH - 0.3, NOTE) for member in members]
-    block = _TITLE + _PLANE + _ROOM + _BELOW + _ROOM + _NOTES + _GAP
-    height = block * len(members) + (_HEADING if spec.title else 0)
-    figure = mpl.figure.Figure(figsize=(style.TEXT_WIDTH, height))
-    if spec.title:
-        figure.suptitle(spec.title, y=1 - 0.06 / height, va="top", parse_math=False, fontweight="bold")
-    for k, (member, note) in enumerate(zip(members, notes, strict=True)):
-        top = block * (len(members) - k)
-        _block(figure, member, top)
-        at: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
-        figure.text(0.5, (top - 0.04) / height, member.label, fontsize=LABEL, **at)
-        figure.text(0.5, (top - block + _GAP + _NOTES) / height, "\n".join(note), fontsize=NOTE, **at)
-    return Drawing(figure, _numbers(members), _caption(spec, members))
 
 
 def _block(figure: Figure, member: Member, top: float) -> None:

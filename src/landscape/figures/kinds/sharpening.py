@@ -36,7 +36,35 @@ class Sharpening(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Above lambda_max, below lambda_min; on the left filter-scaled, on the right raw; a line per run."""
+        runs = by_run(members)
+        panels = lay_out(
+            [*SCALES.values(), "", ""],
+            4 * [[]],
+            columns=2,
+            width=style.TEXT_WIDTH,
+            panel=_PANEL,
+            margins=(0.66, 0.14),
+            foot=0.1 + 0.14 * -(-len(runs) // _COLUMNS),
+            labels=("epochs trained", ""),
+            heading=self.title,
+        )
+        last = max(_epoch(member) for member in members)
+        for ax, (end, suffix) in zip(panels.axes, product(_ROWS, SCALES), strict=True):
+            for of, look in zip(runs.values(), looks(len(runs)), strict=True):
+                values, residuals = np.array([extreme(measured(member), end, suffix) for member in of]).T
+                epochs = [_epoch(member) for member in of]
+                ax.errorbar(epochs, values, residuals, markersize=3, capsize=1.5, elinewidth=0.6, capthick=0.6, **look)
+            _frame(ax, end, last)
+        for ax, end in zip(panels.axes[::2], _ROWS, strict=True):
+            ax.set_ylabel(LAMBDA[end])
+            ax.yaxis.set_label_coords(-0.46 / _PANEL[0], 0.5)
+        keys = [
+            mpl.lines.Line2D([], [], label=run, markersize=3, **look)
+            for run, look in zip(runs, looks(len(runs)), strict=True)
+        ]
+        legend(panels.figure, keys, min(_COLUMNS, len(keys)))
+        return Drawing(panels.figure, _numbers(members), _caption(self, runs))
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -46,38 +74,6 @@ class Sharpening(OfRuns):
 _PANEL = (2.0, 1.25)
 _ROWS: tuple[End, ...] = ("max", "min")
 _COLUMNS = 3  # of the legend
-
-
-def draw(spec: Sharpening, members: Sequence[Member]) -> Drawing:
-    """Above lambda_max, below lambda_min; on the left filter-scaled, on the right raw; a line per run."""
-    runs = by_run(members)
-    panels = lay_out(
-        [*SCALES.values(), "", ""],
-        4 * [[]],
-        columns=2,
-        width=style.TEXT_WIDTH,
-        panel=_PANEL,
-        margins=(0.66, 0.14),
-        foot=0.1 + 0.14 * -(-len(runs) // _COLUMNS),
-        labels=("epochs trained", ""),
-        heading=spec.title,
-    )
-    last = max(_epoch(member) for member in members)
-    for ax, (end, suffix) in zip(panels.axes, product(_ROWS, SCALES), strict=True):
-        for of, look in zip(runs.values(), looks(len(runs)), strict=True):
-            values, residuals = np.array([extreme(measured(member), end, suffix) for member in of]).T
-            epochs = [_epoch(member) for member in of]
-            ax.errorbar(epochs, values, residuals, markersize=3, capsize=1.5, elinewidth=0.6, capthick=0.6, **look)
-        _frame(ax, end, last)
-    for ax, end in zip(panels.axes[::2], _ROWS, strict=True):
-        ax.set_ylabel(LAMBDA[end])
-        ax.yaxis.set_label_coords(-0.46 / _PANEL[0], 0.5)
-    keys = [
-        mpl.lines.Line2D([], [], label=run, markersize=3, **look)
-        for run, look in zip(runs, looks(len(runs)), strict=True)
-    ]
-    legend(panels.figure, keys, min(_COLUMNS, len(keys)))
-    return Drawing(panels.figure, _numbers(members), _caption(spec, runs))
 
 
 def by_run(members: Sequence[Member]) -> dict[str, list[Member]]:

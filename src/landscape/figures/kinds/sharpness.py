@@ -38,7 +38,35 @@ class Sharpness(OfRuns):
     number: str = Field("area_rise_0.5", description="a number of geometry")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """One panel with a point per run; thin lines join runs that differ in one factor.
+
+        Raises:
+            InputError: if geometry has no such number, or a run has no test error.
+        """
+        if self.number not in geometry.NAMES:
+            raise InputError(f"the number {self.number!r} is none of geometry's; {one_of(geometry.NAMES)}")
+        points = [point_of(of.members, self.number) for of in group(members)]
+        shown = [point for point in points if np.isfinite(point.mean)]
+        families = list(dict.fromkeys(point.family for point in shown))
+        depths = [point.depth for point in shown if point.depth is not None]
+        compared = [str(compare(points, self.number)), *confounded(shown)]
+        absent = [f"{len(points) - len(shown)} of {len(points)} runs not drawn"] if len(shown) < len(points) else []
+        panels = lay_out(
+            [""],
+            [[*compared, *absent]],
+            columns=1,
+            width=style.COLUMN_WIDTH,
+            panel=(2.55, 2.2),
+            margins=(0.5, 0.2),
+            foot=0.2 + (0.42 if depths else 0) + 0.15 * -(-len(families) // _in_a_row(families)),
+            labels=(f"{geometry.NAMES[self.number]} (train loss)", "test error (%)"),
+            heading=self.title,
+        )
+        colours = _colours(depths)
+        pairs = joined(shown)
+        scatter(panels.axes[0], shown, pairs, dict(zip(families, cycle(_MARKERS), strict=False)), colours)
+        _legends(panels, shown, families, colours if depths else None)
+        return Drawing(panels.figure, _numbers(points, self.number), _caption(self, points, pairs, compared))
 
 
 _MARKERS = "os^Dv*PXd<>p"
@@ -88,38 +116,6 @@ class Point:
     def depth(self) -> int | None:
         depth = self.factors.get("args.depth")
         return depth if isinstance(depth, int) else None
-
-
-def draw(spec: Sharpness, members: Sequence[Member]) -> Drawing:
-    """One panel with a point per run; thin lines join runs that differ in one factor.
-
-    Raises:
-        InputError: if geometry has no such number, or a run has no test error.
-    """
-    if spec.number not in geometry.NAMES:
-        raise InputError(f"the number {spec.number!r} is none of geometry's; {one_of(geometry.NAMES)}")
-    points = [point_of(of.members, spec.number) for of in group(members)]
-    shown = [point for point in points if np.isfinite(point.mean)]
-    families = list(dict.fromkeys(point.family for point in shown))
-    depths = [point.depth for point in shown if point.depth is not None]
-    compared = [str(compare(points, spec.number)), *confounded(shown)]
-    absent = [f"{len(points) - len(shown)} of {len(points)} runs not drawn"] if len(shown) < len(points) else []
-    panels = lay_out(
-        [""],
-        [[*compared, *absent]],
-        columns=1,
-        width=style.COLUMN_WIDTH,
-        panel=(2.55, 2.2),
-        margins=(0.5, 0.2),
-        foot=0.2 + (0.42 if depths else 0) + 0.15 * -(-len(families) // _in_a_row(families)),
-        labels=(f"{geometry.NAMES[spec.number]} (train loss)", "test error (%)"),
-        heading=spec.title,
-    )
-    colours = _colours(depths)
-    pairs = joined(shown)
-    scatter(panels.axes[0], shown, pairs, dict(zip(families, cycle(_MARKERS), strict=False)), colours)
-    _legends(panels, shown, families, colours if depths else None)
-    return Drawing(panels.figure, _numbers(points, spec.number), _caption(spec, points, pairs, compared))
 
 
 def scatter(

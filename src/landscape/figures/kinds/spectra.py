@@ -28,7 +28,43 @@ class Spectra(OfRuns):
     probe: Annotated[str, Ref("probes", measures=("spectrum",))] = Field(description="a probe with measure: spectrum")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Runs in columns: above the filter-scaled spectra on the same axes, below the raw ones, each on its own."""
+        columns = len(members) if len(members) <= 4 else default_columns(len(members))
+        places = cells(len(members), 2, columns)
+        suffixes = list(SCALES)
+        panels = lay_out(
+            [members[run].label if row == 0 and run is not None else "" for row, run in places],
+            [_notes(members[run], suffixes[row]) if run is not None else [] for row, run in places],
+            columns=columns,
+            width=style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH,
+            panel=(_WIDTHS[columns], _HEIGHT),
+            margins=_MARGINS,
+            foot=0.22,
+            label_room=0.15,
+            heading=self.title,
+        )
+        shared = _limits([measured(member) for member in members], "_scaled")
+        for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
+            if run is None:
+                ax.remove()
+                continue
+            probe = measured(members[run])
+            spectrum(ax, probe, suffixes[row], shared if row == 0 else _limits([probe], ""))
+            ax.set_xlabel("eigenvalue")
+            ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5 if columns <= 2 else 2, steps=[1, 2, 5, 10]))
+            ax.tick_params(labelleft=row == 1 or panels.is_first(k))
+            if panels.is_first(k):
+                ax.set_ylabel(f"{SCALES[suffixes[row]]}\ndensity", linespacing=1.15)
+                ax.yaxis.set_label_coords(-0.42 / _WIDTHS[columns], 0.5)
+        keys: list[Artist] = [
+            mpl.lines.Line2D([], [], color=style.LOSS, label="mean"),
+            mpl.patches.Patch(color=style.LOSS, alpha=_SHADE, linewidth=0, label="standard error"),
+            mpl.lines.Line2D(
+                [], [], color="black", linestyle="--", linewidth=0.7, label=f"{LAMBDA['min']}, {LAMBDA['max']}"
+            ),
+        ]
+        legend(panels.figure, keys, len(keys))
+        return Drawing(panels.figure, _numbers(members), _caption(self, members))
 
 
 _MARGINS = (0.76, 0.14)
@@ -37,46 +73,6 @@ _HEIGHT = 1.35
 _SHADE = 0.3
 _DEEPEST = 1e-10  # of the highest density
 _BELOW = 5.0  # the axis ends at so many times less than the density at the lower of the outermost eigenvalues
-
-
-def draw(spec: Spectra, members: Sequence[Member]) -> Drawing:
-    """Runs in columns: above the filter-scaled spectra on the same axes, below the raw ones, each on its own."""
-    columns = len(members) if len(members) <= 4 else default_columns(len(members))
-    places = cells(len(members), 2, columns)
-    suffixes = list(SCALES)
-    panels = lay_out(
-        [members[run].label if row == 0 and run is not None else "" for row, run in places],
-        [_notes(members[run], suffixes[row]) if run is not None else [] for row, run in places],
-        columns=columns,
-        width=style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH,
-        panel=(_WIDTHS[columns], _HEIGHT),
-        margins=_MARGINS,
-        foot=0.22,
-        label_room=0.15,
-        heading=spec.title,
-    )
-    shared = _limits([measured(member) for member in members], "_scaled")
-    for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
-        if run is None:
-            ax.remove()
-            continue
-        probe = measured(members[run])
-        spectrum(ax, probe, suffixes[row], shared if row == 0 else _limits([probe], ""))
-        ax.set_xlabel("eigenvalue")
-        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5 if columns <= 2 else 2, steps=[1, 2, 5, 10]))
-        ax.tick_params(labelleft=row == 1 or panels.is_first(k))
-        if panels.is_first(k):
-            ax.set_ylabel(f"{SCALES[suffixes[row]]}\ndensity", linespacing=1.15)
-            ax.yaxis.set_label_coords(-0.42 / _WIDTHS[columns], 0.5)
-    keys: list[Artist] = [
-        mpl.lines.Line2D([], [], color=style.LOSS, label="mean"),
-        mpl.patches.Patch(color=style.LOSS, alpha=_SHADE, linewidth=0, label="standard error"),
-        mpl.lines.Line2D(
-            [], [], color="black", linestyle="--", linewidth=0.7, label=f"{LAMBDA['min']}, {LAMBDA['max']}"
-        ),
-    ]
-    legend(panels.figure, keys, len(keys))
-    return Drawing(panels.figure, _numbers(members), _caption(spec, members))
 
 
 def spectrum(ax: Axes, probe: xr.Dataset, suffix: str, limits: tuple[tuple[float, float], tuple[float, float]]) -> None:

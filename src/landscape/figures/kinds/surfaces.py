@@ -28,7 +28,34 @@ class Surfaces(OfRuns):
     variable: Variable = "train_loss"
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """One panel per member, with the same height scale.
+
+        Raises:
+            InputError: if the plane is a line.
+        """
+        for member in members:
+            require_plane(member.seen, self.draw)
+        first = members[0].seen
+        columns = min(len(members), 2)
+        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+        unit = wrap(words.units(first), 0.95 * width, LABEL)
+        panels = lay_out(
+            [member.label for member in members],
+            [words.notes(member, [self.variable]) for member in members],
+            columns=columns,
+            width=width,
+            panel=(2.2, 2.2),
+            margins=(0.15, 0.5) if columns == 2 else (0.5, 0.55),
+            foot=0.08 + 0.14 * len(unit),
+            heading=self.title,
+            projection="3d",
+        )
+        limits = height_limits([member.seen[self.variable] for member in members])
+        for ax, member in zip(panels.axes, members, strict=True):
+            shaded_surface(ax, member.seen, variable=self.variable, limits=limits)
+        height = panels.figure.get_size_inches()[1]
+        panels.figure.text(0.5, 0.06 / height, "\n".join(unit), ha="center", va="bottom", fontsize=LABEL)
+        return Drawing(panels.figure, numbers(members, [self.variable]), _caption(self, members, limits))
 
 
 _LIGHT = {"azdeg": 315, "altdeg": 45}
@@ -38,37 +65,6 @@ _UPSAMPLE = 4
 _FLOOR = 0.35  # of the height of the surface, below it: room to see the floor
 _AMBIENT = 0.6  # share of the light that comes from everywhere; level ground has its own colour
 _LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-
-
-def draw(spec: Surfaces, members: Sequence[Member]) -> Drawing:
-    """One panel per member, with the same height scale.
-
-    Raises:
-        InputError: if the plane is a line.
-    """
-    for member in members:
-        require_plane(member.seen, spec.draw)
-    first = members[0].seen
-    columns = min(len(members), 2)
-    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-    unit = wrap(words.units(first), 0.95 * width, LABEL)
-    panels = lay_out(
-        [member.label for member in members],
-        [words.notes(member, [spec.variable]) for member in members],
-        columns=columns,
-        width=width,
-        panel=(2.2, 2.2),
-        margins=(0.15, 0.5) if columns == 2 else (0.5, 0.55),
-        foot=0.08 + 0.14 * len(unit),
-        heading=spec.title,
-        projection="3d",
-    )
-    limits = height_limits([member.seen[spec.variable] for member in members])
-    for ax, member in zip(panels.axes, members, strict=True):
-        shaded_surface(ax, member.seen, variable=spec.variable, limits=limits)
-    height = panels.figure.get_size_inches()[1]
-    panels.figure.text(0.5, 0.06 / height, "\n".join(unit), ha="center", va="bottom", fontsize=LABEL)
-    return Drawing(panels.figure, numbers(members, [spec.variable]), _caption(spec, members, limits))
 
 
 def height_limits(losses: Sequence[xr.DataArray]) -> tuple[float, float]:

@@ -26,7 +26,35 @@ class Training(OfRuns):
     over: OverSeeds
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """Three rows over the epochs, all runs in each, or of many a part in each column; of RUN@EPOCH the epochs up to it."""
+        shares = share_out(group(members, self.over))
+        columns = len(shares)
+        panel = (_ACROSS - _GAP * (columns - 1)) / columns
+        entries = legend_columns(shares, panel)
+        panels = lay_out(
+            3 * columns * [""],
+            3 * columns * [[]],
+            columns=columns,
+            width=style.TEXT_WIDTH,
+            panel=(panel, 1.25),
+            margins=(0.66, 0.14),
+            foot=0.26 + max(_legend_height(share, panel, entries) for share in shares),
+            labels=("epochs trained", ""),
+            heading=self.title,
+        )
+        rows = [panels.axes[start : start + columns] for start in range(0, 3 * columns, columns)]
+        for row in rows:
+            for ax in row[1:]:
+                ax.sharey(row[0])
+        for k, share in enumerate(shares):
+            for j, (of, look) in enumerate(zip(share, looks(len(share)), strict=True)):
+                curves(panels.axes[k::columns], [past(member) for member in of.members], place=j / len(share), **look)
+        for axes, label in zip(rows, ("loss", "error (%)", "learning rate"), strict=True):
+            axes[0].set_ylabel(label)
+            axes[0].yaxis.set_label_coords(-0.105 * _ACROSS / panel, 0.5)
+        _frame(rows, max(int(past(member).epoch[-1]) for member in members))
+        _legends(panels, shares, entries)
+        return Drawing(panels.figure, _numbers(members), _caption(self, members, shares))
 
 
 _MARKERS = "os^Dv*PXd<>p"
@@ -34,38 +62,6 @@ _RATES_SHOWN = 1e4  # from the highest learning rate down
 _TOGETHER, _PER_COLUMN = 8, 7  # runs in one panel, at most; of more, in a column of panels
 _ACROSS, _GAP, _HANDLE = 4.7, 0.26, 0.5  # inches: all panels, between two, beside an entry of the legend
 _LOSS_FLOOR = 1e-6  # a loss of exactly 0 has no place on a logarithmic axis
-
-
-def draw(spec: Training, members: Sequence[Member]) -> Drawing:
-    """Three rows over the epochs, all runs in each, or of many a part in each column; of RUN@EPOCH the epochs up to it."""
-    shares = share_out(group(members, spec.over))
-    columns = len(shares)
-    panel = (_ACROSS - _GAP * (columns - 1)) / columns
-    entries = legend_columns(shares, panel)
-    panels = lay_out(
-        3 * columns * [""],
-        3 * columns * [[]],
-        columns=columns,
-        width=style.TEXT_WIDTH,
-        panel=(panel, 1.25),
-        margins=(0.66, 0.14),
-        foot=0.26 + max(_legend_height(share, panel, entries) for share in shares),
-        labels=("epochs trained", ""),
-        heading=spec.title,
-    )
-    rows = [panels.axes[start : start + columns] for start in range(0, 3 * columns, columns)]
-    for row in rows:
-        for ax in row[1:]:
-            ax.sharey(row[0])
-    for k, share in enumerate(shares):
-        for j, (of, look) in enumerate(zip(share, looks(len(share)), strict=True)):
-            curves(panels.axes[k::columns], [past(member) for member in of.members], place=j / len(share), **look)
-    for axes, label in zip(rows, ("loss", "error (%)", "learning rate"), strict=True):
-        axes[0].set_ylabel(label)
-        axes[0].yaxis.set_label_coords(-0.105 * _ACROSS / panel, 0.5)
-    _frame(rows, max(int(past(member).epoch[-1]) for member in members))
-    _legends(panels, shares, entries)
-    return Drawing(panels.figure, _numbers(members), _caption(spec, members, shares))
 
 
 def curves(

@@ -40,7 +40,55 @@ class Trajectories(OfRuns):
     losses: bool = Field(True, description="whether the three losses per epoch are drawn in a strip below")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        return draw(self, members)
+        """One panel per member and scale; with several scales first all members at the one, then at the next.
+
+        Raises:
+            InputError: if the plane is a line, or no epoch of a path is finite.
+        """
+        for member in members:
+            _require_path(member)
+        shown = [Panel(member, scale, k > 0) for k, scale in enumerate(self.scales) for member in members]
+        columns = _columns(len(members) if len(members) > 1 else len(shown))
+        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+        side = (width - _LEFT - 0.12 - _LEFT * (columns - 1)) / columns
+        ratio = _ratio(shown)
+        across = [wrap(paths.axis_label(panel.path, "alpha"), side + 0.2, NOTE) for panel in shown]
+        up = [wrap(paths.axis_label(panel.path, "beta"), side * ratio, NOTE) for panel in shown]
+        label = _LINE * max(map(len, across))
+        below = label + (_TICKS + 0.06 + _STRIP if self.losses else 0)
+        bars = [0.55] * (int(self.contours) + 1 if columns == 1 else 1)
+        panels = lay_out(
+            [path_words.title(panel, self, members) for panel in shown],
+            [path_words.notes(panel) for panel in shown],
+            columns=columns,
+            width=width,
+            panel=(side, side * ratio + below),
+            margins=(_LEFT, 0.12),
+            foot=0.2 + sum(bars) + (0.16 if self.losses else 0),
+            labels=("epoch" if self.losses else "", ""),
+            heading=self.title,
+        )
+        last = max(int(panel.path.epoch[-1]) for panel in shown)
+        colours = mpl.colors.Normalize(0, max(last, 1))
+        limits = paths.loss_limits([panel.path for panel in shown])
+        for k, (ax, panel) in enumerate(zip(panels.axes, shown, strict=True)):
+            place = ax.get_position()
+            share = side * ratio / (side * ratio + below)
+            ax.set_position((place.x0, place.y1 - share * place.height, place.width, share * place.height))
+            _draw_panel(ax, panel, colours, ratio)
+            ax.set_xlabel("\n".join(across[k]), fontsize=NOTE, parse_math=False, linespacing=1.1)
+            ax.set_ylabel("\n".join(up[k]), fontsize=NOTE, parse_math=False, linespacing=1.1)
+            ax.tick_params(labelleft=True)
+            if self.losses:
+                height = place.height * _STRIP / (side * ratio + below)
+                losses = panels.figure.add_axes((place.x0, place.y0, place.width, height))
+                paths.strip(losses, panel.path, list(panel.falls), limits, last)
+                if panels.is_first(k):
+                    losses.set_ylabel("loss")
+                else:
+                    losses.tick_params(labelleft=False)
+        _foot(panels, self, shown, colours)
+        return Drawing(panels.figure, _numbers(members), path_words.caption(self, members, shown))
 
     @property
     def seen(self) -> list[tuple[str, str]]:
@@ -55,58 +103,6 @@ _STRIP = 0.45  # inches, height of the losses
 _LINE = 0.13  # from line to line of an axis label
 _TICKS = 0.17
 _LEFT = 0.7
-
-
-def draw(spec: Trajectories, members: Sequence[Member]) -> Drawing:
-    """One panel per member and scale; with several scales first all members at the one, then at the next.
-
-    Raises:
-        InputError: if the plane is a line, or no epoch of a path is finite.
-    """
-    for member in members:
-        _require_path(member)
-    shown = [Panel(member, scale, k > 0) for k, scale in enumerate(spec.scales) for member in members]
-    columns = _columns(len(members) if len(members) > 1 else len(shown))
-    width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-    side = (width - _LEFT - 0.12 - _LEFT * (columns - 1)) / columns
-    ratio = _ratio(shown)
-    across = [wrap(paths.axis_label(panel.path, "alpha"), side + 0.2, NOTE) for panel in shown]
-    up = [wrap(paths.axis_label(panel.path, "beta"), side * ratio, NOTE) for panel in shown]
-    label = _LINE * max(map(len, across))
-    below = label + (_TICKS + 0.06 + _STRIP if spec.losses else 0)
-    bars = [0.55] * (int(spec.contours) + 1 if columns == 1 else 1)
-    panels = lay_out(
-        [path_words.title(panel, spec, members) for panel in shown],
-        [path_words.notes(panel) for panel in shown],
-        columns=columns,
-        width=width,
-        panel=(side, side * ratio + below),
-        margins=(_LEFT, 0.12),
-        foot=0.2 + sum(bars) + (0.16 if spec.losses else 0),
-        labels=("epoch" if spec.losses else "", ""),
-        heading=spec.title,
-    )
-    last = max(int(panel.path.epoch[-1]) for panel in shown)
-    colours = mpl.colors.Normalize(0, max(last, 1))
-    limits = paths.loss_limits([panel.path for panel in shown])
-    for k, (ax, panel) in enumerate(zip(panels.axes, shown, strict=True)):
-        place = ax.get_position()
-        share = side * ratio / (side * ratio + below)
-        ax.set_position((place.x0, place.y1 - share * place.height, place.width, share * place.height))
-        _draw_panel(ax, panel, colours, ratio)
-        ax.set_xlabel("\n".join(across[k]), fontsize=NOTE, parse_math=False, linespacing=1.1)
-        ax.set_ylabel("\n".join(up[k]), fontsize=NOTE, parse_math=False, linespacing=1.1)
-        ax.tick_params(labelleft=True)
-        if spec.losses:
-            height = place.height * _STRIP / (side * ratio + below)
-            losses = panels.figure.add_axes((place.x0, place.y0, place.width, height))
-            paths.strip(losses, panel.path, list(panel.falls), limits, last)
-            if panels.is_first(k):
-                losses.set_ylabel("loss")
-            else:
-                losses.tick_params(labelleft=False)
-    _foot(panels, spec, shown, colours)
-    return Drawing(panels.figure, _numbers(members), path_words.caption(spec, members, shown))
 
 
 def _draw_panel(ax: Axes, panel: Panel, colours: Normalize, ratio: float) -> None:
