@@ -8,10 +8,14 @@ from typing import Any
 import docutils.core
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from landscape import figures
 from landscape.figures.kind import FigureKind
+from landscape.figures.shared.grid import NOTES
 from landscape.measures import plane_of
 from landscape.training.run_section import Run
 
@@ -92,9 +96,23 @@ def drawn(of_kind: Any, members: Sequence[figures.Member]) -> Any:
     return figures.draw(of_kind, members).figure
 
 
+def written(figure: Figure) -> list[Text]:
+    """All that is written beside the axes: on the page, above panels, along their axes, and below them."""
+    found = [text for page in (figure, *figure.subfigs) for text in page.texts]
+    for ax in figure.axes:
+        found += [ax.title, ax.xaxis.label, ax.yaxis.label]
+        found += [text for text in ax.texts if text.get_gid() == NOTES or ax.name == "3d"]
+    return [text for text in found if text.get_text().strip()]
+
+
 def texts(figure: Figure) -> str:
-    """All that is written beside the axes."""
-    return "\n".join(text.get_text() for text in figure.texts)
+    """What `written` finds."""
+    return "\n".join(text.get_text() for text in written(figure))
+
+
+def inside(ax: Axes) -> list[Text]:
+    """What is written within axes, without the notes below them."""
+    return [text for text in ax.texts if text.get_gid() != NOTES]
 
 
 def published(caption: str) -> Any:
@@ -107,9 +125,27 @@ def published(caption: str) -> Any:
 
 
 def assert_texts_apart(figure: Figure) -> None:
-    """No text beside the axes, and no legend, leaves the page or covers another."""
+    """No text beside the axes, no number along them, and no legend, leaves the page or covers another."""
+    figure.draw_without_rendering()
     page = figure.bbox
-    written = [text for text in figure.texts if text.get_text().strip()]
-    boxes = [artist.get_window_extent() for artist in (*written, *figure.legends)]
+    numbers = [
+        label
+        for ax in figure.axes
+        if ax.name != "3d"
+        for axis in (ax.xaxis, ax.yaxis)
+        if axis.get_visible()
+        for label in axis.get_ticklabels()
+        if label.get_visible() and label.get_text() and is_seen(axis, label, axis is ax.yaxis)
+    ]
+    legends = [*figure.legends, *(legend for ax in figure.axes if (legend := ax.get_legend()))]
+    boxes = [Text.get_window_extent(text).padded(-0.5) for text in (*written(figure), *numbers)]
+    boxes += [legend.get_window_extent() for legend in legends]
     assert all(page.x0 <= b.x0 and b.x1 <= page.x1 and page.y0 <= b.y0 and b.y1 <= page.y1 for b in boxes)
     assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def is_seen(axis: Axis, label: Text, up: bool) -> bool:
+    """Whether a number lies within the limits of its axis; matplotlib keeps some beyond."""
+    low, high = sorted(axis.get_view_interval())
+    place = label.get_position()[up]
+    return bool(low - 1e-9 * (high - low) <= place <= high + 1e-9 * (high - low))

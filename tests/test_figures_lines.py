@@ -12,15 +12,15 @@ from scipy.stats import norm
 
 from landscape import figures
 from landscape.errors import InputError
-from landscape.figures.kinds import bundles, lines, training
+from landscape.figures.kinds import bundles, training
 from landscape.figures.kinds.bundles import Bundles
 from landscape.figures.kinds.interpolation import Interpolation
 from landscape.figures.kinds.lines import Lines
 from landscape.figures.kinds.profiles import Profiles
 from landscape.figures.kinds.training import Training
-from landscape.figures.shared import bands, groups, panels, style, weight_density, widths
+from landscape.figures.shared import bands, grid, groups, line_axes, style, weight_density, widths
 
-from members import Loss, assert_texts_apart, bowl, drawn, history, member, published, spec, texts
+from members import Loss, assert_texts_apart, bowl, drawn, history, inside, member, published, spec, texts
 
 LINE: dict[str, Any] = {"alpha": (-1, 1, 41), "beta": None}
 TO: dict[str, Any] = {"directions": "to", "run": "large", "alpha": (-0.5, 1.5, 201), "beta": None}
@@ -171,11 +171,13 @@ def test_lines_share_axes_and_styles() -> None:
 
 
 def test_the_loss_axis_of_lines() -> None:
-    assert lines.loss_limit([member("net", lambda a, b: 1 + a**2, beta=None, test=False).seen]) == pytest.approx(2.1)
-    assert lines.loss_limit([member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen]) == 5
+    assert line_axes.loss_limit([member("net", lambda a, b: 1 + a**2, beta=None, test=False).seen]) == pytest.approx(
+        2.1
+    )
+    assert line_axes.loss_limit([member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen]) == 5
     many = member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen.assign_attrs(classes=1000)
-    assert lines.loss_limit([many]) == pytest.approx(2 * math.log(1000))
-    assert lines.loss_limit([member("net", lambda a, b: np.nan * a, beta=None).seen]) == 5
+    assert line_axes.loss_limit([many]) == pytest.approx(2 * math.log(1000))
+    assert line_axes.loss_limit([member("net", lambda a, b: np.nan * a, beta=None).seen]) == 5
 
 
 def test_spans_not_finite_are_hatched_half_way_to_their_neighbours() -> None:
@@ -191,7 +193,8 @@ def test_a_line_between_runs_is_grey_beyond_them_and_has_both_errors() -> None:
     figure = drawn(spec(Lines, plane="line", runs=("net",)), members)
     grey = sorted((p.get_x(), p.get_x() + p.get_width()) for p in figure.axes[0].patches)
     assert grey == [(-0.5, 0), (1, 1.5)]
-    assert "test error at other 10.1 %" in texts(figure).replace("\n", " ")
+    drawing = figures.draw(spec(Lines, plane="line", runs=("net",)), members)
+    assert "Test error at other 10.1\N{NO-BREAK SPACE}%" in drawing.caption
 
 
 def test_training_draws_three_rows_up_to_the_epoch() -> None:
@@ -205,12 +208,12 @@ def test_training_draws_three_rows_up_to_the_epoch() -> None:
     assert [line.get_linestyle() for line in loss.lines] == ["-", "--", "-"]
     assert loss.lines[0].get_color() != pytest.approx(loss.lines[2].get_color())
     assert error.lines[0].get_ydata()[-1] == pytest.approx(0.1)
-    assert drawing.figure.get_supxlabel() == "epochs trained"
+    assert rate.get_xlabel() == "epochs trained"
     assert list(drawing.numbers.member.value_counts()) == [11, 5]
 
 
 def test_run_colours_differ_in_grey() -> None:
-    grey = training.run_colours(6)[:, :3] @ [0.299, 0.587, 0.114]
+    grey = style.run_colours(6)[:, :3] @ [0.299, 0.587, 0.114]
     assert (np.diff(grey) > 0.04).all()
 
 
@@ -233,7 +236,7 @@ def test_several_lines_of_a_run_are_their_median_and_a_band() -> None:
     drawing = figures.draw(spec(Lines, runs=("net",), plane=("s0", "s1", "s2")), members)
     axes: list[Any] = drawing.figure.axes
     loss, accuracy = axes
-    curves = {name: bands.stack([m.seen for m in members], name) for name in lines.VARIABLES}
+    curves = {name: bands.stack([m.seen for m in members], name) for name in line_axes.VARIABLES}
     np.testing.assert_allclose(loss.lines[0].get_ydata(), np.median(curves["train_loss"], axis=0))
     np.testing.assert_allclose(accuracy.lines[1].get_ydata(), 100 * np.median(curves["test_accuracy"], axis=0))
     for ax, name, factor in ((loss, "train_loss", 1), (accuracy, "train_accuracy", 100)):
@@ -294,16 +297,25 @@ def test_what_differs_between_recipes() -> None:
 
 def test_findings_of_several_lines_are_counted() -> None:
     members = lines_of("net", [1, 900, 1000], final=(0.002, 0.99))
-    notes = groups.notes(groups.group(members)[0])
-    assert notes[2:] == [
-        "1 of 3 lines, e.g. basin reaches the border",
-        "2 of 3 lines, e.g. 0.1 ring 0.1 cells across",
-        "2 of 3 lines, e.g. 68 % above 100 or not finite",
+    (of,) = groups.group(members)
+    assert groups.notes(of) == [
+        "test error 6.1\N{NO-BREAK SPACE}% (3.9\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}9.4)",
+        "train loss 0.002",
     ]
-    untrained = lines_of("net", [1, 2], final=(2.0, 0.3))
-    assert "did not train: train accuracy 30 %: not a picture of a minimiser" in groups.notes(
-        groups.group(untrained)[0]
-    )
+    assert groups.title(of) == "net\N{NO-BREAK SPACE}\N{DAGGER}"
+    (item,) = groups.items([of])
+    for said in (
+        "On 1 of them, for instance: The region around the centre",
+        "On 2 of them, for instance: The 0.1 ring spans 0.1 cells",
+        "On 2 of them, for instance: 68 % of the points have a loss above 100",
+    ):
+        assert said in item
+    untrained = groups.group(lines_of("net", [1, 2], final=(2.0, 0.3)))
+    assert " The run ended at a train loss of 2, " in groups.items(untrained)[0]
+
+
+def legend_of(ax: Any) -> list[str]:
+    return [text.get_text().replace("\n", "") for text in ax.get_legend().get_texts()]
 
 
 def test_training_over_seeds_is_a_median_and_a_band() -> None:
@@ -317,7 +329,7 @@ def test_training_over_seeds_is_a_median_and_a_band() -> None:
     low, high = edges(axes[0])[0]
     np.testing.assert_allclose(low, curves.min(axis=0))
     np.testing.assert_allclose(high, curves.max(axis=0))
-    assert [text.get_text() for text in drawing.figure.legends[1].get_texts()] == ["net (3 seeds)"]
+    assert legend_of(axes[2]) == ["net (3 seeds)"]
     assert "several seeds (n = 3)" in drawing.caption and len(drawing.numbers) == 33
 
 
@@ -329,8 +341,7 @@ def test_many_trainings_are_shared_out_among_columns_with_the_same_axes() -> Non
     assert len(figure.axes) == 9
     for row in (figure.axes[:3], figure.axes[3:6], figure.axes[6:]):
         assert len({ax.get_ylim() for ax in row}) == len({ax.get_xlim() for ax in row}) == 1
-    entries = [text.get_text().replace("\n", "") for legend in figure.legends[1:] for text in legend.get_texts()]
-    assert entries == [member.label for member in members]
+    assert [entry for ax in figure.axes[6:] for entry in legend_of(ax)] == [member.label for member in members]
 
 
 def test_an_interpolation_has_the_line_with_its_widths() -> None:
@@ -355,9 +366,9 @@ def test_an_interpolation_has_the_line_with_its_widths() -> None:
     assert at_1.get_xdata() == pytest.approx([0.975, 1.025], abs=1e-3)
     said = texts(drawing.figure).replace("\n", " ")
     assert "batch 100 to batch 1000" in said
-    assert "alpha 0: test error 10.1 % (7.2 to 14.1), w at least 1.21" in said
-    assert "alpha 1: test error 10.1 % (7.2 to 14.1), w not resolved" in said
-    assert "9 of 201 points not finite" in said
+    assert "error 10.1 % (7.2 to 14.1) at 0 error 10.1 % (7.2 to 14.1) at 1" in said
+    assert "On the line to large: w at least 1.21 at alpha 0, w not resolved at alpha 1." in drawing.caption
+    assert "9 of 201 points not finite" in drawing.caption
     assert "recalibrated at every point on 1,024 training images" in drawing.caption
 
 
@@ -371,7 +382,7 @@ def test_norms_are_drawn_over_steps_with_the_drops_of_the_rate() -> None:
     np.testing.assert_array_equal(ax.lines[1].get_xdata(), 15 * np.array([6, 9, 11]))
     np.testing.assert_array_equal(ax.lines[2].get_xdata(), 2 * np.arange(1, 13))
     assert [line.get_linestyle() for line in ax.lines[::2]] == ["-", "--"]
-    assert "alpha 0: 10 before training, 13.5 after" in texts(figure).replace("\n", " ")
+    assert "at 0: from 10 to 13.5" in texts(figure).replace("\n", " ")
 
 
 def test_an_adopted_run_has_no_norms() -> None:
@@ -404,7 +415,7 @@ def test_the_density_panel_has_one_axis_for_both_runs() -> None:
     first, second = (patch.get_data().values for patch in ax.patches)
     assert np.nanmax(first) == pytest.approx(25, rel=0.1) and np.nanmax(second) == pytest.approx(12.5, rel=0.1)
     said = texts(figure).replace("\n", " ")
-    assert "alpha 0: norm 0.366, 50 % below 0.01" in said and "alpha 1: norm 0.731, 25 % below 0.01" in said
+    assert "at 0: norm 0.366, 50 % below 0.01" in said and "at 1: norm 0.731, 25 % below 0.01" in said
 
 
 def test_the_numbers_of_an_interpolation_are_all_that_is_drawn() -> None:
@@ -453,7 +464,7 @@ def test_more_than_four_profiles_wrap_and_leave_no_empty_axes() -> None:
 
 
 def test_cells_are_in_reading_order() -> None:
-    assert panels.cells(3, 2, 2) == [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, None), (1, 2), (1, None)]
+    assert grid.cells(3, 2, 2) == [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, None), (1, 2), (1, None)]
 
 
 def test_bundles_draw_every_line_and_the_median() -> None:
@@ -469,7 +480,8 @@ def test_bundles_draw_every_line_and_the_median() -> None:
     said = texts(drawing.figure)
     assert "no normalisation" in said and "normalised: filter" in said
     assert "alpha (1 = a step N(0, 1) of each weight)" in said and "alpha (1 = 100 % of each filter's norm)" in said
-    assert said.count("order: not tested") == 2 and "4 trained runs with a width" in drawing.caption
+    right = [text.get_text() for ax in axes for text in inside(ax)]
+    assert right == 2 * ["order: not tested"] and "4 trained runs with a width" in drawing.caption
 
 
 def test_the_order_of_bundles_is_tested_from_five_runs_on_and_never_on_few_images() -> None:
@@ -513,4 +525,4 @@ def test_an_interpolation_between_adopted_runs_says_that_their_norms_are_unknown
         of.history.attrs["spec"] = '{"network": "resnet20", "data": "digits", "weights": "mine.pt"}'
     figure = drawn(pair_spec(), members)
     assert [line.get_xdata().size for line in figure.axes[1].lines] == [0, 0, 0, 0]
-    assert "alpha 0: not trained here alpha 1: not trained here" in texts(figure).replace("\n", " ")
+    assert "at 0: not trained here at 1: not trained here" in texts(figure).replace("\n", " ")

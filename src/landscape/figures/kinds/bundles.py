@@ -12,17 +12,17 @@ from pydantic import Field
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
-from landscape.figures.kinds import lines
-from landscape.figures.shared import style, widths, words
+from landscape.figures.shared import line_axes, style, widths, words
 from landscape.figures.shared.bands import require_lines, spread, stack, table
-from landscape.figures.shared.groups import Group, errors, group, items
+from landscape.figures.shared.grid import NOTE, default_columns, grid
+from landscape.figures.shared.groups import Group, errors, group, items, title
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import LABEL, NOTE, Panels, cells, default_columns, lay_out
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, pd
 from landscape.training import run_factors
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 
@@ -44,36 +44,29 @@ class Bundles(OfRuns):
         for planes, of_row in zip(self.rows, rows, strict=True):
             together = Group(", ".join(planes), tuple(member for run in of_row for member in run.members))
             require_lines([together], self.draw)
-        runs = len(rows[0])
-        columns = runs if runs <= 5 else default_columns(runs, most=5)
-        places = cells(runs, len(rows), columns)
+        runs = group(members)
+        columns = len(runs) if len(runs) <= 5 else default_columns(len(runs), most=5)
         width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-        panel = (width - sum(_MARGINS) - _GAP * (columns - 1)) / columns
-        panels = lay_out(
-            [rows[0][run].label if row == 0 and run is not None else "" for row, run in places],
-            [_notes(rows[row][run], row == len(rows) - 1) if run is not None else [] for row, run in places],
-            columns=columns,
-            width=width,
-            panel=(panel, min(1.3, max(1.0, 0.8 * panel))),
-            margins=_MARGINS,
-            foot=0.24,
-            label_room=0.14,
-            heading=self.title,
-        )
-        top = lines.loss_limit([member.seen for member in members])
+        panels = grid(len(runs), len(rows), columns=columns, width=width, heading=self.title, feet=True)
+        top = line_axes.loss_limit([member.seen for member in members])
         orders = [order(row) for row in rows]
-        for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
-            if panels.is_first(k):
-                _label_row(panels, ax, rows[row], orders[row])
-            if run is None:
-                ax.remove()
-            else:
-                bundle(ax, rows[row][run], top=top)
-        _legend(panels, members)
+        for run, ax in zip(runs, panels.rows[0], strict=True):
+            ax.set_title(title(run), parse_math=False)
+        for axes, row in zip(panels.rows, rows, strict=True):
+            for ax, run in zip(axes, row, strict=True):
+                bundle(ax, run, top=top)
+                panels.note(ax, _notes(run, row is rows[-1]))
+        panels.label_rows(*(f"{_normalised(row)}\ntrain loss".strip() for row in rows))
+        for axes, found in zip(panels.rows, orders, strict=True):
+            for k, ax in enumerate(axes):
+                if panels.ends(k):
+                    _label_right(ax, str(found))
+        panels.label_below(*(words.axis(row[0].first.seen, "alpha") for row in rows))
+        panels.legend(_keys(members))
+        panels.fit(*[min(0.85, 1.3 / panels.room)] * len(rows))
         return Drawing(panels.figure, _numbers(rows), _caption(self, members, rows, orders, top))
 
 
-_MARGINS, _GAP = (0.68, 0.3), 0.22  # inches: left and right of the panels, between two
 _RUNS, _IMAGES = 5, 1000  # fewer runs, or test errors of no more images, say nothing of an order
 
 
@@ -94,8 +87,7 @@ class Order:
 
 def bundle(ax: Axes, run: Group, *, top: float) -> None:
     """The train loss along each line, and the median of all."""
-    lines.frame(ax, run.surfaces, top=top)
-    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(2, steps=[1, 2, 5, 10]))
+    line_axes.frame(ax, run.surfaces, top=top)
     x, curves = run.first.seen.alpha.values, stack(run.surfaces, "train_loss")
     for curve in curves:
         ax.plot(x, spread(curve[None])[1], "-", color=style.LOSS, linewidth=0.4, alpha=0.6)
@@ -137,29 +129,17 @@ def _normalised(row: Sequence[Group]) -> str:
     return {None: "", "none": "no normalisation"}.get(how, f"normalised: {how}")
 
 
-def _label_row(panels: Panels, ax: Axes, row: Sequence[Group], of_row: Order) -> None:
-    """Left the normalisation, right whether widths order the runs, below the unit of alpha."""
-    width, height = panels.figure.get_size_inches()
-    place = ax.get_position()
-    middle = (place.y0 + place.y1) / 2
-    upright: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "center"}
-    panels.figure.text(0.12 / width, middle, _normalised(row), fontsize=LABEL, fontweight="bold", **upright)
-    panels.figure.text(1 - 0.14 / width, middle, str(of_row), fontsize=NOTE, **upright)
-    across = (panels.left + panels.right) / 2 / width
-    unit = words.axis(row[0].first.seen, "alpha")
-    panels.figure.text(across, place.y0 - 0.17 / height, unit, fontsize=LABEL, va="top", ha="center", parse_math=False)
-    ax.set_ylabel("train loss")
-    ax.yaxis.set_label_coords(-0.28 / (place.width * width), 0.5)
+def _label_right(ax: Axes, text: str) -> None:
+    look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "left", "fontsize": NOTE}
+    ax.text(1.03, 0.5, text, transform=ax.transAxes, **look)
 
 
-def _legend(panels: Panels, members: Sequence[Member]) -> None:
-    keys = [
+def _keys(members: Sequence[Member]) -> list[Artist]:
+    return [
         mpl.lines.Line2D([], [], color=style.LOSS, linewidth=0.4, label="one direction"),
         mpl.lines.Line2D([], [], color="black", linewidth=1.4, label="median"),
-        *lines.hatch_keys([member.seen for member in members]),
+        *line_axes.hatch_keys([member.seen for member in members]),
     ]
-    at = (0.5, 0.03 / panels.figure.get_size_inches()[1])
-    panels.figure.legend(handles=keys, loc="lower center", bbox_to_anchor=at, ncols=len(keys), borderpad=0)
 
 
 def _numbers(rows: Sequence[Sequence[Group]]) -> pd.DataFrame:
@@ -180,7 +160,7 @@ def _caption(
     seen = (
         f"The train loss along every line of a run (thin; n = {n}) and their median (thick), at every point over the lines that "
         "are finite there; where one is not, a panel is hatched. The loss axis is the same in all panels."
-        f"{lines.above([member.seen[['train_loss']] for member in members], top)} The width is the length of the interval "
+        f"{line_axes.above([member.seen[['train_loss']] for member in members], top)} The width is the length of the interval "
         "around the centre on which the train loss lies less than 0.5 above that at the centre: the median of the lines, "
         "in brackets the extremes. At the right, Kendall's tau-b between these widths and the test errors of the runs that "
         "trained and whose widths are resolved and inside the range."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,13 +12,12 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
-from landscape.figures.kinds import contours
-from landscape.figures.shared import curvature_words, style, words
+from landscape.figures.shared import curvature_words, level_lines, style, words
 from landscape.figures.shared.bands import table
+from landscape.figures.shared.grid import Grid, default_columns, grid
 from landscape.figures.shared.groups import group
-from landscape.figures.shared.maps import pixel_map, scale_bar
+from landscape.figures.shared.maps import pixel_map
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import Panels, cells, default_columns, lay_out
 from landscape.lazy import mpl, np, xr
 
 if TYPE_CHECKING:
@@ -54,36 +53,28 @@ class Curvature(OfRuns):
         """
         runs = [_column(self, of.members) for of in group(members)]
         columns = len(runs) if len(runs) <= 4 else default_columns(len(runs))
-        places = cells(len(runs), 3, columns)
-        size = _size(runs[0].map.seen, columns)
-        notes = [[curvature_words.notes(run.map, self.ratio) for run in runs]]
-        notes += [[contours.notes(run.loss, _VARIABLE) for run in runs], [[] for _ in runs]]
-        panels = lay_out(
-            [runs[run].map.label if row == 0 and run is not None else "" for row, run in places],
-            [notes[row][run] if run is not None else [] for row, run in places],
-            columns=columns,
-            width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
-            panel=size,
-            margins=_MARGINS
-            if columns > 1
-            else ((style.COLUMN_WIDTH - size[0]) / 2, (style.COLUMN_WIDTH - size[0]) / 2),
-            foot=1.34,
-            labels=(words.axis(runs[0].map.seen, "alpha"), ""),
-            heading=self.title,
-        )
-        for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
-            if run is None:
-                ax.remove()
-                continue
-            _draw_panel(ax, runs[run], row, self)
-            if panels.is_first(k):
-                ax.set_ylabel(f"{_ROWS[row]}\nbeta", linespacing=1.15)
-                ax.yaxis.set_label_coords(-0.33 / size[0], 0.5)
-        _ratio_bar(panels, dots=any(curvature_words.not_converged(run.map.seen).any() for run in runs))
-        levels = contours.LEVELS["log"]
-        contours.colour_bar(
-            replace(panels, foot=panels.foot - 0.64), levels, words.NAMES[_VARIABLE], [run.loss.seen for run in runs]
-        )
+        width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
+        panels = grid(len(runs), 3, columns=columns, width=width, heading=self.title)
+        drawn = []
+        for space, loss, plane, run in zip(*panels.rows, runs, strict=True):
+            surface = run.map.seen
+            _map(space, surface, geometry.values_of(surface, geometry.RATIOS[self.ratio]))
+            drawn.append(level_lines.contour(loss, run.loss.seen, variable=_VARIABLE, levels=level_lines.LEVELS["log"]))
+            pixel_map(plane, surface, geometry.slice_ratio(surface), colours=_colours(), norm=_norm())
+            space.set_title(words.with_care(run.map.label, bool(run.map.findings or run.beware)), parse_math=False)
+            panels.note(space, curvature_words.notes(surface, self.ratio))
+            panels.note(loss, words.notes(run.loss))
+        panels.label_rows(*(f"{name}\nbeta" for name in _ROWS))
+        panels.label_below(words.axis(runs[0].map.seen, "alpha"))
+        losses = [run.loss.seen for run in runs]
+        level_lines.colour_bar(panels, level_lines.LEVELS["log"], words.NAMES[_VARIABLE], losses)
+        _ratio_bar(panels)
+        if any(curvature_words.not_converged(run.map.seen).any() for run in runs):
+            panels.legend([mpl.lines.Line2D([], [], markeredgewidth=0.6, label="not converged", **_DOT)])
+        shape = level_lines.shape(runs[0].map.seen)
+        panels.fit(shape, shape, shape)
+        for ax, lines in zip(panels.rows[1], drawn, strict=True):
+            level_lines.label_levels(ax, lines, avoid=np.zeros((1, 2)))
         return Drawing(panels.figure, table(members, _NUMBERS), _caption(self, runs))
 
 
@@ -92,7 +83,6 @@ ISOLINES = (0.01, 0.1)
 
 _PAPER = 0.5  # where the paper's own scale ends, which begins at 0 and is linear
 _TICKS = {0.001: "0.001", 0.01: "0.01", 0.1: "0.1", 0.5: "0.5", 1.0: "1"}
-_MARGINS, _GAP = (0.64, 0.12), 0.17  # inches: left and right of the panels, between two
 _ROWS = ("whole space", "train loss", "this plane")
 _VARIABLE = "train_loss"
 _RATIOS = {
@@ -131,18 +121,19 @@ class Column:
     map: Member
     loss: Member
 
+    @property
+    def beware(self) -> list[str]:
+        """Sentences on what to beware of in the level lines, where they are of a plane of their own, and their first ring."""
+        own = [] if self.loss is self.map else [finding.advice for finding in self.loss.findings]
+        return [*dict.fromkeys([*own, *words.no_ring(self.loss, _VARIABLE)])]
 
-def _draw_panel(ax: Axes, run: Column, row: int, spec: Curvature) -> None:
-    surface = run.map.seen
-    if row == 1:
-        contours.contour(ax, run.loss.seen, variable=_VARIABLE, levels=contours.LEVELS["log"])
-    elif row == 2:
-        pixel_map(ax, surface, geometry.slice_ratio(surface), colours=_map(), norm=_norm())
-    else:
-        ratio = geometry.values_of(surface, geometry.RATIOS[spec.ratio])
-        pixel_map(ax, surface, ratio, colours=_map(), norm=_norm())
-        _isolines(ax, surface, ratio)
-        alpha, beta = np.nonzero(curvature_words.not_converged(surface))
+
+def _map(ax: Axes, surface: xr.Dataset, ratio: np.ndarray) -> None:
+    """The ratio in the whole space, with its isolines, and dots where it is not converged."""
+    pixel_map(ax, surface, ratio, colours=_colours(), norm=_norm())
+    _isolines(ax, surface, ratio)
+    alpha, beta = np.nonzero(curvature_words.not_converged(surface))
+    if alpha.size:
         ax.plot(surface.alpha[alpha], surface.beta[beta], **_DOT, markeredgewidth=0.6, clip_on=False, zorder=6)
 
 
@@ -157,7 +148,7 @@ def _column(spec: Curvature, members: Sequence[Member]) -> Column:
     by_plane = {member.plane: member for member in members}
     measured, loss = by_plane[spec.plane], by_plane[spec.contours or spec.plane]
     for member in (measured, loss):
-        contours.require_plane(member.seen, spec.draw)
+        level_lines.require_plane(member.seen, spec.draw)
     if "eigenvalue_ratio" not in measured.seen:
         raise InputError(
             f"the plane {spec.plane!r} holds no eigenvalues, and draw: {spec.draw} needs one with measure: curvature"
@@ -170,34 +161,20 @@ def _column(spec: Curvature, members: Sequence[Member]) -> Column:
     return Column(measured, loss)
 
 
-def _size(surface: xr.Dataset, columns: int) -> tuple[float, float]:
-    """Width and height of a panel: square, unless the ranges of the plane differ."""
-    width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
-    side = 1.7 if columns == 1 else min((width - sum(_MARGINS) - _GAP * (columns - 1)) / columns, 1.5)
-    ratio = float(np.ptp(surface.beta.values)) / float(np.ptp(surface.alpha.values))
-    return side, side * min(max(ratio, 0.5), 2.0)
-
-
-def _ratio_bar(panels: Panels, *, dots: bool) -> None:
-    """Below the panels: the colours, the white lines in them, where the paper's scale ends, and what a dot is."""
-    width = min(3.0, panels.right - panels.left)
-    middle = (panels.left + panels.right) / 2
-    ax = panels.add_axes(middle - width / 2, panels.foot - 0.29, width, 0.09)
-    scale_bar(ax, _norm(), _map(), ticks=_TICKS, extend="both", label=curvature_words.RATIO, orientation="horizontal")
+def _ratio_bar(panels: Grid) -> None:
+    """The colours of the ratio below the panels, the white lines in them, and where the paper's scale ends."""
+    bar = panels.color_bar(mpl.cm.ScalarMappable(_norm(), _colours()), extend="both")
+    bar.set_ticks(list(_TICKS), labels=list(_TICKS.values()))
+    bar.minorticks_off()
+    bar.set_label(curvature_words.RATIO)
     for level in ISOLINES:
-        ax.axvline(level, color="white", linewidth=0.7)
-    ax.axvline(_PAPER, color="black", linewidth=0.7)
-    if not dots:
-        return
-    w, h = panels.figure.get_size_inches()
-    dot = mpl.lines.Line2D([], [], markeredgewidth=0.6, label="not converged", **_DOT)
-    at = (middle / w, (panels.foot - 0.05) / h)
-    panels.figure.legend(handles=[dot], loc="center", bbox_to_anchor=at, borderpad=0, borderaxespad=0, handletextpad=0)
+        bar.ax.axvline(level, color="white", linewidth=0.7)
+    bar.ax.axvline(_PAPER, color="black", linewidth=0.7)
 
 
 def _caption(spec: Curvature, runs: Sequence[Column]) -> str:
     finer = "" if spec.contours is None else f", here of the plane {words.escape(spec.contours)}"
-    levels = ", ".join(f"{level:g}" for level in contours.LEVELS["log"])
+    levels = ", ".join(f"{level:g}" for level in level_lines.LEVELS["log"])
     seen = (
         f"From left to right {', '.join(words.escape(run.map.label) for run in runs)}. Above: {_RATIOS[spec.ratio]} of the "
         f"Hessian of the train loss at every point of the plane {words.escape(spec.plane)}, one pixel each, on a logarithmic "
@@ -214,12 +191,19 @@ def _caption(spec: Curvature, runs: Sequence[Column]) -> str:
         made.insert(2, f"Grid of the level lines: {words.grid(losses[0].seen)}.")
     made += curvature_words.made([run.map.seen for run in runs])
     items = [
-        f"{words.member_item(run.map, [_VARIABLE])} {curvature_words.item(run.map.seen, spec.ratio)}" for run in runs
+        " ".join(
+            [
+                words.member_item(run.map, [_VARIABLE], care=bool(run.beware)),
+                *run.beware,
+                curvature_words.item(run.map.seen, spec.ratio),
+            ]
+        )
+        for run in runs
     ]
     return words.caption(spec.about, seen, made, items)
 
 
-def _map() -> ListedColormap:
+def _colours() -> ListedColormap:
     """Colours of the ratio; the end of the scale tells from white."""
     return style.colour_map("magma", 0.93)
 

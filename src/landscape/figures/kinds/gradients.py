@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -12,18 +12,17 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
-from landscape.figures.kinds import contours
-from landscape.figures.shared import arrows, style, words
+from landscape.figures.shared import arrows, level_lines, style, words
 from landscape.figures.shared.arrows import cosine_map, cosine_norm
 from landscape.figures.shared.bands import table
-from landscape.figures.shared.maps import pixel_map, scale_bar
+from landscape.figures.shared.grid import default_columns, grid
+from landscape.figures.shared.maps import pixel_map
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import Panels, cells, default_columns, lay_out
 from landscape.geometry import StationaryPoint
 from landscape.lazy import mpl, np, pd, xr
 
 if TYPE_CHECKING:
-    from matplotlib.colors import LogNorm
+    from matplotlib.colors import Colormap, LogNorm, Normalize
 
 
 class Gradients(OfRuns):
@@ -41,7 +40,7 @@ class Gradients(OfRuns):
             InputError: if the plane is a line, or its gradients were not measured.
         """
         for member in members:
-            contours.require_plane(member.seen, self.draw)
+            level_lines.require_plane(member.seen, self.draw)
             if "gradient_alpha" not in member.seen:
                 raise InputError(
                     f"the plane {self.plane!r} holds no gradients, and draw: {self.draw} needs one with measure: gradients or "
@@ -49,33 +48,41 @@ class Gradients(OfRuns):
                 )
         points = {member.state: geometry.stationary_points(member.seen) for member in members}
         norm = norm_scale([member.seen for member in members])
-        places, panels = _lay_out(self, members, points)
-        for ax, place in zip(panels.axes, places, strict=True):
-            if place.run is None:
-                ax.remove()
-                continue
-            member = members[place.run]
-            if place.quantity == "descent":
-                arrows.draw_arrows(ax, member.seen)
-                arrows.mark_stationary(ax, points[member.state])
-            else:
-                colours, scale = (
-                    (style.colour_map(_NORMS), norm)
-                    if place.quantity == "gradient norm"
-                    else (cosine_map(), cosine_norm())
-                )
-                pixel_map(ax, member.seen, _QUANTITIES[place.quantity](member.seen), colours=colours, norm=scale)
-        _bars(panels, places, norm)
-        if keys := arrows.keys([point for found in points.values() for point in found]):
-            height = panels.figure.get_size_inches()[1]
-            look: dict[str, Any] = {"ncols": 3, "borderpad": 0, "borderaxespad": 0, "handletextpad": 0.2}
-            panels.figure.legend(handles=keys, loc="lower center", bbox_to_anchor=(0.5, 0.05 / height), **look)
+        single = len(members) == 1  # its quantities stand side by side
+        columns = 3 if single else len(members) if len(members) <= 4 else default_columns(len(members))
+        width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
+        size = (len(_QUANTITIES), 1) if single else (len(members), len(_QUANTITIES))
+        heading = self.title or (words.title(members[0], _VARIABLE) if single else None)
+        panels = grid(*size, columns=columns, width=width, heading=heading, share="all")
+        rows = [[ax] for ax in panels.axes] if single else panels.rows
+        for row, (name, values), scale in zip(rows, _QUANTITIES.items(), _scales(norm), strict=True):
+            for ax, member in zip(row, members, strict=True):
+                if name == "descent":
+                    arrows.draw_arrows(ax, member.seen)
+                    arrows.mark_stationary(ax, points[member.state])
+                    panels.note(ax, words.notes(member))
+                else:
+                    pixel_map(ax, member.seen, values(member.seen), colours=scale.colours, norm=scale.norm)
+                if name == "cosine to centre":
+                    panels.note(ax, [f"away on {_percent(away(member.seen))}"])
+                if single or name == "descent":
+                    ax.set_title(name if single else words.title(member, _VARIABLE), parse_math=False)
+            for start in range(0, len(row), columns):
+                mappable = mpl.cm.ScalarMappable(scale.norm, scale.colours)
+                bar = panels.color_bar(mappable, row[start : start + columns], location="right", extend=scale.extend)
+                bar.set_ticks(list(scale.ticks), labels=list(scale.ticks.values()))
+                bar.minorticks_off()
+        panels.label_rows(*(["beta"] if single else [f"{name}\nbeta" for name in _QUANTITIES]))
+        panels.label_below(words.axis(members[0].seen, "alpha"))
+        panels.legend(arrows.keys([point for found in points.values() for point in found]), 3, handletextpad=0.2)
+        panels.fit(*[level_lines.shape(members[0].seen)] * size[1])
         drawn = pd.concat([table(members, _NUMBERS), _stationary(members, points)], ignore_index=True)
         return Drawing(panels.figure, drawn, _caption(self, members, points))
 
 
 Found = Mapping[str, Sequence[StationaryPoint]]  # by state
 
+_VARIABLE = "train_loss"
 _NORMS = "cividis"  # the colour map of the gradient's norm
 _COSINE_TICKS = {-1.0: "\N{MINUS SIGN}1", 0.0: "0", 1.0: "1"}
 _LOSS_TICKS = {0.01: "0.01", 0.1: "0.1", 1.0: "1", 10.0: "10", 100.0: "100"}
@@ -116,11 +123,13 @@ _QUANTITIES: dict[str, Callable[[xr.Dataset], np.ndarray]] = {
 
 
 @dataclass(frozen=True)
-class Place:
-    """A panel: of which quantity, and of which run; None where there is none."""
+class _Scale:
+    """The colours of a quantity, and the values written beside them."""
 
-    quantity: str
-    run: int | None
+    colours: Colormap
+    norm: Normalize
+    ticks: dict[float, str]
+    extend: Literal["neither", "both"]
 
 
 def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
@@ -135,54 +144,14 @@ def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
     return mpl.colors.LogNorm(float(10 ** ((low + high) / 2 - half)), float(10 ** ((low + high) / 2 + half)))
 
 
-def _lay_out(spec: Gradients, members: Sequence[Member], points: Found) -> tuple[list[Place], Panels]:
-    one = len(members) == 1
-    names = list(_QUANTITIES)
-    if one:
-        columns, places = 3, [Place(name, 0) for name in names]
-        size, margins = (1.17, 1.17), (0.5, 0.45)
-    else:
-        columns = len(members) if len(members) <= 4 else default_columns(len(members))
-        places = [Place(names[row], run) for row, run in cells(len(members), len(names), columns)]
-        margins = (1.25, 1.15) if columns == 2 else (0.64, 0.45)
-        side = min((style.TEXT_WIDTH - sum(margins) - 0.17 * (columns - 1)) / columns, 1.3)
-        size = (side, side)
-    first = members[0].seen
-    ratio = float(np.ptp(first.beta.values)) / float(np.ptp(first.alpha.values))
-    size = size[0], size[1] * min(max(ratio, 0.5), 2.0)
-    kinds = len(arrows.keys([point for found in points.values() for point in found]))
-    panels = lay_out(
-        [_title(place, members, one) for place in places],
-        [_notes(place, members) for place in places],
-        columns=columns,
-        width=style.TEXT_WIDTH,
-        panel=size,
-        margins=margins,
-        foot=0.08 + 0.14 * -(-kinds // 3),
-        labels=(words.axis(first, "alpha"), "beta" if one else ""),
-        heading=spec.title or (members[0].label if one else None),
-    )
-    for k, (ax, place) in enumerate(zip(panels.axes, places, strict=True)):
-        if not one and panels.is_first(k):
-            ax.set_ylabel(f"{place.quantity}\nbeta", linespacing=1.15)
-            ax.yaxis.set_label_coords(-0.33 / size[0], 0.5)
-    return places, panels
-
-
-def _title(place: Place, members: Sequence[Member], one: bool) -> str:
-    if one:
-        return place.quantity
-    return members[place.run].label if place.quantity == "descent" and place.run is not None else ""
-
-
-def _notes(place: Place, members: Sequence[Member]) -> list[str]:
-    """Below the level lines those of every panel; below the cosine to the centre the share that points away."""
-    if place.run is None:
-        return []
-    member = members[place.run]
-    if place.quantity == "descent":
-        return contours.notes(member, "train_loss")
-    return [f"away on {_percent(away(member.seen))}"] if place.quantity == "cosine to centre" else []
+def _scales(norm: LogNorm) -> list[_Scale]:
+    """One for each quantity."""
+    low, high = (np.log10(float(end or 1)) for end in (norm.vmin, norm.vmax))
+    decades = {float(10**e): rf"$10^{{{e:.0f}}}$" for e in np.arange(np.ceil(low), np.floor(high) + 1)}
+    loss = _Scale(style.pale_map(), style.norm(), _LOSS_TICKS, "both")
+    norms = _Scale(style.colour_map(_NORMS), norm, decades, "both")
+    cosine = _Scale(cosine_map(), cosine_norm(), _COSINE_TICKS, "neither")
+    return [loss, norms, cosine, cosine, cosine]
 
 
 def away(surface: xr.Dataset) -> float:
@@ -190,26 +159,6 @@ def away(surface: xr.Dataset) -> float:
     towards = geometry.values_of(surface, "gradient_towards_centre")
     known = towards[np.isfinite(towards)]
     return float((known < 0).mean()) if known.size else float("nan")
-
-
-def _bars(panels: Panels, places: Sequence[Place], norm: LogNorm) -> None:
-    """A scale beside the last panel of each quantity in a row."""
-    w, h = panels.figure.get_size_inches()
-    low, high = (np.log10(float(end or 1)) for end in (norm.vmin, norm.vmax))
-    decades = {float(10**e): rf"$10^{{{e:.0f}}}$" for e in np.arange(np.ceil(low), np.floor(high) + 1)}
-    for k, (ax, place) in enumerate(zip(panels.axes, places, strict=True)):
-        following = places[k + 1] if k + 1 < len(places) else None
-        ends = following is None or following.quantity != place.quantity or following.run is None or panels.is_last(k)
-        if place.run is None or not ends:
-            continue
-        box = ax.get_position()
-        bar = panels.add_axes(box.x1 * w + 0.06, box.y0 * h, 0.07, box.height * h)
-        if place.quantity == "descent":
-            scale_bar(bar, style.norm(), style.pale_map(), ticks=_LOSS_TICKS, extend="both")
-        elif place.quantity == "gradient norm":
-            scale_bar(bar, norm, style.colour_map(_NORMS), ticks=decades, extend="both")
-        else:
-            scale_bar(bar, cosine_norm(), cosine_map(), ticks=_COSINE_TICKS, extend="neither")
 
 
 def _stationary(members: Sequence[Member], points: Found) -> pd.DataFrame:
@@ -233,7 +182,7 @@ def _caption(spec: Gradients, members: Sequence[Member], points: Found) -> str:
     thinned = max(max(member.seen.sizes[axis] for axis in ("alpha", "beta")) for member in members) > drawn
     seen = (
         f"The gradient of the train loss over the plane {words.escape(spec.plane)}. descent: level lines of the train loss "
-        f"at {', '.join(f'{level:g}' for level in contours.LEVELS['log'])} (its scale beside, the dashed one the loss of "
+        f"at {', '.join(f'{level:g}' for level in level_lines.LEVELS['log'])} (its scale beside, the dashed one the loss of "
         "guessing), and arrows of one length along the steepest descent within the plane, in its own metric"
         f"{f', at up to {drawn} x {drawn} of the points' if thinned else ''}; light blue where they point to the centre (cross), "
         "dark red where they point away. gradient norm: of the gradient over all directions, on a logarithmic scale. cosine to centre: "
@@ -262,7 +211,7 @@ def _item(member: Member, points: Sequence[StationaryPoint]) -> str:
         if places := [f"({p.alpha:.2f}, {p.beta:.2f})" for p in points if p.kind == kind]:
             shown = ", ".join(places[:4]).replace("-", "\N{MINUS SIGN}") + (", ..." if len(places) > 4 else "")
             told.append(f"{len(places)} x {kind}: {shown}")
-    return f"{words.member_item(member, ['train_loss'])} {'; '.join(told).capitalize()}."
+    return f"{words.member_item(member, [_VARIABLE], _VARIABLE)} {'; '.join(told).capitalize()}."
 
 
 def _percent(share: float) -> str:

@@ -15,12 +15,11 @@ from landscape.config.fields import Ref
 from landscape.config.section import Section
 from landscape.errors import InputError
 from landscape.figures.kind import FigureKind
-from landscape.figures.kinds import lines
-from landscape.figures.shared import style, weight_density, widths, words
+from landscape.figures.shared import line_axes, style, weight_density, widths, words
 from landscape.figures.shared.bands import require_lines, table
-from landscape.figures.shared.groups import Group, descriptions, loss_names, not_finite
+from landscape.figures.shared.grid import Grid, few_ticks, grid, plain_ticks
+from landscape.figures.shared.groups import Group, descriptions, loss_names
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import Panels, few_ticks, lay_out, plain_ticks
 from landscape.lazy import mpl, np, pd
 
 if TYPE_CHECKING:
@@ -64,33 +63,27 @@ class Interpolation(FigureKind):
         """
         rows = [_row(of, members) for of in self.rows]
         named = descriptions([end for row in rows for end in row.ends])
-        titles = [
-            title
-            for run, to in zip(named[::2], named[1::2], strict=True)
-            for title in (_title(run, to), "norm of the weights", "density of the weights")
-        ]
-        panels = lay_out(
-            titles,
-            [notes for row in rows for notes in (_line_notes(row), _norm_notes(row), _weight_notes(row))],
-            columns=3,
-            width=style.TEXT_WIDTH,
-            panel=(1.24, 1.2),
-            margins=(0.4, 0.1),
-            foot=0.4,
-            label_room=0.14,
-            heading=self.title,
-        )
-        top = lines.highest([member.seen for row in rows for member in row.lines])
+        panels = grid(3 * len(rows), columns=3, width=style.TEXT_WIDTH, heading=self.title, share="none")
+        top = line_axes.highest([member.seen for row in rows for member in row.lines])
         norms = panels.axes[1::3]
         for ax in norms[1:]:
             ax.sharex(norms[0])
             ax.sharey(norms[0])
         for k, row in enumerate(rows):
-            line_panel(panels.axes[3 * k], row, top=top)
-            norm_panel(panels.axes[3 * k + 1], row)
-            weight_panel(panels.axes[3 * k + 2], row)
+            of_row = panels.axes[3 * k : 3 * k + 3]
+            line_panel(of_row[0], row, top=top)
+            norm_panel(of_row[1], row)
+            weight_panel(of_row[2], row)
+            titles = (_title(*named[2 * k : 2 * k + 2]), "norm of the weights", "density of the weights")
+            care = (bool(row.run.findings), False, False)
+            for ax, title, mark, notes in zip(
+                of_row, titles, care, (_line_notes(row), _norm_notes(row), _weight_notes(row)), strict=True
+            ):
+                ax.set_title(words.with_care(title, mark), parse_math=False)
+                panels.note(ax, notes)
         _norm_ticks(norms[0], any(len(weight_density.norms(end)) for row in rows for end in row.ends))
-        _legends(panels, rows)
+        _legend(panels, rows)
+        panels.fit(0.95)
         return Drawing(panels.figure, _numbers(rows), _caption(self, rows, top))
 
     @property
@@ -140,15 +133,15 @@ class Row:
 
 def line_panel(ax: Axes, row: Row, *, top: float) -> None:
     """Loss and accuracy between the runs, and the width of the minimum at both ends."""
-    lines.frame(ax, [row.run.seen], top=top)
+    line_axes.frame(ax, [row.run.seen], top=top)
     ax.set_xlabel("alpha")
     ax.set_ylabel("loss", color=style.LOSS)
     ax.tick_params(axis="y", labelcolor=style.LOSS)
-    twin = lines.accuracy_axis(ax)
+    twin = line_axes.accuracy_axis(ax)
     twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
     for member, linewidth in zip(row.lines, (THICK, THIN), strict=False):
-        lines.losses(ax, [member.seen], linewidth)
-        lines.accuracies(twin, [member.seen], linewidth)
+        line_axes.losses(ax, [member.seen], linewidth)
+        line_axes.accuracies(twin, [member.seen], linewidth)
     for end in (0, 1):
         widths.bar(ax, [row.run.seen], at=end)
 
@@ -200,16 +193,9 @@ def _title(run: str, to: str) -> str:
 
 
 def _line_notes(row: Row) -> list[str]:
-    """At both ends the test error and the width of the minimum; then the points not finite."""
-    surface = row.run.seen
-    said = []
-    for end in (0, 1):
-        error = lines.error_at(surface, end)
-        parts = [f"test error {error}"] if error else []
-        said.append(f"alpha {end}: {', '.join([*parts, f'w {widths.phrase([geometry.well(surface, end)])}'])}")
-    if missing := not_finite([surface]):
-        said.append(f"{missing:,} of {surface.train_loss.size:,} points not finite")
-    return said
+    """The test error at both ends."""
+    errors = [(end, line_axes.error_at(row.run.seen, end)) for end in (0, 1)]
+    return [f"error {error} at {end}" for end, error in errors if error]
 
 
 def _norm_notes(row: Row) -> list[str]:
@@ -217,9 +203,7 @@ def _norm_notes(row: Row) -> list[str]:
     for member, (end, _, _) in zip(row.ends, ENDS, strict=True):
         norms = weight_density.norms(member).weight_norm.to_numpy()
         said.append(
-            f"alpha {end}: {norms[0]:.3g} before training, {norms[-1]:.3g} after"
-            if norms.size
-            else f"alpha {end}: not trained here"
+            f"at {end}: from {norms[0]:.3g} to {norms[-1]:.3g}" if norms.size else f"at {end}: not trained here"
         )
     return said
 
@@ -227,7 +211,7 @@ def _norm_notes(row: Row) -> list[str]:
 def _weight_notes(row: Row) -> list[str]:
     of = row.densities
     return [
-        f"alpha {end}: norm {norm:.3g}, {100 * small:.0f} % below {weight_density.SMALL:g}"
+        f"at {end}: norm {norm:.3g}, {100 * small:.0f} % below {weight_density.SMALL:g}"
         for (end, _, _), norm, small in zip(ENDS, of.norms, of.small, strict=True)
     ]
 
@@ -248,29 +232,24 @@ def _norm_ticks(ax: Axes, drawn: bool) -> None:
             axis.set_major_locator(mpl.ticker.LogLocator(numticks=4))
 
 
-def _legends(panels: Panels, rows: Sequence[Row]) -> None:
-    height = panels.figure.get_size_inches()[1]
-    first = lines.split_keys([member.seen for row in rows for member in row.lines])
+def _legend(panels: Grid, rows: Sequence[Row]) -> None:
+    keys = line_axes.split_keys([member.seen for row in rows for member in row.lines])
     if any(row.recalibrated for row in rows):
-        first.append(mpl.lines.Line2D([], [], color=style.GREY, linewidth=THIN, label="thin: recalibrated"))
-    first.append(mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="w"))
-    second = [
-        mpl.lines.Line2D([], [], color=c, linestyle=dashes, label=f"run at alpha {end}") for end, c, dashes in ENDS
+        keys.append(mpl.lines.Line2D([], [], color=style.GREY, linewidth=THIN, label="thin: recalibrated"))
+    width = mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="w")
+    keys += [
+        width,
+        *(mpl.lines.Line2D([], [], color=c, linestyle=dashes, label=f"run at alpha {end}") for end, c, dashes in ENDS),
+        mpl.lines.Line2D([], [], color="0.1", marker="|", markersize=6, linestyle="", label="learning rate drops"),
     ]
-    second.append(
-        mpl.lines.Line2D([], [], color="0.1", marker="|", markersize=6, linestyle="", label="learning rate drops")
-    )
-    common: dict[str, Any] = {"loc": "upper center", "borderpad": 0, "borderaxespad": 0}
-    for keys, top, points in ((first, panels.foot, 2), (second, panels.foot - 0.16, 1)):
-        at = (0.5, top / height)
-        panels.figure.legend(handles=keys, bbox_to_anchor=at, ncols=len(keys), numpoints=points, **common)
+    panels.legend(keys, 4, handler_map={width: mpl.legend_handler.HandlerLine2D(numpoints=2)})
 
 
 def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
     """The points of the lines, the norms per epoch and the densities per bin, told apart by the column `panel`."""
     frames = []
     for row in rows:
-        frames.append(table(row.lines, lines.VARIABLES).assign(panel="line"))
+        frames.append(table(row.lines, line_axes.VARIABLES).assign(panel="line"))
         for member, density in zip(row.ends, row.densities.values, strict=True):
             frames.append(weight_density.norms(member).assign(panel="norm", member=member.state))
             left, right = row.densities.edges[:-1], row.densities.edges[1:]
@@ -280,16 +259,23 @@ def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
     return numbers[["panel", *numbers.columns.drop("panel")]]
 
 
+def _widths(row: Row) -> str:
+    """The widths of the minimum at both ends, and the test error at the other one, in a sentence."""
+    surface = row.run.seen
+    said = [f"w {widths.phrase([geometry.well(surface, end)])} at alpha {end}" for end in (0, 1)]
+    return f"On the line to {words.escape(row.to.label)}: {', '.join(said)}."
+
+
 def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
     shown = [member for row in rows for member in row.lines]
     outside = max(share for row in rows for share in row.densities.outside)
     seen = (
         "Left: loss (blue, left axis) and accuracy (vermilion, right axis) on the line from one run, at alpha = 0, to "
         "another one, at alpha = 1; of the training images solid and of the test images dashed; beyond the runs on grey."
-        f"{lines.above([member.seen for member in shown], top)} Spans where a loss is not finite are hatched. The "
+        f"{line_axes.above([member.seen for member in shown], top)} Spans where a loss is not finite are hatched. The "
         "brackets are w, the length of the interval around each end on which the train loss lies less than 0.5 above that "
-        "at the end. Middle: the norm of all parameters after each epoch, over the steps taken, both axes logarithmic, so "
-        "that the norm before training is not drawn. Right: the density of the weights of all parameters with more than "
+        "at the end; below the panel the test errors of both runs. Middle: the norm of all parameters after each epoch, over the steps taken, both axes logarithmic, so "
+        "that the norm before training is not drawn; below the panel those before and after training. Right: the density of the weights of all parameters with more than "
         f"one dimension, in {weight_density.BINS} bins within {weight_density.REACH} standard deviations of those of both runs together "
         f"(at most {100 * outside:.2g} % lie outside), on a logarithmic axis; the axes differ from row to row. Below it "
         f"the norm of these weights, and the share of them whose magnitude is below {weight_density.SMALL:g}."
@@ -302,7 +288,7 @@ def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
         item
         for row in rows
         for item in (
-            words.member_item(row.run, loss_names([row.run.seen])),
+            f"{words.member_item(row.run, loss_names([row.run.seen]))} {_widths(row)}",
             words.run_item(row.to),
         )
     ]

@@ -9,13 +9,11 @@ from pydantic import Field
 
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
-from landscape.figures.kinds.training import looks
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
-from landscape.figures.shared.labels import SMALL
+from landscape.figures.shared.grid import SMALL, grid, plain_ticks
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import LABEL, lay_out, plain_ticks, text_width
-from landscape.figures.shared.probed import legend, log_axis, made, measured, positive, problems
+from landscape.figures.shared.probed import log_axis, made, measured, positive, problems
 from landscape.lazy import mpl, np, pd, xr
 
 if TYPE_CHECKING:
@@ -33,46 +31,27 @@ class Layers(OfRuns):
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
         """Four rows over the layers in the order in which they are called, a line per run."""
-        names = _names(members)
-        room = max((text_width(name, SMALL) for name in names), default=0.0)
-        keys = 0.1 + 0.14 * -(-len(members) // _COLUMNS)
-        panels = lay_out(
-            4 * [""],
-            4 * [[]],
-            columns=1,
-            width=style.TEXT_WIDTH,
-            panel=_PANEL,
-            margins=_MARGINS,
-            foot=room + 0.16 + keys,
-            heading=self.title,
-        )
-        for ax, (name, label) in zip(panels.axes, _ROWS.items(), strict=True):
-            for member, look in zip(members, looks(len(members)), strict=True):
+        panels = grid(1, len(_ROWS), columns=1, width=style.TEXT_WIDTH, heading=self.title, share="none")
+        for ax, name in zip(panels.axes, _ROWS, strict=True):
+            for member, look in zip(members, style.looks(len(members)), strict=True):
                 curve(ax, measured(member), name, **look)
-            ax.set_ylabel(label, linespacing=1.1)
-            ax.yaxis.set_label_coords(-0.42 / _PANEL[0], 0.5)
             ax.set_xlim(0.4, max(measured(member).sizes["layer"] for member in members) + 0.6)
             ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
-            ax.tick_params(labelbottom=False)
+            ax.tick_params(labelbottom=ax is panels.axes[-1])
             if name == "activation_zero_share":
                 ax.set_ylim(-0.03, 1.03)
                 ax.yaxis.set_major_formatter(plain_ticks())
             else:
                 log_axis(ax)
-        _name_layers(panels.axes, names)
-        width, height = panels.figure.get_size_inches()
-        below = {
-            "x": 0.5 + (_MARGINS[0] - _MARGINS[1]) / 2 / width,
-            "y": (keys + 0.02) / height,
-            "ha": "center",
-            "va": "bottom",
-        }
-        panels.figure.text(**below, s="layer, in the order of the first call", fontsize=LABEL)
+        panels.label_rows(*_ROWS.values())
+        _name_layers(panels.axes, _names(members))
+        panels.axes[-1].set_xlabel("layer, in the order of the first call")
         handles = [
             mpl.lines.Line2D([], [], label=member.label, markersize=3, **look)
-            for member, look in zip(members, looks(len(members)), strict=True)
+            for member, look in zip(members, style.looks(len(members)), strict=True)
         ]
-        legend(panels.figure, handles, min(_COLUMNS, len(handles)))
+        panels.legend(handles, min(3, len(handles)))
+        panels.fit(*[0.2] * len(_ROWS))
         return Drawing(panels.figure, _numbers(members), _caption(self, members))
 
 
@@ -84,9 +63,7 @@ _ROWS = {
 }
 """What the rows show, and their labels; `relative` is the norm of a layer's weight gradient over that of its weights."""
 
-_PANEL, _MARGINS = (4.6, 0.95), (0.76, 0.14)
 _NAMED = 40  # layers, at most, whose names are written
-_COLUMNS = 3  # of the legend
 
 
 def curve(ax: Axes, probe: xr.Dataset, name: str, *, color: Any, marker: str) -> Line2D:
@@ -114,7 +91,6 @@ def _names(members: Sequence[Member]) -> list[str]:
 def _name_layers(axes: Sequence[Axes], names: Sequence[str]) -> None:
     """Below the last row the names, upright, or the numbers."""
     last = axes[-1]
-    last.tick_params(labelbottom=True)
     if names:
         for ax in axes:
             ax.set_xticks(range(1, len(names) + 1))

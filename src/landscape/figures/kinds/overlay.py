@@ -14,13 +14,11 @@ from pydantic import Field
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import Columns, OfRuns, Variable
-from landscape.figures.kinds import contours, lines
-from landscape.figures.shared import style, words
+from landscape.figures.shared import level_lines, line_axes, style, words
 from landscape.figures.shared.bands import require_lines, stack, table
+from landscape.figures.shared.grid import NOTE, default_columns, grid, wrap
 from landscape.figures.shared.groups import Group
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import LABEL, default_columns, lay_out, wrap
-from landscape.figures.shared.probed import legend
 from landscape.lazy import mpl, np
 
 if TYPE_CHECKING:
@@ -45,44 +43,32 @@ class Overlay(OfRuns):
         """
         require_lines([Group(member.label, (member,)) for member in members], self.draw)
         for member in members:
-            contours.require_variable(member.seen, self.variable, self.draw)
+            level_lines.require_variable(member.seen, self.variable, self.draw)
         rows = [[member for member in members if member.plane == line] for line in self.lines]
         columns = self.columns or default_columns(len(rows), most=3)
         width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-        panel = (width - sum(_MARGINS) - _GAP * (columns - 1)) / columns
-        labels = [wrap(words.axis(row[0].seen, "alpha"), panel + 0.8 * _GAP, LABEL) for row in rows]
-        panels = lay_out(
-            list(self.lines),
-            [[difference(row, self.variable)] if len(row) > 1 else [] for row in rows],
-            columns=columns,
-            width=width,
-            panel=(panel, min(1.7, 0.8 * panel)),
-            margins=_MARGINS,
-            foot=0.3,
-            label_room=0.14 * max(map(len, labels)),
-            heading=self.title,
-        )
+        panels = grid(len(rows), columns=columns, width=width, heading=self.title, share="none")
         shown = [member.seen[[self.variable]] for member in members]
-        top = lines.loss_limit(shown)
-        for k, (ax, row) in enumerate(zip(panels.axes, rows, strict=True)):
-            lines.frame(ax, [member.seen[[self.variable]] for member in row], top=top)
+        top = line_axes.loss_limit(shown)
+        for k, (ax, line, row) in enumerate(zip(panels.axes, self.lines, rows, strict=True)):
+            line_axes.frame(ax, [member.seen[[self.variable]] for member in row], top=top)
             _curves(ax, row, self.variable)
-            ax.set_xlabel("\n".join(labels[k]), linespacing=1.1)
-            if panels.is_first(k):
-                ax.set_ylabel(words.NAMES[self.variable])
-            else:
-                ax.tick_params(labelleft=False)
+            ax.set_title(line, parse_math=False)
+            ax.set_xlabel("\n".join(wrap(words.axis(row[0].seen, "alpha"), panels.room, NOTE)))
+            panels.note(ax, [difference(row, self.variable)] if len(row) > 1 else [])
+            ax.tick_params(labelleft=panels.begins(k))
+        panels.label_rows(words.NAMES[self.variable])
         keys = [
             mpl.lines.Line2D([], [], label=member.label, **look)
             for member, look in zip(rows[0], looks(len(rows[0])), strict=True)
         ]
-        legend(panels.figure, [*keys, *lines.hatch_keys(shown)], min(len(keys), 3))
+        panels.legend([*keys, *line_axes.hatch_keys(shown)], min(len(keys), 3))
+        panels.fit(0.8)
         return Drawing(panels.figure, table(members, [self.variable]), _caption(self, rows, top))
 
 
 _COLOURS = ("#56B4E9", "black", "#E69F00", "#009E73", "#CC79A7")
 _WIDEST, _NARROWEST = 3.0, 0.9  # points: of the first curve, and of the last, which lies on top
-_MARGINS, _GAP = (0.45, 0.15), 0.34  # inches
 
 
 def looks(runs: int) -> list[dict[str, Any]]:
@@ -114,7 +100,7 @@ def _caption(spec: Overlay, rows: Sequence[Sequence[Member]], top: float) -> str
     seen = (
         f"The {name} of {words.escape(', '.join(member.label for member in rows[0]))}, from the widest curve below to the "
         f"narrowest above, along {words.escape(', '.join(spec.lines))}, a panel for each line; the loss axis is the same in "
-        f"all panels.{lines.above([member.seen[[spec.variable]] for member in members], top)} Below a panel the largest "
+        f"all panels.{line_axes.above([member.seen[[spec.variable]] for member in members], top)} Below a panel the largest "
         "difference between its curves, in brackets the largest as a share of the higher one. Spans where a loss is not finite are "
         "hatched."
     )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from landscape.config.fields import Ref
 from landscape.config.values import Levels, Names
 from landscape.figures.kind import OfRuns
-from landscape.figures.kinds import contours, lines
-from landscape.figures.shared import style, widths, words
+from landscape.figures.shared import level_lines, line_axes, style, widths, words
 from landscape.figures.shared.bands import require_lines, table
-from landscape.figures.shared.groups import Group, counted, descriptions, errors, group, items
+from landscape.figures.shared.grid import default_columns, grid
+from landscape.figures.shared.groups import Group, beware, counted, descriptions, errors, group, items
+from landscape.figures.shared.level_lines import LEVELS
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import Panels, cells, default_columns, lay_out
 from landscape.lazy import mpl, np, xr
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
 
 
 class Profiles(OfRuns):
@@ -41,46 +44,35 @@ class Profiles(OfRuns):
         planes = [next(m for m in run.members if m.plane == self.plane) for run in runs]
         require_lines(bundles, self.draw)
         for member in planes:
-            contours.require_plane(member.seen, self.draw)
+            level_lines.require_plane(member.seen, self.draw)
         columns = len(runs) if len(runs) <= 4 else default_columns(len(runs))
-        places = cells(len(runs), 2, columns)
-        titles = _titles(bundles)
-        notes = [[_width_note(bundle) for bundle in bundles], [_plane_notes(member) for member in planes]]
-        panels = lay_out(
-            [titles[run] if row == 0 and run is not None else "" for row, run in places],
-            [notes[row][run] if run is not None else [] for row, run in places],
-            columns=columns,
-            width=style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH,
-            panel=_size(planes[0].seen, columns),
-            margins=_MARGINS,
-            foot=0.78,
-            labels=(words.axis(planes[0].seen, "alpha"), ""),
-            heading=self.title,
-        )
-        levels = contours.LEVELS[self.levels] if isinstance(self.levels, str) else self.levels
+        width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
+        panels = grid(len(runs), 2, columns=columns, width=width, heading=self.title)
+        levels = LEVELS[self.levels] if isinstance(self.levels, str) else self.levels
         surfaces = [surface for bundle in bundles for surface in bundle.surfaces]
-        top = lines.loss_limit(surfaces)
-        for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
-            if run is None:
-                ax.remove()
-                continue
-            if row == 0:
-                lines.frame(ax, bundles[run].surfaces, top=top)
-                lines.losses(ax, bundles[run].surfaces)
-                widths.bar(ax, bundles[run].surfaces)
-            else:
-                contours.contour(ax, planes[run].seen, variable=_VARIABLE, levels=levels)
-            if panels.is_first(k):
-                ax.set_ylabel("beta" if row else "loss")
-                ax.yaxis.set_label_coords(-0.33 / _size(planes[0].seen, columns)[0], 0.5)
-        _legend(panels, surfaces)
-        contours.colour_bar(panels, levels, words.NAMES[_VARIABLE], [member.seen for member in planes])
-        return Drawing(
-            panels.figure, table(members, lines.VARIABLES[:2]), _caption(self, runs, bundles, planes, levels, top)
-        )
+        top = line_axes.loss_limit(surfaces)
+        drawn = []
+        shown = zip(*panels.rows, runs, _titles(bundles), bundles, planes, strict=True)
+        for above, below, run, name, bundle, member in shown:
+            line_axes.frame(above, bundle.surfaces, top=top)
+            line_axes.losses(above, bundle.surfaces)
+            widths.bar(above, bundle.surfaces)
+            above.set_title(words.with_care(name, bool(beware(run.members, _VARIABLE))), parse_math=False)
+            panels.note(above, [_width_note(bundle)])
+            drawn.append(level_lines.contour(below, member.seen, variable=_VARIABLE, levels=levels))
+            panels.note(below, words.notes(member)[-1:])
+        panels.label_rows("loss", "beta")
+        panels.label_below(words.axis(planes[0].seen, "alpha"))
+        level_lines.colour_bar(panels, levels, words.NAMES[_VARIABLE], [member.seen for member in planes])
+        panels.legend(_keys(surfaces), 3, numpoints=2)
+        shape = level_lines.shape(planes[0].seen)
+        panels.fit(shape, shape)
+        for ax, lines in zip(panels.rows[1], drawn, strict=True):
+            level_lines.label_levels(ax, lines, avoid=np.zeros((1, 2)))
+        caption = _caption(self, runs, bundles, planes, levels, top)
+        return Drawing(panels.figure, table(members, line_axes.VARIABLES[:2]), caption)
 
 
-_MARGINS, _GAP = (0.5, 0.12), 0.17  # inches: left and right of the panels, between two
 _VARIABLE = "train_loss"
 
 
@@ -90,33 +82,13 @@ def _titles(bundles: Sequence[Group]) -> list[str]:
     return [", ".join([name, *errors(bundle)]) for name, bundle in zip(named, bundles, strict=True)]
 
 
-def _width_note(bundle: Group) -> list[str]:
-    return [f"width {widths.phrase(widths.wells(bundle.surfaces))}"]
+def _width_note(bundle: Group) -> str:
+    return f"width {widths.phrase(widths.wells(bundle.surfaces))}"
 
 
-def _plane_notes(member: Member) -> list[str]:
-    """Those of every panel, without the test error, which stands in the title."""
-    return [note for note in contours.notes(member, _VARIABLE) if not note.startswith("test error")]
-
-
-def _size(surface: xr.Dataset, columns: int) -> tuple[float, float]:
-    """Width and height of a panel: square, unless the ranges of the plane differ."""
-    width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
-    side = min((width - sum(_MARGINS) - _GAP * (columns - 1)) / columns, 1.3)
-    ratio = float(np.ptp(surface.beta.values)) / float(np.ptp(surface.alpha.values))
-    return side, side * min(max(ratio, 0.5), 2.0)
-
-
-def _legend(panels: Panels, surfaces: Sequence[xr.Dataset]) -> None:
-    keys = lines.split_keys(surfaces)
-    keys.append(
-        mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="width at 0.5 above the centre")
-    )
-    height = panels.figure.get_size_inches()[1]
-    look = {"borderpad": 0.0, "borderaxespad": 0.0, "columnspacing": 1.2}
-    panels.figure.legend(
-        handles=keys, loc="lower center", bbox_to_anchor=(0.5, 0.03 / height), ncols=len(keys), numpoints=2, **look
-    )
+def _keys(surfaces: Sequence[xr.Dataset]) -> list[Artist]:
+    key = mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="width at 0.5 above the centre")
+    return [*line_axes.split_keys(surfaces), key]
 
 
 def _caption(
@@ -131,7 +103,7 @@ def _caption(
     seen = (
         f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss of the training images "
         f"(solid) and of the test images (dashed) along {words.escape(', '.join(spec.line))}; the axes are the same in all "
-        f"panels.{lines.above(surfaces, top)}{counted(bundles)} The bar is the interval around the centre on which the "
+        f"panels.{line_axes.above(surfaces, top)}{counted(bundles)} The bar is the interval around the centre on which the "
         "train loss lies less than 0.5 above that at the centre, its length the width; of several lines both are medians, "
         "with the extremes of the width in brackets. Below: level lines of the train loss on the plane "
         f"{words.escape(spec.plane)}, at {', '.join(f'{level:g}' for level in levels)}; those at 0.1 and 1 are thick, the "
@@ -141,5 +113,8 @@ def _caption(
     along = words.surface_made([member for bundle in bundles for member in bundle.members])
     across = words.surface_made(planes)
     made = [f"Above: {along[0]} {along[1]} Below: {across[0]} {across[1]}", *along[2:]]
-    said = [f"{item} {_width_note(bundle)[0].capitalize()}." for item, bundle in zip(items(runs), bundles, strict=True)]
+    said = [
+        f"{item} {_width_note(bundle).capitalize()}."
+        for item, bundle in zip(items(runs, _VARIABLE), bundles, strict=True)
+    ]
     return words.caption(spec.about, seen, made, said)

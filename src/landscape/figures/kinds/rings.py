@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,13 +14,12 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
-from landscape.figures.kinds.contours import frame, require_plane
-from landscape.figures.kinds.training import run_colours
 from landscape.figures.shared import style, words
+from landscape.figures.shared.grid import default_columns, grid
 from landscape.figures.shared.groups import Group, errors, group
+from landscape.figures.shared.level_lines import frame, mark_centre, require_plane
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import default_columns, lay_out
-from landscape.lazy import mpl, np, pd, xr
+from landscape.lazy import mpl, np, pd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,34 +49,24 @@ class Rings(OfRuns):
         rings = [[ring(member, rise) for member in of.members for rise in self.rises] for of in groups]
         columns = default_columns(len(groups))
         width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
-        side = 2.2 if columns == 1 else (width - 0.62 - 0.18 * (columns - 1)) / columns
-        several = len(self.rises) > 1
-        panels = lay_out(
-            [of.label for of in groups],
-            [_notes(of, found, self.rises[0]) for of, found in zip(groups, rings, strict=True)],
-            columns=columns,
-            width=width,
-            panel=(side, side),
-            margins=(0.5, 0.12) if columns > 1 else (0.6, 0.45),
-            foot=0.2 if several else 0.05,
-            labels=(words.axis(members[0].seen, "alpha"), _up(members[0].seen, side)),
-            heading=self.title,
-        )
-        reach = _reach([one for found in rings for one in found])
+        panels = grid(len(groups), columns=columns, width=width, heading=self.title)
+        drawn = [one for found in rings for one in found]
+        reach = _reach(drawn)
         for ax, of, found in zip(panels.axes, groups, rings, strict=True):
             _draw_panel(ax, of, found, self.rises)
             ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
             frame(ax)
-        if several:
+            ax.set_title(words.with_care(of.label, any(one.beware for one in found)), parse_math=False)
+            panels.note(ax, _notes(of, found, self.rises[0]))
+        panels.label_rows(words.beta(members[0].seen))
+        panels.label_below(words.axis(members[0].seen, "alpha"))
+        if len(self.rises) > 1:
             handles = [
                 mpl.lines.Line2D([], [], color=style.GREY, linestyle=_dashes(k), label=f"{rise:g} above the centre")
                 for k, rise in enumerate(self.rises)
             ]
-            height = panels.figure.get_size_inches()[1]
-            panels.figure.legend(
-                handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.02 / height), ncols=2, borderpad=0
-            )
-        drawn = [one for found in rings for one in found]
+            panels.legend(handles, 2)
+        panels.fit(1)
         return Drawing(panels.figure, _numbers(drawn), _caption(self, groups, drawn))
 
 
@@ -95,6 +85,14 @@ class Ring:
     member: Member
     rise: float
     part: geometry.Component | None
+
+    @property
+    def beware(self) -> str:
+        """Why it cannot be taken at its word; empty if it can."""
+        if self.part is None:
+            return "without a centre"
+        cut = ["cut off by the border"] * self.part.touches_border
+        return " and ".join(cut + [f"under {geometry.CELLS:g} cells across"] * (not self.part.resolved))
 
     @property
     def line(self) -> np.ndarray:
@@ -121,22 +119,16 @@ def ring(member: Member, rise: float) -> Ring:
 
 def _draw_panel(ax: Axes, of: Group, rings: Sequence[Ring], rises: Sequence[float]) -> None:
     """One colour per member, one kind of line per rise, and a cross at the centre."""
-    colours = dict(zip(map(id, of.members), run_colours(len(of.members)), strict=True))
+    colours = dict(zip(map(id, of.members), style.run_colours(len(of.members)), strict=True))
     for one in rings:
         if one.part is not None:
             dashes = _dashes(rises.index(one.rise))
             ax.plot(*one.line.T, dashes, color=colours[id(one.member)], alpha=_OPACITY, linewidth=0.7, zorder=2)
-    halo = [mpl.patheffects.withStroke(linewidth=2.2, foreground="white")]
-    ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
+    mark_centre(ax)
 
 
 def _dashes(k: int) -> Literal["-", "--", ":", "-."]:
     return _DASHES[k % len(_DASHES)]
-
-
-def _up(surface: xr.Dataset, side: float) -> str:
-    """The label of beta; the unit stands at alpha."""
-    return words.axis(surface, "beta") if side > 2 else "beta"
 
 
 def _reach(rings: Sequence[Ring]) -> float:
@@ -146,21 +138,9 @@ def _reach(rings: Sequence[Ring]) -> float:
 
 
 def _notes(of: Group, rings: Sequence[Ring], rise: float) -> list[str]:
-    """The test error, the area inside at the first rise, and how many rings cannot be taken at their word."""
-    first = [one.part for one in rings if one.rise == rise]
-    parts = [part for part in first if part is not None]
-    said = errors(of)
-    if parts:
-        areas = [part.area for part in parts]
-        said.append(f"area at rise {rise:g}: {_spread(areas)}")
-    for count, what in (
-        (len(first) - len(parts), "without a centre"),
-        (sum(part.touches_border for part in parts), "cut off by the border"),
-        (sum(not part.resolved for part in parts), f"under {geometry.CELLS:g} cells across"),
-    ):
-        if count:
-            said.append(f"{count} of {len(first)} {what}")
-    return said
+    """The test error, and the area inside at the first rise."""
+    areas = [one.part.area for one in rings if one.rise == rise and one.part is not None]
+    return [*errors(of), *([f"area {_spread(areas)}"] if areas else [])]
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -214,14 +194,18 @@ def _caption(spec: Rings, groups: Sequence[Group], rings: Sequence[Ring]) -> str
 
 
 def _item(members: Sequence[Member], rings: Sequence[Ring]) -> str:
-    """A run, and the areas of its rings in the order of the planes."""
-    told = []
-    for rise in dict.fromkeys(one.rise for one in rings):
+    """A run, the areas of its rings in the order of the planes, and how many of these cannot be taken at their word."""
+    own = [one for one in rings if one.member.state == members[0].state]
+    told, beware = [], []
+    for rise in dict.fromkeys(one.rise for one in own):
+        of_rise = [one for one in own if one.rise == rise]
         areas = [
             f"{words.escape(one.member.seen.attrs['plane'])} "
             + ("none" if one.part is None else f"{one.part.area:.2g}" + " and more" * one.part.touches_border)
-            for one in rings
-            if one.rise == rise and one.member.state == members[0].state
+            for one in of_rise
         ]
         told.append(f"at {rise:g} {', '.join(areas)}")
-    return f"{words.run_item(members[0])} Areas inside: {'; '.join(told)}."
+        counts = Counter(one.beware for one in of_rise if one.beware)
+        beware += [f"{count} of {len(of_rise)} rings at {rise:g} {why}" for why, count in counts.items()]
+    said = f"{words.run_item(members[0], care=bool(beware))} Areas inside: {'; '.join(told)}."
+    return f"{said} {'; '.join(beware)}." if beware else said

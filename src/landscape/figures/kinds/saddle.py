@@ -11,17 +11,14 @@ from pydantic import Field
 
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
-from landscape.figures.kinds import surfaces
-from landscape.figures.kinds.contours import frame
-from landscape.figures.shared import style, words
-from landscape.figures.shared.labels import SMALL
+from landscape.figures.shared import shaded, style, words
+from landscape.figures.shared.grid import LABEL, NOTE, SMALL, few_ticks, plain_ticks, settle, wrap
+from landscape.figures.shared.level_lines import frame
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import LABEL, NOTE, few_ticks, plain_ticks, wrap
 from landscape.lazy import art3d, mpl, np, pd, scipy, xr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 
@@ -33,41 +30,31 @@ class Saddle(OfRuns):
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
         """A block per member: the surface and its level lines; beneath them the eigenvalues and the path of ||g||."""
-        notes = [wrap(_note(member), style.TEXT_WIDTH - 0.3, NOTE) for member in members]
-        block = _TITLE + _PLANE + _ROOM + _BELOW + _ROOM + _NOTES + _GAP
-        height = block * len(members) + (_HEADING if self.title else 0)
-        figure = mpl.figure.Figure(figsize=(style.TEXT_WIDTH, height))
+        figure = mpl.figure.Figure(figsize=(style.TEXT_WIDTH, _BLOCK * len(members)), layout="constrained")
         if self.title:
-            figure.suptitle(self.title, y=1 - 0.06 / height, va="top", parse_math=False, fontweight="bold")
-        for k, (member, note) in enumerate(zip(members, notes, strict=True)):
-            top = block * (len(members) - k)
-            _block(figure, member, top)
-            at: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
-            figure.text(0.5, (top - 0.04) / height, member.label, fontsize=LABEL, **at)
-            figure.text(0.5, (top - block + _GAP + _NOTES) / height, "\n".join(note), fontsize=NOTE, **at)
+            figure.suptitle(self.title, parse_math=False, fontweight="bold")
+        passes: list[Any] = []
+        for part, member in zip(figure.subfigures(len(members), 1, squeeze=False)[:, 0], members, strict=True):
+            places = part.add_gridspec(2, 2, height_ratios=(2.0, 1.15), wspace=0.2)
+            probe = _probe(member)
+            passes.append(part.add_subplot(places[0, 0], projection="3d", anchor="W"))
+            mountain_pass(passes[-1], probe)
+            passes[-1].set_axis_off()  # its numbers and labels have their room within the panel
+            level_lines(part.add_subplot(places[0, 1]), probe)
+            eigenvalues(part.add_subplot(places[1, 0]), probe)
+            path(part.add_subplot(places[1, 1]), probe)
+            part.suptitle(member.label, fontsize=LABEL, parse_math=False)
+            note = "\n".join(wrap(_note(member), style.TEXT_WIDTH - 0.3, NOTE))
+            part.supxlabel(note, fontsize=NOTE, parse_math=False)
+        settle(figure)
+        for ax in passes:
+            ax.set_axis_on()
         return Drawing(figure, _numbers(members), _caption(self, members))
 
 
-_HEADING, _TITLE, _NOTES, _GAP = 0.28, 0.2, 0.14, 0.1  # inches
-_PLANE, _BELOW = 2.0, 1.15  # heights of the two rows
-_ROOM = 0.42  # below a row, for its ticks and label
+_BLOCK = 4.4  # inches, height of what is drawn of a state
 _ELEVATION, _AZIMUTH = 30, -50
-_BOX = (1.0, 1.0, 0.6)
 _NEGATIVE, _POSITIVE = style.LOSS, style.ACCURACY
-
-
-def _block(figure: Figure, member: Member, top: float) -> None:
-    width, height = figure.get_size_inches()
-    probe = _probe(member)
-
-    def add_axes(left: float, upper: float, wide: float, high: float, **keys: Any) -> Any:
-        return figure.add_axes((left / width, (top - upper - high) / height, wide / width, high / height), **keys)
-
-    second = _TITLE + _PLANE + _ROOM
-    mountain_pass(add_axes(0.0, _TITLE - 0.06, 2.72, _PLANE + 0.35, projection="3d"), probe)
-    level_lines(add_axes(3.4, _TITLE, _PLANE, _PLANE), probe)
-    eigenvalues(add_axes(0.55, second, 2.2, _BELOW), probe)
-    path(add_axes(3.4, second, _PLANE, _BELOW), probe)
 
 
 def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
@@ -76,11 +63,11 @@ def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
     Drawn on a fourfold bicubic upsample.
     """
     loss = probe.loss.transpose("alpha", "beta")
-    x, y, z = surfaces.upsample(loss.alpha.values, loss.beta.values, loss.values)
+    x, y, z = shaded.upsample(loss.alpha.values, loss.beta.values, loss.values)
     low, high = float(loss.min()), float(loss.max())
-    middle = surfaces.quadrilaterals(x, y, z)
+    middle = shaded.quadrilaterals(x, y, z)
     colours = style.loss_map()(mpl.colors.Normalize(low, high)(middle[..., 2].mean(axis=2)))[..., :3]
-    lit = colours * surfaces.light(x, y, z, high - low)[..., None]
+    lit = colours * shaded.light(x, y, z, high - low)[..., None]
     collection = art3d.Poly3DCollection(
         middle.reshape(-1, 4, 3), facecolors=lit.reshape(-1, 3), edgecolors="none", linewidths=0, antialiased=False
     )
@@ -91,7 +78,7 @@ def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
     for across, dashes in (("alpha", "-"), ("beta", "--")):  # the way over the pass, and along its ridge
         places = (x, np.zeros_like(x)) if across == "alpha" else (np.zeros_like(y), y)
         line = scipy.interpolate.RectBivariateSpline(x, y, z, kx=1, ky=1)(*places, grid=False)
-        hidden = surfaces.behind((x, y, z), (*places, line + 0.005 * (high - low)), high - low, (_ELEVATION, _AZIMUTH))
+        hidden = shaded.behind((x, y, z), (*places, line + 0.005 * (high - low)), high - low, (_ELEVATION, _AZIMUTH))
         ax.plot(*places, np.where(hidden, np.nan, line), dashes, color="white", linewidth=0.9, zorder=3)
     ax.plot([0], [0], [here], "o", color="black", markersize=4, markeredgecolor="white", markeredgewidth=0.7, zorder=4)
     _frame(ax, x, y, (low, high))
@@ -101,9 +88,9 @@ def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
 def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float]) -> None:
     ax.set_proj_type("ortho")
     ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    ax.set_box_aspect(_BOX, zoom=1.0)
+    ax.set_box_aspect(shaded.BOX, zoom=1.0)
     ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=heights)
-    surfaces.style_axes(ax, "train loss")
+    shaded.style_axes(ax, "train loss")
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_major_locator(few_ticks(prune=None if axis is ax.zaxis else "both"))
         axis.set_major_formatter(plain_ticks())
@@ -128,8 +115,8 @@ def level_lines(ax: Axes, probe: xr.Dataset) -> None:
     ax.set(xlim=loss.alpha.values[[0, -1]], ylim=loss.beta.values[[0, -1]])
     frame(ax)
     extreme = probe.eigenvalue.values[[0, -1]]
-    ax.set_xlabel(f"alpha (smallest eigenvalue, {_number(extreme[0])})")
-    ax.set_ylabel(f"beta (largest eigenvalue, {_number(extreme[1])})")
+    ax.set_xlabel(f"alpha (smallest eigenvalue, {_number(extreme[0])})", fontsize=NOTE)
+    ax.set_ylabel(f"beta (largest eigenvalue, {_number(extreme[1])})", fontsize=NOTE)
 
 
 def eigenvalues(ax: Axes, probe: xr.Dataset) -> None:
@@ -143,7 +130,7 @@ def eigenvalues(ax: Axes, probe: xr.Dataset) -> None:
         ("positive", values > threshold, _POSITIVE, 0.0, "right", (-5, 0)),
     ]
     linear = 10 ** math.floor(math.log10(np.abs(values[~zero]).min(initial=1.0)))
-    ax.set_yscale("symlog", linthresh=linear, linscale=0.5)
+    ax.set_yscale("symlog", linthresh=linear, linscale=1)
     ax.axhline(0, color="0.75", linewidth=0.5, zorder=0)
     for name, there, colour, share, side, offset in shown:
         if there.any():

@@ -12,12 +12,11 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.config.section import MAX_EPOCHS
 from landscape.figures.kind import OfRuns
-from landscape.figures.kinds.training import looks
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
+from landscape.figures.shared.grid import grid, plain_ticks
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import lay_out, plain_ticks
-from landscape.figures.shared.probed import LAMBDA, SCALES, End, extreme, legend, log_axis, made, measured, problems
+from landscape.figures.shared.probed import LAMBDA, SCALES, End, extreme, log_axis, made, measured, problems
 from landscape.lazy import mpl, np, pd
 
 if TYPE_CHECKING:
@@ -38,32 +37,24 @@ class Sharpening(OfRuns):
     def drawing(self, members: Sequence[Member]) -> Drawing:
         """Above lambda_max, below lambda_min; on the left filter-scaled, on the right raw; a line per run."""
         runs = by_run(members)
-        panels = lay_out(
-            [*SCALES.values(), "", ""],
-            4 * [[]],
-            columns=2,
-            width=style.TEXT_WIDTH,
-            panel=_PANEL,
-            margins=(0.66, 0.14),
-            foot=0.1 + 0.14 * -(-len(runs) // _COLUMNS),
-            labels=("epochs trained", ""),
-            heading=self.title,
-        )
+        panels = grid(2, 2, columns=2, width=style.TEXT_WIDTH, heading=self.title, share="none")
         last = max(_epoch(member) for member in members)
         for ax, (end, suffix) in zip(panels.axes, product(_ROWS, SCALES), strict=True):
-            for of, look in zip(runs.values(), looks(len(runs)), strict=True):
+            for of, look in zip(runs.values(), style.looks(len(runs)), strict=True):
                 values, residuals = np.array([extreme(measured(member), end, suffix) for member in of]).T
                 epochs = [_epoch(member) for member in of]
                 ax.errorbar(epochs, values, residuals, markersize=3, capsize=1.5, elinewidth=0.6, capthick=0.6, **look)
             _frame(ax, end, last)
-        for ax, end in zip(panels.axes[::2], _ROWS, strict=True):
-            ax.set_ylabel(LAMBDA[end])
-            ax.yaxis.set_label_coords(-0.46 / _PANEL[0], 0.5)
+        for ax, name in zip(panels.rows[0], SCALES.values(), strict=True):
+            ax.set_title(name, parse_math=False)
+        panels.label_rows(*(LAMBDA[end] for end in _ROWS))
+        panels.label_below("epochs trained")
         keys = [
             mpl.lines.Line2D([], [], label=run, markersize=3, **look)
-            for run, look in zip(runs, looks(len(runs)), strict=True)
+            for run, look in zip(runs, style.looks(len(runs)), strict=True)
         ]
-        legend(panels.figure, keys, min(_COLUMNS, len(keys)))
+        panels.legend(keys, min(3, len(keys)))
+        panels.fit(0.6, 0.6)
         return Drawing(panels.figure, _numbers(members), _caption(self, runs))
 
     @property
@@ -71,9 +62,7 @@ class Sharpening(OfRuns):
         return tuple(f"{run}@{epoch:03d}" for run in self.runs for epoch in self.epochs)
 
 
-_PANEL = (2.0, 1.25)
 _ROWS: tuple[End, ...] = ("max", "min")
-_COLUMNS = 3  # of the legend
 
 
 def by_run(members: Sequence[Member]) -> dict[str, list[Member]]:
@@ -105,7 +94,6 @@ def _epoch(member: Member) -> int:
 
 def _frame(ax: Axes, end: End, last: int) -> None:
     """lambda_max on a logarithmic axis where it is positive throughout; lambda_min with a line at zero."""
-    ax.tick_params(labelleft=True)
     ax.set_xlim(-0.03 * last, 1.03 * last)
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])

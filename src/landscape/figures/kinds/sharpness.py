@@ -16,9 +16,9 @@ from landscape.config.values import Names
 from landscape.errors import InputError, one_of
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
+from landscape.figures.shared.grid import NOTE, Grid, few_ticks, fits, grid, plain_ticks
 from landscape.figures.shared.groups import group
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import NOTE, Panels, few_ticks, fits, lay_out, plain_ticks
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, np, pd
 from landscape.training import run_factors
@@ -26,6 +26,7 @@ from landscape.training import run_factors
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
+    from matplotlib.lines import Line2D
 
 
 class Sharpness(OfRuns):
@@ -49,27 +50,21 @@ class Sharpness(OfRuns):
         shown = [point for point in points if np.isfinite(point.mean)]
         families = list(dict.fromkeys(point.family for point in shown))
         depths = [point.depth for point in shown if point.depth is not None]
-        compared = [str(compare(points, self.number)), *confounded(shown)]
-        absent = [f"{len(points) - len(shown)} of {len(points)} runs not drawn"] if len(shown) < len(points) else []
-        panels = lay_out(
-            [""],
-            [[*compared, *absent]],
-            columns=1,
-            width=style.COLUMN_WIDTH,
-            panel=(2.55, 2.2),
-            margins=(0.5, 0.2),
-            foot=0.2 + (0.42 if depths else 0) + 0.15 * -(-len(families) // _in_a_row(families)),
-            labels=(f"{geometry.NAMES[self.number]} (train loss)", "test error (%)"),
-            heading=self.title,
-        )
-        colours = _colours(depths)
-        pairs = joined(shown)
-        scatter(panels.axes[0], shown, pairs, dict(zip(families, cycle(_MARKERS), strict=False)), colours)
-        _legends(panels, shown, families, colours if depths else None)
-        return Drawing(panels.figure, _numbers(points, self.number), _caption(self, points, pairs, compared))
+        verdict, beware = str(compare(points, self.number)), confounded(shown)
+        panels = grid(1, columns=1, width=style.COLUMN_WIDTH, heading=self.title)
+        (ax,) = panels.axes
+        pairs, colours = joined(shown), _colours(depths)
+        scatter(ax, shown, pairs, dict(zip(families, cycle(style.MARKERS), strict=False)), colours)
+        care = bool(beware) or len(shown) < len(points)
+        ax.set_title(words.with_care(verdict, care), fontsize=NOTE, parse_math=False)
+        ax.set(xlabel=f"{geometry.NAMES[self.number]} (train loss)", ylabel="test error (%)")
+        if depths:
+            _depth_bar(panels, shown, colours)
+        panels.legend(_keys(families), _in_a_row(families))
+        panels.fit(0.86)
+        return Drawing(panels.figure, _numbers(points, self.number), _caption(self, points, pairs, [verdict, *beware]))
 
 
-_MARKERS = "os^Dv*PXd<>p"
 _GREY = "0.6"
 _FLAT = ("width_", "area_", "convex_")
 """Beginnings of the numbers that are the larger, the flatter a surface is."""
@@ -199,29 +194,17 @@ def _colours(depths: Sequence[int]) -> Normalize:
     return mpl.colors.LogNorm(low, high) if high > low else mpl.colors.Normalize(low - 1, high + 1)
 
 
-def _legends(panels: Panels, points: Sequence[Point], families: Sequence[str], colours: Normalize | None) -> None:
-    """The families' markers, and the colours of the depths below."""
-    height = panels.figure.get_size_inches()[1]
+def _keys(families: Sequence[str]) -> list[Line2D]:
+    """What a legend says of the families' markers."""
     look: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
-    handles = [
+    return [
         mpl.lines.Line2D([], [], marker=marker, label=family, markersize=4, markeredgewidth=0.6, **look)
-        for family, marker in zip(families, cycle(_MARKERS), strict=False)
+        for family, marker in zip(families, cycle(style.MARKERS), strict=False)
     ]
-    panels.figure.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, panels.foot / height),
-        ncols=_in_a_row(families),
-        borderpad=0,
-        borderaxespad=0,
-    )
-    if colours is None:
-        return
-    ax = panels.add_axes(panels.left, 0.36, panels.right - panels.left, 0.09)
-    shades = style.colour_map("viridis", 0.9)
-    bar = panels.figure.colorbar(mpl.cm.ScalarMappable(colours, shades), cax=ax, orientation="horizontal")
-    assert bar.solids is not None
-    bar.solids.set_rasterized(True)
+
+
+def _depth_bar(panels: Grid, points: Sequence[Point], colours: Normalize) -> None:
+    bar = panels.color_bar(mpl.cm.ScalarMappable(colours, style.colour_map("viridis", 0.9)))
     depths = sorted({point.depth for point in points if point.depth is not None})
     bar.ax.xaxis.set_major_locator(mpl.ticker.FixedLocator(depths))
     bar.ax.xaxis.set_minor_locator(mpl.ticker.NullLocator())
@@ -256,14 +239,15 @@ def _caption(
         f"Not drawn, since the number is not defined: {', '.join(words.escape(p.first.label) for p in missing)}."
         if missing
         else "",
-        f"Below, whether networks are the sharper (the {sharper} the number, in the mean of planes and seeds) the larger "
+        f"Above, whether networks are the sharper (the {sharper} the number, in the mean of planes and seeds) the larger "
         f"their test error: {'; '.join(compared)}.",
     ]
     members = [member for point in points for member in point.members]
-    made = [*words.surface_made(members)]
-    return words.caption(
-        spec.about, " ".join(filter(None, seen)), made, [_item(point, spec.number) for point in points]
-    )
+    said = " ".join(filter(None, seen))
+    if missing or len(compared) > 1:
+        said += f" {words.DAGGER} above: the runs cannot be compared as they stand, or some are not drawn."
+    items = [_item(point, spec.number) for point in points]
+    return words.caption(spec.about, said, words.surface_made(members), items)
 
 
 def _item(point: Point, number: str) -> str:

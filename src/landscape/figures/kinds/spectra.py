@@ -11,9 +11,9 @@ from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
+from landscape.figures.shared.grid import default_columns, few_ticks, grid, plain_ticks
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import cells, default_columns, lay_out, plain_ticks
-from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, legend, made, measured, problems
+from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, made, measured, problems
 from landscape.lazy import mpl, np, pd, xr
 
 if TYPE_CHECKING:
@@ -30,32 +30,19 @@ class Spectra(OfRuns):
     def drawing(self, members: Sequence[Member]) -> Drawing:
         """Runs in columns: above the filter-scaled spectra on the same axes, below the raw ones, each on its own."""
         columns = len(members) if len(members) <= 4 else default_columns(len(members))
-        places = cells(len(members), 2, columns)
-        suffixes = list(SCALES)
-        panels = lay_out(
-            [members[run].label if row == 0 and run is not None else "" for row, run in places],
-            [_notes(members[run], suffixes[row]) if run is not None else [] for row, run in places],
-            columns=columns,
-            width=style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH,
-            panel=(_WIDTHS[columns], _HEIGHT),
-            margins=_MARGINS,
-            foot=0.22,
-            label_room=0.15,
-            heading=self.title,
-        )
+        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
+        panels = grid(len(members), len(SCALES), columns=columns, width=width, heading=self.title, share="none")
         shared = _limits([measured(member) for member in members], "_scaled")
-        for k, (ax, (row, run)) in enumerate(zip(panels.axes, places, strict=True)):
-            if run is None:
-                ax.remove()
-                continue
-            probe = measured(members[run])
-            spectrum(ax, probe, suffixes[row], shared if row == 0 else _limits([probe], ""))
-            ax.set_xlabel("eigenvalue")
-            ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5 if columns <= 2 else 2, steps=[1, 2, 5, 10]))
-            ax.tick_params(labelleft=row == 1 or panels.is_first(k))
-            if panels.is_first(k):
-                ax.set_ylabel(f"{SCALES[suffixes[row]]}\ndensity", linespacing=1.15)
-                ax.yaxis.set_label_coords(-0.42 / _WIDTHS[columns], 0.5)
+        for row, suffix in zip(panels.rows, SCALES, strict=True):
+            for run, (ax, member) in enumerate(zip(row, members, strict=True)):
+                probe = measured(member)
+                spectrum(ax, probe, suffix, shared if suffix else _limits([probe], ""))
+                ax.set_xlabel("eigenvalue")
+                ax.tick_params(labelleft=not suffix or panels.begins(run))
+                panels.note(ax, _notes(member, suffix))
+        for ax, member in zip(panels.rows[0], members, strict=True):
+            ax.set_title(member.label, parse_math=False)
+        panels.label_rows(*(f"{name}\ndensity" for name in SCALES.values()))
         keys: list[Artist] = [
             mpl.lines.Line2D([], [], color=style.LOSS, label="mean"),
             mpl.patches.Patch(color=style.LOSS, alpha=_SHADE, linewidth=0, label="standard error"),
@@ -63,13 +50,13 @@ class Spectra(OfRuns):
                 [], [], color="black", linestyle="--", linewidth=0.7, label=f"{LAMBDA['min']}, {LAMBDA['max']}"
             ),
         ]
-        legend(panels.figure, keys, len(keys))
+        panels.legend(keys)
+        shape = _SHAPES[columns]
+        panels.fit(shape, shape)
         return Drawing(panels.figure, _numbers(members), _caption(self, members))
 
 
-_MARGINS = (0.76, 0.14)
-_WIDTHS = {1: 2.2, 2: 2.0, 3: 1.2, 4: 0.84}  # inches, of a panel, by the columns
-_HEIGHT = 1.35
+_SHAPES = {1: 0.6, 2: 0.65, 3: 1.0, 4: 1.4}  # height over width of a panel, by the columns
 _SHADE = 0.3
 _DEEPEST = 1e-10  # of the highest density
 _BELOW = 5.0  # the axis ends at so many times less than the density at the lower of the outermost eigenvalues
@@ -87,6 +74,7 @@ def spectrum(ax: Axes, probe: xr.Dataset, suffix: str, limits: tuple[tuple[float
     ax.set(yscale="log", xlim=across, ylim=up)
     ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=5))
     ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    ax.xaxis.set_major_locator(few_ticks())
     ax.xaxis.set_major_formatter(plain_ticks())
 
 
@@ -109,7 +97,7 @@ def _limits(probes: Sequence[xr.Dataset], suffix: str) -> tuple[tuple[float, flo
 def _notes(member: Member, suffix: str) -> list[str]:
     probe = measured(member)
     return [
-        *(f"{LAMBDA[end]} {number(extreme(probe, end, suffix)[0])}" for end in ENDS),
+        ", ".join(f"{LAMBDA[end]} {number(extreme(probe, end, suffix)[0])}" for end in ENDS),
         f"{LAMBDA['max']} / trace {_over_trace(probe, suffix)}",
     ]
 

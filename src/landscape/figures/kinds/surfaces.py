@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns, Variable
-from landscape.figures.kinds.contours import drawable, numbers, require_plane
-from landscape.figures.shared import style, words
-from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import LABEL, NOTE, few_ticks, lay_out, plain_ticks, wrap
-from landscape.lazy import art3d, mpl, np, scipy, xr
+from landscape.figures.shared import shaded, style, words
+from landscape.figures.shared.grid import NOTE, few_ticks, grid, plain_ticks
+from landscape.figures.shared.level_lines import drawable, require_plane
+from landscape.figures.shared.members import Drawing, Member, numbers
+from landscape.lazy import art3d, np, scipy, xr
 
 if TYPE_CHECKING:
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection
@@ -35,35 +35,27 @@ class Surfaces(OfRuns):
         """
         for member in members:
             require_plane(member.seen, self.draw)
-        first = members[0].seen
+        limits = height_limits([member.seen[self.variable] for member in members])
         columns = min(len(members), 2)
         width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-        unit = wrap(words.units(first), 0.95 * width, LABEL)
-        panels = lay_out(
-            [member.label for member in members],
-            [words.notes(member, [self.variable]) for member in members],
-            columns=columns,
-            width=width,
-            panel=(2.2, 2.2),
-            margins=(0.15, 0.5) if columns == 2 else (0.5, 0.55),
-            foot=0.08 + 0.14 * len(unit),
-            heading=self.title,
-            projection="3d",
-        )
-        limits = height_limits([member.seen[self.variable] for member in members])
+        panels = grid(len(members), columns=columns, width=width, heading=self.title, share="none", projection="3d")
         for ax, member in zip(panels.axes, members, strict=True):
             shaded_surface(ax, member.seen, variable=self.variable, limits=limits)
-        height = panels.figure.get_size_inches()[1]
-        panels.figure.text(0.5, 0.06 / height, "\n".join(unit), ha="center", va="bottom", fontsize=LABEL)
+            ax.set_title(words.title(member), parse_math=False)
+            look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": NOTE}
+            ax.text2D(0.5, -0.05, "\n".join(words.notes(member)), transform=ax.transAxes, **look)
+        panels.label_below(words.units(members[0].seen))
+        for ax in panels.axes:  # their numbers and labels have their room within the panel
+            ax.set_anchor("W")
+            ax.set_axis_off()
+        panels.fit(0.86)
+        for ax in panels.axes:
+            ax.set_axis_on()
         return Drawing(panels.figure, numbers(members, [self.variable]), _caption(self, members, limits))
 
 
-_LIGHT = {"azdeg": 315, "altdeg": 45}
 _ELEVATION, _AZIMUTH = 35, -60
-_BOX = (1.0, 1.0, 0.6)
-_UPSAMPLE = 4
 _FLOOR = 0.35  # of the height of the surface, below it: room to see the floor
-_AMBIENT = 0.6  # share of the light that comes from everywhere; level ground has its own colour
 _LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 
@@ -87,7 +79,7 @@ def shaded_surface(ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple
     floor = low - _FLOOR * (high - low)
     finite = np.isfinite(z.values)
     heights = _filled(np.log10(np.where(finite, z.values, 1.0).clip(10**low, 10**high)), finite)
-    x, y, fine = upsample(alpha, beta, heights)
+    x, y, fine = shaded.upsample(alpha, beta, heights)
     fine = fine.clip(low, high)
     there = _upsample_mask(finite, fine.shape)
     collection = _polygons(x, y, fine, there, (low, high, floor))
@@ -104,10 +96,10 @@ def _polygons(
 ) -> Poly3DCollection:
     """One quadrilateral per cell, lit from the north-west; without those that touch a point that is not there."""
     low, high, floor = heights
-    corners = quadrilaterals(x, y, z)
+    corners = shaded.quadrilaterals(x, y, z)
     middle = corners[..., 2].mean(axis=2)
     colour = style.loss_map()(style.norm()(10**middle))[..., :3]
-    lit = colour * light(x, y, z, high - floor)[..., None]
+    lit = colour * shaded.light(x, y, z, high - floor)[..., None]
     whole = there[:-1, :-1] & there[1:, :-1] & there[1:, 1:] & there[:-1, 1:]
     collection = art3d.Poly3DCollection(
         corners[whole], facecolors=lit[whole], edgecolors="none", linewidths=0, antialiased=False, zorder=2
@@ -116,27 +108,9 @@ def _polygons(
     return collection
 
 
-def quadrilaterals(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The corners of each cell of z(x, y), of shape (cells along x, cells along y, 4 corners, 3 coordinates)."""
-    points = np.stack([*np.meshgrid(x, y, indexing="ij"), z], axis=-1)
-    return np.stack([points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], axis=2)
-
-
-def light(x: np.ndarray, y: np.ndarray, z: np.ndarray, height: float) -> np.ndarray:
-    """Brightness of each cell: diffuse light on what is seen, so with lengths in units of the box."""
-    slope_x, slope_y = np.diff(z, axis=0) * (x.size - 1) / _BOX[0], np.diff(z, axis=1) * (y.size - 1) / _BOX[1]
-    slopes = np.stack([slope_x[:, :-1] + slope_x[:, 1:], slope_y[:-1] + slope_y[1:]], axis=-1) / 2 * _BOX[2] / height
-    normals = np.concatenate([-slopes, np.ones_like(slopes[..., :1])], axis=-1)
-    light = mpl.colors.LightSource(**_LIGHT).direction
-    cosine = normals @ light / np.linalg.norm(normals, axis=-1)
-    return np.asarray((_AMBIENT + (1 - _AMBIENT) * cosine.clip(0) / light[2]).clip(0, 1))
-
-
 def _floor(ax: Any, surface: xr.Dataset, variable: str, floor: float) -> None:
     """Level lines below the surface, the loss of guessing dashed, and crosses where points are not finite."""
-    z = surface[variable].transpose("beta", "alpha")  # matplotlib wants (y, x)
-    alpha, beta = z.alpha.values, z.beta.values
-    loss = drawable(z.values)
+    alpha, beta, loss = drawable(surface, variable)
     at = {"zdir": "z", "offset": floor, "zorder": 1}
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
         ax.contour(alpha, beta, loss, _LEVELS, cmap=style.deep_map(), norm=style.norm(), linewidths=0.5, **at)
@@ -164,49 +138,11 @@ def _pin(ax: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, heights: tuple[fl
     here = float(scipy.interpolate.RectBivariateSpline(x, y, z, kx=1, ky=1)(0, 0)[0, 0])
     stops = np.linspace(here, high + 0.12 * (high - floor), 60)
     at = np.zeros(len(stops))
-    hidden = list(behind((x, y, z), (at, at, stops), high - floor, (_ELEVATION, _AZIMUTH)))
+    hidden = list(shaded.behind((x, y, z), (at, at, stops), high - floor, (_ELEVATION, _AZIMUTH)))
     first = hidden.index(False) if False in hidden else len(stops) - 1
     ax.plot(at[: first + 1], at[: first + 1], stops[: first + 1], ":", color="black", linewidth=0.7, zorder=4)
     ax.plot(at[first:], at[first:], stops[first:], "-", color="black", linewidth=0.9, zorder=4)
     ax.plot(0, 0, stops[-1], "o", color="black", markersize=2.5, zorder=4)
-
-
-def behind(
-    surface: tuple[np.ndarray, np.ndarray, np.ndarray],
-    points: tuple[np.ndarray, np.ndarray, np.ndarray],
-    height: float,
-    view: tuple[float, float],
-) -> np.ndarray:
-    """Of each point (x, y, z) whether the surface z(x, y) hides it in a parallel projection.
-
-    Args:
-        height: of the box that is drawn, in the unit of z.
-        view: elevation and azimuth of the eye, in degrees.
-    """
-    x, y, z = surface
-    spline = scipy.interpolate.RectBivariateSpline(x, y, z, kx=1, ky=1)
-    elevation, azimuth = map(math.radians, view)
-    away = np.linspace(0.01, 1.5, 300)  # towards the eye, in units of the box
-    along_x = points[0][:, None] + away * math.cos(elevation) * math.cos(azimuth) * np.ptp(x) / _BOX[0]
-    along_y = points[1][:, None] + away * math.cos(elevation) * math.sin(azimuth) * np.ptp(y) / _BOX[1]
-    rise = away * math.sin(elevation) * height / _BOX[2]
-    over = (x[0] <= along_x) & (along_x <= x[-1]) & (y[0] <= along_y) & (along_y <= y[-1])
-    hidden = spline(along_x, along_y, grid=False) > points[2][:, None] + rise
-    return np.asarray((hidden & over).any(axis=1))
-
-
-def style_axes(ax: Any, name: str) -> None:
-    """Labels, ticks and panes of three axes, the third of which is called `name`."""
-    ax.set_xlabel("alpha", labelpad=-8)
-    ax.set_ylabel("beta", labelpad=-7)
-    ax.set_zlabel(name, labelpad=-6)
-    ax.tick_params(pad=-4, labelsize=NOTE)
-    ax.tick_params(axis="z", pad=-1)
-    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
-        axis.set_pane_color("white")
-        axis.pane.set_edgecolor("0.75")
-        axis.pane.set_linewidth(0.5)
-        axis.line.set_linewidth(0.5)
 
 
 def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float, float], name: str) -> None:
@@ -214,23 +150,14 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
     ax.computed_zorder = False  # the floor, then the surface, then the pin
     ax.set_proj_type("ortho")
     ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    ax.set_box_aspect(_BOX, zoom=1.04)
+    ax.set_box_aspect(shaded.BOX, zoom=1.04)
     ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=(floor, high))
     powers = np.arange(math.ceil(low), math.floor(high) + 1)
     ax.set_zticks(powers, [f"{10.0**power:g}" for power in powers])
-    style_axes(ax, name)
+    shaded.style_axes(ax, name)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(few_ticks(prune="both"))  # the two axes meet in a corner
         axis.set_major_formatter(plain_ticks())
-
-
-def upsample(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bicubic spline through z(x, y), on a grid with four steps for one."""
-    fine_x, fine_y = (
-        np.interp(np.linspace(0, v.size - 1, _UPSAMPLE * (v.size - 1) + 1), np.arange(v.size), v) for v in (x, y)
-    )
-    spline = scipy.interpolate.RectBivariateSpline(x, y, z, kx=min(3, x.size - 1), ky=min(3, y.size - 1))
-    return fine_x, fine_y, spline(fine_x, fine_y)
 
 
 def _upsample_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal
 
 from landscape.figures.kind import OfRuns, OverSeeds
 from landscape.figures.shared import style, words
 from landscape.figures.shared.bands import band
+from landscape.figures.shared.grid import NOTE, Grid, fits, grid, wrap
 from landscape.figures.shared.groups import Group, group
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panels import NOTE, Panels, fits, lay_out, wrap
 from landscape.lazy import mpl, np, pd, xr
 
 if TYPE_CHECKING:
@@ -29,38 +28,22 @@ class Training(OfRuns):
         """Three rows over the epochs, all runs in each, or of many a part in each column; of RUN@EPOCH the epochs up to it."""
         shares = share_out(group(members, self.over))
         columns = len(shares)
-        panel = (_ACROSS - _GAP * (columns - 1)) / columns
-        entries = legend_columns(shares, panel)
-        panels = lay_out(
-            3 * columns * [""],
-            3 * columns * [[]],
-            columns=columns,
-            width=style.TEXT_WIDTH,
-            panel=(panel, 1.25),
-            margins=(0.66, 0.14),
-            foot=0.26 + max(_legend_height(share, panel, entries) for share in shares),
-            labels=("epochs trained", ""),
-            heading=self.title,
-        )
-        rows = [panels.axes[start : start + columns] for start in range(0, 3 * columns, columns)]
-        for row in rows:
-            for ax in row[1:]:
-                ax.sharey(row[0])
+        panels = grid(columns, 3, columns=columns, width=style.TEXT_WIDTH, heading=self.title)
         for k, share in enumerate(shares):
-            for j, (of, look) in enumerate(zip(share, looks(len(share)), strict=True)):
-                curves(panels.axes[k::columns], [past(member) for member in of.members], place=j / len(share), **look)
-        for axes, label in zip(rows, ("loss", "error (%)", "learning rate"), strict=True):
-            axes[0].set_ylabel(label)
-            axes[0].yaxis.set_label_coords(-0.105 * _ACROSS / panel, 0.5)
-        _frame(rows, max(int(past(member).epoch[-1]) for member in members))
-        _legends(panels, shares, entries)
+            of_share = [row[k] for row in panels.rows]
+            for j, (of, look) in enumerate(zip(share, style.looks(len(share)), strict=True)):
+                curves(of_share, [member.past for member in of.members], place=j / len(share), **look)
+            of_share[-1].set_xlabel("epochs trained")
+        panels.label_rows("loss", "error (%)", "learning rate")
+        _frame(panels.rows, max(int(member.past.epoch[-1]) for member in members))
+        _legends(panels, shares)
+        panels.fit(*3 * [0.26 * columns])
         return Drawing(panels.figure, _numbers(members), _caption(self, members, shares))
 
 
-_MARKERS = "os^Dv*PXd<>p"
 _RATES_SHOWN = 1e4  # from the highest learning rate down
 _TOGETHER, _PER_COLUMN = 8, 7  # runs in one panel, at most; of more, in a column of panels
-_ACROSS, _GAP, _HANDLE = 4.7, 0.26, 0.5  # inches: all panels, between two, beside an entry of the legend
+_HANDLE = 0.5  # inches beside an entry of the legend
 _LOSS_FLOOR = 1e-6  # a loss of exactly 0 has no place on a logarithmic axis
 
 
@@ -102,23 +85,6 @@ def legend_columns(shares: Sequence[Sequence[Group]], panel: float) -> int:
     return min(widest, max(map(len, shares)))
 
 
-def run_colours(count: int) -> np.ndarray:
-    """From dark to light, so that they differ in grey too."""
-    return mpl.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
-
-
-def looks(count: int) -> list[dict[str, Any]]:
-    """Colour and marker of each run."""
-    return [
-        {"color": colour, "marker": marker} for colour, marker in zip(run_colours(count), cycle(_MARKERS), strict=False)
-    ]
-
-
-def past(member: Member) -> xr.Dataset:
-    """The history up to the state."""
-    return member.history if member.epoch is None else member.history.sel(epoch=slice(0, member.epoch))
-
-
 def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
     """Limits and ticks; those of y are shared by the panels of a row."""
     losses, errors, rates = rows
@@ -130,6 +96,8 @@ def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
         for line in ax.lines:
             line.set_clip_on(False)
     for ax in (losses[0], rates[0]):
+        if not any(np.isfinite(line.get_ydata()).any() for line in ax.lines):
+            continue  # of adopted runs no learning rate is known
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
         ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
@@ -146,40 +114,25 @@ def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
             ax.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
 
 
-def _entries(share: Sequence[Group], panel: float, columns: int) -> list[list[str]]:
-    """The lines of the legend's entries."""
-    return [wrap(of.label, panel / columns - _HANDLE, NOTE) for of in share]
-
-
-def _legend_height(share: Sequence[Group], panel: float, columns: int) -> float:
-    lines = [len(entry) for entry in _entries(share, panel, columns)]
-    in_column = -(-len(lines) // columns)
-    return max(
-        sum(0.115 * count + 0.035 for count in lines[start : start + in_column])
-        for start in range(0, len(lines), in_column)
-    )
-
-
-def _legends(panels: Panels, shares: Sequence[Sequence[Group]], columns: int) -> None:
+def _legends(panels: Grid, shares: Sequence[Sequence[Group]]) -> None:
     """What is solid and dashed; below each column of panels its runs."""
-    wide, height = panels.figure.get_size_inches()
     histories = [member.history for share in shares for of in share for member in of.members]
-    splits = [
-        mpl.lines.Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
-        for split, dashes in style.SPLITS.items()
-        if any(f"{split}_loss" in history for history in histories)
-    ]
-    common: dict[str, Any] = {"loc": "upper center", "borderpad": 0, "borderaxespad": 0, "labelspacing": 0.3}
-    panels.figure.legend(handles=splits, bbox_to_anchor=(0.5, panels.foot / height), ncols=2, **common)
-    for k, share in enumerate(shares):
-        place = panels.axes[k].get_position()
-        entries = ["\n".join(lines) for lines in _entries(share, place.width * wide, columns)]
-        keys = [
-            mpl.lines.Line2D([], [], label=entry, markersize=3, **look)
-            for entry, look in zip(entries, looks(len(share)), strict=True)
+    panels.legend(
+        [
+            mpl.lines.Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
+            for split, dashes in style.SPLITS.items()
+            if any(f"{split}_loss" in history for history in histories)
         ]
-        at = (0.5 if len(shares) == 1 else place.x0 + place.width / 2, (panels.foot - 0.16) / height)
-        panels.figure.legend(handles=keys, bbox_to_anchor=at, ncols=columns, **common)
+    )
+    columns = legend_columns(shares, panels.room)
+    for ax, share in zip(panels.rows[-1], shares, strict=True):
+        labels = ["\n".join(wrap(of.label, panels.room / columns - _HANDLE, NOTE)) for of in share]
+        keys = [
+            mpl.lines.Line2D([], [], label=label, markersize=3, **look)
+            for label, look in zip(labels, style.looks(len(share)), strict=True)
+        ]
+        below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.3), "borderaxespad": 0}
+        ax.legend(handles=keys, ncols=columns, labelspacing=0.3, **below)
 
 
 def _error(history: xr.Dataset, split: str) -> np.ndarray:
@@ -190,7 +143,7 @@ def _numbers(members: Sequence[Member]) -> pd.DataFrame:
     """One row per epoch of each member: member, epoch, losses, errors in percent, learning rate."""
     frames = []
     for member in members:
-        history = past(member)
+        history = member.past
         splits = [split for split in style.SPLITS if f"{split}_loss" in history]
         columns = {"member": member.state, "epoch": history.epoch.values}
         columns |= {f"{split}_loss": history[f"{split}_loss"].values for split in splits}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from landscape import geometry
-from landscape.figures.kinds import contours
+from landscape.figures.shared import level_lines
 from landscape.lazy import mpl, np, xr
 
 if TYPE_CHECKING:
@@ -57,16 +57,11 @@ def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
 
     The arrows are of one length, blue where they point to the centre and red where they point away.
     """
-    contours.level_lines(ax, surface, variable="train_loss", levels=contours.LEVELS["log"])
-    ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
-    contours.frame(ax)
-    contours.mark_centre(ax)
+    level_lines.contour(ax, surface, variable="train_loss", levels=level_lines.LEVELS["log"])
     rows, columns = (_thinned(surface.sizes[axis]) for axis in ("alpha", "beta"))
     chosen = np.ix_(rows, columns)
     alpha, beta = np.meshgrid(surface.alpha.values[rows], surface.beta.values[columns], indexing="ij")
-    ranges = np.array([np.ptp(surface.alpha.values), np.ptp(surface.beta.values)])
-    box = np.asarray(ax.get_window_extent().size)
-    to = descent(surface)[chosen] / ranges * box  # as it looks in the panel
+    to = descent(surface)[chosen]
     with np.errstate(invalid="ignore", divide="ignore"):
         to /= np.linalg.norm(to, axis=-1, keepdims=True)
     towards = geometry.values_of(surface, "gradient_towards_centre")[chosen]
@@ -79,7 +74,7 @@ def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
         cmap=cosine_map(),
         norm=cosine_norm(),
         pivot="middle",
-        angles="uv",
+        angles="xy",
         scale=1.2 * max(rows.size, columns.size),
         scale_units="width",
         width=0.012,

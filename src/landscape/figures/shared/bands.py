@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from landscape.config.fields import INERT, with_trait
 from landscape.errors import InputError
-from landscape.figures.kinds.contours import numbers
 from landscape.figures.shared import words
 from landscape.figures.shared.groups import Group
-from landscape.figures.shared.members import Member
+from landscape.figures.shared.members import Member, numbers
 from landscape.lazy import np, pd, xr
 from landscape.measures.plane import Plane
 

@@ -9,7 +9,6 @@ from typing import Literal
 
 from landscape import geometry
 from landscape.figures.shared import words
-from landscape.figures.shared.members import Member
 from landscape.lazy import np, xr
 
 RATIO = "|\N{GREEK SMALL LETTER LAMDA} min / \N{GREEK SMALL LETTER LAMDA} max|"
@@ -22,19 +21,11 @@ def not_converged(surface: xr.Dataset) -> np.ndarray:
     return geometry.values_of(surface, "status") == NOT_CONVERGED
 
 
-def notes(member: Member, kind: Literal["negative", "plain"]) -> list[str]:
-    """Below a map: its median, the share of it below 1 %, and the points that are not what they should be."""
-    surface = member.seen
+def notes(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> list[str]:
+    """Two lines for below a map: its median, and the share of it below 1 %."""
     ratio = geometry.values_of(surface, geometry.RATIOS[kind])
     known = ratio[np.isfinite(ratio)]
-    said = [f"median {words.loss(float(np.median(known)))}, {_below(known)}"] if known.size else ["no ratio anywhere"]
-    if count := int(not_converged(surface).sum()):
-        said.append(f"{count:,} of {ratio.size:,} points not converged")
-    if missing := geometry.non_finite(surface):
-        said.append(f"{missing:,} of {ratio.size:,} points not finite")
-    if count := int((np.isnan(ratio) & np.isfinite(geometry.values_of(surface, "train_loss"))).sum()):
-        said.append(f"{count:,} of {ratio.size:,} points without a positive eigenvalue")
-    return said
+    return [f"median {words.loss(float(np.median(known)))}", _below(known)] if known.size else ["no ratio anywhere"]
 
 
 def made(surfaces: Sequence[xr.Dataset]) -> list[str]:
@@ -85,6 +76,8 @@ def item(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> str:
             f" With a probability of {probability} at each point, no eigenvalue lies below lambda_min by more than "
             f"{np.nanmax(lower):.2g} % of lambda_max."
         )
+    if count := int((np.isnan(ratio) & np.isfinite(geometry.values_of(surface, "train_loss"))).sum()):
+        told += f" {count:,} of {size:,} points without a positive eigenvalue."
     if hidden := int(geometry.values_of(surface, "below_arithmetic").sum()):
         told += f" At {hidden:,} points lambda_min is below what the arithmetic can see."
     return f"{told}{_drift(surface)}"

@@ -75,18 +75,39 @@ def errors(group: Group) -> list[str]:
 
 
 def notes(group: Group) -> list[str]:
-    """What stands below a panel of several lines: errors and losses of the runs, findings, points not finite."""
+    """Two lines for below a panel: the test errors and the train losses of its runs."""
+    if len(group.members) == 1:
+        return words.notes(group.first)
     losses = [float(members[0].row.train_loss) for members in group.states]
     ends = dict.fromkeys([words.loss(min(losses)), words.loss(max(losses))])
-    said = [*errors(group), f"train loss {' to '.join(ends)}", *_findings(group)]
-    if missing := not_finite(group.surfaces):
-        said.append(f"{missing:,} of {sum(surface.train_loss.size for surface in group.surfaces):,} points not finite")
-    return said
+    return [*errors(group), f"train loss {' to '.join(ends)}"]
 
 
-def items(groups: Sequence[Group]) -> list[str]:
-    """One item of the caption per state: its numbers, and what to beware of on each of its lines."""
-    return [_item(members) for of in groups for members in of.states]
+def title(group: Group, ring: str | None = None) -> str:
+    """The label, with a dagger if the caption says what to beware of."""
+    return words.with_care(group.label, bool(beware(group.members, ring)))
+
+
+def beware(members: Sequence[Member], ring: str | None = None) -> list[str]:
+    """Sentences on what to beware of; what several members have in common is said once.
+
+    Args:
+        ring: the loss whose level lines are drawn, as of `words.member_item`.
+    """
+    n = len(members)
+    said = [
+        found[0].advice
+        if len(found) == n and len(set(found)) == 1
+        else f"On {len(found)} of them, for instance: {found[0].advice}"
+        for found in _kinds(members).values()
+    ]
+    planes = [member for member in members if member.seen.sizes["beta"] > 1]
+    return said + [sentence for member in planes for sentence in words.no_ring(member, ring)]
+
+
+def items(groups: Sequence[Group], ring: str | None = None) -> list[str]:
+    """One item of the caption per state: its numbers, and what to beware of on each of its lines and planes."""
+    return [_item(members, ring) for of in groups for members in of.states]
 
 
 def counted(groups: Sequence[Group]) -> str:
@@ -140,43 +161,22 @@ def _common(names: Sequence[str]) -> str:
     return re.sub("[-_.]+(?=[-_.])", "", "".join([*head, *tail])).strip("-_.") or names[0]
 
 
-def _findings(group: Group) -> list[str]:
-    """Those of all members as they are; of others how many members have them, with the first."""
-    n = len(group.members)
-    return [
-        found[0].label if _is_one(found, n) else f"{len(found)} of {n} lines, e.g. {found[0].label}"
-        for found in _kinds(group.members).values()
-    ]
-
-
 def _kinds(members: Sequence[Member]) -> dict[str, list[Finding]]:
     """Findings that differ in nothing but their numbers, together."""
     found: dict[str, list[Finding]] = {}
     for member in members:
-        for finding in geometry.findings(member.seen, member.row):
+        for finding in member.findings:
             found.setdefault(re.sub("[0-9.]+", "", finding.advice), []).append(finding)
     return found
 
 
-def _is_one(found: Sequence[Finding], members: int) -> bool:
-    return len(found) == members and len(set(found)) == 1
-
-
-def _item(members: Sequence[Member]) -> str:
+def _item(members: Sequence[Member], ring: str | None) -> str:
     if len(members) == 1:
-        return words.member_item(members[0], loss_names([members[0].seen]))
+        return words.member_item(members[0], loss_names([members[0].seen]), ring)
     surfaces = [member.seen for member in members]
-    n = len(members)
     what = "lines" if all(surface.sizes["beta"] == 1 for surface in surfaces) else "lines and planes"
     missing = not_finite(surfaces)
     points = f"{missing:,} of {sum(surface.train_loss.size for surface in surfaces):,}" if missing else "no"
-    return " ".join(
-        [
-            words.run_item(members[0]),
-            f"{n} {what}, {points} points not finite.",
-            *(
-                found[0].advice if _is_one(found, n) else f"On {len(found)} of them, for instance: {found[0].advice}"
-                for found in _kinds(members).values()
-            ),
-        ]
-    )
+    said = beware(members, ring)
+    of_run = words.run_item(members[0], care=bool(said))
+    return " ".join([of_run, f"{len(members)} {what}, {points} points not finite.", *said])

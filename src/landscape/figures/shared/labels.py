@@ -7,14 +7,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from landscape.figures.shared.panels import text_width
+from landscape.figures.shared.grid import SMALL, text_width
 from landscape.lazy import mpl, np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-SMALL = 6  # points
 _LINE = 0.1  # from line to line
 _AWAY = (0.06, 0.13, 0.21, 0.3)  # from the point to the nearest edge of the label
 _CLEAR = 0.07  # room around a label that is enough

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from landscape.figures.kinds.contours import HATCH, frame, mark_centre
+from landscape.figures.shared.level_lines import frame, hatch, mark_centre
 from landscape.lazy import mpl, np, xr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
-    from matplotlib.colorbar import Colorbar
     from matplotlib.colors import Colormap, Normalize
 
 _LEAST = 1e-12  # of what has to have a place on a logarithmic scale
@@ -26,39 +25,12 @@ def pixel_map(ax: Axes, surface: xr.Dataset, values: np.ndarray, *, colours: Col
     if isinstance(norm, mpl.colors.LogNorm):
         shown = np.ma.maximum(shown, _LEAST)
     if shown.mask.any():
-        corner, sides = (alpha[0], beta[0]), (np.ptp(alpha), np.ptp(beta))
-        ax.add_patch(
-            mpl.patches.Rectangle(
-                corner, *sides, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0
-            )
-        )
+        hatch(ax, alpha, beta)
     mesh = ax.pcolormesh(_edges(alpha), _edges(beta), shown, cmap=colours, norm=norm, rasterized=True, zorder=1)
     ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
     frame(ax)
     mark_centre(ax)
     return mesh
-
-
-def scale_bar(
-    ax: Axes,
-    norm: Normalize,
-    colours: Colormap,
-    *,
-    ticks: dict[float, str],
-    extend: Literal["neither", "both", "min", "max"],
-    label: str = "",
-    orientation: Literal["horizontal", "vertical"] = "vertical",
-) -> Colorbar:
-    """The colours of maps, in axes of their own, with the values of `ticks` written as it says."""
-    along: dict[str, Any] = {"orientation": orientation, "extend": extend, "extendfrac": 0.04}
-    figure = ax.figure
-    bar: Colorbar = figure.colorbar(mpl.cm.ScalarMappable(norm, colours), cax=ax, **along)
-    assert bar.solids is not None
-    bar.solids.set_rasterized(True)
-    bar.set_ticks(list(ticks), labels=list(ticks.values()))
-    bar.minorticks_off()
-    bar.set_label(label)
-    return bar
 
 
 def _edges(x: np.ndarray) -> np.ndarray:

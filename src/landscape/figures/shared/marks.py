@@ -7,9 +7,9 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from landscape.figures.shared import words
-from landscape.figures.shared.labels import SMALL, annotate
+from landscape.figures.shared.grid import SMALL, wrap
+from landscape.figures.shared.labels import annotate
 from landscape.figures.shared.members import Member
-from landscape.figures.shared.panels import wrap
 from landscape.lazy import np, pd, xr
 
 if TYPE_CHECKING:
@@ -42,16 +42,6 @@ def draw_marks(ax: Axes, marks: Sequence[xr.Dataset]) -> None:
     annotate(ax, places(shown), texts, avoid=np.zeros((1, 2)), color="black")
 
 
-def note(member: Member) -> list[str]:
-    """The marks that lie outside the grid, for under the panel."""
-    alpha, beta = member.seen.alpha.values, member.seen.beta.values
-    return [
-        f"outside: {mark.attrs['marked']} at {_at(mark)}{_off(mark)}"
-        for mark in member.marks
-        if not (alpha[0] <= mark.alpha <= alpha[-1] and beta[0] <= mark.beta <= beta[-1])
-    ]
-
-
 def numbers(members: Sequence[Member]) -> pd.DataFrame:
     """One row per mark: member, marked, alpha, beta, distance, distance_to_centre."""
     names = ("alpha", "beta", "distance", "distance_to_centre")
@@ -70,8 +60,8 @@ def explained(members: Sequence[Member]) -> list[str]:
     return [
         "A symbol marks another state where it lies on the plane, or the foot of the perpendicular from it; behind its name "
         f"stands its distance off the plane if that is more than {100 * _OFF:.0f} % of its distance to the centre "
-        f"(Euclidean, over {words.each(mark.attrs['measured_over'] for mark in marks)}). States outside the grid are "
-        "listed below the panel."
+        f"(Euclidean, over {words.each(mark.attrs['measured_over'] for mark in marks)}). States outside the grid "
+        "have no symbol."
     ]
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landscape import geometry
 from landscape.errors import InputError
 from landscape.figures.kind import FigureKind
 from landscape.figures.shared import style
@@ -54,6 +55,11 @@ class Member:
         return run if self.epoch is None else f"{run}, epoch {self.epoch}"
 
     @property
+    def past(self) -> xr.Dataset:
+        """The history up to the state."""
+        return self.history if self.epoch is None else self.history.sel(epoch=slice(0, self.epoch))
+
+    @property
     def row(self) -> xr.Dataset:
         """The state's epoch of the history."""
         return self.history.isel(epoch=-1) if self.epoch is None else self.history.sel(epoch=self.epoch)
@@ -64,6 +70,11 @@ class Member:
         assert self.surface is not None, self.state
         return self.surface
 
+    @cached_property
+    def findings(self) -> list[geometry.Finding]:
+        """What to know before believing the surface, worst first."""
+        return geometry.findings(self.seen, self.row)
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -72,6 +83,17 @@ class Drawing:
     figure: Figure
     numbers: pd.DataFrame
     caption: str
+
+
+def numbers(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame:
+    """The drawn numbers, one row per point of each member's surface: member, alpha, beta, and `variables`."""
+    frames = []
+    for member in members:
+        there = [variable for variable in variables if variable in member.seen]
+        frame = member.seen[there].to_dataframe(dim_order=["alpha", "beta"]).reset_index()
+        frame.insert(0, "member", member.state)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
 
 
 def members(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from landscape.figures.kinds.contours import LEVELS
 from landscape.figures.shared import paths, words
 from landscape.figures.shared.groups import errors, group
+from landscape.figures.shared.level_lines import LEVELS
 from landscape.figures.shared.members import Member
 from landscape.figures.shared.paths import Panel
 from landscape.lazy import np, xr
@@ -23,29 +23,26 @@ def title(panel: Panel, spec: Trajectories, members: Sequence[Member]) -> str:
     runs, planes = (dict.fromkeys(names) for names in zip(*((m.state, m.plane) for m in members), strict=True))
     said = [panel.member.label] * (len(runs) > 1) + [str(panel.member.plane)] * (len(planes) > 1)
     said += [f"{panel.scale} scale{'s' * (panel.scale == 'equal')}"] * (len(spec.scales) > 1)
-    return ", ".join(said or [panel.member.label])
+    care = bool(_beware(panel)) or (panel.member.surface is not None and bool(panel.member.findings))
+    return words.with_care(", ".join(said or [panel.member.label]), care)
 
 
 def notes(panel: Panel) -> list[str]:
-    member, path = panel.member, panel.path
-    said = []
-    if not panel.again:
-        said += [*errors(group([member])[0]), f"train loss {words.loss(float(member.row.train_loss))}", *_lean(path)]
-        said += paths.hidden(path)
-    if member.surface is not None:
-        if beyond := paths.outside(path, _grid(member.surface)):
-            said.append(f"{beyond} of {path.sizes['epoch']} epochs outside the grid")
+    """Two lines for below the panel, where the same path did not stand before: test error and train loss."""
+    if panel.again:
+        return []
+    return [*errors(group([panel.member])[0]), f"train loss {words.loss(float(panel.member.row.train_loss))}"]
+
+
+def _beware(panel: Panel) -> list[str]:
+    """What is not seen of the path, and level lines from few points."""
+    said = paths.hidden(panel.path)
+    if panel.member.surface is not None:
+        if beyond := paths.outside(panel.path, _grid(panel.member.surface)):
+            said.append(f"{beyond} of {panel.path.sizes['epoch']} epochs outside the grid")
         cells = _cells(panel)
         if panel.scale == "auto" and min(cells) < _FEW_CELLS:
-            said.append(f"level lines from {cells[0]:.1f} x {cells[1]:.1f} cells of the grid")
-    return said
-
-
-def _lean(path: xr.Dataset) -> list[str]:
-    """The cosine of directions that are not orthogonal, and what the shares are of where that is not the variance."""
-    said = words.cosine(path)
-    if not words.plane(path).get("centred", True):
-        said.append("shares of the squared distance to the end")
+            said.append(f"level lines at auto scale from {cells[0]:.1f} x {cells[1]:.1f} cells of the grid")
     return said
 
 
@@ -89,7 +86,7 @@ def caption(spec: Trajectories, members: Sequence[Member], shown: Sequence[Panel
         _losses_explained(members) if spec.losses else "",
     ]
     return words.caption(
-        spec.about, " ".join(filter(None, seen)), _made(members), [_item(member) for member in members]
+        spec.about, " ".join(filter(None, seen)), _made(members), [_item(member, shown) for member in members]
     )
 
 
@@ -139,18 +136,20 @@ def _made(members: Sequence[Member]) -> list[str]:
     return [*said, *(words.losses_made(with_surface) if with_surface else words.errors_made(members))]
 
 
-def _item(member: Member) -> str:
+def _item(member: Member, shown: Sequence[Panel]) -> str:
     """The numbers of a member's path, and what is not seen of it."""
     path = member.trajectory
     assert path is not None
-    said = words.member_item(member, ["train_loss"]) if member.surface is not None else words.run_item(member)
+    beware = list(dict.fromkeys(text for panel in shown if panel.member is member for text in _beware(panel)))
+    care = bool(beware)
+    of = (
+        words.run_item(member, care) if member.surface is None else words.member_item(member, ["train_loss"], care=care)
+    )
     kept = path.epoch.values
     shares = " and ".join(paths.percent(float(share)) for share in path.share)
-    farthest = words.loss(float(path.distance.max()))
     told = [
         f"On {words.escape(str(member.plane))}: {len(kept)} kept epochs from {kept[0]} to {kept[-1]}, shares {shares}, "
-        f"at most {farthest} off the plane"
+        f"at most {words.loss(float(path.distance.max()))} off the plane",
+        *(words.cosine(path) if member.surface is None or "cosine" not in member.surface.attrs else []),
     ]
-    if member.surface is not None and (beyond := paths.outside(path, _grid(member.surface))):
-        told.append(f"{beyond} epochs outside the grid")
-    return f"{said} {', '.join([*told, *paths.hidden(path)])}."
+    return f"{of} {', '.join([*told, *beware])}."

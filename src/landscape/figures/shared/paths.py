@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import PathCollection
     from matplotlib.colors import Normalize
     from matplotlib.lines import Line2D
+    from matplotlib.text import Annotation
 
 EPOCHS = "Blues"
 """The colour map of epochs."""
@@ -155,14 +156,17 @@ def draw_path(
         linewidths=0.3,
         zorder=5,
     )
-    finite = np.isfinite(points).all(axis=1)
-    falls = {drop: kept for drop, kept in falls.items() if kept in epochs[finite]}
-    places = np.array([points[epochs == kept][0] for kept in falls.values()]).reshape(-1, 2)
     ax.plot(*points[0], label="start", zorder=6, **START, **_THIN)
-    ax.plot(*places.T, label="falls", zorder=6, **FALL, **_THIN)
+    ax.plot(*np.reshape([*_seen(path, falls).values()], (-1, 2)).T, label="falls", zorder=6, **FALL, **_THIN)
     ax.plot(*points[-1], label="end", zorder=7, **END, **_THIN)
-    annotate(ax, places, [str(drop) for drop in falls], avoid=points[finite], color=RED)
     return dots
+
+
+def label_falls(ax: Axes, path: xr.Dataset, falls: dict[int, int]) -> list[Annotation]:
+    """Write the epoch beside each diamond, on axes of their final size."""
+    seen, points = _seen(path, falls), points_of(path)
+    places = np.reshape([*seen.values()], (-1, 2))
+    return annotate(ax, places, [*map(str, seen)], avoid=points[np.isfinite(points).all(axis=1)], color=RED)
 
 
 def strip(ax: Axes, path: xr.Dataset, falls: Sequence[int], limits: tuple[float, float], last: int) -> list[Line2D]:
@@ -194,6 +198,12 @@ def handles() -> list[Line2D]:
     """For a legend of the three symbols."""
     named = {"start": START, "end": END, FALLS: FALL}
     return [mpl.lines.Line2D([], [], label=name, **look, **_THIN) for name, look in named.items()]
+
+
+def _seen(path: xr.Dataset, falls: dict[int, int]) -> dict[int, np.ndarray]:
+    """The places of the diamonds by epoch; where weights are not finite there is none."""
+    place = dict(zip(path.epoch.values.tolist(), points_of(path), strict=True))
+    return {drop: place[kept] for drop, kept in falls.items() if np.isfinite(place[kept]).all()}
 
 
 def _name(spec: dict[str, Any], axis: Literal["alpha", "beta"]) -> str:

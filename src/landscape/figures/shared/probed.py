@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
 from landscape.lazy import mpl, np, xr
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 SCALES = {"_scaled": "filter-scaled", "": "raw"}
 """The two Hessians of a probe, D H D and H, by the ends of their variables' names."""
@@ -84,10 +82,3 @@ def log_axis(ax: Axes) -> None:
 def positive(values: np.ndarray) -> np.ndarray:
     """Values that a logarithmic axis can show; NaN for the others."""
     return np.where(np.isfinite(values) & (values > 0), values, np.nan)
-
-
-def legend(figure: Figure, keys: Sequence[Artist], columns: int) -> None:
-    """At the foot of a figure."""
-    look: dict[str, Any] = {"borderpad": 0, "borderaxespad": 0, "columnspacing": 1.2}
-    at = (0.5, 0.05 / figure.get_size_inches()[1])
-    figure.legend(handles=list(keys), loc="lower center", bbox_to_anchor=at, ncols=columns, **look)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from landscape.lazy import mpl, np
 
@@ -20,6 +21,7 @@ PREVIEW_DPI = 200
 LOSS = "#0072B2"
 ACCURACY = "#D55E00"
 GREY = "0.45"
+MARKERS = "os^Dv*PXd<>p"
 SPLITS: dict[str, Literal["-", "--"]] = {"train": "-", "test": "--"}
 
 LOWEST, HIGHEST = 0.01, 100.0  # the ends of the colour scale of a loss
@@ -43,6 +45,18 @@ def deep_map() -> ListedColormap:
 def colour_map(name: str, end: float = 1.0) -> ListedColormap:
     """A colour map of matplotlib, up to the share `end` of its range."""
     return mpl.colors.ListedColormap(mpl.colormaps[name](np.linspace(0, end, 256)), name)
+
+
+def run_colours(count: int) -> np.ndarray:
+    """From dark to light, so that they differ in grey too."""
+    return mpl.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
+
+
+def looks(count: int) -> list[dict[str, Any]]:
+    """Colour and marker of each run."""
+    return [
+        {"color": colour, "marker": marker} for colour, marker in zip(run_colours(count), cycle(MARKERS), strict=False)
+    ]
 
 
 def _viridis() -> np.ndarray:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from landscape.figures.kinds.training import past
 from landscape.figures.shared.members import Member
 from landscape.lazy import np, pd
 from landscape.training.run_section import Run
@@ -59,7 +58,7 @@ def norms(member: Member) -> pd.DataFrame:
 
     Of an adopted or rescaled run, of which no training is known, there are no rows.
     """
-    history = past(member)
+    history = member.past
     run = Run.model_validate_json(member.history.attrs["spec"])
     epoch = history.epoch.values if run.made == "trained" else np.zeros(0, int)
     steps = math.ceil(int(member.history.attrs["train_images"]) / run.batch_size)

@@ -20,12 +20,18 @@ _NORMALIZED = {
     "model": "scaled as a whole to the norm of the network's weights",
     "none": "not normalised",
 }
+DAGGER = "\N{DAGGER}"
 NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
 
 
 def axis(surface: xr.Dataset, name: str) -> str:
     """The label of an axis of a plane, with its unit."""
     return f"{name} ({unit(surface, name)})"
+
+
+def beta(surface: xr.Dataset) -> str:
+    """The label of beta beside one of alpha, which says the unit if it is the same."""
+    return "beta (same unit)" if unit(surface) == unit(surface, "beta") else axis(surface, "beta")
 
 
 def unit(surface: xr.Dataset, name: str = "alpha") -> str:
@@ -63,16 +69,34 @@ def plane(surface: xr.Dataset) -> dict[str, Any]:
     return spec
 
 
-def notes(member: Member, variables: Sequence[str]) -> list[str]:
-    """What stands below the panel of a member: test error, train loss, findings, points not finite."""
-    surface = member.seen
+def notes(member: Member) -> list[str]:
+    """Two lines for below the panel of a member: test error and train loss."""
     said = [f"test error {_error(member)}"] if "test_accuracy" in member.row else []
-    said.append(_at_centre(surface))
-    said += [finding.label for finding in geometry.findings(surface, member.row)]
-    missing = max(geometry.non_finite(surface, variable) for variable in variables)
-    if missing:
-        said.append(f"{missing:,} of {surface[variables[0]].size:,} points not finite")
-    return said
+    return [*said, _at_centre(member.seen)]
+
+
+def title(member: Member, ring: str | None = None) -> str:
+    """The label of a member for above its panel, with a dagger if the caption says what to beware of.
+
+    Args:
+        ring: the loss whose level lines are drawn, as of `member_item`.
+    """
+    return with_care(member.label, bool(member.findings) or bool(no_ring(member, ring)))
+
+
+def with_care(label: str, care: bool) -> str:
+    """A label, with a dagger if something is to be known before the panel is believed."""
+    return f"{label}{_HOLD}{DAGGER}" if care else label
+
+
+def no_ring(member: Member, variable: str | None) -> list[str]:
+    """A sentence if the level lines of a loss have no first ring around the centre."""
+    here = math.nan if variable is None else geometry.centre(member.seen, variable)
+    if not here >= geometry.FIRST_LEVEL:
+        return []
+    elsewhere = bool((member.seen[variable] < geometry.FIRST_LEVEL).any())
+    ring = "No 0.1 ring around the centre" if elsewhere else "No 0.1 ring: centre"
+    return [f"{ring} {loss(here)}."]
 
 
 def loss(value: float) -> str:
@@ -86,6 +110,9 @@ def loss(value: float) -> str:
 
 def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable[str]) -> str:
     """A caption in reStructuredText: what is seen, how it was made, and an item per member."""
+    members = list(members)
+    if any(DAGGER in item for item in members):
+        seen = f"{seen} {DAGGER} behind a title: the entry below says what to beware of."
     paragraphs = [] if about is None else [escape(about)]
     paragraphs += [seen, " ".join(made), "\n".join(f"- {item}" for item in members)]
     return "\n\n".join(paragraphs) + "\n"
@@ -138,15 +165,21 @@ def errors_made(members: Iterable[Member]) -> list[str]:
     )
 
 
-def member_item(member: Member, variables: Sequence[str]) -> str:
-    """A member's numbers and what to beware of, in a sentence or more."""
+def member_item(member: Member, variables: Sequence[str], ring: str | None = None, care: bool = False) -> str:
+    """A member's numbers and what to beware of, in a sentence or more.
+
+    Args:
+        care: whether more to beware of follows.
+        ring: the loss whose level lines are drawn: then it is said if the first one is not there.
+    """
     surface = member.seen
     parts = [_at_centre(surface, " at the centre")]
     if "test_accuracy" in member.row:
         parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
     parts += [*cosine(surface), *_seed(member)]
-    text = f"{escape(member.label)}: {', '.join(parts)}; {_not_finite(surface, variables)}."
-    return " ".join([text, *(finding.advice for finding in geometry.findings(surface, member.row))])
+    beware = [*(finding.advice for finding in member.findings), *no_ring(member, ring)]
+    name = with_care(escape(member.label), care or bool(beware))
+    return " ".join([f"{name}: {', '.join(parts)}; {_not_finite(surface, variables)}.", *beware])
 
 
 def cosine(of: xr.Dataset) -> list[str]:
@@ -156,12 +189,12 @@ def cosine(of: xr.Dataset) -> list[str]:
     return [f"cosine of the directions {of.attrs['cosine']:.2g}".replace("-", "\N{MINUS SIGN}")]
 
 
-def run_item(member: Member) -> str:
-    """A run's final numbers, in a sentence."""
+def run_item(member: Member, care: bool = False) -> str:
+    """A run's final numbers, in a sentence; with a dagger if more is said of it after."""
     parts = [f"train loss {loss(float(member.row.train_loss))}"]
     if "test_accuracy" in member.row:
         parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
-    return f"{escape(member.label)}: {', '.join([*parts, *_seed(member)])}."
+    return f"{with_care(escape(member.label), care)}: {', '.join([*parts, *_seed(member)])}."
 
 
 def error_of(accuracy: float, images: int) -> str:

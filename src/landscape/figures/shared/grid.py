@@ -1,0 +1,272 @@
+"""A grid of panels, runs by quantities, that matplotlib's constrained layout places; all lengths in inches."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from landscape.lazy import mpl
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import GridSpec
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+LABEL, NOTE, SMALL = 8, 7, 6  # points
+NOTES = "notes"  # the name of what `note` writes
+_FOOT = 0.01  # height of the row below the panels, whose title is their common label
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Panels of a figure.
+
+    Attributes:
+        rows: the panels of each quantity, in the order of the runs.
+        columns: runs beside each other; more runs stand in further blocks, each with a row for every quantity.
+        feet: axes below rows of panels that show nothing, and keep room for a common label until `fit` has placed it:
+            below the rows of each quantity, or below everything for the last one alone.
+    """
+
+    figure: Figure
+    rows: list[list[Any]]  # Axes, or Axes3D
+    columns: int
+    feet: list[list[Axes]]
+    _places: GridSpec
+
+    @property
+    def axes(self) -> list[Any]:
+        """All panels, one quantity after the other."""
+        return [ax for row in self.rows for ax in row]
+
+    @property
+    def room(self) -> float:
+        """About the width that a panel has for text."""
+        return (float(self.figure.get_size_inches()[0]) - 0.3) / self.columns - 0.08
+
+    def begins(self, run: int) -> bool:
+        """Tell if a run's panels stand at the left of the grid."""
+        return run % self.columns == 0
+
+    def ends(self, run: int) -> bool:
+        """Tell if no panel stands to the right of a run's."""
+        return run % self.columns == self.columns - 1 or run == len(self.rows[0]) - 1
+
+    def note(self, ax: Axes, lines: Sequence[str], end: Literal["center", "right"] = "center") -> None:
+        """Write lines under a panel, below the numbers and the label of its x axis.
+
+        Args:
+            end: right where there are labels at the left of every panel: then the lines end where the panel does.
+        """
+        text = "\n".join(itertools.chain(*(wrap(line, self.room, NOTE) for line in lines)))
+        look: dict[str, Any] = {"va": "top", "fontsize": NOTE, "parse_math": False, "gid": NOTES}
+        look |= {"ha": end, "multialignment": "center"}
+        below: dict[str, Any] = {"xycoords": (ax.transAxes, ax.xaxis.label), "xytext": (0, -2)}
+        place = (0.5 if end == "center" else 1.0, 0.0)
+        ax.annotate(text, place, textcoords="offset points", annotation_clip=False, **below, **look)
+
+    def label_rows(self, *labels: str, **look: Any) -> None:
+        """Write a label at the left of each quantity, in every block."""
+        for row, label in zip(self.rows, labels, strict=True):
+            for run, ax in enumerate(row):
+                if self.begins(run):
+                    ax.set_ylabel(label, linespacing=1.15, **look)
+
+    def label_below(self, *labels: str) -> None:
+        """Write one label below all panels, as of their common x axis; or one for each quantity."""
+        for feet, label in zip(self.feet[-len(labels) :], labels, strict=True):
+            text = "\n".join(wrap(label, float(self.figure.get_size_inches()[0]) - 0.6, LABEL))
+            if self.columns == 1:
+                self.rows[-1][-1].set_xlabel(text, parse_math=False)
+            for foot in feet if self.columns > 1 else ():
+                foot.set_title(text, pad=3, parse_math=False)
+
+    def legend(self, keys: Sequence[Artist], columns: int | None = None, **look: Any) -> None:
+        """Put a legend below everything; nothing without keys."""
+        if keys:
+            columns = columns or min(len(keys), 4)
+            self.figure.legend(handles=list(keys), loc="outside lower center", ncols=columns, **look)
+
+    def color_bar(
+        self,
+        colours: ScalarMappable,
+        axes: Iterable[Axes] | None = None,
+        *,
+        location: Literal["bottom", "right"] = "bottom",
+        **keys: Any,
+    ) -> Colorbar:
+        """Put the scale of some panels beside them, by default of all below them."""
+        parents = [*self.axes, self.feet[-1][-1]] if axes is None else list(axes)
+        width = float(self.figure.get_size_inches()[0])
+        size: dict[str, Any] = {"aspect": 18}
+        if location == "bottom":
+            rows = self._places.nrows  # of a figure with many rows the bar is a small fraction
+            size = {"shrink": min(1.0, 3.0 / (width - 0.7)), "aspect": 32, "fraction": 0.15 / rows}
+        bar = self.figure.colorbar(colours, ax=parents, location=location, extendfrac=0.04, pad=0.02, **size, **keys)
+        assert bar.solids is not None
+        bar.solids.set_rasterized(True)
+        return bar
+
+    def fit(self, *shapes: float) -> None:
+        """Place everything, make the page as high as that needs, and keep all in its place.
+
+        Args:
+            shapes: height over width of the panels of each quantity.
+        """
+        figure, engine = self.figure, self.figure.get_layout_engine()
+        assert engine is not None
+        figure.align_ylabels()
+        of_row = {ax: shape for row, shape in zip(self.rows, shapes, strict=True) for ax in row}
+        first = {ax.get_subplotspec().rowspan.start: ax for ax in [*self.axes, *itertools.chain(*self.feet)]}
+        for turn in range(6):
+            engine.execute(figure)
+            width, height = map(float, figure.get_size_inches())
+            panel = width * float(self.rows[0][0].get_position(original=True).width)
+            for ax in self.axes if turn == 0 else ():
+                room = panel + 0.1
+                ax.title.set_text("\n".join(wrap(ax.get_title(), room, ax.title.get_fontsize())))
+            wanted = [panel * of_row[first[k]] if first[k] in of_row else _FOOT for k in sorted(first)]
+            more = sum(wanted) - height * sum(ax.get_position(original=True).height for ax in first.values())
+            if turn and abs(more) < 1e-3:
+                break
+            self._places.set_height_ratios(wanted)
+            figure.set_size_inches(width, height + more)
+        figure.set_layout_engine("none")
+        for foot in itertools.chain(*self.feet):
+            if text := foot.get_title():
+                place = foot.title.get_window_extent().transformed(figure.transFigure.inverted())
+                at: dict[str, Any] = {"x": (place.x0 + place.x1) / 2, "y": place.y0, "ha": "center", "va": "bottom"}
+                if foot is self.feet[-1][-1]:
+                    figure.supxlabel(text, **at, fontsize=LABEL, parse_math=False)
+                else:
+                    figure.text(s=text, **at, fontsize=LABEL, parse_math=False)
+            foot.remove()
+
+
+def grid(
+    runs: int,
+    quantities: int = 1,
+    *,
+    columns: int,
+    width: float,
+    heading: str | None = None,
+    share: Literal["all", "rows", "none"] = "rows",
+    projection: str | None = None,
+    feet: bool = False,
+) -> Grid:
+    """Make a figure with a panel for every run and quantity.
+
+    Args:
+        columns: runs beside each other, at most.
+        width: of the page.
+        heading: a line above everything.
+        share: whether all panels have the same axes, or those of a quantity, or none; inner panels have no numbers then.
+        feet: whether each quantity has a label below it; else there is one below everything.
+    """
+    columns = min(columns, runs)
+    each = 2 if feet else 1  # rows of the layout for a row of panels
+    blocks = -(-runs // columns)
+    figure = mpl.figure.Figure(figsize=(width, 3 + 2 * blocks * quantities), layout="constrained")
+    places = figure.add_gridspec(blocks * quantities * each + (not feet), columns)
+    rows: list[list[Any]] = [[None] * runs for _ in range(quantities)]
+    below: list[list[Any]] = [[] for _ in range(quantities)]
+    for place, (row, run) in enumerate(cells(runs, quantities, columns)):
+        down, across = divmod(place, columns)
+        if run is not None:
+            first = None if share == "none" else rows[0 if share == "all" else row][0]
+            at = places[down * each, across]
+            ax = rows[row][run] = figure.add_subplot(at, projection=projection, sharex=first, sharey=first)
+            if share != "none" and across:
+                ax.tick_params(labelleft=False)
+        if across == 0 and (feet or down == blocks * quantities - 1):
+            below[row].append(figure.add_subplot(places[down * each + 1, :]))
+            below[row][-1].set_axis_off()
+    if heading:
+        figure.suptitle("\n".join(wrap(heading, 0.9 * width, LABEL)), parse_math=False, fontweight="bold")
+    return Grid(figure, rows, columns, below, places)
+
+
+def settle(figure: Figure) -> None:
+    """Place everything once, and keep it there: a page and its preview are laid out alike."""
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+
+
+def default_columns(panels: int, most: int = 4) -> int:
+    """Panels in a row: up to three in one row; four in two; of more, the widest rows with the fewest places empty."""
+    if panels <= 3:
+        return min(panels, most)
+    if panels == 4:
+        return 2
+    return min(range(2, most + 1), key=lambda columns: (-panels % columns, -columns))
+
+
+def cells(runs: int, rows: int, columns: int) -> list[tuple[int, int | None]]:
+    """Panels in reading order where runs stand in columns, each in several rows, and more runs in further blocks of rows.
+
+    Of each panel its row, and its run; None where a block has no more runs.
+    """
+    return [
+        (row, run if run < runs else None)
+        for start in range(0, runs, columns)
+        for row in range(rows)
+        for run in range(start, start + columns)
+    ]
+
+
+def wrap(text: str, width: float, size: float) -> list[str]:
+    """Break `text` into lines of at most `width` inches: at spaces, and words too long at hyphens, underscores, slashes.
+
+    A non-breaking space holds its neighbours together, as does the one before a percent sign.
+    """
+    lines = [""]
+    for word in text.replace(" %", "\N{NO-BREAK SPACE}%").split(" "):
+        joined = f"{lines[-1]} {word}".lstrip()
+        if text_width(joined, size) <= width:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        for piece in _pieces(word):
+            if lines[-1] and text_width(lines[-1] + piece, size) > width:
+                lines.append("")
+            lines[-1] += piece
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines if line]
+
+
+def fits(text: str, width: float, size: float = LABEL) -> bool:
+    return text_width(text, size) <= width
+
+
+def few_ticks(prune: Literal["both"] | None = None) -> MaxNLocator:
+    return mpl.ticker.MaxNLocator(4 if prune else "auto", steps=[1, 2, 5, 10], prune=prune)
+
+
+def plain_ticks() -> FuncFormatter:
+    """Format numbers as short as they go: 1, not 1.00, beside 0.5."""
+    return mpl.ticker.FuncFormatter(lambda value, _: f"{round(value, 9):g}".replace("-", "\N{MINUS SIGN}"))
+
+
+def text_width(text: str, size: float) -> float:
+    """In inches, of one line in points of `size`."""
+    points, _, _ = mpl.textpath.TextToPath().get_text_width_height_descent(
+        text, mpl.font_manager.FontProperties(family="DejaVu Sans", size=size), False
+    )
+    return float(points) / 72
+
+
+def _pieces(word: str) -> list[str]:
+    pieces = [""]
+    for character in word:
+        pieces[-1] += character
+        if character in "-_/":
+            pieces.append("")
+    return pieces

@@ -1,0 +1,192 @@
+"""Level lines of a loss over a plane, the frame they stand in, their numbers, and the scale of their colours."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from landscape import geometry
+from landscape.errors import InputError
+from landscape.figures.shared import style, words
+from landscape.figures.shared.grid import NOTE, SMALL, Grid, few_ticks, plain_ticks
+from landscape.figures.shared.labels import scale_of
+from landscape.lazy import mpl, np, xr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.contour import QuadContourSet
+
+LEVELS = {
+    "log": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
+    "paper": tuple(0.1 + 0.5 * k for k in range(20)),
+}
+HATCH = 10 * "/"
+_THICK = (0.1, 1.0)
+_LABELLED = (0.1, 1.0, 10.0)
+
+
+def contour(
+    ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
+) -> QuadContourSet:
+    """Draw level lines of `variable` over the whole grid, framed, with a cross at the centre."""
+    lines = level_lines(ax, surface, variable=variable, levels=levels, guessing=guessing)
+    ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
+    frame(ax)
+    mark_centre(ax)
+    return lines
+
+
+def level_lines(
+    ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
+) -> QuadContourSet:
+    """Draw level lines on a pale fill, that of guessing dashed; where the loss is not finite, white with grey hatching."""
+    alpha, beta, loss = drawable(surface, variable)
+    if loss.mask.any():
+        hatch(ax, alpha, beta)
+    fill = ax.contourf(
+        alpha, beta, loss, np.logspace(-2, 2, 41), cmap=style.pale_map(), norm=style.norm(), extend="both", zorder=1
+    )
+    fill.set_rasterized(True)
+    lines = lines_at(ax, surface, variable, levels, (1.4, 0.6), cmap=style.deep_map(), norm=style.norm(), zorder=2)
+    if guessing:
+        look: dict[str, Any] = {"colors": "black", "linestyles": "--", "linewidths": 0.8, "zorder": 3}
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the level is nowhere
+            ax.contour(alpha, beta, loss, [geometry.guessing(surface)], **look)
+    return lines
+
+
+def lines_at(
+    ax: Axes, surface: xr.Dataset, variable: str, levels: Sequence[float], width: tuple[float, float], **look: Any
+) -> QuadContourSet:
+    """Draw lines alone.
+
+    Args:
+        width: of those at 0.1 and 1, and of the others.
+    """
+    widths = [width[0] if _is_in(level, _THICK) else width[1] for level in levels]
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
+        return ax.contour(*drawable(surface, variable), levels, linewidths=widths, **look)
+
+
+def drawable(surface: xr.Dataset, variable: str) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Coordinates, and the finite values as a masked array above 0 for the logarithm, as matplotlib wants it: (beta, alpha)."""
+    z = surface[variable].transpose("beta", "alpha")
+    return z.alpha.values, z.beta.values, np.ma.masked_invalid(z.values).clip(1e-9)
+
+
+def hatch(ax: Axes, alpha: np.ndarray, beta: np.ndarray) -> None:
+    """Hatch a whole plane, under everything: it shows where nothing else is drawn."""
+    look: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.6", "hatch": HATCH, "linewidth": 0, "zorder": 0}
+    ax.add_patch(mpl.patches.Rectangle((alpha[0], beta[0]), np.ptp(alpha), np.ptp(beta), **look))
+
+
+def frame(ax: Axes) -> None:
+    """Draw a line all around, and few ticks on both axes."""
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(few_ticks())
+        axis.set_major_formatter(plain_ticks())
+    ax.spines[:].set_visible(True)
+
+
+def mark_centre(ax: Axes) -> None:
+    """Draw a cross at (0, 0)."""
+    halo = [mpl.patheffects.withStroke(linewidth=2.2, foreground="white")]
+    ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
+
+
+def shape(surface: xr.Dataset) -> float:
+    """Height over width of a panel: axes of equal scale, unless one range is more than twice the other."""
+    ratio = float(np.ptp(surface.beta.values)) / float(np.ptp(surface.alpha.values))
+    return min(max(ratio, 0.5), 2.0)
+
+
+def label_levels(ax: Axes, lines: QuadContourSet, *, avoid: np.ndarray) -> None:
+    """Write some levels on their longest line, far from each other and from `avoid`; none where there is no room.
+
+    The axes must have their final size.
+
+    Args:
+        avoid: shape (n, 2), in data.
+    """
+    box = np.asarray(ax.get_window_extent().size) / ax.figure.dpi
+    corner, scale = scale_of(ax)
+    taken = list((avoid - corner) * scale)  # inches from the lower left
+    margin = np.array([0.16, 0.1])
+    wide = np.array([1.8, 1.0])  # a label is wider than high, so its neighbours may be nearer above than beside it
+    for level, segments in zip(lines.levels, lines.allsegs, strict=True):
+        if not _is_in(level, labelled(lines.levels)) or not segments:
+            continue
+        longest = max(((segment - corner) * scale for segment in segments), key=_length)
+        inside = longest[((longest > margin) & (longest < box - margin)).all(axis=1)]
+        if not inside.size or np.ptp(longest, axis=0).max() < 0.26:
+            continue
+        distance = np.min([np.hypot(*((inside - other) / wide).T) for other in taken], axis=0)
+        best = int(distance.argmax())
+        if distance[best] < 0.12:
+            continue
+        taken.append(inside[best])
+        x, y = inside[best] / scale + corner
+        halo = [mpl.patheffects.withStroke(linewidth=1.8, foreground="white")]
+        ax.text(x, y, f"{level:g}", ha="center", va="center", fontsize=SMALL, path_effects=halo, zorder=6)
+
+
+def labelled(levels: Iterable[float]) -> list[float]:
+    """The levels that carry their number: 0.1, 1 and 10; of levels with less than two of these, the ends too."""
+    levels = [float(level) for level in levels]
+    usual = [level for level in levels if _is_in(level, _LABELLED)]
+    return usual if len(usual) > 1 else sorted({levels[0], *usual, levels[-1]})
+
+
+def colour_bar(panels: Grid, levels: Sequence[float], name: str, surfaces: Sequence[xr.Dataset]) -> None:
+    """Put the scale of a loss below the panels: the pale fill, the level lines in it, and the loss of guessing dashed."""
+    mappable = mpl.cm.ScalarMappable(style.norm(), style.pale_map())
+    bar = panels.color_bar(mappable, extend="both")
+    bar.set_ticks([0.01, 0.1, 1, 10, 100], labels=["0.01", "0.1", "1", "10", "100"])
+    bar.set_label(name)
+    for level in levels:
+        if style.LOWEST <= level <= style.HIGHEST:
+            width = 1.4 if _is_in(level, _THICK) else 0.6
+            bar.ax.axvline(level, color=style.deep_map()(float(style.norm()(level))), linewidth=width)
+    for classes in sorted({int(surface.attrs["classes"]) for surface in surfaces}):
+        x = math.log(classes)
+        look: dict[str, Any] = {"color": "black", "linewidth": 0.8, "dashes": (2, 1), "clip_on": False}
+        bar.ax.plot([x, x], [-0.15, 1.5], "--", **look)
+        bar.ax.text(x, 1.6, f"ln {classes}", ha="center", va="bottom", fontsize=NOTE)
+
+
+def require_variable(surface: xr.Dataset, variable: str, kind: str) -> None:
+    """Refuse a surface that does not hold a loss, as that of a test split there is not.
+
+    Raises:
+        InputError: if it does not.
+    """
+    if variable not in surface:
+        raise InputError(
+            f"the plane {surface.attrs['plane']!r} of {surface.attrs['run']} holds no {words.NAMES[variable]}, and draw: {kind} "
+            "needs one; its data set may have no test split, or the plane measures something else"
+        )
+
+
+def require_plane(surface: xr.Dataset, kind: str) -> None:
+    """Refuse a line.
+
+    Raises:
+        InputError: if the surface has fewer than two points on an axis.
+    """
+    size = surface.sizes["alpha"], surface.sizes["beta"]
+    if min(size) < 2:
+        name = surface.attrs["plane"]
+        raise InputError(
+            f"the plane {name!r} has {size[0]} x {size[1]} points, and draw: {kind} needs at least 2 on each axis; "
+            "give it a beta, or draw: lines"
+        )
+
+
+def _is_in(level: float, levels: Iterable[float]) -> bool:
+    return any(math.isclose(level, other) for other in levels)
+
+
+def _length(points: np.ndarray) -> float:
+    return float(np.hypot(*np.diff(points, axis=0).T).sum())
