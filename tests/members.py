@@ -93,7 +93,7 @@ def spec(kind: type[FigureKind], **keys: Any) -> Any:
 
 def drawn(of_kind: Any, members: Sequence[figures.Member]) -> Any:
     """The figure, of any kind of axes."""
-    return figures.draw(of_kind, members).figure
+    return figures.render(of_kind, members).figure
 
 
 def written(figure: Figure) -> list[Text]:

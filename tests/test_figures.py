@@ -43,7 +43,7 @@ def every_kind() -> list[tuple[Any, list[figures.Member]]]:
 def test_saving_gives_four_files_and_equal_bytes(kind: int, tmp_path: Path) -> None:
     of_kind, members = every_kind()[kind]
     for folder in ("first", "second"):
-        figures.save(figures.draw(of_kind, members), tmp_path / folder / "wd0.0005.pdf")
+        figures.save(figures.render(of_kind, members), tmp_path / folder / "wd0.0005.pdf")
     names = {f"wd0.0005.{suffix}" for suffix in ("pdf", "png", "csv", "rst")}
     assert {path.name for path in (tmp_path / "first").iterdir()} == names
     for name in names:
@@ -55,7 +55,7 @@ def test_saving_gives_four_files_and_equal_bytes(kind: int, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", range(4))
 def test_captions_are_valid_and_say_what_the_user_said(kind: int) -> None:
     of_kind, members = every_kind()[kind]
-    tree = published(figures.draw(of_kind, members).caption)
+    tree = published(figures.render(of_kind, members).caption)
     if of_kind.about:
         assert tree[0].astext() == of_kind.about
     assert "a_b.c-d, epoch 3" in tree.astext() or of_kind.draw == "lines"
@@ -64,7 +64,7 @@ def test_captions_are_valid_and_say_what_the_user_said(kind: int) -> None:
 def test_a_name_without_pdf_is_refused(tmp_path: Path) -> None:
     of_kind, members = every_kind()[0]
     with pytest.raises(InputError, match=r"must end in \.pdf"):
-        figures.save(figures.draw(of_kind, members), tmp_path / "figure.png")
+        figures.save(figures.render(of_kind, members), tmp_path / "figure.png")
 
 
 @pytest.mark.parametrize("kind", range(4))
@@ -136,7 +136,7 @@ def fine() -> figures.Member:
 
 def test_below_a_panel_stand_error_and_loss_and_the_caption_tells_every_finding() -> None:
     members = [member("net", lambda a, b: 0.19 + bowl(a, b), final=(0.19, 0.97)), member("bad", broken, final=(2, 0.3))]
-    drawing = figures.draw(contour_spec([*members, fine()]), [*members, fine()])
+    drawing = figures.render(contour_spec([*members, fine()]), [*members, fine()])
     wrong = round((1 - 0.97 * 0.95) * 297)
     below = [
         note.get_text().splitlines() for ax in drawing.figure.axes for note in ax.texts if note.get_gid() == grid.NOTES
@@ -156,12 +156,12 @@ def test_below_a_panel_stand_error_and_loss_and_the_caption_tells_every_finding(
 
 
 def test_a_caption_without_findings_explains_no_dagger() -> None:
-    assert "\N{DAGGER}" not in figures.draw(contour_spec([fine()]), [fine()]).caption
+    assert "\N{DAGGER}" not in figures.render(contour_spec([fine()]), [fine()]).caption
 
 
 def test_a_ring_elsewhere_is_not_denied() -> None:
     members = [member("net", lambda a, b: np.where(a == 1, 0.0, 0.2 + bowl(a, b)))]
-    said = figures.draw(contour_spec(members), members).caption
+    said = figures.render(contour_spec(members), members).caption
     assert "No 0.1 ring around the centre 0.2." in said and "No 0.1 ring:" not in said
 
 
@@ -180,7 +180,7 @@ def test_points_not_finite_are_hatched_only_where_there_are_some() -> None:
 
 def test_numbers_are_the_surface_and_nothing_is_transposed() -> None:
     members = [member("net", lopsided), member("bad", broken)]
-    numbers = figures.draw(contour_spec(members), members).numbers
+    numbers = figures.render(contour_spec(members), members).numbers
     assert list(numbers.columns) == ["member", "alpha", "beta", "train_loss"]
     again = numbers[numbers.member == "net"].set_index(["alpha", "beta"]).train_loss.to_xarray()
     np.testing.assert_array_equal(again.values, members[0].seen.train_loss.values)
@@ -189,7 +189,7 @@ def test_numbers_are_the_surface_and_nothing_is_transposed() -> None:
 
 def test_csv_keeps_infinities_and_nan_apart(tmp_path: Path) -> None:
     members = [member("bad", broken)]
-    figures.save(figures.draw(contour_spec(members), members), tmp_path / "f.pdf")
+    figures.save(figures.render(contour_spec(members), members), tmp_path / "f.pdf")
     read = pd.read_csv(tmp_path / "f.csv").train_loss.to_numpy().reshape(21, 31)
     np.testing.assert_array_equal(read, members[0].seen.train_loss.values)
 
@@ -199,7 +199,7 @@ def test_a_line_has_no_contours_or_surface(draw: str) -> None:
     members = [member("net", beta=None)]
     of_kind = spec(Contours if draw == "contours" else Surfaces, plane="contour", runs=("net",))
     with pytest.raises(InputError, match=rf"'contour' has 21 x 1 points, and draw: {draw} needs at least 2"):
-        figures.draw(of_kind, members)
+        figures.render(of_kind, members)
 
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)])
@@ -324,9 +324,9 @@ def test_the_users_own_style_changes_nothing(tmp_path: Path) -> None:
     import matplotlib
 
     of_kind, members = every_kind()[2]
-    figures.save(figures.draw(of_kind, members), tmp_path / "a.pdf")
+    figures.save(figures.render(of_kind, members), tmp_path / "a.pdf")
     with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "pdf.fonttype": 3, "axes.facecolor": "red"}):
-        figures.save(figures.draw(of_kind, members), tmp_path / "b.pdf")
+        figures.save(figures.render(of_kind, members), tmp_path / "b.pdf")
         assert matplotlib.rcParams["font.size"] == 20
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
 

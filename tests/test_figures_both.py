@@ -42,7 +42,7 @@ def test_lines_of_both_at_the_same_levels_and_no_line_of_guessing() -> None:
 
 
 def test_the_lowest_points_are_marked_said_and_listed() -> None:
-    drawing = figures.draw(BOTH, [shifted()])
+    drawing = figures.render(BOTH, [shifted()])
     figure = drawing.figure
     symbols: dict[str, Any] = {str(line.get_marker()): line.get_xydata() for line in figure.axes[0].lines}
     np.testing.assert_allclose(symbols["o"], [[0, 0]], atol=1e-12)
@@ -73,7 +73,7 @@ def test_the_lowest_point_is_among_the_finite_ones() -> None:
 
 def test_without_a_test_split_there_are_not_both() -> None:
     with pytest.raises(InputError, match="the plane 'contour' of a holds no test loss, and draw: contours needs one"):
-        figures.draw(BOTH, [member("a", test=False)])
+        figures.render(BOTH, [member("a", test=False)])
 
 
 @pytest.mark.parametrize("columns", [2, 3, 4])

@@ -58,7 +58,7 @@ def every_kind() -> list[tuple[Any, list[figures.Member]]]:
 @pytest.mark.parametrize("kind", range(6))
 def test_words_are_valid_and_leave_neither_figure_nor_each_other(kind: int) -> None:
     of_kind, members = every_kind()[kind]
-    drawing = figures.draw(of_kind, members)
+    drawing = figures.render(of_kind, members)
     assert_texts_apart(drawing.figure)
     said = published(drawing.caption).astext()
     assert all(each.label in said for each in members)
@@ -70,7 +70,7 @@ def test_saving_gives_equal_bytes(tmp_path: Path) -> None:
     for kind in (0, 5):
         of_kind, members = every_kind()[kind]
         for folder in ("first", "second"):
-            figures.save(figures.draw(of_kind, members), tmp_path / folder / "map.pdf")
+            figures.save(figures.render(of_kind, members), tmp_path / folder / "map.pdf")
         for suffix in ("pdf", "png", "csv", "rst"):
             first, second = (tmp_path / folder / f"map.{suffix}" for folder in ("first", "second"))
             assert first.read_bytes() == second.read_bytes()
@@ -103,7 +103,7 @@ def test_the_map_shows_the_ratio_at_its_place_unsmoothed() -> None:
 
 def test_points_that_are_not_converged_are_seen_and_counted() -> None:
     members = pair()
-    drawing = figures.draw(map_spec(members), members)
+    drawing = figures.render(map_spec(members), members)
     figure: Any = drawing.figure
     seen = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
     places = {(round(x, 6), round(y, 6)) for line in seen for x, y in line.get_xydata()}
@@ -115,7 +115,7 @@ def test_points_that_are_not_converged_are_seen_and_counted() -> None:
 
 def test_a_finer_plane_gives_the_level_lines() -> None:
     members = [curved("net", **GRID), member("net", valley, alpha=(-1, 1, 41), beta=(-1, 1, 41), named="fine")]
-    drawing = figures.draw(map_spec(members, contours="fine"), members)
+    drawing = figures.render(map_spec(members, contours="fine"), members)
     figure: Any = drawing.figure
     rings = [each for each in figure.axes[1].collections if len(getattr(each, "levels", ())) == 10]
     assert max(len(segment) for segments in rings[0].allsegs for segment in segments) > 60
@@ -126,7 +126,7 @@ def test_a_finer_plane_gives_the_level_lines() -> None:
 
 def test_the_caption_tells_images_tolerance_residuals_and_drift() -> None:
     members = [curved("net", images=256, **GRID)]
-    said = published(figures.draw(map_spec(members), members).caption).astext()
+    said = published(figures.render(map_spec(members), members).caption).astext()
     assert "1,500 training images" in said and "precision fp32" in said
     assert "at most 1 % of it and that of lambda_min at most 1 % of it or 0.1 % of lambda_max" in said
     assert "residuals of at most 0.4 % (lambda_max)" in said
@@ -141,15 +141,15 @@ def test_planes_that_hold_too_little_are_refused() -> None:
     plain, steep = [member("net")], [curved("net", measure="gradients", **GRID)]
     for of_kind in (map_spec, gradient_spec):
         with pytest.raises(InputError, match="needs at least 2 on each axis"):
-            figures.draw(of_kind(line), line)
+            figures.render(of_kind(line), line)
     with pytest.raises(InputError, match="holds no eigenvalues, and draw: curvature needs"):
-        figures.draw(map_spec(steep), steep)
+        figures.render(map_spec(steep), steep)
     seen = curved("net", **GRID)
     old = [dataclasses.replace(seen, surface=seen.seen.drop_vars(["bound_min", "bound_max"]))]
     with pytest.raises(InputError, match="the surface of net on contour was measured by an earlier version"):
-        figures.draw(map_spec(old), old)
+        figures.render(map_spec(old), old)
     with pytest.raises(InputError, match="holds no gradients, and draw: gradients needs"):
-        figures.draw(gradient_spec(plain), plain)
+        figures.render(gradient_spec(plain), plain)
 
 
 def test_arrows_lead_down_in_the_metric_of_the_plane() -> None:
@@ -181,7 +181,7 @@ def test_arrows_are_of_one_length_and_coloured_by_where_they_point() -> None:
 
 def test_stationary_points_are_marked_named_and_listed() -> None:
     members = [curved("net", double_well, measure="gradients", alpha=(-1, 1, 21), beta=(-1, 1, 21))]
-    drawing = figures.draw(gradient_spec(members), members)
+    drawing = figures.render(gradient_spec(members), members)
     figure: Any = drawing.figure
     assert [text.get_text() for text in figure.legends[0].texts] == ["slice minimum", "saddle"]
     marked = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines if "m" in str(line.get_label())}
@@ -220,7 +220,7 @@ def test_the_norms_share_a_scale_of_four_decades_at_most() -> None:
 def test_planes_along_eigenvectors_say_so() -> None:
     along: dict[str, Any] = {"directions": "eigenvectors", "probe": "sharpest", "vectors": ["largest-1", "smallest-2"]}
     members = [curved("net", **GRID, **along)]
-    drawing = figures.draw(map_spec(members), members)
+    drawing = figures.render(map_spec(members), members)
     said = published(drawing.caption).astext()
     assert "eigenvectors largest-1 and smallest-2 of the Hessian that the probe sharpest finds at the centre" in said
     assert "cosine of the directions" not in said

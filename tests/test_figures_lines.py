@@ -134,7 +134,7 @@ KINDS = list(every_kind())
 @pytest.mark.parametrize("kind", KINDS)
 def test_texts_have_room_and_captions_are_valid(kind: str) -> None:
     of_kind, members = every_kind()[kind]
-    drawing = figures.draw(of_kind, members)
+    drawing = figures.render(of_kind, members)
     assert_texts_apart(drawing.figure)
     said = published(drawing.caption).astext()
     if of_kind.about:
@@ -147,7 +147,7 @@ def test_texts_have_room_and_captions_are_valid(kind: str) -> None:
 def test_saving_twice_gives_equal_bytes(kind: str, tmp_path: Path) -> None:
     of_kind, members = every_kind()[kind]
     for folder in ("first", "second"):
-        figures.save(figures.draw(of_kind, members), tmp_path / folder / "f.pdf")
+        figures.save(figures.render(of_kind, members), tmp_path / folder / "f.pdf")
     for suffix in ("pdf", "png", "csv", "rst"):
         first, second = (tmp_path / folder / f"f.{suffix}" for folder in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
@@ -155,7 +155,7 @@ def test_saving_twice_gives_equal_bytes(kind: str, tmp_path: Path) -> None:
 
 def test_a_plane_is_no_line() -> None:
     with pytest.raises(InputError, match=r"'contour' has 21 x 31 points, and draw: lines needs a line"):
-        figures.draw(spec(Lines, plane="contour", runs=("net",)), [member("net")])
+        figures.render(spec(Lines, plane="contour", runs=("net",)), [member("net")])
 
 
 def test_lines_share_axes_and_styles() -> None:
@@ -193,13 +193,13 @@ def test_a_line_between_runs_is_grey_beyond_them_and_has_both_errors() -> None:
     figure = drawn(spec(Lines, plane="line", runs=("net",)), members)
     grey = sorted((p.get_x(), p.get_x() + p.get_width()) for p in figure.axes[0].patches)
     assert grey == [(-0.5, 0), (1, 1.5)]
-    drawing = figures.draw(spec(Lines, plane="line", runs=("net",)), members)
+    drawing = figures.render(spec(Lines, plane="line", runs=("net",)), members)
     assert "Test error at other 10.1\N{NO-BREAK SPACE}%" in drawing.caption
 
 
 def test_training_draws_three_rows_up_to_the_epoch() -> None:
     members = [figures.Member("net", None, history("net")), figures.Member("net@004", None, history("net", test=False))]
-    drawing = figures.draw(spec(Training, runs=("net", "net@004")), members)
+    drawing = figures.render(spec(Training, runs=("net", "net@004")), members)
     axes: list[Any] = drawing.figure.axes
     loss, error, rate = axes
     assert (loss.get_yscale(), error.get_yscale(), rate.get_yscale()) == ("log", "linear", "log")
@@ -219,7 +219,7 @@ def test_run_colours_differ_in_grey() -> None:
 
 def test_an_adopted_run_has_one_row() -> None:
     members = [figures.Member("mine", None, history("mine").isel(epoch=[0]))]
-    drawing = figures.draw(spec(Training, runs=("mine",)), members)
+    drawing = figures.render(spec(Training, runs=("mine",)), members)
     assert len(drawing.numbers) == 1
 
 
@@ -233,7 +233,7 @@ def test_a_spread_is_the_extremes_and_the_median_of_what_is_finite() -> None:
 
 def test_several_lines_of_a_run_are_their_median_and_a_band() -> None:
     members = lines_of("net", [1, 5, 2])
-    drawing = figures.draw(spec(Lines, runs=("net",), plane=("s0", "s1", "s2")), members)
+    drawing = figures.render(spec(Lines, runs=("net",), plane=("s0", "s1", "s2")), members)
     axes: list[Any] = drawing.figure.axes
     loss, accuracy = axes
     curves = {name: bands.stack([m.seen for m in members], name) for name in line_axes.VARIABLES}
@@ -255,7 +255,7 @@ def test_runs_that_differ_in_their_seed_share_a_panel() -> None:
         ("net-s0-wide", 1),
         ("net-s0-wide, epoch 4", 1),
     ]
-    drawing = figures.draw(spec(Lines, runs=names_of(members[:3]), plane="line", over="seed"), members[:3])
+    drawing = figures.render(spec(Lines, runs=names_of(members[:3]), plane="line", over="seed"), members[:3])
     assert len(drawing.figure.axes) == 2 and drawing.caption.count("trained with seed") == 3
     assert "test error 5.1 to 24.2 %" in texts(drawing.figure)
 
@@ -278,7 +278,7 @@ def test_the_common_part_of_names(names: list[str], common: str) -> None:
 def test_lines_of_one_band_differ_in_their_seed_alone() -> None:
     members = [member("net", **LINE, named="a"), member("net", **LINE, named="b", normalize="layer")]
     with pytest.raises(InputError, match="net: the lines 'a' and 'b' differ in normalize; draw: lines makes one band"):
-        figures.draw(spec(Lines, runs=("net",), plane=("a", "b")), members)
+        figures.render(spec(Lines, runs=("net",), plane=("a", "b")), members)
 
 
 def test_what_differs_between_recipes() -> None:
@@ -322,7 +322,7 @@ def test_training_over_seeds_is_a_median_and_a_band() -> None:
     members = [
         figures.Member(f"net-s{k}", None, history(f"net-s{k}", final=(10.0**-k, 0.9), seed=k)) for k in (1, 2, 3)
     ]
-    drawing = figures.draw(spec(Training, runs=names_of(members), over="seed"), members)
+    drawing = figures.render(spec(Training, runs=names_of(members), over="seed"), members)
     axes: list[Any] = drawing.figure.axes
     curves = np.stack([m.history.train_loss for m in members])
     np.testing.assert_allclose(axes[0].lines[0].get_ydata(), np.median(curves, axis=0))
@@ -345,7 +345,7 @@ def test_many_trainings_are_shared_out_among_columns_with_the_same_axes() -> Non
 
 
 def test_an_interpolation_has_the_line_with_its_widths() -> None:
-    drawing = figures.draw(pair_spec(), pair())
+    drawing = figures.render(pair_spec(), pair())
     axes: list[Any] = drawing.figure.axes
     ax, twin = axes[0], axes[3]
     assert ax.get_ylim() == (0, 5) and twin.get_ylim() == (0, 100)
@@ -419,7 +419,7 @@ def test_the_density_panel_has_one_axis_for_both_runs() -> None:
 
 
 def test_the_numbers_of_an_interpolation_are_all_that_is_drawn() -> None:
-    numbers = figures.draw(pair_spec(), pair()).numbers
+    numbers = figures.render(pair_spec(), pair()).numbers
     assert dict(numbers.groupby(["panel", "member"]).size()) == {
         ("line", "small"): 402,
         ("norm", "small"): 13,
@@ -434,7 +434,7 @@ def test_an_interpolation_leads_to_the_run_it_names() -> None:
     other = figures.Member("other", None, history("other"), weights=members[2].weights)
     row = {"run": "small", "to": "other", "plane": "to-large"}
     with pytest.raises(InputError, match="'to-large' leads from small to large, and the figure says to other"):
-        figures.draw(spec(Interpolation, rows=[row]), [*members[:2], other])
+        figures.render(spec(Interpolation, rows=[row]), [*members[:2], other])
 
 
 def test_profiles_stand_above_their_planes() -> None:
@@ -469,7 +469,7 @@ def test_cells_are_in_reading_order() -> None:
 
 def test_bundles_draw_every_line_and_the_median() -> None:
     of_kind, members = bundles_of(4)
-    drawing = figures.draw(of_kind, members)
+    drawing = figures.render(of_kind, members)
     axes: list[Any] = drawing.figure.axes
     assert len(axes) == 8 and len({ax.get_ylim() for ax in axes}) == 1
     own = [m.seen for m in members if m.state == "net2" and str(m.plane).startswith("own")]

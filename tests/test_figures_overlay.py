@@ -57,7 +57,7 @@ def test_hatching_numbers_and_caption() -> None:
     rescaled = history("net-x10")
     rescaled.attrs["spec"] = '{"network": "resnet20", "rescaled": {"run": "net", "by": 10.0}}'
     members[2:] = [figures.Member(m.state, m.surface, rescaled.isel(epoch=[-1]), m.plane) for m in members[2:]]
-    drawing = figures.draw(OVERLAY, members)
+    drawing = figures.render(OVERLAY, members)
     assert "not finite" in [text.get_text() for text in drawing.figure.legends[0].get_texts()]
     assert list(drawing.numbers.columns) == ["member", "plane", "alpha", "beta", "train_loss"]
     assert len(drawing.numbers) == 4 * 21
@@ -68,7 +68,7 @@ def test_hatching_numbers_and_caption() -> None:
 
 def test_what_cannot_be_overlaid() -> None:
     with pytest.raises(InputError, match="draw: overlay needs a line"):
-        figures.draw(OVERLAY, [member("net", named=on) for on in ("raw", "scaled")])
+        figures.render(OVERLAY, [member("net", named=on) for on in ("raw", "scaled")])
     untested = spec(Overlay, runs=["net"], lines=["raw"], variable="test_loss")
     with pytest.raises(InputError, match="the plane 'raw' of net holds no test loss"):
-        figures.draw(untested, [member("net", named="raw", test=False, **LINE)])
+        figures.render(untested, [member("net", named="raw", test=False, **LINE)])

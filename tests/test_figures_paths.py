@@ -61,7 +61,7 @@ MARKS = (mark("on", 0.5, 0.0, 0.01, 12), mark("off@005", -0.2, 0.3, 4.1, 12), ma
 
 def test_marks_stand_at_their_place_with_their_distance_and_those_outside_in_a_note() -> None:
     of = replace(member("net"), marks=MARKS)
-    drawing = figures.draw(spec(Contours, runs=("net",), plane="contour", marks=("on", "off@005", "away")), [of])
+    drawing = figures.render(spec(Contours, runs=("net",), plane="contour", marks=("on", "off@005", "away")), [of])
     ax = drawing.figure.axes[0]
     symbols = {line.get_label(): line for line in ax.lines if not str(line.get_label()).startswith("_")}
     assert {name: np.ravel(line.get_xydata()).tolist() for name, line in symbols.items()} == {
@@ -79,7 +79,7 @@ def test_marks_stand_at_their_place_with_their_distance_and_those_outside_in_a_n
 
 
 def test_without_marks_nothing_is_said_of_them() -> None:
-    drawing = figures.draw(spec(Contours, runs=("net",), plane="contour"), [member("net")])
+    drawing = figures.render(spec(Contours, runs=("net",), plane="contour"), [member("net")])
     assert "symbol" not in drawing.caption and "marked" not in drawing.numbers
 
 
@@ -127,7 +127,7 @@ def walker(kind: str = "pca", surface: bool = True, **more: Any) -> figures.Memb
 
 def draw_paths(members: list[figures.Member], **keys: Any) -> figures.Drawing:
     planes = tuple(str(m.plane) for m in members)
-    return figures.draw(spec(Trajectories, runs=("net",), planes=planes, **keys), members)
+    return figures.render(spec(Trajectories, runs=("net",), planes=planes, **keys), members)
 
 
 def test_a_path_has_its_dots_start_end_and_colours_by_epoch() -> None:
@@ -265,7 +265,7 @@ def ring_spec(members: list[figures.Member], **more: Any) -> Any:
 
 def test_a_ring_is_the_level_line_around_the_centre_alone() -> None:
     members = on_planes("net", (0.6, 0.5, 0.4))
-    drawing = figures.draw(ring_spec(members), members)
+    drawing = figures.render(ring_spec(members), members)
     ax = drawing.figure.axes[0]
     lines = [np.asarray(line.get_xydata()) for line in ax.lines[:-1]]
     for line, radius in zip(lines, (0.3, 0.25, 0.2), strict=True):
@@ -281,8 +281,8 @@ def test_a_ring_is_the_level_line_around_the_centre_alone() -> None:
 def test_seeds_share_a_panel_and_panels_share_their_limits() -> None:
     members = [m for seed in (1, 2) for m in on_planes(f"net-seed{seed}", (0.6, 0.5), recipe={"seed": seed})]
     members += on_planes("other", (0.3,), recipe={"batch_size": 512})
-    apart = figures.draw(ring_spec(members), members).figure
-    together = figures.draw(ring_spec(members, over="seed", rises=(0.5, 0.1)), members).figure
+    apart = figures.render(ring_spec(members), members).figure
+    together = figures.render(ring_spec(members, over="seed", rises=(0.5, 0.1)), members).figure
     assert [len(ax.lines) - 1 for ax in apart.axes] == [2, 2, 1]
     assert [len(ax.lines) - 1 for ax in together.axes] == [8, 2]
     assert len({ax.get_xlim() for ax in together.axes}) == 1
@@ -300,7 +300,7 @@ def test_a_ring_ends_where_the_grid_does() -> None:
     steps = np.diff(found.line, axis=0)
     along_edge = (np.abs(found.line[:-1, 0]) == 1) & (steps[:, 0] == 0)
     assert not along_edge.any() and np.isnan(found.line).any()
-    drawing = figures.draw(ring_spec([wide]), [wide])
+    drawing = figures.render(ring_spec([wide]), [wide])
     assert "1 of 1 rings at 0.5 cut off by the border" in drawing.caption
     assert drawing.figure.axes[0].get_title() == "net \N{DAGGER}"
     assert "and more" in drawing.caption
@@ -309,7 +309,7 @@ def test_a_ring_ends_where_the_grid_does() -> None:
 def test_what_has_no_ring_or_too_small_a_one_is_counted() -> None:
     members = on_planes("net", (0.6, 0.1))
     members.append(member("net", lambda a, b: np.where(a**2 + b**2 < 1e-6, np.nan, a**2), named="hole"))
-    drawing = figures.draw(ring_spec(members), members)
+    drawing = figures.render(ring_spec(members), members)
     said = drawing.caption
     assert "1 of 3 rings at 0.5 without a centre" in said and "1 of 3 rings at 0.5 under 6 cells across" in said
     assert "hole none" in drawing.caption
@@ -335,7 +335,7 @@ def networks(images: int = 10000) -> list[figures.Member]:
 
 def sharpness_of(members: list[figures.Member], number: str = "width_rise_0.5") -> figures.Drawing:
     planes = tuple(dict.fromkeys(str(m.plane) for m in members))
-    return figures.draw(spec(Sharpness, runs=("net",), planes=planes, number=number), members)
+    return figures.render(spec(Sharpness, runs=("net",), planes=planes, number=number), members)
 
 
 def test_sharpness_has_a_point_per_run_with_bars_in_both_axes() -> None:
@@ -414,7 +414,7 @@ def each_kind() -> list[tuple[Any, list[figures.Member]]]:
 @pytest.mark.parametrize("kind", range(5))
 def test_texts_keep_inside_the_figure_and_captions_are_valid(kind: int) -> None:
     of_kind, members = each_kind()[kind]
-    drawing = figures.draw(of_kind, members)
+    drawing = figures.render(of_kind, members)
     figure: Any = drawing.figure
     assert_texts_apart(figure)
     boxes = [Text.get_window_extent(text) for ax in figure.axes for text in inside(ax)]

@@ -66,7 +66,7 @@ def every_kind() -> list[tuple[Any, list[figures.Member]]]:
 @pytest.mark.parametrize("kind", range(8))
 def test_words_are_valid_and_leave_neither_figure_nor_each_other(kind: int) -> None:
     of_kind, members = every_kind()[kind]
-    drawing = figures.draw(of_kind, members)
+    drawing = figures.render(of_kind, members)
     assert_texts_apart(drawing.figure)
     said = published(drawing.caption).astext()
     assert all(member.state.partition("@")[0] in said for member in members)
@@ -77,7 +77,7 @@ def test_saving_gives_equal_bytes(tmp_path: Path) -> None:
     for kind in (0, 5, 6):
         of_kind, members = every_kind()[kind]
         for folder in ("first", "second"):
-            figures.save(figures.draw(of_kind, members), tmp_path / folder / "probe.pdf")
+            figures.save(figures.render(of_kind, members), tmp_path / folder / "probe.pdf")
         for suffix in ("pdf", "png", "csv", "rst"):
             first, second = (tmp_path / folder / f"probe.{suffix}" for folder in ("first", "second"))
             assert first.read_bytes() == second.read_bytes()
@@ -110,7 +110,7 @@ def test_the_trace_is_told_where_it_differs_from_zero() -> None:
     found = spectrum().assign(trace_scaled=1.0, trace_standard_error_scaled=0.8)
     unsure = [probed("net", found, measure="spectrum")]
     assert "λ max / trace undefined" in texts(drawn(spectra_spec(unsure), unsure))
-    caption = figures.draw(spectra_spec(unsure), unsure).caption
+    caption = figures.render(spectra_spec(unsure), unsure).caption
     assert "trace 1 ± 0.8, lambda_max / trace undefined" in caption
     assert "8 random vectors of 60 steps each" in caption
 
@@ -118,7 +118,7 @@ def test_the_trace_is_told_where_it_differs_from_zero() -> None:
 def test_a_spectrum_that_is_not_finite_says_so() -> None:
     lost = (spectrum() * np.nan).assign_attrs(width=np.nan, width_scaled=np.nan, status="non_finite: the loss is nan")
     members = [spectra()[0], probed("lost", lost, measure="spectrum")]
-    drawing = figures.draw(spectra_spec(members), members)
+    drawing = figures.render(spectra_spec(members), members)
     assert "Non finite\\: the loss is nan." in drawing.caption
 
 
@@ -141,7 +141,7 @@ def test_sharpening_draws_the_first_pairs_with_their_residuals() -> None:
 
 def test_sharpening_takes_spectra_and_the_end_of_training_too() -> None:
     members = [probed(state, spectrum(), measure="spectrum") for state in ("net@000", "net")]
-    drawing = figures.draw(sharpening_spec("net"), members)
+    drawing = figures.render(sharpening_spec("net"), members)
     assert list(drawing.numbers["epoch"]) == [0, 0, 10, 10]
     assert list(drawing.numbers["eigenvalue_max"]) == pytest.approx([8, 160, 8, 160])
     assert "outermost Ritz values" in drawing.caption
@@ -152,17 +152,17 @@ def test_plateaus_and_what_did_not_converge_are_told() -> None:
     stuck = members[2].probe
     assert stuck is not None
     stuck.attrs["status"] = "not_converged: 200 products"
-    drawing = figures.draw(sharpening_spec("net"), members)
+    drawing = figures.render(sharpening_spec("net"), members)
     assert "A plateau" not in drawing.caption  # lambda_max is 0.1 after 10 epochs, lambda_min -0.03
     assert "Epoch 10: Not converged\\: 200 products." in drawing.caption
     flat = [probed("net@002", eigenpairs(0.05, -0.04, scale=1e-2, gradient=1e-9, loss=2.3), measure="eigenpairs")]
-    told = figures.draw(sharpening_spec("net"), [*members[:1], *flat]).caption
+    told = figures.render(sharpening_spec("net"), [*members[:1], *flat]).caption
     assert "A plateau (stationary, flat in every direction, well above the end of the run): epoch 2." in told
 
 
 def test_layers_stand_in_order_with_their_names() -> None:
     members = stacks()
-    drawing = figures.draw(layers_spec(members), members)
+    drawing = figures.render(layers_spec(members), members)
     axes: Any = drawing.figure.axes
     assert [tick.get_text() for tick in axes[3].get_xticklabels()] == NAMES
     shares = [list(line.get_ydata()) for line in axes[1].lines]
@@ -173,7 +173,7 @@ def test_layers_stand_in_order_with_their_names() -> None:
     assert "is 0.0625 times that by the last one's" in drawing.caption
     assert set(drawing.numbers["layer"]) == set(NAMES) and len(drawing.numbers) == 10
     other = [*members, probed("deep", layers(["x", "y", "z"]), measure="activations")]
-    numbers: Any = figures.draw(layers_spec(other), other).figure.axes[3]
+    numbers: Any = figures.render(layers_spec(other), other).figure.axes[3]
     assert not {tick.get_text() for tick in numbers.get_xticklabels()} & set(NAMES)
 
 

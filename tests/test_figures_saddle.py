@@ -55,7 +55,7 @@ def member(state: str = "net@003", loss: Loss = saddle, eigenvalues: np.ndarray 
 
 
 def drawing(*members: figures.Member, **keys: Any) -> figures.Drawing:
-    return figures.draw(spec(Saddle, runs=tuple(m.state for m in members), probe="saddle", **keys), list(members))
+    return figures.render(spec(Saddle, runs=tuple(m.state for m in members), probe="saddle", **keys), list(members))
 
 
 def test_the_surface_is_that_of_the_plane() -> None:
@@ -139,7 +139,7 @@ def test_several_stand_below_each_other_and_no_text_covers_another(tmp_path: Pat
     assert len(figure.axes) == 8
     assert_texts_apart(figure)
     for folder in ("first", "second"):
-        figures.save(figures.draw(of_kind, pair), tmp_path / folder / "saddle.pdf")
+        figures.save(figures.render(of_kind, pair), tmp_path / folder / "saddle.pdf")
     for suffix in ("pdf", "png", "csv", "rst"):
         name = f"saddle.{suffix}"
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()

@@ -44,7 +44,7 @@ def figure(
     kind, _ = specs.load(spec, "figure")
     arrays = {files.state_in(path): files.read_arrays(path) for path in weights}
     members = figures.members(kind, _results(results), arrays)
-    figures.save(figures.draw(kind, members), output)
+    figures.save(figures.render(kind, members), output)
 
 
 def table(

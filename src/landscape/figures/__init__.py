@@ -6,10 +6,10 @@ from landscape.figures.kind import FigureKind
 from landscape.figures.shared import style
 from landscape.figures.shared.members import Drawing, Member, members, save
 
-__all__ = ["Drawing", "Member", "draw", "members", "save"]
+__all__ = ["Drawing", "Member", "members", "render", "save"]
 
 
-def draw(spec: FigureKind, members: Sequence[Member]) -> Drawing:
+def render(spec: FigureKind, members: Sequence[Member]) -> Drawing:
     """Draw a figure of the configuration.
 
     Raises:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from landscape.config.fields import Ref, references
 from landscape.config.section import Section
+from landscape.errors import InputError
 
 if TYPE_CHECKING:
     from landscape.figures.shared.members import Drawing, Member
@@ -30,6 +31,9 @@ class FigureKind(Section):
     overrides the property.
     """
 
+    example: ClassVar[str] = "surface"
+    """Arguments of the function in `landscape.figures.draw`, for its docstring."""
+
     title: str | None = Field(None, description="a line above the figure")
     about: str | None = Field(None, description="a sentence of your own before the caption")
     group: str | None = Field(None, description="the heading under which the report files it")
@@ -47,6 +51,14 @@ class FigureKind(Section):
             InputError: if the results do not fit the kind of figure (a line for contours, a plane for lines).
         """
         raise NotImplementedError
+
+    def panel(self, ax: Any, members: Sequence[Member]) -> None:
+        """Draw the figure's one panel into axes of the user's.
+
+        Raises:
+            InputError: if the kind has several panels, or the axes do not fit.
+        """
+        raise InputError(f"draw: {self.draw} has panels of its own and cannot be drawn into axes; leave ax out")
 
     def problems(self, experiment: Any) -> Iterator[str]:
         """What is wrong between this figure and the rest of an experiment, beyond what its references say.

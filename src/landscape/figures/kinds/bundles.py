@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class Bundles(OfRuns):
     """Many directions at once: runs in columns, sets of lines in rows (Li et al. 2018, appendix)."""
 
+    example: ClassVar[str] = "line"
     draw: Literal["bundles"]
     rows: tuple[Annotated[Names, Ref("planes", axes=1)], ...] = Field(
         min_length=1, description="lines, one set for each row; * stands for several"

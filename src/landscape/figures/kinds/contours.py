@@ -22,7 +22,7 @@ from landscape.figures.shared.level_lines import (
     require_variable,
     shape,
 )
-from landscape.figures.shared.members import Drawing, Member, numbers
+from landscape.figures.shared.members import Drawing, Member, numbers, only
 from landscape.lazy import mpl, np, pd
 
 if TYPE_CHECKING:
@@ -76,6 +76,16 @@ class Contours(OfRuns):
             self._labels(ax, member, of)
         drawn = [numbers(members, self.variables), marks.numbers(members), *([lowest.numbers(members)] if both else [])]
         return Drawing(panels.figure, pd.concat(drawn, ignore_index=True), self._caption(members))
+
+    def panel(self, ax: Axes, members: Sequence[Member]) -> None:
+        member = only(members, self.draw)
+        require_plane(member.seen, self.draw)
+        for variable in self.variables:
+            require_variable(member.seen, variable, self.draw)
+        lines = self._lines(ax, member)
+        ax.set(xlabel=words.axis(member.seen, "alpha"), ylabel=words.beta(member.seen))
+        ax.set_title(words.title(member, self.variables[0]), parse_math=False)
+        self._labels(ax, member, lines)
 
     @property
     def variables(self) -> tuple[Variable, ...]:

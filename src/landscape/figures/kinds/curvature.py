@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class Curvature(OfRuns):
     """The map of |lambda_min / lambda_max| beside the level lines of the loss (Li et al. 2018, Figure 7)."""
 
+    example: ClassVar[str] = "curved"
     draw: Literal["curvature"]
     plane: Annotated[str, Ref("planes", axes=2, measures=("curvature",))] = Field(
         description="a plane with measure: curvature"

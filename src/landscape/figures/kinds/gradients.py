@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class Gradients(OfRuns):
     """The gradient over a plane: as arrows over the level lines, its norm, where it points, how steady it is."""
 
+    example: ClassVar[str] = "curved"
     draw: Literal["gradients"]
     plane: Annotated[str, Ref("planes", axes=2, measures=("gradients", "curvature"))] = Field(
         description="a plane with measure: gradients or curvature"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,9 @@ class InterpolationRow(Section):
 class Interpolation(FigureKind):
     """From one run to another: the loss between them, their weight norms, their weights (Li et al. 2018, Figure 2)."""
 
+    example: ClassVar[str] = (
+        'between, history, other, weights=weights, rows=[{"run": "net", "to": "other", "plane": "between"}]'
+    )
     draw: Literal["interpolation"]
     rows: tuple[InterpolationRow, ...] = Field(min_length=1, description="one row of three panels for each")
 

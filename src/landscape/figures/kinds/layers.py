@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class Layers(OfRuns):
     """The scale of activations and gradients, layer by layer."""
 
+    example: ClassVar[str] = "layers"
     draw: Literal["layers"]
     probe: Annotated[str, Ref("probes", measures=("activations",))] = Field(
         description="a probe with measure: activations"

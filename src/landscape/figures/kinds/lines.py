@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from landscape.figures.shared import groups, line_axes, style, words
 from landscape.figures.shared.bands import require_lines, table
 from landscape.figures.shared.grid import default_columns, grid
 from landscape.figures.shared.groups import Group, counted, group, items
-from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.members import Drawing, Member, only
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Lines(OfRuns):
     """Loss and accuracy along a line, on twin axes (Li et al. 2018, Figures 2 and 3)."""
 
+    example: ClassVar[str] = "line"
     draw: Literal["lines"]
     plane: Annotated[Names, Ref("planes", axes=1)] = Field(
         description="a line, or with * several: their median, and a band between their extremes"
@@ -56,6 +57,15 @@ class Lines(OfRuns):
         panels.legend(line_axes.split_keys(surfaces))
         panels.fit(0.75)
         return Drawing(panels.figure, table(members, line_axes.VARIABLES), _caption(self, together, top))
+
+    def panel(self, ax: Axes, members: Sequence[Member]) -> None:
+        together = group(members, self.over)
+        require_lines(together, self.draw)
+        only(together, self.draw)
+        twin = _panel(ax, together[0], line_axes.loss_limit([member.seen for member in members]))
+        ax.set_title(groups.title(together[0]), parse_math=False)
+        ax.set(xlabel=words.axis(members[0].seen, "alpha"), ylabel="loss")
+        twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
 
 
 def _panel(ax: Axes, of: Group, top: float) -> Axes:

@@ -7,7 +7,7 @@ The same function twice has other curves along unnormalised directions, and the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class Overlay(OfRuns):
     """Several runs along the same lines, on one pair of axes for each line (the argument of Li et al. 2018, section 4)."""
 
+    example: ClassVar[str] = "line"
     draw: Literal["overlay"]
     lines: Annotated[Names, Ref("planes", axes=1)] = Field(
         description="lines, a panel for each with all runs in it; * stands for several"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class Profiles(OfRuns):
     """The loss along lines above, as a band, and the level lines below (Li et al. 2018, Figure 3)."""
 
+    example: ClassVar[str] = "line, surface"
     draw: Literal["profiles"]
     line: Annotated[Names, Ref("planes", axes=1)] = Field(
         description="a line, or with * several: their median, and a band between their extremes"

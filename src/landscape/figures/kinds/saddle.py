@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Saddle(OfRuns):
     """A saddle point: the plane of its most negative and most positive curvature, and its spectrum."""
 
+    example: ClassVar[str] = "saddle"
     draw: Literal["saddle"]
     probe: Annotated[str, Ref("probes", measures=("saddle",))] = Field(description="a probe with measure: saddle")
 

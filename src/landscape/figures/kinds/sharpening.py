@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class Sharpening(OfRuns):
     """The extreme eigenvalues of the Hessian along a training."""
 
+    example: ClassVar[str] = "*eigenpairs"
     draw: Literal["sharpening"]
     probe: Annotated[str, Ref("probes", measures=("eigenpairs", "spectrum"))] = Field(
         description="a probe with measure: eigenpairs or spectrum"

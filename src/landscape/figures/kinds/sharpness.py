@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 class Sharpness(OfRuns):
     """A number of the surface against the test error, a point per network."""
 
+    example: ClassVar[str] = "surface, history"
     draw: Literal["sharpness"]
     planes: Annotated[Names, Ref("planes", axes=2)] = Field(
         min_length=1, description="over which the number is averaged; * stands for several"

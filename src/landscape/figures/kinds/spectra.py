@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class Spectra(OfRuns):
     """The spectral density of the Hessian, filter-scaled and raw, a panel per run."""
 
+    example: ClassVar[str] = "spectrum"
     draw: Literal["spectra"]
     probe: Annotated[str, Ref("probes", measures=("spectrum",))] = Field(description="a probe with measure: spectrum")
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from landscape import geometry
 from landscape.config.fields import Ref
+from landscape.errors import InputError
 from landscape.figures.kind import OfRuns, Variable
 from landscape.figures.shared import shaded, style, words
 from landscape.figures.shared.grid import NOTE, few_ticks, grid, plain_ticks
 from landscape.figures.shared.level_lines import drawable, require_plane
-from landscape.figures.shared.members import Drawing, Member, numbers
+from landscape.figures.shared.members import Drawing, Member, numbers, only
 from landscape.lazy import art3d, np, scipy, xr
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ class Surfaces(OfRuns):
         for ax in panels.axes:
             ax.set_axis_on()
         return Drawing(panels.figure, numbers(members, [self.variable]), _caption(self, members, limits))
+
+    def panel(self, ax: Any, members: Sequence[Member]) -> None:
+        member = only(members, self.draw)
+        require_plane(member.seen, self.draw)
+        if ax.name != "3d":
+            raise InputError('draw: surfaces needs axes with projection="3d"')
+        shaded_surface(ax, member.seen, variable=self.variable, limits=height_limits([member.seen[self.variable]]))
+        ax.set_title(words.title(member), parse_math=False)
 
 
 _ELEVATION, _AZIMUTH = 35, -60

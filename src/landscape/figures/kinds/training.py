@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from landscape.figures.kind import OfRuns, OverSeeds
 from landscape.figures.shared import style, words
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Training(OfRuns):
     """Loss, error and learning rate per epoch (Li et al. 2018, appendix)."""
 
+    example: ClassVar[str] = "history"
     draw: Literal["training"]
     over: OverSeeds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class Trajectories(OfRuns):
     """The path of a training on planes, over the level lines (Li et al. 2018, Figures 8 and 9)."""
 
+    example: ClassVar[str] = "path"
     draw: Literal["trajectories"]
     planes: Annotated[Names, Ref("planes", axes=2)] = Field(
         min_length=1, description="one panel for each run and plane; * stands for several"

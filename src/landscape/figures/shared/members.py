@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from landscape import geometry
 from landscape.errors import InputError
@@ -18,6 +18,7 @@ from landscape.store import files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Panel = TypeVar("Panel")
 Arrays = Mapping[str, "np.ndarray"]
 
 
@@ -85,6 +86,17 @@ class Drawing:
     caption: str
 
 
+def only(panels: Sequence[Panel], kind: str) -> Panel:
+    """The one panel that is drawn into axes of the user's.
+
+    Raises:
+        InputError: if there are several.
+    """
+    if len(panels) != 1:
+        raise InputError(f"draw: {kind} has {len(panels)} panels here, and one fits into axes; leave ax out")
+    return panels[0]
+
+
 def numbers(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame:
     """The drawn numbers, one row per point of each member's surface: member, alpha, beta, and `variables`."""
     frames = []
@@ -118,9 +130,12 @@ def members(
         run, _, epoch = state.partition("@")
         return run if epoch and int(epoch) == last.get(run) else state
 
+    def normal(of: tuple[str, ...]) -> tuple[str, ...]:
+        return (end(of[0]), *of[1:2], *map(end, of[2:]))
+
     def shown(kind: str, wanted: Sequence[tuple[str, ...]], keys: tuple[str, ...]) -> dict[tuple[str, ...], xr.Dataset]:
-        there = _by_subject(kind, results.get(kind, ()), keys)
-        subjects = {of: (end(of[0]), *of[1:2], *map(end, of[2:])) for of in wanted}
+        there = {normal(of): found for of, found in _by_subject(kind, results.get(kind, ()), keys).items()}
+        subjects = {of: normal(of) for of in wanted}
         _require(kind, set(subjects.values()), there)
         return {of: there[subject] for of, subject in subjects.items()}
 
