@@ -34,12 +34,14 @@ if TYPE_CHECKING:
         train,
     )
     from landscape.errors import InputError
+    from landscape.figures import draw
 
 __all__ = [
     "InputError",
     "activations",
     "adopt",
     "dataset",
+    "draw",
     "eigenpairs",
     "line",
     "mark",
@@ -56,13 +58,17 @@ __all__ = [
 ]
 
 
+_ELSEWHERE = {"InputError": ("landscape.errors", "InputError"), "draw": ("landscape.figures.draw", "")}
+"""Public names that are not functions of `landscape.api`: their modules, and the names there; none for the module itself."""
+
+
 def __getattr__(name: str) -> Any:
-    if name == "InputError":
-        return importlib.import_module("landscape.errors").InputError
-    if name in __all__:
-        return getattr(importlib.import_module("landscape.api"), name)
-    raise AttributeError(f"module 'landscape' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'landscape' has no attribute {name!r}")
+    module, attribute = _ELSEWHERE.get(name, ("landscape.api", name))
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return [*__all__, "__version__"]
