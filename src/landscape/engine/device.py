@@ -2,9 +2,11 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -22,11 +24,7 @@ def settle(threads: int = 1) -> torch.device:
     Raises:
         InputError: if this machine has no device LANDSCAPE_DEVICE.
     """
-    _keep_freed_memory()
-    torch.set_num_threads(threads)
-    _allow_tensor_floats(False, False)
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
+    _settle_bits(threads)
     gpus = [f"cuda:{k}" for k in range(torch.cuda.device_count())]
     wanted = os.environ.get("LANDSCAPE_DEVICE") or ("cuda" if gpus else "cpu")
     if wanted not in ("cpu", *gpus) and not (wanted == "cuda" and gpus):
@@ -39,17 +37,75 @@ def settle(threads: int = 1) -> torch.device:
 
 @contextlib.contextmanager
 def settled(threads: int = 1) -> Iterator[None]:
-    """`settle` inside the block, and restore the user's settings after it."""
+    """Settle what alters bits in a process that is the user's, and put all of it back at the end.
+
+    Gradients are recorded meanwhile and nothing is cast to another type, whatever context the caller is in.
+    """
     cudnn = torch.backends.cudnn
     before = torch.get_num_threads(), cudnn.deterministic, cudnn.benchmark
-    floats = torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32
-    settle(threads)
+    with contextlib.ExitStack() as contexts:
+        contexts.enter_context(_full_floats())
+        contexts.enter_context(torch.inference_mode(False))
+        contexts.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda"):
+            contexts.enter_context(torch.autocast(kind, enabled=False))
+        _settle_bits(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before[0])
+            cudnn.deterministic, cudnn.benchmark = before[1:]
+
+
+def _settle_bits(threads: int) -> None:
+    _keep_freed_memory()
+    torch.set_num_threads(threads)
+    _allow_tensor_floats(False, False)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+@contextlib.contextmanager
+def _full_floats() -> Iterator[None]:
+    """Compute in full float32 meanwhile, on every device.
+
+    torch has an older and a newer way to say so, which one process may mix; a value that the newer one set cannot always
+    be read in the older one, and setting one that covers others sets those too. Hence the order.
+    """
+    backends: Any = torch.backends
+    newer = [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
+    newer += [backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn]
+    every, each = backends.fp32_precision, [one.fp32_precision for one in newer]
+    products = _if_readable(torch.get_float32_matmul_precision)
+    older = [backends.cuda.matmul, backends.cudnn]
+    floats = [_if_readable(functools.partial(getattr, of, "allow_tf32")) for of in older]
+    if every != "none":
+        backends.fp32_precision = "none"
+    torch.set_float32_matmul_precision("highest")
+    _allow_tensor_floats(False, False)
+    for one in newer:
+        if one.fp32_precision not in ("none", "ieee"):
+            one.fp32_precision = "ieee"
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        cudnn.deterministic, cudnn.benchmark = before[1:]
-        _allow_tensor_floats(*floats)
+        if every != "none":
+            backends.fp32_precision = every
+        if products is not None:
+            torch.set_float32_matmul_precision(products)
+        for of, value in zip(older, floats, strict=True):
+            if value is not None and _if_readable(functools.partial(getattr, of, "allow_tf32")) != value:
+                of.allow_tf32 = value
+        for one, precision in zip(newer, each, strict=True):
+            if one.fp32_precision != precision:
+                one.fp32_precision = precision
+
+
+def _if_readable(setting: Callable[[], Any]) -> Any:
+    try:
+        return setting()
+    except RuntimeError:
+        return None
 
 
 def _keep_freed_memory() -> None:
