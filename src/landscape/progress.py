@@ -1,4 +1,4 @@
-"""Show progress: a bar on a terminal, occasional lines in a log."""
+"""Show progress: a bar on a terminal and in a notebook, occasional lines in a log."""
 
 import logging
 import sys
@@ -15,11 +15,11 @@ _SECONDS_BETWEEN_LINES = 10.0
 def progress(items: Iterable[Item], total: int, what: str, done: int = 0) -> Iterator[Item]:
     """Yield `items`, showing how many of `total` are done and the time left.
 
-    On a terminal this is a tqdm bar; elsewhere a log line at most every ten seconds. `done` counts the items that an
-    earlier, interrupted process finished.
+    On a terminal and in a notebook this is a tqdm bar; elsewhere a log line at most every ten seconds. `done` counts
+    the items that an earlier, interrupted process finished.
     """
-    if sys.stderr.isatty():
-        from tqdm import tqdm  # here, since reading a configuration imports this module
+    if sys.stderr.isatty() or _in_a_notebook():
+        from tqdm.auto import tqdm  # here, since reading a configuration imports this module
 
         yield from tqdm(items, total=total, initial=done, desc=what)
         return
@@ -32,6 +32,11 @@ def progress(items: Iterable[Item], total: int, what: str, done: int = 0) -> Ite
             left = (now - start) / count * (total - done - count)
             _log.info("%s: %d of %d, about %s left", what, done + count, total, _duration(left))
     _log.info("%s: %d of %d in %s", what, total, total, _duration(time.monotonic() - start))
+
+
+def _in_a_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", ())
 
 
 def _duration(seconds: float) -> str:
