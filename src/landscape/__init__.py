@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from landscape.api import (
         activations,
         adopt,
+        basis,
         dataset,
         eigenpairs,
         line,
@@ -40,6 +41,7 @@ __all__ = [
     "InputError",
     "activations",
     "adopt",
+    "basis",
     "dataset",
     "draw",
     "eigenpairs",

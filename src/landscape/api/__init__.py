@@ -7,17 +7,19 @@
 
 A `network` is any `torch.nn.Module`; it is neither trained nor altered. `data` is a pair (images, labels), a torch `Dataset`
 or `DataLoader` of such pairs, or what `dataset` makes; a `test` split in the same forms may stand beside it. Weights are a
-module, a state dict, or a file of either. Further keywords are the keys of the configuration, with its names and defaults
-(docs/keys.md). No call needs a folder, a configuration, or a setting; the same call gives the bits that the workflow writes.
+module, a state dict, or a file of one. Further keywords are the keys of the configuration, with its names and defaults
+(`help(ls.plane)`). No call needs a folder, a configuration, or a setting; the same call gives the bits that the workflow writes.
 """
 
-from landscape.api.planes import line, mark, merge, numbers, path, plane
+from landscape.api.bases import basis, mark
+from landscape.api.planes import line, merge, numbers, path, plane
 from landscape.api.points import activations, eigenpairs, probe, saddle, spectrum, trace
 from landscape.api.runs import adopt, dataset, network, rescale, train
 
 __all__ = [
     "activations",
     "adopt",
+    "basis",
     "dataset",
     "eigenpairs",
     "line",

@@ -6,52 +6,146 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from landscape.data.datasets import DataSet
 from landscape.data.handed_over import data_set
+from landscape.directions import Directions
 from landscape.engine import device
+from landscape.errors import InputError
+from landscape.experiment.reading import entry
+from landscape.experiment.signatures import fields_of
 from landscape.measures.plane import Plane
 from landscape.probes.probe import Probe
 from landscape.store import checkpoint, files
 from landscape.store.weights import Weights
 
-Given = Any
+AnyData = Any
 """A pair (images, labels), a torch `Dataset` or `DataLoader`, or a `DataSet`."""
 
-Point = nn.Module | Mapping[str, torch.Tensor] | str | Path
-"""Weights: a module, a state dict, or a file that holds one."""
+AnyWeights = nn.Module | Mapping[str, Tensor] | str | Path
+"""A module, a state dict, or a file that holds one; `FILE@003` in a file of epochs."""
+
+AnyEpochs = Sequence[AnyWeights] | Mapping[int, AnyWeights] | str | Path
+"""Weights in the order of a training, the first before it; or by the number of the epoch; or a file of epochs."""
+
+
+def plain(network: nn.Module) -> nn.Module:
+    """The network itself, where `torch.compile` or a parallel wrapper stands around it.
+
+    Raises:
+        InputError: if it is no network that can be measured.
+    """
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network is a {type(network).__name__}; it must be a torch.nn.Module")
+    while True:
+        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            network = network.module
+        elif isinstance(inside := getattr(network, "_orig_mod", None), nn.Module):  # torch.compile's
+            network = inside
+        else:
+            break
+    parameters = dict(network.named_parameters())
+    if not parameters:
+        raise InputError(f"network is a {type(network).__name__} without parameters; there is nothing to move")
+    for name, parameter in parameters.items():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise InputError(
+                f"network has a lazy layer: the shape of {name} is not known; pass an image through it first"
+            )
+        if parameter.dtype != torch.float32:
+            raise InputError(f"network has {name} in {parameter.dtype}; allowed is torch.float32: call network.float()")
+    return network
 
 
 @contextlib.contextmanager
-def ready(network: nn.Module, data: Given, test: Given, threads: int = 1) -> Iterator[DataSet]:
-    """The data beside the network, with everything settled meanwhile that alters bits."""
+def ready(network: nn.Module, data: AnyData, test: AnyData, threads: int = 1) -> Iterator[DataSet]:
+    """The data on the network's device, with everything settled meanwhile that alters bits."""
     where = next(network.parameters()).device
-    with device.settled(threads):
+    current = torch.cuda.device(where) if where.type == "cuda" else contextlib.nullcontext()
+    with device.settled(threads), current:
         yield data_set(data, where, test)
 
 
-def weights_of(point: Point) -> Weights:
-    """Parameters and buffers by name, on the CPU, detached."""
-    if isinstance(point, str | Path):
-        return checkpoint.adopt(point)
-    state = point.state_dict() if isinstance(point, nn.Module) else point
-    return {name: tensor.detach().cpu() for name, tensor in state.items()}
+def entry_of(section: str, keys: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Any:
+    """The entry of a section that keywords describe; numbers and arrays of numpy or torch become Python's.
+
+    Args:
+        given: keys that no user states here, such as names of other entries.
+
+    Raises:
+        InputError: with every mistake, one a line.
+    """
+    allowed = fields_of(section)
+    if unknown := [key for key in keys if key not in allowed]:
+        raise InputError(f"{key} is no keyword here; allowed are {', '.join(allowed)}" for key in unknown)
+    values = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in keys.items()}
+    return entry(section, {**(given or {}), **{k: str(v) if isinstance(v, Path) else v for k, v in values.items()}})
 
 
-def others_of(
-    keys: Mapping[str, Any], to: Point | None, through: Sequence[Point] | None, checkpoints: Sequence[Point] | None
-) -> tuple[dict[str, Weights], dict[str, Any]]:
-    """The states that directions lead to, by name, and the keys that say so."""
-    if to is not None:
-        return {"other": weights_of(to)}, {"directions": "to", "run": "other", **keys}
-    if through is not None:
-        names = [f"other-{k}" for k in range(1, len(through) + 1)]
-        others = dict(zip(names, map(weights_of, through), strict=True))
-        return others, {"directions": "through", "runs": names, **keys}
-    if checkpoints is not None and keys.get("directions") == "start":
-        return {"start": weights_of(checkpoints[0])}, dict(keys)
-    return {}, {**({"directions": "pca"} if checkpoints is not None else {}), **keys}
+def weights_of(given: AnyWeights, network: nn.Module, name: str) -> Weights:
+    """Parameters and buffers by name, on the CPU, in the network's types.
+
+    Args:
+        name: what an error calls them.
+
+    Raises:
+        InputError: if there are none, or they do not fit the network; each tensor is named.
+    """
+    if isinstance(given, str | Path):
+        name, found = str(given), _read(given)
+    elif isinstance(given, nn.Module):
+        found = plain(given).state_dict()
+    elif isinstance(given, Mapping):
+        found = checkpoint.state_dict_in(given, name)
+    else:
+        raise InputError(
+            f"{name} is of the type {type(given).__name__}; allowed are a module, a state dict, or a file with one"
+        )
+    if checkpoint.misfits(found, network):
+        found = checkpoint.plain_names(found)
+    if misfits := checkpoint.misfits(found, network):
+        raise InputError(f"{name} does not fit the network: {misfit}" for misfit in misfits)
+    own = network.state_dict()
+    counts = {key: tensor for key, tensor in own.items() if key not in found}  # batch norm's, which may be missing
+    return {key: tensor.detach().to("cpu", own[key].dtype) for key, tensor in {**found, **counts}.items()}
+
+
+def epochs_of(given: AnyEpochs, network: nn.Module) -> dict[int, Weights]:
+    """The weights of the epochs of a training, by their numbers, in their order."""
+    if isinstance(given, str | Path):
+        given = checkpoint.read_epochs(given)[0]
+    if not isinstance(given, Mapping):
+        given = dict(enumerate(given))
+    return {epoch: weights_of(given[epoch], network, f"checkpoints[{epoch}]") for epoch in sorted(given)}
+
+
+def directions_of(along: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> Directions:
+    """Directions that were drawn before, on the CPU.
+
+    Raises:
+        InputError: if an axis is missing, lacks a parameter of the network, or holds one of another shape.
+    """
+    if not isinstance(along, Mapping) or "alpha" not in along or set(along) - {"alpha", "beta"}:
+        found = ", ".join(map(str, along)) if isinstance(along, Mapping) else type(along).__name__
+        raise InputError(f"along is {found}; it must hold directions under alpha and, of a plane, beta")
+    own = network.state_dict()
+    problems = []
+    for axis, direction in along.items():
+        for name, parameter in network.named_parameters():
+            if name not in direction:
+                problems.append(
+                    f"along.{axis} lacks {name}, of shape {tuple(parameter.shape)}; zeros let it stand still"
+                )
+        for name, step in direction.items():
+            if name not in own:
+                problems.append(f"along.{axis} has {name}, which is not in the network")
+            elif step.shape != own[name].shape:
+                shapes = f"{tuple(step.shape)}, and the network's has {tuple(own[name].shape)}"
+                problems.append(f"along.{axis} has {name} of the shape {shapes}")
+    if problems:
+        raise InputError(problems)
+    return {axis: {name: step.detach().cpu() for name, step in along[axis].items()} for axis in sorted(along)}
 
 
 def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str, Any]:
@@ -72,3 +166,12 @@ def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str
         "device": device.name(next(network.parameters()).device),
         **files.provenance("probe" if isinstance(spec, Probe) else "tile"),
     }
+
+
+def _read(path: str | Path) -> Weights:
+    if files.epoch_of(path) is not None:
+        return checkpoint.read(path)[0]
+    found = checkpoint.adopt(path)
+    if epochs := sorted({name[:3] for name in found if name[:3].isdecimal() and name[3:4] == "/"}):
+        raise InputError(f"{path} is a file of epochs, {epochs[0]} to {epochs[-1]}; name one: {path}@{epochs[-1]}")
+    return found

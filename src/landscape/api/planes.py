@@ -1,5 +1,7 @@
 """Planes, lines and paths."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,30 +9,33 @@ import xarray as xr
 from torch import nn
 
 from landscape import geometry
-from landscape.api.inputs import Given, Point, facts_of, others_of, ready, weights_of
-from landscape.directions import Directions, describe
+from landscape.api.bases import laid
+from landscape.api.inputs import AnyData, AnyEpochs, AnyWeights, epochs_of, facts_of, plain, ready, weights_of
+from landscape.config.values import PATH_EPOCHS
+from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.experiment.reading import entry
+from landscape.experiment.signatures import keywords
 from landscape.geometry import Finding
 from landscape.measures import tiling
-from landscape.measures.draw_directions import drawn
 from landscape.measures.plane import Plane
-from landscape.measures.trajectory import mark as place_of
 from landscape.measures.trajectory import trajectory
 from landscape.networks.building import filter_axes
+from landscape.store.weights import Weights
 
 
+@keywords("planes")
 def plane(
     network: nn.Module,
-    data: Given,
+    data: AnyData,
     spec: Plane | None = None,
     /,
     *,
-    test: Given = None,
-    to: Point | None = None,
-    through: Sequence[Point] | None = None,
-    checkpoints: Sequence[Point] | None = None,
-    around: Point | None = None,
+    test: AnyData = None,
+    to: AnyWeights | None = None,
+    through: AnyWeights | Sequence[AnyWeights] | None = None,
+    checkpoints: AnyEpochs | None = None,
+    eigenvectors: Weights | None = None,
+    around: AnyWeights | None = None,
     along: Directions | None = None,
     tile: tuple[int, int] | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -39,16 +44,23 @@ def plane(
     """Measure a network on a plane through its weights: L(theta + alpha d1 + beta d2) (Li et al. 2018, section 2).
 
     Args:
-        spec: a plane of a configuration, instead of `keys`.
-        to: where the line from the network leads, at alpha = 1.
-        through: one or two further states that the plane goes through.
+        network: is left as it is; batch norm and dropout are measured in eval mode.
+        data: the training split: a pair of images, float (n, channels, height, width), and labels, integers (n,); a torch
+            `Dataset` or `DataLoader` of such; or what `dataset` makes, with its test split. It is read once, with torch's
+            random numbers seeded by 0: a loader that shuffles gives the same images at every call.
+        spec: a plane of a configuration, instead of keywords.
+        test: the test split, in the same forms.
+        to: where the line from the network leads, at alpha = 1: a module, a state dict or a file. Batch norm's running
+            statistics move along, unless `batchnorm` says otherwise.
+        through: one or two further states that the plane goes through; statistics as with `to`.
         checkpoints: of a training, in order, the first before it: the plane of their principal components; with
             `directions="start"` the one that leads to the first.
+        eigenvectors: the vectors that `probe` with `measure="eigenpairs"` returns, for the plane that they span.
         around: the weights at (0, 0); by default those of the network.
-        along: directions that were drawn before, by axis, each with every parameter; drawn anew by default.
+        along: directions that were drawn before, as `basis` returns them; drawn anew by default.
         tile: (i, n) for the i-th of n parts of the plane alone, over the dimension `point`.
         attributes: what the result says of itself beside what is known here.
-        keys: of the section `planes`; `alpha` and `beta` are (first, last, points), in multiples of the directions.
+        keys: of the section `planes`.
 
     Returns:
         Dimensions (alpha, beta). With `measure="loss"` the mean cross-entropy in nats and the share of right answers on both
@@ -66,27 +78,29 @@ def plane(
         >>> dict(surface.train_loss.sizes)
         {'alpha': 3, 'beta': 3}
     """
+    network = plain(network)
+    theta = weights_of(around if around is not None else network, network, "around")
+    leads = {"to": to, "through": through, "checkpoints": checkpoints, "eigenvectors": eigenvectors, "along": along}
+    spec, pair, facts = laid(network, theta, spec, keys, leads)
     with ready(network, data, test) as used:
-        theta = weights_of(around if around is not None else network)
-        facts: dict[str, Any] = {}
-        if along is None:
-            others, keys = others_of(keys, to, through, checkpoints)
-            spec = spec or entry("planes", keys)
-            epochs = dict(enumerate(map(weights_of, checkpoints or ())))
-            axes = filter_axes(network)
-            along, facts = drawn(spec.drawn(), theta, axes, others, epochs)
-            facts |= describe(along, theta, axes)
-        spec = spec or entry("planes", keys)
         known = {**facts_of(network, used, spec), **facts}
         whole = spec.template(test=used.test is not None, attrs=tiling.attributes({**known, **(attributes or {})}))
         indices = tiling.tile_of(spec.shape, *(tile or (1, 1)))
-        part = spec.evaluate(whole, indices, network, theta, along, used)
+        part = spec.evaluate(whole, indices, network, theta, pair, used)
     part.attrs["tile"] = "{} of {}".format(*(tile or (1, 1)))
     return part if tile else merge([("the plane", part)], spec)
 
 
-def line(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
-    """Measure a network along a line: `plane` without `beta`. With `to` it is the line to another network.
+@keywords("planes", without=("beta",), like=plane)
+def line(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
+    """Measure a network along a line, randomly drawn or to another network: `plane` without `beta`.
+
+    Args:
+        network: as in `plane`, and so are the other arguments.
+        keys: of the section `planes`.
+
+    Returns:
+        As `plane`, with one `beta`, 0.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -115,15 +129,16 @@ def merge(
     return spec.merge(spec.template(test="test_loss" in tiles[0][1], attrs=attrs), tiles)
 
 
+@keywords("planes", "loss", without=("alpha", "beta"))
 def path(
     network: nn.Module,
-    data: Given,
+    data: AnyData,
     spec: Plane | None = None,
     /,
     *,
-    checkpoints: Sequence[Point] | Mapping[int, Point],
-    test: Given = None,
-    around: Point | None = None,
+    checkpoints: AnyEpochs,
+    test: AnyData = None,
+    around: AnyWeights | None = None,
     along: Directions | None = None,
     attributes: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -132,15 +147,22 @@ def path(
 
     Args:
         network: any network of the training's architecture; its own weights do not count.
+        data: as in `plane`; losses are those of the training split.
+        spec: a plane of a configuration, instead of keywords.
         checkpoints: the kept epochs in order, the first before the training; or by the number of the epoch.
+        test: as in `plane`.
         around: the end of the training, by default the last checkpoint.
         along: the directions of the plane; by default the principal components of the checkpoints.
-        keys: of the section `planes`; `directions` is `pca` by default.
+        attributes: what the result says of itself beside what is known here.
+        keys: of the section `planes`.
 
     Returns:
         Over `epoch` the coordinates `alpha` and `beta`, the distances from the plane and to the end, and three losses in
         nats: of the plane at the projection, of the epoch's weights with the end's batch norm, and as saved. Over `axis` the
         share of the path's variance, and that of a random walk with the same steps.
+
+    Raises:
+        InputError: if there are fewer than three checkpoints, or one does not fit the network.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -150,55 +172,36 @@ def path(
         >>> walked.saved_loss.shape
         (3,)
     """
-    spec = spec or entry("planes", {"directions": "pca", **keys})
-    given = checkpoints if isinstance(checkpoints, Mapping) else dict(enumerate(checkpoints))
-    epochs = {epoch: weights_of(point) for epoch, point in sorted(given.items())}
-    theta = weights_of(around) if around is not None else epochs[max(epochs)]
-    axes = filter_axes(network)
-    facts: dict[str, Any] = {}
+    network = plain(network)
+    epochs = epochs_of(checkpoints, network)
+    if len(epochs) < PATH_EPOCHS:
+        raise InputError(f"checkpoints are {len(epochs)}; a path needs {PATH_EPOCHS}, the first before the training")
+    theta = weights_of(around, network, "around") if around is not None else epochs[max(epochs)]
+    directions = keys.get("directions")
+    leads = {"checkpoints": None if directions == "random" or along is not None else epochs, "along": along}
+    is_plane = directions in ("random", "start") if along is None else "beta" in along
+    grid = {"beta": (-1, 1, 3)} if is_plane else {}
+    spec, pair, facts = laid(network, theta, spec, {**grid, **keys}, leads)
     with ready(network, data, test) as used:
-        if along is None:
-            along, facts = drawn(spec.drawn(), theta, axes, {}, epochs)
-        found = trajectory(spec, network, theta, along, epochs, axes, used)
+        found = trajectory(spec, network, theta, pair, epochs, filter_axes(network), used)
     known = {**facts_of(network, used, spec), "centred": int(spec.centred), **facts, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known))
-
-
-def mark(
-    network: nn.Module,
-    marked: Point,
-    *,
-    along: Directions,
-    around: Point | None = None,
-    attributes: Mapping[str, Any] | None = None,
-) -> xr.Dataset:
-    """Find where on a plane another state lies, and how far from it.
-
-    Args:
-        along: the directions of the plane.
-        around: its centre; by default the network's weights.
-
-    Returns:
-        `alpha` and `beta` of the orthogonal projection, the `distance` from the plane, and that to its centre.
-
-    Example:
-        >>> digits = ls.dataset("digits", images=100)
-        >>> one, other = (ls.network("resnet", digits, depth=8, width=2, seed=seed) for seed in (0, 1))
-        >>> along = {"alpha": {name: p.detach() for name, p in other.named_parameters()}}
-        >>> sorted(ls.mark(one, other, along=along).data_vars)
-        ['alpha', 'beta', 'distance', 'distance_to_centre']
-    """
-    theta = weights_of(around if around is not None else network)
-    found = place_of(weights_of(marked), theta, along, filter_axes(network))
-    return found.assign_attrs(tiling.attributes(attributes or {}))
 
 
 def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
     """Compute every number about a surface: widths, areas, convexity, minima; and what to beware of in it.
 
+    Args:
+        surface: what `plane` or `line` returned, also when it was saved and opened again.
+        variable: a loss, in nats.
+
     Returns:
         A variable without dimensions for each of `geometry.NAMES`, NaN with the attribute `reason` where undefined. Lengths
-        are multiples of the directions. The attribute `findings` has a sentence of advice for each thing to beware of.
+        are multiples of the directions. The attribute `findings` has a line of advice for each thing to beware of; it is
+        empty where the surface has no accuracy or no point at the centre to judge by.
+
+    Raises:
+        InputError: if it is no surface, or has no such variable.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -207,16 +210,21 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
         >>> float(found.step_alpha).__round__(2)
         0.33
     """
+    over = [name for name in surface if surface[name].dims == ("alpha", "beta")]
+    if not over:
+        raise InputError(f"surface has the dimensions {', '.join(map(str, surface.sizes))}; it needs alpha and beta")
+    if variable not in over:
+        raise InputError(f"variable is {variable!r}; the surface has {', '.join(map(str, over))}")
     reasons = geometry.reasons(surface, variable)
     values = geometry.numbers(surface, variable)
     about = {name: {"long_name": geometry.NAMES[name], "reason": reasons.get(name, "")} for name in values}
     found = xr.Dataset({name: ((), value, about[name]) for name, value in values.items()})
-    return found.assign_attrs(findings=[finding.advice for finding in _findings(surface)])
+    return found.assign_attrs(findings="\n".join(finding.advice for finding in _findings(surface)))
 
 
 def _findings(surface: xr.Dataset) -> list[Finding]:
     centre = geometry.centre_index(surface)
-    if centre is None:
+    if centre is None or "train_accuracy" not in surface:
         return []
     here = surface[["train_loss", "train_accuracy"]].isel(alpha=centre[0], beta=centre[1])
     return geometry.findings(surface, here)

@@ -1,28 +1,40 @@
 """Measurements at one point."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
 from torch import nn
 
-from landscape.api.inputs import Given, Point, facts_of, ready, weights_of
+from landscape.api.inputs import (
+    AnyData,
+    AnyWeights,
+    directions_of,
+    entry_of,
+    facts_of,
+    plain,
+    ready,
+    weights_of,
+)
 from landscape.directions import Directions
-from landscape.experiment.reading import entry
+from landscape.errors import InputError
+from landscape.experiment.signatures import keywords
 from landscape.measures import tiling
 from landscape.networks.building import filter_axes
 from landscape.probes.probe import Probe
 from landscape.store.weights import Weights
 
 
+@keywords("probes")
 def probe(
     network: nn.Module,
-    data: Given,
+    data: AnyData,
     spec: Probe | None = None,
     /,
     *,
-    test: Given = None,
-    around: Point | None = None,
+    around: AnyWeights | None = None,
     along: Directions | None = None,
     attributes: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -30,23 +42,42 @@ def probe(
     """Measure at one point, the network's weights or (`alpha`, `beta`) of the plane `along` two directions around them.
 
     Args:
-        spec: a probe of a configuration, instead of `keys`.
-        keys: of the section `probes`; `measure` says what.
+        network: is left as it is; it is measured in eval mode.
+        data: the training split, as in `plane`.
+        spec: a probe of a configuration, instead of keywords.
+        around: the weights to measure at, or around; by default those of the network.
+        along: directions as `basis` returns them, of the plane that `alpha` and `beta` are places on.
+        attributes: what the result says of itself beside what is known here.
+        keys: of the section `probes`.
 
     Returns:
         The numbers, and the vectors that belong to them (`largest-1/NAME` of eigenpairs), on the CPU.
+
+    Raises:
+        InputError: if a key, the data, or other weights do not fit.
     """
-    on_plane = {"plane": "given"} if along is not None else {}
-    spec = spec or entry("probes", {**on_plane, **keys})
-    with ready(network, data, test) as used:
-        theta = weights_of(around if around is not None else network)
-        found, vectors = spec.measured(network, theta, along or {}, filter_axes(network), used)
+    network = plain(network)
+    theta = weights_of(around if around is not None else network, network, "around")
+    pair = {} if along is None else directions_of(along, network)
+    if along is None and (places := [axis for axis in ("alpha", "beta") if axis in keys]):
+        raise InputError(
+            f"{' and '.join(places)} without along: state the directions of the plane, landscape.basis(...)"
+        )
+    if spec is None:
+        spec = entry_of("probes", keys, {"plane": "given"} if along is not None else {})
+    with ready(network, data, None) as used:
+        found, vectors = spec.measured(network, theta, pair, filter_axes(network), used)
     known = {**facts_of(network, used, spec), "probe": spec.measure, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known)), vectors
 
 
-def eigenpairs(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
+@keywords("probes", "eigenpairs", like=probe)
+def eigenpairs(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
     """Find the largest and the smallest eigenvalues of the Hessian of the training loss, plain and filter-scaled.
+
+    Args:
+        network: as in `probe`, and so are the other arguments.
+        keys: of the section `probes`.
 
     Returns:
         Over `pair` the eigenvalues with residuals, and bounds beyond which none lies with a stated probability. `probe` with
@@ -58,11 +89,16 @@ def eigenpairs(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
         >>> bool(found.eigenvalue_largest[0] > found.eigenvalue_smallest[0])
         True
     """
-    return probe(network, data, measure="eigenpairs", **keys)[0]
+    return _only("eigenpairs", network, data, keys)
 
 
-def spectrum(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
+@keywords("probes", "spectrum", like=probe)
+def spectrum(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
     """Estimate the density of the Hessian's eigenvalues by stochastic Lanczos quadrature, plain and filter-scaled.
+
+    Args:
+        network: as in `probe`, and so are the other arguments.
+        keys: of the section `probes`.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -70,11 +106,16 @@ def spectrum(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
         >>> found.node_value.shape
         (2, 5)
     """
-    return probe(network, data, measure="spectrum", **keys)[0]
+    return _only("spectrum", network, data, keys)
 
 
-def trace(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
+@keywords("probes", "trace", like=probe)
+def trace(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
     """Estimate the trace of the Hessian, and the mean curvature along random directions, with standard errors.
+
+    Args:
+        network: as in `probe`, and so are the other arguments.
+        keys: of the section `probes`.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -82,11 +123,16 @@ def trace(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
         >>> found.trace_sample.shape
         (2,)
     """
-    return probe(network, data, measure="trace", **keys)[0]
+    return _only("trace", network, data, keys)
 
 
-def activations(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
+@keywords("probes", "activations", like=probe)
+def activations(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
     """Measure the scale of every layer's activations and gradients, over `layer` in the order of the forward pass.
+
+    Args:
+        network: as in `probe`, and so are the other arguments.
+        keys: of the section `probes`.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -94,11 +140,16 @@ def activations(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
         >>> str(found.layer.values[0])
         'conv1'
     """
-    return probe(network, data, measure="activations", **keys)[0]
+    return _only("activations", network, data, keys)
 
 
-def saddle(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
+@keywords("probes", "saddle", like=probe)
+def saddle(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
     """Look for a saddle point near the weights of a small smooth network, in float64.
+
+    Args:
+        network: as in `probe`, and so are the other arguments.
+        keys: of the section `probes`.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -107,4 +158,11 @@ def saddle(network: nn.Module, data: Given, **keys: Any) -> xr.Dataset:
         >>> found.eigenvalue.size == sum(p.numel() for p in net.parameters())
         True
     """
-    return probe(network, data, measure="saddle", **keys)[0]
+    return _only("saddle", network, data, keys)
+
+
+def _only(measure: str, network: nn.Module, data: AnyData, keys: Mapping[str, Any]) -> xr.Dataset:
+    """The numbers of a probe whose measure is in the name of the function."""
+    if "measure" in keys:
+        raise InputError(f"landscape.{measure} takes no measure; landscape.probe does")
+    return probe(network, data, measure=measure, **keys)[0]

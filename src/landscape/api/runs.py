@@ -1,77 +1,104 @@
 """Data sets, networks, and how they are trained or adopted."""
 
+from __future__ import annotations
+
 import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from landscape.api.inputs import Given, Point, ready, weights_of
+from landscape.api.inputs import AnyData, AnyWeights, entry_of, plain, ready, weights_of
 from landscape.data import datasets
+from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
 from landscape.data.datasets import DataSet
+from landscape.data.handed_over import data_set
 from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
-from landscape.experiment.reading import entry
+from landscape.experiment.signatures import keywords
 from landscape.networks.building import build
-from landscape.store import checkpoint, files
+from landscape.store import files
 from landscape.training import loop, rescaling
 from landscape.training.history import history_of
 from landscape.training.loop import Trained
 from landscape.training.run_section import Run
 
 
-def dataset(source: str = "digits", **keys: Any) -> DataSet:
+@keywords("data")
+def dataset(source: str | Path = "digits", **keys: Any) -> DataSet:
     """Fetch or read a data set, with the mean and the standard deviation of its training images taken off.
 
     Args:
         source: as the key of the configuration: `digits`, `cifar10`, an .npz file, a folder of images, a function.
-        keys: further keys of the section `data`.
+        keys: of the section `data`.
+
+    Raises:
+        InputError: if there is no such source, or it is not what it should be.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
         >>> digits.train.images.shape
         torch.Size([100, 1, 8, 8])
     """
-    spec: Data = entry("data", {"source": source, **keys})
+    spec: Data = entry_of("data", keys, {"source": str(source)})
+    if spec.kind in ("npz", "folder") and not Path(spec.source).exists():
+        built_in = ", ".join(FETCHED)
+        raise InputError(f"source is {spec.source!r}, and there is no such file or folder; built in are {built_in}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.safetensors"
-        datasets.make(spec, path, {"name": source, **files.provenance("dataset")})
+        datasets.make(spec, path, {"name": spec.source, **files.provenance("dataset")})
         return datasets.read(path)
 
 
-def network(name: str, data: DataSet, *, seed: int = 0, **args: Any) -> nn.Module:
+def network(name: str, data: AnyData, *, seed: int = 0, **args: Any) -> nn.Module:
     """Build a network by its name, as the key `network` of a run does, with initial weights from `seed`.
+
+    Args:
+        name: a built-in one, `package.module:function`, or `path/file.py:function`.
+        data: whose images and classes the network is for, as in `plane`.
+        args: arguments of the network's function.
+
+    Raises:
+        InputError: if there is no such network, or it cannot be built with these arguments.
 
     Example:
         >>> net = ls.network("resnet", ls.dataset("digits", images=100), depth=8, width=2)
         >>> sum(p.numel() for p in net.parameters())
         1384
     """
-    return build(name, args, seed=seed, images=data.shape, classes=data.classes)
+    used = data_set(data, torch.device("cpu"))
+    return build(name, args, seed=seed, images=used.shape, classes=used.classes)
 
 
+@keywords("runs")
 def train(
     network: nn.Module,
-    data: Given,
+    data: AnyData,
     spec: Run | None = None,
     /,
     *,
-    test: Given = None,
+    test: AnyData = None,
     work: str | Path | None = None,
     identity: str = "given",
     name: str = "",
     until: int | None = None,
     **keys: Any,
 ) -> Trained:
-    """Train a network in place, by the paper's recipe unless `keys` say otherwise (Li et al. 2018, section 4).
+    """Train a network in place, by the paper's recipe unless keywords say otherwise (Li et al. 2018, section 4).
 
     Args:
+        network: is trained from the weights that it has, and left in the modes that it was in, with its gradients.
+        data: as in `plane`; images are cropped (`augment`) over zeros, black where `dataset` knows it.
+        spec: a run of a configuration, instead of keywords.
+        test: the test split, measured after every epoch.
         work: a folder from which an interrupted training goes on; without it nothing is kept.
         identity: what tells trainings in one folder apart; another one is set aside.
+        name: of the training, in progress bars and logs.
         until: the epoch to end with.
-        keys: of the section `runs`: epochs, optimizer, learning_rate, weight_decay, keep, ...
+        keys: of the section `runs`.
 
     Returns:
         `weights`, the `history` with a row for each epoch and one before, and the `epochs` that are kept, by number.
@@ -82,14 +109,25 @@ def train(
         >>> trained.history.sizes["epoch"]
         3
     """
-    spec = spec or entry("runs", {"network": "given", "data": "given", **keys})
+    network = plain(network)
+    spec = spec or entry_of("runs", keys, {"network": "given", "data": "given"})
+    modes = {module: module.training for module in network.modules()}
     with ready(network, data, test, spec.threads) as used, contextlib.ExitStack() as stack:
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
-        return loop.train(spec, network, used, folder, identity, Recorder(), name, until)
+        try:
+            return loop.train(spec, network, used, folder, identity, Recorder(), name, until)
+        finally:
+            for module, training in modes.items():
+                module.training = training
 
 
-def adopt(network: nn.Module, weights: Point, data: Given, *, test: Given = None) -> Trained:
+def adopt(network: nn.Module, weights: AnyWeights, data: AnyData, *, test: AnyData = None) -> Trained:
     """Put weights that were made elsewhere into a network, and measure its losses and errors.
+
+    Args:
+        network: is left with these weights.
+        weights: a module, a state dict or a file.
+        data: as in `plane`, and so is `test`.
 
     Returns:
         `weights`, a `history` of one row, and no `epochs`.
@@ -103,18 +141,24 @@ def adopt(network: nn.Module, weights: Point, data: Given, *, test: Given = None
         >>> ls.adopt(one, other, digits).history.train_loss.shape
         (1,)
     """
-    theta = weights_of(weights)
-    if misfits := checkpoint.misfits(theta, network):
-        of = weights if isinstance(weights, str | Path) else "the weights"
-        raise InputError(f"{of} does not fit the network: {misfit}" for misfit in misfits)
-    network.load_state_dict(theta, strict=False)
+    network = plain(network)
+    network.load_state_dict(weights_of(weights, network, "weights"))
     with ready(network, data, test) as used:
-        kept = {name: tensor.clone() for name, tensor in weights_of(network).items()}
+        kept = {name: tensor.clone() for name, tensor in weights_of(network, network, "network").items()}
         return Trained(kept, history_of(network, used, Recorder()), {})
 
 
-def rescale(network: nn.Module, data: Given, *, by: float, around: Point | None = None) -> rescaling.Twin:
+def rescale(network: nn.Module, data: AnyData, *, by: float, around: AnyWeights | None = None) -> rescaling.Twin:
     """Make a network's twin: filters times `by`, so that it computes the same from other weights (Li et al. 2018, section 4).
+
+    Args:
+        network: is left as it is.
+        data: as in `plane`; on a few of its images the twin is compared with the network.
+        by: above 1.
+        around: the weights to rescale; by default those of the network.
+
+    Returns:
+        `weights`, and the layers that were rescaled: `normed`, which batch norm reads, and `joined`, with the layer after.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -122,6 +166,7 @@ def rescale(network: nn.Module, data: Given, *, by: float, around: Point | None 
         >>> len(twin.normed) + len(twin.joined)
         9
     """
+    network = plain(network)
+    theta = weights_of(around if around is not None else network, network, "around")
     with ready(network, data, None) as used:
-        theta = weights_of(around if around is not None else network)
         return rescaling.twin(network, theta, by, used.train.images[: rescaling.EXAMPLES])

@@ -118,6 +118,23 @@ def adopt(path: str | Path) -> Weights:
         raise InputError(
             f"{path} holds no state dict: {_kinds(content)}; save it as torch.save(network.state_dict(), path)"
         )
+    return plain_names(weights)
+
+
+def state_dict_in(content: Mapping[str, Any], name: str) -> Weights:
+    """The state dict that a dictionary is, or holds as checkpoints do.
+
+    Raises:
+        InputError: if there is none, under the name that an error calls it by.
+    """
+    weights = _state_dict(content)
+    if weights is None:
+        raise InputError(f"{name} holds no state dict: {_kinds(content)}; hand over network.state_dict()")
+    return weights
+
+
+def plain_names(weights: Weights) -> Weights:
+    """The weights under the names that the network has without `torch.compile` and parallel wrappers, detached."""
     weights = {_COMPILED.sub("", name): tensor.detach() for name, tensor in weights.items()}
     while all(name.startswith(_PARALLEL) for name in weights):
         weights = {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
@@ -183,6 +200,8 @@ def _is_state_dict(content: Any) -> bool:
 
 
 def _kinds(content: Any) -> str:
+    if isinstance(content, Mapping) and not content:
+        return "it is an empty dictionary"
     if isinstance(content, Mapping):
         return "it is a dictionary of " + ", ".join(
             f"{key}: {type(value).__name__}" for key, value in list(content.items())[:8]
