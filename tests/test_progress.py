@@ -92,6 +92,26 @@ def test_a_terminal_gets_a_bar() -> None:
     assert any(bar.startswith("points: 100%") and "7/7" in bar for bar in bars), bars
 
 
+def test_a_notebook_gets_a_bar() -> None:
+    """As tqdm itself tells a notebook, by the kernel's configuration; without widgets the bar is text."""
+    code = (
+        "import sys, types\n"
+        "shell = types.SimpleNamespace(config={'IPKernelApp': {}})\n"
+        "sys.modules['IPython'] = types.SimpleNamespace(get_ipython=lambda: shell)\n"
+        "from landscape.progress import progress\n"
+        "print(*progress(range(3), 3, 'points'))\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "1", "2"]
+    assert "points: 100%" in done.stderr and "3/3" in done.stderr
+
+
+def test_nothing_is_shown_where_nobody_looks() -> None:
+    code = "from landscape.progress import progress; list(progress(range(3), 3, 'points'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
 def _read(terminal: int) -> bytes:
     """Next piece of a terminal's output; empty when its last writer has gone."""
     try:
