@@ -527,7 +527,7 @@ def mistakes() -> dict[str, Callable[[nn.Module, Any], Any]]:
         "data has images with 36 values that are not finite": lambda n, d: ls.plane(
             n, (torch.cat([images[:-1], images[:1] / 0]), labels)
         ),
-        "the network returned 4 logits for each image, and there are 6 classes": lambda n, d: ls.plane(
+        "the network returned 4 logits for each image; the data has 6 classes": lambda n, d: ls.plane(
             n, (images, labels + 2)
         ),
         "test has images of the shape (1, 6, 5), and those of data have (1, 6, 6)": lambda n, d: ls.plane(

@@ -8,7 +8,7 @@
 A `network` is any `torch.nn.Module`; it is neither trained nor altered. `data` is a pair (images, labels), a torch `Dataset`
 or `DataLoader` of such pairs, or what `dataset` makes; a `test` split in the same forms may stand beside it. Weights are a
 module, a state dict, or a file of one. Further keywords are the keys of the configuration, with its names and defaults
-(`help(ls.plane)`). No call needs a folder, a configuration, or a setting; the same call gives the bits that the workflow writes.
+(docs/keys.md). No call needs a folder, a configuration, or a setting; the same call gives the bits that the workflow writes.
 """
 
 from landscape.api.bases import basis, mark
