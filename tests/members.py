@@ -15,7 +15,7 @@ from matplotlib.text import Text
 
 from landscape import figures
 from landscape.figures.kind import FigureKind
-from landscape.figures.shared.grid import NOTES
+from landscape.figures.shared.panel_grid import NOTES
 from landscape.measures import plane_of
 from landscape.training.run_section import Run
 

@@ -18,7 +18,7 @@ from landscape.figures.kinds.contours import Contours
 from landscape.figures.kinds.lines import Lines
 from landscape.figures.kinds.surfaces import Surfaces
 from landscape.figures.kinds.training import Training
-from landscape.figures.shared import grid, level_lines, shaded, style, words
+from landscape.figures.shared import level_lines, panel_grid, shaded, style, words
 
 from members import assert_texts_apart, bowl, broken, drawn, lopsided, member, published, spec
 
@@ -139,7 +139,10 @@ def test_below_a_panel_stand_error_and_loss_and_the_caption_tells_every_finding(
     drawing = figures.render(contour_spec([*members, fine()]), [*members, fine()])
     wrong = round((1 - 0.97 * 0.95) * 297)
     below = [
-        note.get_text().splitlines() for ax in drawing.figure.axes for note in ax.texts if note.get_gid() == grid.NOTES
+        note.get_text().splitlines()
+        for ax in drawing.figure.axes
+        for note in ax.texts
+        if note.get_gid() == panel_grid.NOTES
     ]
     assert [lines[1:] for lines in below] == [["train loss 0.19"], ["train loss 0.002"], ["train loss 0.002"]]
     assert below[0][0].startswith(f"test error {100 * wrong / 297:.1f} % (")
@@ -204,7 +207,7 @@ def test_a_line_has_no_contours_or_surface(draw: str) -> None:
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)])
 def test_default_columns(count: int, columns: int) -> None:
-    assert grid.default_columns(count) == columns
+    assert panel_grid.default_columns(count) == columns
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
@@ -227,10 +230,10 @@ def test_a_plane_twice_as_wide_is_drawn_twice_as_wide() -> None:
 
 
 def test_wrap_breaks_long_names_and_keeps_a_percentage_together() -> None:
-    lines_ = grid.wrap("wide-net-with-a-very-long-name-wd0.0005", 1.0, 8)
+    lines_ = panel_grid.wrap("wide-net-with-a-very-long-name-wd0.0005", 1.0, 8)
     assert len(lines_) > 1 and "".join(lines_) == "wide-net-with-a-very-long-name-wd0.0005"
-    assert not any(line.startswith("%") for line in grid.wrap("train accuracy 48 % and so on", 1.05, 7))
-    assert grid.wrap("", 1, 8) == []
+    assert not any(line.startswith("%") for line in panel_grid.wrap("train accuracy 48 % and so on", 1.05, 7))
+    assert panel_grid.wrap("", 1, 8) == []
 
 
 def test_surfaces_share_height_and_view() -> None:

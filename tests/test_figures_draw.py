@@ -17,7 +17,7 @@ from landscape.errors import InputError
 from landscape.figures import draw
 from landscape.figures.kinds import DRAWN
 from landscape.figures.kinds.contours import Contours
-from landscape.figures.shared.grid import NOTES
+from landscape.figures.shared.panel_grid import NOTES
 
 from curved_surfaces import curved
 from members import bowl, history, inside, lopsided, member, spec

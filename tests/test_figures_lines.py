@@ -18,7 +18,7 @@ from landscape.figures.kinds.interpolation import Interpolation
 from landscape.figures.kinds.lines import Lines
 from landscape.figures.kinds.profiles import Profiles
 from landscape.figures.kinds.training import Training
-from landscape.figures.shared import bands, grid, groups, line_axes, style, weight_density, widths
+from landscape.figures.shared import bands, groups, line_axes, panel_grid, style, weight_density, widths
 
 from members import Loss, assert_texts_apart, bowl, drawn, history, inside, member, published, spec, texts
 
@@ -464,7 +464,7 @@ def test_more_than_four_profiles_wrap_and_leave_no_empty_axes() -> None:
 
 
 def test_cells_are_in_reading_order() -> None:
-    assert grid.cells(3, 2, 2) == [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, None), (1, 2), (1, None)]
+    assert panel_grid.cells(3, 2, 2) == [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, None), (1, 2), (1, None)]
 
 
 def test_bundles_draw_every_line_and_the_median() -> None:

@@ -101,3 +101,24 @@ def test_drawing_and_reading_the_configuration_leave_torch_alone(tmp_path: Path)
     config = PACKAGE.parents[1] / "config/default.yaml"
     code = f"import sys; from landscape import figures; from landscape.experiment import reading; reading.read({str(config)!r}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_no_two_classes_or_modules_have_one_name() -> None:
+    """Kinds, measures and probes are named by their key, which may be one word in two sections."""
+    classes: dict[str, list[str]] = {}
+    modules: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        if path.name != "__init__.py":
+            modules.setdefault(path.stem, []).append(path.parent.name)
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, []).append(path.stem)
+    assert {name: where for name, where in classes.items() if len(where) > 1} == {}
+    by_key = {"kinds", "measures", "probes"}
+    assert {name: where for name, where in modules.items() if len(where) > 1 and not set(where) <= by_key} == {}
+
+
+def test_no_module_is_long() -> None:
+    lengths = {path.relative_to(PACKAGE): path.read_text().count("\n") for path in PACKAGE.rglob("*.py")}
+    assert max(lengths.values()) <= 350
+    assert len(list(PACKAGE.glob("*.py"))) <= 8

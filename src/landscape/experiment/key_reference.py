@@ -14,7 +14,7 @@ from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEEP, SWEPT, Experi
 from landscape.measures.plane import Plane
 
 
-class Row(NamedTuple):
+class KeyRow(NamedTuple):
     """A key of a section in words; the default is `required`, or empty where a key has no value unless it is stated."""
 
     key: str
@@ -31,13 +31,13 @@ def sections() -> dict[str, Mapping[str, type[BaseModel]]]:
     return {**named, "summary": {"": Summary}, "claims": {"": Claims}}
 
 
-def rows(kind: type[BaseModel]) -> Iterator[Row]:
+def rows(kind: type[BaseModel]) -> Iterator[KeyRow]:
     """Describe every key of a kind of entry; keys of a mapping in it follow its own, as `rescaled.run`."""
     schema = kind.model_json_schema()["properties"]
     for key, field in kind.model_fields.items():
         annotation = field.rebuild_annotation()
         ref = next((part for part in _parts(annotation) if isinstance(part, Ref)), None)
-        yield Row(
+        yield KeyRow(
             key,
             _names(schema[key], ref, patterns=not issubclass(kind, Plane)) if ref else _values(schema[key]),
             "required" if field.is_required() else _yaml(schema[key]["default"]),
@@ -75,10 +75,12 @@ def reference() -> str:
         first, *_ = described.values()
         shared = [row for row in first if all(row in own for own in described.values())]
         if section in SWEPT:
-            shared.append(Row("sweep", "mapping from keys to lists", "", SWEEP["description"]))
+            shared.append(KeyRow("sweep", "mapping from keys to lists", "", SWEEP["description"]))
         told, _ = KINDS_OF.get(section, ("", {}))
         if told:
-            shared.insert(0, Row(told, f"one of {', '.join(kinds)}", default_kind(told, kinds), "the kind, see below"))
+            shared.insert(
+                0, KeyRow(told, f"one of {', '.join(kinds)}", default_kind(told, kinds), "the kind, see below")
+            )
         blocks += [f"## {section}\n", f"{about(_base(kinds.values()))}\n", _table(shared)]
         for name, kind in kinds.items() if told else ():
             own = [row for row in described[name] if row not in shared and row.key != told]
@@ -86,7 +88,7 @@ def reference() -> str:
     return "\n".join(blocks)
 
 
-def _table(described: Iterable[Row]) -> str:
+def _table(described: Iterable[KeyRow]) -> str:
     lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for key, value, default, meaning in described:
         shown = default if default in ("", "required") else f"`{default}`"

@@ -14,9 +14,9 @@ from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import line_axes, style, widths, words
 from landscape.figures.shared.bands import require_lines, spread, stack, table
-from landscape.figures.shared.grid import NOTE, default_columns, grid
 from landscape.figures.shared.groups import Group, errors, group, items, title
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import NOTE, default_columns, grid
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, pd
 from landscape.training import run_factors

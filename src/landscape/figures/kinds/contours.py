@@ -11,7 +11,6 @@ from landscape.config.fields import Ref
 from landscape.config.values import Levels
 from landscape.figures.kind import Columns, OfRuns, Variable
 from landscape.figures.shared import lowest, marks, style, words
-from landscape.figures.shared.grid import LABEL, default_columns, grid, wrap
 from landscape.figures.shared.level_lines import (
     LEVELS,
     colour_bar,
@@ -23,6 +22,7 @@ from landscape.figures.shared.level_lines import (
     shape,
 )
 from landscape.figures.shared.members import Drawing, Member, numbers, only
+from landscape.figures.shared.panel_grid import LABEL, default_columns, grid, wrap
 from landscape.lazy import mpl, np, pd
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import curvature_words, level_lines, style, words
 from landscape.figures.shared.bands import table
-from landscape.figures.shared.grid import Grid, default_columns, grid
 from landscape.figures.shared.groups import group
 from landscape.figures.shared.maps import pixel_map
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import Grid, default_columns, grid
 from landscape.lazy import mpl, np, xr
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from landscape.figures.kind import OfRuns
 from landscape.figures.shared import arrows, level_lines, style, words
 from landscape.figures.shared.arrows import cosine_map, cosine_norm
 from landscape.figures.shared.bands import table
-from landscape.figures.shared.grid import default_columns, grid
 from landscape.figures.shared.maps import pixel_map
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import default_columns, grid
 from landscape.geometry import StationaryPoint
 from landscape.lazy import mpl, np, pd, xr
 

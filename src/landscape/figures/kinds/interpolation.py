@@ -17,9 +17,9 @@ from landscape.errors import InputError
 from landscape.figures.kind import FigureKind
 from landscape.figures.shared import line_axes, style, weight_density, widths, words
 from landscape.figures.shared.bands import require_lines, table
-from landscape.figures.shared.grid import Grid, few_ticks, grid, plain_ticks
 from landscape.figures.shared.groups import Group, descriptions, loss_names
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import Grid, few_ticks, grid, plain_ticks
 from landscape.lazy import mpl, np, pd
 
 if TYPE_CHECKING:

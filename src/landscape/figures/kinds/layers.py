@@ -11,8 +11,8 @@ from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
-from landscape.figures.shared.grid import SMALL, grid, plain_ticks
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import SMALL, grid, plain_ticks
 from landscape.figures.shared.probed import log_axis, made, measured, positive, problems
 from landscape.lazy import mpl, np, pd, xr
 

@@ -12,9 +12,9 @@ from landscape.config.values import Names
 from landscape.figures.kind import Columns, OfRuns, OverSeeds
 from landscape.figures.shared import groups, line_axes, style, words
 from landscape.figures.shared.bands import require_lines, table
-from landscape.figures.shared.grid import default_columns, grid
 from landscape.figures.shared.groups import Group, counted, group, items
 from landscape.figures.shared.members import Drawing, Member, only
+from landscape.figures.shared.panel_grid import default_columns, grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

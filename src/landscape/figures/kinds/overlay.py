@@ -16,9 +16,9 @@ from landscape.config.values import Names
 from landscape.figures.kind import Columns, OfRuns, Variable
 from landscape.figures.shared import level_lines, line_axes, style, words
 from landscape.figures.shared.bands import require_lines, stack, table
-from landscape.figures.shared.grid import NOTE, default_columns, grid, wrap
 from landscape.figures.shared.groups import Group
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import NOTE, default_columns, grid, wrap
 from landscape.lazy import mpl, np
 
 if TYPE_CHECKING:

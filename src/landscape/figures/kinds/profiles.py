@@ -13,10 +13,10 @@ from landscape.config.values import Levels, Names
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import level_lines, line_axes, style, widths, words
 from landscape.figures.shared.bands import require_lines, table
-from landscape.figures.shared.grid import default_columns, grid
 from landscape.figures.shared.groups import Group, beware, counted, descriptions, errors, group, items
 from landscape.figures.shared.level_lines import LEVELS
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import default_columns, grid
 from landscape.lazy import mpl, np, xr
 
 if TYPE_CHECKING:

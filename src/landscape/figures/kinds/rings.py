@@ -15,10 +15,10 @@ from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
-from landscape.figures.shared.grid import default_columns, grid
 from landscape.figures.shared.groups import Group, errors, group
 from landscape.figures.shared.level_lines import frame, mark_centre, require_plane
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import default_columns, grid
 from landscape.lazy import mpl, np, pd
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from pydantic import Field
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import shaded, style, words
-from landscape.figures.shared.grid import LABEL, NOTE, SMALL, few_ticks, plain_ticks, settle, wrap
 from landscape.figures.shared.level_lines import frame
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import LABEL, NOTE, SMALL, few_ticks, plain_ticks, settle, wrap
 from landscape.lazy import art3d, mpl, np, pd, scipy, xr
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from landscape.config.section import MAX_EPOCHS
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
-from landscape.figures.shared.grid import grid, plain_ticks
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import grid, plain_ticks
 from landscape.figures.shared.probed import LAMBDA, SCALES, End, extreme, log_axis, made, measured, problems
 from landscape.lazy import mpl, np, pd
 

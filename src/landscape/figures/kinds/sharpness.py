@@ -16,9 +16,9 @@ from landscape.config.values import Names
 from landscape.errors import InputError, one_of
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
-from landscape.figures.shared.grid import NOTE, Grid, few_ticks, fits, grid, plain_ticks
 from landscape.figures.shared.groups import group
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import NOTE, Grid, few_ticks, fits, grid, plain_ticks
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, np, pd
 from landscape.training import run_factors
@@ -72,7 +72,7 @@ _FLAT = ("width_", "area_", "convex_")
 
 
 @dataclass(frozen=True)
-class Point:
+class Plotted:
     """One run: the number on each of its planes, and its test error."""
 
     members: tuple[Member, ...]
@@ -115,7 +115,11 @@ class Point:
 
 
 def scatter(
-    ax: Axes, points: Sequence[Point], pairs: Sequence[tuple[int, int]], markers: Mapping[str, str], colours: Normalize
+    ax: Axes,
+    points: Sequence[Plotted],
+    pairs: Sequence[tuple[int, int]],
+    markers: Mapping[str, str],
+    colours: Normalize,
 ) -> None:
     """The points with their bars, and the lines between those that are joined."""
     x = np.array([point.mean for point in points])
@@ -149,13 +153,13 @@ def scatter(
     ax.yaxis.set_major_formatter(plain_ticks())
 
 
-def joined(points: Sequence[Point]) -> list[tuple[int, int]]:
+def joined(points: Sequence[Plotted]) -> list[tuple[int, int]]:
     """The pairs of runs that differ in one factor, which is not the seed."""
     factors = pd.DataFrame([point.factors for point in points])
     return [(i, j) for i, j, factor in comparisons.single_factor_pairs(factors) if factor != "seed"]
 
 
-def compare(points: Sequence[Point], number: str) -> comparisons.Comparison:
+def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
     """Whether the sharper network, in the mean of its seeds, has the larger error."""
     networks = group([point.first for point in points], "seed")
     network = {member.state: k for k, of in enumerate(networks) for member in of.members}
@@ -173,16 +177,16 @@ def compare(points: Sequence[Point], number: str) -> comparisons.Comparison:
     return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors), factors)
 
 
-def confounded(points: Sequence[Point]) -> list[str]:
+def confounded(points: Sequence[Plotted]) -> list[str]:
     """Why runs cannot be compared, as a note."""
     losses = {point.first.label: float(point.first.row.train_loss) for point in points}
     reason = run_factors.confounded(losses, points[0].first.seen.attrs["classes"]) if points else ""
     return [f"confounded: {reason}"] if reason else []
 
 
-def point_of(members: tuple[Member, ...], number: str) -> Point:
+def point_of(members: tuple[Member, ...], number: str) -> Plotted:
     """Of the planes of one run."""
-    return Point(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
+    return Plotted(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
 
 
 def _in_a_row(families: Sequence[str]) -> int:
@@ -204,7 +208,7 @@ def _keys(families: Sequence[str]) -> list[Line2D]:
     ]
 
 
-def _depth_bar(panels: Grid, points: Sequence[Point], colours: Normalize) -> None:
+def _depth_bar(panels: Grid, points: Sequence[Plotted], colours: Normalize) -> None:
     bar = panels.color_bar(mpl.cm.ScalarMappable(colours, style.colour_map("viridis", 0.9)))
     depths = sorted({point.depth for point in points if point.depth is not None})
     bar.ax.xaxis.set_major_locator(mpl.ticker.FixedLocator(depths))
@@ -213,7 +217,7 @@ def _depth_bar(panels: Grid, points: Sequence[Point], colours: Normalize) -> Non
     bar.set_label("depth (layers)" + (", of others grey" if any(p.depth is None for p in points) else ""))
 
 
-def _numbers(points: Sequence[Point], number: str) -> pd.DataFrame:
+def _numbers(points: Sequence[Plotted], number: str) -> pd.DataFrame:
     """One row per run and plane: member, plane, family, depth, the number, test error in percent with its interval."""
     rows = []
     for point in points:
@@ -225,7 +229,7 @@ def _numbers(points: Sequence[Point], number: str) -> pd.DataFrame:
 
 
 def _caption(
-    spec: Sharpness, points: Sequence[Point], pairs: Sequence[tuple[int, int]], compared: Sequence[str]
+    spec: Sharpness, points: Sequence[Plotted], pairs: Sequence[tuple[int, int]], compared: Sequence[str]
 ) -> str:
     missing = [point for point in points if not np.isfinite(point.mean)]
     planes = words.each(sorted({len(point.members) for point in points}))
@@ -251,7 +255,7 @@ def _caption(
     return words.caption(spec.about, said, words.surface_made(members), items)
 
 
-def _item(point: Point, number: str) -> str:
+def _item(point: Plotted, number: str) -> str:
     known = point.values[np.isfinite(point.values)]
     told = f"{known.mean():.3g} ({known.min():.3g} to {known.max():.3g})" if known.size else "not defined"
     few = f", defined on {known.size} of {point.values.size} planes" if 0 < known.size < point.values.size else ""

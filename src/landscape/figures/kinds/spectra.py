@@ -11,8 +11,8 @@ from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, words
 from landscape.figures.shared.curvature_words import number
-from landscape.figures.shared.grid import default_columns, few_ticks, grid, plain_ticks
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import default_columns, few_ticks, grid, plain_ticks
 from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, made, measured, problems
 from landscape.lazy import mpl, np, pd, xr
 

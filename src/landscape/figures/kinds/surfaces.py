@@ -12,9 +12,9 @@ from landscape.config.fields import Ref
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns, Variable
 from landscape.figures.shared import shaded, style, words
-from landscape.figures.shared.grid import NOTE, few_ticks, grid, plain_ticks
 from landscape.figures.shared.level_lines import drawable, require_plane
 from landscape.figures.shared.members import Drawing, Member, numbers, only
+from landscape.figures.shared.panel_grid import NOTE, few_ticks, grid, plain_ticks
 from landscape.lazy import art3d, np, scipy, xr
 
 if TYPE_CHECKING:

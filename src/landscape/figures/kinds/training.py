@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from landscape.figures.kind import OfRuns, OverSeeds
 from landscape.figures.shared import style, words
 from landscape.figures.shared.bands import band
-from landscape.figures.shared.grid import NOTE, Grid, fits, grid, wrap
 from landscape.figures.shared.groups import Group, group
 from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.panel_grid import NOTE, Grid, fits, grid, wrap
 from landscape.lazy import mpl, np, pd, xr
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from landscape.config.values import Names
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import path_words, paths, style, words
-from landscape.figures.shared.grid import NOTE, Grid, grid, wrap
 from landscape.figures.shared.level_lines import LEVELS, colour_bar, frame, label_levels, level_lines
 from landscape.figures.shared.members import Drawing, Member, numbers
+from landscape.figures.shared.panel_grid import NOTE, Grid, grid, wrap
 from landscape.figures.shared.paths import Panel
 from landscape.lazy import mpl, np, pd
 from landscape.measures import plane_of

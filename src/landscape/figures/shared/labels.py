@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from landscape.figures.shared.grid import SMALL, text_width
+from landscape.figures.shared.panel_grid import SMALL, text_width
 from landscape.lazy import mpl, np
 
 if TYPE_CHECKING:

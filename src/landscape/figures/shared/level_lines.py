@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from landscape import geometry
 from landscape.errors import InputError
 from landscape.figures.shared import style, words
-from landscape.figures.shared.grid import NOTE, SMALL, Grid, few_ticks, plain_ticks
 from landscape.figures.shared.labels import scale_of
+from landscape.figures.shared.panel_grid import NOTE, SMALL, Grid, few_ticks, plain_ticks
 from landscape.lazy import mpl, np, xr
 
 if TYPE_CHECKING:

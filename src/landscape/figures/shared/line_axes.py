@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from landscape import geometry
 from landscape.figures.shared import style, words
 from landscape.figures.shared.bands import band, stack
-from landscape.figures.shared.grid import few_ticks, plain_ticks
 from landscape.figures.shared.groups import loss_names, not_finite
 from landscape.figures.shared.level_lines import HATCH
+from landscape.figures.shared.panel_grid import few_ticks, plain_ticks
 from landscape.lazy import mpl, np, xr
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from landscape.figures.shared import words
-from landscape.figures.shared.grid import SMALL, wrap
 from landscape.figures.shared.labels import annotate
 from landscape.figures.shared.members import Member
+from landscape.figures.shared.panel_grid import SMALL, wrap
 from landscape.lazy import np, pd, xr
 
 if TYPE_CHECKING:

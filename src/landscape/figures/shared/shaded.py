@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from landscape.figures.shared.grid import NOTE
+from landscape.figures.shared.panel_grid import NOTE
 from landscape.lazy import mpl, np, scipy
 
 BOX = (1.0, 1.0, 0.6)
