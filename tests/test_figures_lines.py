@@ -307,7 +307,7 @@ def test_findings_of_several_lines_are_counted() -> None:
     for said in (
         "On 1 of them, for instance: The region around the centre",
         "On 2 of them, for instance: The 0.1 ring spans 0.1 cells",
-        "On 2 of them, for instance: 68 % of the points have a loss above 100",
+        "On 2 of them, for instance: At 68 % of the points the loss is above 100",
     ):
         assert said in item
     untrained = groups.group(lines_of("net", [1, 2], final=(2.0, 0.3)))
