@@ -12,7 +12,7 @@ import yaml
 from landscape.errors import InputError
 from landscape.experiment import jobs, memory, needs, preflight, reading, specs
 from landscape.figures.kinds import DRAWN
-from landscape.networks import building
+from landscape.networks import building, code
 from landscape.networks.operations import operations
 from landscape.running import check
 
@@ -88,7 +88,7 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ({"data": "digts"}, "runs.wrong.data is 'digts'; the data sets are digits"),
         (
             {"network": "resnett"},
-            "runs.wrong.network is 'resnett', which is not built in; allowed are densenet121, mlp, resnet, vgg",
+            f"runs.wrong.network is 'resnett', which is not built in; allowed are {', '.join(code.BUILTIN)}",
         ),
         ({"network": "no/such.py:net"}, "runs.wrong.network is 'no/such.py:net', and there is no file no/such.py"),
         (

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.data import datasets
+from landscape.data import datasets, fetched
+from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
 from landscape.errors import InputError
 from landscape.networks.torchvision_shim import with_torchvision
@@ -47,6 +48,10 @@ def test_digits_are_the_same_every_time(tmp_path: Path) -> None:
         datasets.make(Data(source="digits"), tmp_path / name, {})
         torch.rand(3)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_every_data_set_that_is_known_can_be_read() -> None:
+    assert fetched.READERS.keys() == FETCHED.keys()
 
 
 def test_what_is_known_without_a_file() -> None:

@@ -74,7 +74,7 @@ def test_two_spellings_are_one_architecture() -> None:
             {"network": "resnet20", "args": {"widht": 8}},
             "args has 'widht', and resnet20 takes shortcut, width, linear_std, norm",
         ),
-        ({"network": "resnext20"}, "not built in; allowed are densenet121, mlp, resnet, vgg, vgg9, resnet{depth}"),
+        ({"network": "resnext20"}, f"not built in; allowed are {', '.join(code.BUILTIN)}, resnet{{depth}}"),
     ],
 )
 def test_a_mistake_is_told(run: dict[str, Any], problem: str) -> None:

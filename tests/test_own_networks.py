@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from landscape.errors import InputError
-from landscape.networks import building
+from landscape.networks import building, code
 
 from plain_networks import CIFAR, DIGITS, build
 
@@ -188,7 +188,7 @@ def test_code_that_looks_at_values_is_built_on_meta_too(tmp_path: Path) -> None:
         (
             "resnext",
             {},
-            "'resnext', which is not built in; allowed are densenet121, mlp, resnet, vgg, vgg9, resnet{depth}",
+            f"'resnext', which is not built in; allowed are {', '.join(code.BUILTIN)}, resnet{{depth}}",
         ),
         ("resnet3", {}, "depth is 3; it must be 6 n"),
         ("resnet20", {"depth": 20}, "resnet20 sets depth to 20, and args has it too"),

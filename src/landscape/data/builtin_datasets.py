@@ -1,25 +1,30 @@
-"""Sizes of the built-in data sets, known without a file."""
+"""Built-in data sets: what is known of them without a file."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Known:
-    """Size of a data set: (channels, height, width) of an image, classes, and images of both splits together."""
+    """Size of a data set: (channels, height, width) of an image, classes, images of each split; and where it comes from."""
 
     shape: tuple[int, int, int]
     classes: int
-    images: int
+    train: int
+    test: int
+    about: str
+
+    @property
+    def images(self) -> int:
+        """The images of both splits together."""
+        return self.train + self.test
 
 
 FETCHED = {
-    "digits": Known((1, 8, 8), 10, 1_797),
-    "cifar10": Known((3, 32, 32), 10, 60_000),
-    "cifar100": Known((3, 32, 32), 100, 60_000),
+    "digits": Known((1, 8, 8), 10, 1_500, 297, "scikit-learn's, in the wheel"),
+    "cifar10": Known((3, 32, 32), 10, 50_000, 10_000, "torchvision's download"),
+    "cifar100": Known((3, 32, 32), 100, 50_000, 10_000, "torchvision's download"),
 }
-
-TRAIN_IMAGES = {"digits": 1_500, "cifar10": 50_000, "cifar100": 50_000}
-"""Images of the training split."""
+"""Every built-in data set; `fetched.READERS` says how each is read."""
 
 _UNKNOWN = FETCHED["cifar10"]
 

@@ -15,9 +15,9 @@ class Data(Section):
 
     source: str = Field(
         min_length=1,
-        description="digits (scikit-learn's, in the wheel), cifar10 or cifar100 (torchvision's download), the path of "
-        "an .npz with train_images, train_labels, test_images, test_labels, a folder with one folder of images per "
-        "class (or such folders under train and test), or package.module:function, or path/file.py:function",
+        description=", ".join(f"{name} ({known.about})" for name, known in FETCHED.items())
+        + ", the path of an .npz with train_images, train_labels, test_images, test_labels, a folder with one folder of "
+        "images per class (or such folders under train and test), or package.module:function, or path/file.py:function",
     )
     args: Arguments = Field({}, description="arguments of a function")
     code: tuple[str, ...] = Field((), description="further files of the function; a change of one reads the data anew")

@@ -1,40 +1,38 @@
 """Built-in data sets: scikit-learn's digits, and torchvision's download of CIFAR."""
 
+import functools
 import importlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from landscape.data.arrays import Source
-from landscape.data.builtin_datasets import FETCHED, TRAIN_IMAGES
+from landscape.data.builtin_datasets import FETCHED
 from landscape.errors import InputError
 from landscape.networks.torchvision_shim import with_torchvision
 
 
 def find(name: str) -> Source:
-    """Find the data set `digits`, `cifar10` or `cifar100`.
+    """Find a built-in data set, by its name in `FETCHED`.
 
     Raises:
         InputError: on reading, if the download fails.
     """
     known = FETCHED[name]
-
-    def read(downloads: Path) -> dict[str, Tensor]:
-        return _digits() if name == "digits" else _cifar(name, downloads)
-
-    return Source(known.shape, known.classes, read)
+    return Source(known.shape, known.classes, READERS[name])
 
 
-def _digits() -> dict[str, Tensor]:
-    """scikit-learn's 1,797 real digits of 8 x 8 pixels, 0 to 16, in a fixed random order."""
+def _digits(downloads: Path) -> dict[str, Tensor]:
+    """Read scikit-learn's 1,797 real digits of 8 x 8 pixels, 0 to 16, in a fixed random order."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(0))
     images = torch.from_numpy(digits.images * 15).to(torch.uint8)[order].unsqueeze(1)
     labels = torch.from_numpy(digits.target).long()[order]
-    first = TRAIN_IMAGES["digits"]
+    first = FETCHED["digits"].train
     return {
         "train_images": images[:first],
         "train_labels": labels[:first],
@@ -61,3 +59,11 @@ def _cifar(name: str, downloads: Path) -> dict[str, Tensor]:
             arrays[f"{split}_images"] = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
             arrays[f"{split}_labels"] = torch.tensor(found.targets, dtype=torch.int64)
     return arrays
+
+
+READERS: Mapping[str, Callable[[Path], dict[str, Tensor]]] = {
+    "digits": _digits,
+    "cifar10": functools.partial(_cifar, "cifar10"),
+    "cifar100": functools.partial(_cifar, "cifar100"),
+}
+"""How each data set of `FETCHED` is read, given the folder for downloads."""

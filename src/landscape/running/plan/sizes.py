@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from landscape.data.builtin_datasets import FETCHED, TRAIN_IMAGES
+from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
 from landscape.errors import InputError
 from landscape.experiment import specs
@@ -58,8 +58,8 @@ def images(spec: Data, shape: tuple[int, int, int], made: str) -> Images | None:
         made: the data set's file among the results.
     """
     if spec.kind == "fetched":
-        train = TRAIN_IMAGES[spec.source]
-        return _used(spec, train, FETCHED[spec.source].images - train, math.prod(shape))
+        known = FETCHED[spec.source]
+        return _used(spec, known.train, known.test, math.prod(shape))
     if spec.kind != "npz":
         return _in_file(made, spec)
     with np.load(spec.source, allow_pickle=False) as file:
