@@ -23,7 +23,14 @@ from landscape.measures.plane import Plane
 from landscape.training.run_section import Rescaled
 
 REPOSITORY = Path(__file__).parents[1]
-DOCUMENTS = ("config/schema.json", "docs/keys.md", "config/default.yaml", "README.md", "results/README.md")
+DOCUMENTS = (
+    "config/schema.json",
+    "docs/keys.md",
+    "tests/defaults.json",
+    "config/default.yaml",
+    "README.md",
+    "results/README.md",
+)
 CONFIGURATIONS = sorted([*REPOSITORY.glob("config/*.yaml"), *REPOSITORY.glob("tests/configs/*.yaml")])
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
@@ -83,8 +90,9 @@ def test_a_changed_word_of_the_code_makes_documents_stale(monkeypatch: pytest.Mo
 def test_only_marked_lines_are_written_and_lost_marks_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for path in ("config", "results"):
+    for path in ("config", "results", "tests"):
         (tmp_path / path).mkdir()
+    (tmp_path / "tests/defaults.json").write_text((REPOSITORY / "tests/defaults.json").read_text())
     for path in ("config/default.yaml", "README.md", "results/README.md"):
         (tmp_path / path).write_text((REPOSITORY / path).read_text() + "# A line of one's own.\n")
     monkeypatch.setattr(documentation, "ROOT", tmp_path)

@@ -1,6 +1,6 @@
 """Documents that are made from the code, so that they cannot differ from it.
 
-`make generated` writes them in a clone, and `tests/test_documentation.py` says when one is stale. Two of them are whole
+`make generated` writes them in a clone, and `tests/test_documentation.py` says when one is stale. Three of them are whole
 files; in the others only marked lines are replaced.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from landscape.artefacts import TABLE
-from landscape.experiment import key_reference
+from landscape.experiment import default_record, key_reference
 from landscape.experiment.schema import KINDS_OF, json_schema
 from landscape.measures.loss import LossPlane
 
@@ -24,11 +24,12 @@ def documents() -> dict[str, str]:
     """Make the full text of every document, by its path under `ROOT`.
 
     Raises:
-        ValueError: if a file has lost the marks of its generated lines.
+        ValueError: if a file has lost the marks of its generated lines, or a default changed (`default_record`).
     """
     return {
         "config/schema.json": json.dumps(json_schema(), indent=1) + "\n",
         "docs/keys.md": key_reference.reference(),
+        "tests/defaults.json": default_record.written((ROOT / "tests/defaults.json").read_text()),
         "config/default.yaml": _with_lists((ROOT / "config/default.yaml").read_text()),
         "README.md": _with_results((ROOT / "README.md").read_text(), "results/"),
         "results/README.md": _with_results((ROOT / "results/README.md").read_text(), ""),

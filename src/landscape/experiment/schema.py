@@ -1,7 +1,7 @@
 """A whole configuration: its sections, and the experiment they make.
 
 A default in a section is part of what a file's specification leaves unsaid (`specs`), so a changed default needs a
-raised stage version; `tests/test_specs.py` holds the table that notices.
+raised stage version; `default_record` notices.
 """
 
 from collections.abc import Mapping
