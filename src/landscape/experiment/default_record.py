@@ -64,9 +64,10 @@ def _defaults() -> dict[str, dict[str, Any]]:
         for section, named in sections().items()
         for name, kind in named.items()
     }
+    kinds["directions"] = DirectionKeys
     found = {
         entry: {key: field.default for key, field in kind.model_fields.items() if not field.is_required()}
-        for entry, kind in {**kinds, "directions": DirectionKeys}.items()
+        for entry, kind in kinds.items()
     }
     for name in code.BUILTIN:
         parameters = code.parameters(name)
