@@ -1,6 +1,6 @@
 # `make` sets up .venv with the pinned versions and runs the embedded experiment. `make test` runs the tests.
 # `make miniature` draws every figure of the paper in small. `make bench` measures the engine for benchmarks/README.md.
-# `make generated` updates what the code determines: docs/keys.md, config/schema.json, lists in default.yaml, tables.
+# `make generated` updates what the code determines: docs/keys.md, config/schema.json, tests/defaults.json, lists, tables.
 PYTHON ?= python3
 BIN := .venv/bin
 

@@ -1,7 +1,8 @@
 """The measures of a plane: a file for each `measure:`, with its keys, variables, computation and cost.
 
-To add one, write a subclass of `plane.Plane` in a file of its own, and name it in `MEASURES`. Reading a configuration
-imports these files, so they import torch, and modules of ours that do, where they compute.
+To add one, write a subclass of `plane.Plane` in a file of its own, and name it in `MEASURES`; docs/extending.md walks
+through one. Reading a configuration imports these files, so they import torch, and modules of ours that do, where they
+compute.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Measurements at one point: a file for each `measure:` of a probe, with its keys, variables, computation and cost.
 
 To add one, write a subclass of `probe.Probe`, or of `probe.HessianProbe` if it takes products with the Hessian, in a file
-of its own, and name it in `PROBES`. Reading a configuration imports these files, so they import torch, and modules of ours
-that do, where they compute.
+of its own, and name it in `PROBES`; docs/extending.md walks through one. Reading a configuration imports these files, so
+they import torch, and modules of ours that do, where they compute.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,8 @@
-"""One file for each `draw:`: its keys, what it needs, the drawing, the caption."""
+"""One file for each `draw:`: its keys, what it needs, the drawing, the caption.
+
+To add one, write a subclass of `kind.FigureKind` in a file of its own, and name it in `KINDS`; docs/extending.md walks
+through one.
+"""
 
 from typing import TYPE_CHECKING
 
