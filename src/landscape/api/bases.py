@@ -124,7 +124,7 @@ def laid(
 
 
 def _said(given: Sequence[str], directions: Any) -> str:
-    """What the key `directions` says beside the argument that is given; it may be left out."""
+    """Value of the key `directions` that goes with the argument given; it may be left out."""
     needed = {kind: name for name, kinds in _LEADS.items() for kind in kinds}
     if directions is None:
         return _LEADS[given[0]][0] if given else "random"

@@ -1,4 +1,4 @@
-"""What the public functions are given: networks, data, weights; and what every result says of them."""
+"""Checks and reads what the public functions are given: networks, data, weights; and states the facts of every result."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -149,13 +149,13 @@ def directions_of(along: Mapping[str, Mapping[str, Tensor]], network: nn.Module)
 
 
 def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str, Any]:
-    """What every result says of the network, the data and the specification it was made with."""
+    """Facts that every result states about the network, the data and the specification."""
     name, images = type(network).__name__, len(used.train.labels)
     return {
         "title": f"{spec.measure} of {name}",
         "run": name,
         "state": name,
-        "plane": "given",
+        "plane": "given" if isinstance(spec, Plane) else spec.plane,
         "spec": spec.in_full(),
         "data": used.header.get("name"),
         "classes": used.classes,
