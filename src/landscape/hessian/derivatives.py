@@ -1,9 +1,9 @@
-"""Convolutions and ReLUs whose second derivatives take no longer than need be.
+"""Convolutions and ReLUs with fast second derivatives.
 
-PyTorch differentiates the gradient of a convolution by convolutions with kernels as large as the image, which its libraries
-are slow at: on a CPU 72 % of the time of a product with the Hessian. Here each of the terms is the forward, the
-input-gradient or the weight-gradient convolution of the layer itself. Of the gradient of a ReLU it adds up zeros for the
-derivative by what went in, another 6 % of what is left.
+PyTorch differentiates the gradient of a convolution by convolutions with kernels as large as the image. Its libraries are
+slow at these: on a CPU they take 72 % of the time of a product with the Hessian. Here each term is the forward, the
+input-gradient or the weight-gradient convolution of the layer itself. PyTorch also adds up zeros for the derivative of a
+ReLU's gradient by the ReLU's input, another 6 % of the remaining time.
 """
 
 import functools
@@ -27,11 +27,11 @@ _RELUS: dict[Callable[..., Any], bool] = {
     torch.relu_: True,
     Tensor.relu_: True,
 }
-"""Whether one writes into its input without being told to."""
+"""ReLU functions; True if the function always writes into its input."""
 
 
 class TwiceDifferentiable(TorchFunctionMode):
-    """While it lasts, what calls torch's convolutions or its ReLU gets the same numbers, differentiable twice and no further."""
+    """Replace torch's convolutions and ReLU within its context: the same values, differentiable at most twice."""
 
     def __torch_function__(
         self,
@@ -47,7 +47,7 @@ class TwiceDifferentiable(TorchFunctionMode):
             ours = functools.partial(_relu, _RELUS[func])
         try:
             return ours(*args, **(kwargs or {}))
-        except RuntimeError as error:  # in torch.vmap and its kin, which do not take such functions
+        except RuntimeError as error:  # torch.vmap and other functorch transforms refuse such functions
             if "functorch" not in str(error):
                 raise
             return func(*args, **(kwargs or {}))
@@ -81,7 +81,7 @@ def _of_each_dimension(value: Any, dimensions: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What kind of convolution it is: lists of a number for each dimension, and the groups of channels."""
+    """Hyperparameters of a convolution: lists with a number for each dimension, and the number of channel groups."""
 
     stride: list[int]
     padding: list[int]
@@ -92,7 +92,7 @@ class _Kind:
         return torch.ops.aten.convolution(x, weight, bias, *self._arguments)
 
     def forward_added(self, x: Tensor, weight: Tensor, to: Tensor) -> Tensor:
-        """The convolution added to `to`, which is overwritten; by one kernel where torch has one."""
+        """Add the convolution to `to` in place, by one fused kernel where torch has one."""
         if x.dtype == torch.float32 and x.ndim == 4 and x.device.type == "cpu" and fusing.available():
             kind = (self.padding, self.stride, self.dilation, self.groups)
             operator: Callable[..., Tensor] = torch.ops.mkldnn._convolution_pointwise_.binary
@@ -102,7 +102,7 @@ class _Kind:
     def backward(
         self, gradient: Tensor, x: Tensor, weight: Tensor, *, to: tuple[bool, bool, bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """What reaches the input, the weight and the bias, of these those asked for."""
+        """Compute the gradients by the input, the weight and the bias; `to` says which of them."""
         return torch.ops.aten.convolution_backward(gradient, x, weight, [weight.shape[0]], *self._arguments, to)
 
     @property
@@ -127,7 +127,7 @@ class _Convolution(Function):
 
 
 class _Gradient(Function):
-    """Of a convolution's output to its input x, its weight w and its bias, as a function of the gradient g, x and w."""
+    """Backward pass of a convolution: from the gradient g by its output to those by its input x, weight w and bias."""
 
     @staticmethod
     def forward(
@@ -142,8 +142,8 @@ class _Gradient(Function):
     def backward(
         ctx: Any, along_x: Tensor | None, along_weight: Tensor | None, along_bias: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        """With what is multiplied by the gradients to x, w and the bias."""
-        if torch.is_grad_enabled():  # what is found here has no graph to be differentiated by
+        """Differentiate by g, x and w; the arguments are the cotangents of the gradients by x, w and the bias."""
+        if torch.is_grad_enabled():  # the terms below build no graph
             raise RuntimeError("these convolutions cannot be differentiated three times")
         gradient, x, weight = ctx.saved_tensors
         kind: _Kind = ctx.kind
@@ -180,7 +180,7 @@ class _ReLU(Function):
 
 
 class _Passed(Function):
-    """What of a gradient passes a ReLU whose output was `out`; by that it has no derivative."""
+    """Backward pass of a ReLU with output `out`; its derivative by `out` is zero."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, out: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What more images make of the extreme eigenvalues: a subset makes the largest too large and the smallest too small."""
+"""Drift of the extreme eigenvalues with more images: on a subset the largest is too large, the smallest too small."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from landscape.hessian.lanczos import Extremes
 from landscape.hessian.products import Hessian
 
 MULTIPLES = (2, 4)
-"""Of the plane's images, over which the eigenvalues of a few points are found again."""
+"""Multiples of the plane's number of images over which the eigenvalues of a few points are found again."""
 
 _NUMBERS = {
     "eigenvalue_min": "minimum",
@@ -21,11 +21,11 @@ _NUMBERS = {
     "residual_min": "residual_min",
     "residual_max": "residual_max",
 }
-"""Variables of a surface, and the attributes of `Extremes` that they are."""
+"""Variables of a surface, and the attributes of `Extremes` that they hold."""
 
 
 def sample(whole: xr.Dataset) -> list[int]:
-    """Row-major indices of a plane's first and last point, of those a quarter from either, and of that nearest the centre."""
+    """Choose up to five points of a plane: both ends, both quarters, the nearest to the centre; row-major indices."""
     points = whole.sizes["alpha"] * whole.sizes["beta"]
     alpha, beta = points_of(whole, np.arange(points))
     quarters = np.linspace(0, points - 1, 5).round().astype(int)
@@ -39,16 +39,16 @@ def drift(
     over: Callable[[Split], Hessian],
     find: Callable[[Hessian], Extremes],
 ) -> list[dict[str, Any]]:
-    """The eigenvalues at some points of a tile as they are there, and over 2 and 4 times as many images where there are.
+    """Collect the eigenvalues at some points of a tile, and find them again over 2 and 4 times as many images if available.
 
     Args:
-        images: those that the tile is measured on.
-        over: the Hessian over a split.
-        find: its extreme eigenvalues where it stands.
+        images: number of images that the tile is measured on.
+        over: builds the Hessian over a split.
+        find: finds the extreme eigenvalues of a Hessian at its current point.
 
     Returns:
-        For each point its `index`, `alpha`, `beta`, the numbers of `images`, and for each of them both eigenvalues and their
-        residuals under the names of the surface's variables, None where there is none.
+        A dictionary for each point: `index`, `alpha`, `beta`, the list `images` of numbers of images, and lists as long of
+        both eigenvalues and their residuals under the names of the surface's variables; None for a value not finite.
     """
     numbers = [images, *(n for n in (multiple * images for multiple in MULTIPLES) if n <= len(train.labels))]
     entries = []
@@ -67,5 +67,5 @@ def drift(
 
 
 def _number(value: float) -> float | None:
-    """As JSON has it, which knows no NaN."""
+    """Replace NaN and infinities by None, since JSON has neither."""
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The Krylov space of a symmetric operator, and what the operator looks like in it."""
+"""The Krylov space of a symmetric operator, and the projection of the operator on it."""
 
 import math
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from torch import Tensor
 
 Product = Callable[[Tensor], Tensor]
 
-_ROWS = 16  # vectors that memory is taken for at a time
+_ROWS = 16  # vectors that memory is allocated for at a time
 
 
 class Krylov:
     """An orthonormal basis V of the space of v, Hv, HHv, ... and the tridiagonal V'HV, grown product by product.
 
-    Every new vector is made orthogonal to all before, again until that takes nothing off it (Daniel, Gragg, Kaufman and
-    Stewart 1976). Where the space is invariant it goes on with a random vector orthogonal to it.
+    Every new vector is orthogonalised against all before, repeatedly until its norm no longer drops (Daniel, Gragg, Kaufman
+    and Stewart 1976). An invariant space is continued with a random vector orthogonal to it.
 
     Args:
-        product: of the operator with a vector (size,).
-        size: of vectors.
-        seed: of the random vectors, drawn on the CPU in float64.
-        start: the first vector, of any length; default a random one.
+        product: multiplies the operator with a vector (size,).
+        size: length of the vectors.
+        seed: seeds the random vectors, drawn on the CPU in float64.
+        start: the first vector, of any norm; default a random one.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Krylov:
 
     @property
     def steps(self) -> int:
-        """Products taken, and the dimension of the space."""
+        """Number of products taken, the dimension of the space."""
         return len(self._diagonal)
 
     @property
@@ -59,7 +59,7 @@ class Krylov:
         return all(map(math.isfinite, (*self._diagonal, *self._beside)))
 
     def extend(self) -> None:
-        """One product more; a space of `size` dimensions does not grow."""
+        """Take one more product; a space of `size` dimensions does not grow."""
         if self.steps == self._size:
             return
         vector = self._next
@@ -80,28 +80,28 @@ class Krylov:
         self._beside.append(norm)
 
     def ritz(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(values, residuals, coefficients): eigenvalues of V'HV, ascending, float64 (steps,), the norms of their
-        residuals, and their vectors in the basis V as columns, (steps, steps).
+        """Return (values, residuals, coefficients): the eigenvalues of V'HV, ascending, float64 (steps,), the norms of their
+        residuals, and their eigenvectors in the basis V as columns, (steps, steps).
         """
         values, coefficients = eigh_tridiagonal(self._diagonal, self._beside[:-1])
         return values, self._beside[-1] * np.abs(coefficients[-1]), coefficients
 
     def bounds(self, values: np.ndarray, probability: float) -> tuple[float, float]:
-        """(low, high): no eigenvalue of the operator lies below `low`, with this probability, and none above `high`, with
-        the same. NaN where the start was given: that it is random is what this rests on.
+        """Bound the spectrum by (low, high): no eigenvalue lies below `low` with this probability, and none above `high` with
+        the same probability. The bounds assume a random start; both are NaN if `start` was given.
 
-        The next basis vector is a known polynomial of the operator, times the start. Far enough beyond all Ritz values the
-        polynomial is so large that of an eigenvector there the vector would hold more than its length, but for a start that
-        holds improbably little of it (van Dorsselaer, Hochstenbach and van der Vorst 2000).
+        The next basis vector is a known polynomial of the operator, times the start. The polynomial is large far beyond all
+        Ritz values. An eigenvalue there would make the unit vector longer than one, unless the start holds improbably little
+        of its eigenvector (van Dorsselaer, Hochstenbach and van der Vorst 2000).
 
         Args:
-            values: as of `ritz`.
+            values: the eigenvalues that `ritz` returns.
         """
         if not self._starts_random:
             return math.nan, math.nan
-        if min(self._beside) == 0.0:  # an invariant space, which holds a part of every eigenvector that the start does
+        if min(self._beside) == 0.0:  # an invariant space holds the part of the start in every eigenspace
             return float(values[0]), float(values[-1])
-        least = betaincinv(0.5, (self._size - 1) / 2, 1 - probability)  # of an eigenvector in the start, squared
+        least = betaincinv(0.5, (self._size - 1) / 2, 1 - probability)  # the start along an eigenvector, squared
         length = float(np.log(self._beside).sum() - np.log(least) / 2)
         return (
             float(values[0] - _distance(values - values[0], length)),
@@ -124,7 +124,7 @@ class Krylov:
         self._blocks[-1][row] = vector
 
     def _orthogonal(self, vector: Tensor) -> tuple[Tensor, float]:
-        """What of a vector is orthogonal to the basis, and its norm."""
+        """Return the component of a vector orthogonal to the basis, and its norm."""
         before, norm = math.inf, _norm(vector)
         while 0.0 < norm < 0.7 * before:
             for block in self._blocks:
@@ -140,12 +140,12 @@ class Krylov:
 
 
 def _norm(vector: Tensor) -> float:
-    """Summed in float64: in single precision eigenvalues of a ResNet-20 come out 1e-5 too large."""
+    """Sum in float64: single precision makes the eigenvalues of a ResNet-20 1e-5 too large."""
     return float(torch.linalg.vector_norm(vector, dtype=torch.float64))
 
 
 def _distance(gaps: np.ndarray, length: float) -> float:
-    """The t > 0 for which the product of all t + gap is exp(length); gaps ascend from 0."""
+    """Solve for t > 0: the product of all t + gap is exp(length). Gaps ascend from 0."""
     high = length / gaps.size
     low = length - (gaps.size - 1) * math.log(gaps[-1] + math.exp(high))
     if low >= high:

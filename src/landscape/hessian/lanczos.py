@@ -1,4 +1,4 @@
-"""Extreme eigenvalues of a symmetric operator that is known by its products with vectors: Lanczos' method.
+"""Extreme eigenvalues of a symmetric operator from its products with vectors, by Lanczos' method.
 
 Both ends of the spectrum come from one Krylov space, kept whole and orthogonal. An eigenvalue's residual is the norm of
 H x - lambda x for its unit vector x: there is an eigenvalue of H within that distance.
@@ -16,18 +16,18 @@ from landscape.errors import InputError
 from landscape.hessian.krylov import Krylov, Product
 
 TOLERANCE = 0.01
-"""Largest residual of an eigenvalue that counts as found, as a share of it."""
+"""Largest residual of a converged eigenvalue, as a share of the eigenvalue."""
 TOLERANCE_OF_LARGEST = 0.001
-"""The same as a share of the largest eigenvalue, if that is positive; the larger of the two is allowed."""
+"""Largest residual as a share of the largest eigenvalue, if that is positive; the larger of the two limits holds."""
 PROBABILITY = 0.9
-"""That no eigenvalue lies below the lower bound, and that none lies above the upper."""
+"""Probability of each bound: no eigenvalue lies below the lower one, none above the upper one."""
 LIMIT = 300
-"""Products after which the search is given up."""
+"""Number of products after which the search stops."""
 
 NOT_FINITE = "a product is not finite"
-"""The reason that there are no numbers."""
+"""Reason for a result of NaN."""
 
-_RESTARTS = 30  # of ARPACK, of about 20 products each
+_RESTARTS = 30  # restarts of ARPACK, about 20 products each
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Pairs:
 
     Attributes:
         largest, smallest: eigenvalues, float64 (k,), descending and ascending.
-        residuals_largest, residuals_smallest: of these, float64 (k,).
+        residuals_largest, residuals_smallest: norms of their residuals, float64 (k,).
         vectors_largest, vectors_smallest: unit vectors, (k, size).
-        bound_max, bound_min: above and below which no eigenvalue lies, each with `PROBABILITY`; NaN where that is not known.
+        bound_max, bound_min: bounds of the spectrum, each with `PROBABILITY`; NaN if unknown.
         products: number of products taken.
-        converged: whether every residual and both bounds are as near as asked.
-        reason: why not; else empty.
+        converged: whether every residual and both bounds are within tolerance.
+        reason: why the search did not converge; empty if it did.
     """
 
     largest: np.ndarray
@@ -59,7 +59,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The largest and the smallest eigenvalue; residuals, unit vectors (size,), bounds and the rest as of `Pairs`."""
+    """The largest and the smallest eigenvalue; unit vectors are (size,), the other attributes are as in `Pairs`."""
 
     maximum: float
     minimum: float
@@ -87,19 +87,19 @@ def pairs(
     limit: int = LIMIT,
     start: Tensor | None = None,
 ) -> Pairs:
-    """The k largest and k smallest eigenpairs, once the residual of each is at most `tolerance` of its eigenvalue or
-    `tolerance_of_largest` of the largest one.
+    """Find the k largest and k smallest eigenpairs.
 
-    A Ritz value lies within the spectrum, so the largest eigenvalue is found too small and the smallest too large. Of an
-    eigenvalue that is there several times not every copy need be found.
+    A residual may be at most `tolerance` of its eigenvalue or `tolerance_of_largest` of the largest one. A Ritz value lies
+    within the spectrum, so the largest eigenvalue is found too small and the smallest too large. The search may miss copies
+    of a multiple eigenvalue.
 
-    A small residual says that there is an eigenvalue, not that none lies beyond: of a Hessian most are about 0, and one of
-    those is found long before a negative one that is small. So the search goes on until, with `PROBABILITY`, none lies
-    further beyond the outermost ones than their residuals may be large. From a given start this cannot be said.
+    A small residual shows that an eigenvalue is there, not that none lies beyond. Most eigenvalues of a Hessian are about
+    0, and Lanczos finds these long before a small negative one. So the search goes on until, with `PROBABILITY`, none lies
+    further beyond the outermost Ritz values than their tolerance. With a given start this check is left out.
 
     Args:
-        product, size, seed, start: as of `Krylov`.
-        limit: of products, 2 k at least; beyond, what was found is returned as not converged.
+        product, size, seed, start: as in `Krylov`.
+        limit: largest number of products, at least 2 k; then the result is returned as not converged.
 
     Raises:
         InputError: if there are fewer than k eigenvalues.
@@ -140,7 +140,7 @@ def pairs(
 
 def _none_beyond(space: Krylov, values: np.ndarray, allowed: np.ndarray) -> bool:
     low, high = space.bounds(values, PROBABILITY)
-    return not (low < values[0] - allowed[0] or high > values[-1] + allowed[-1])  # true where there are no bounds
+    return not (low < values[0] - allowed[0] or high > values[-1] + allowed[-1])  # true if the bounds are NaN
 
 
 def extremes(
@@ -153,7 +153,7 @@ def extremes(
     limit: int = LIMIT,
     start: Tensor | None = None,
 ) -> Extremes:
-    """The largest and the smallest eigenvalue, as `pairs` finds them."""
+    """Find the largest and the smallest eigenvalue, as `pairs` does."""
     return _one(pairs(product, size, 1, seed=seed, device=device, dtype=dtype, limit=limit, start=start))
 
 
@@ -166,10 +166,10 @@ def by_eigsh(
     dtype: torch.dtype,
     tolerance: float = TOLERANCE,
 ) -> Extremes:
-    """The largest and the smallest eigenvalue by implicitly restarted Lanczos (ARPACK, `scipy.sparse.linalg.eigsh`), the
-    method of Li et al. 2018, section 6: a search for each end, `tolerance` relative to the eigenvalue.
+    """Find the largest and the smallest eigenvalue by implicitly restarted Lanczos (ARPACK, `scipy.sparse.linalg.eigsh`).
 
-    Residuals are measured, by one product each. What does not converge is NaN.
+    This is the method of Li et al. 2018, section 6: a search for each end, `tolerance` relative to the eigenvalue. One
+    product each measures the residuals. All values are NaN if a search does not converge.
     """
     taken = 0
 

@@ -1,10 +1,10 @@
-"""Forward passes that derivatives of the loss cost, for plans: counted once, and not measured at run time."""
+"""Costs of derivatives of the loss in forward passes, for plans: counted once, not measured at run time."""
 
 FORWARD_AND_BACKWARD = 3
-"""Forward passes that a gradient costs: backward is two, one for the activations and one for the weights."""
+"""Forward passes of a gradient: the backward pass costs two, one for the activations and one for the weights."""
 
 PRODUCT = 9
-"""Forward passes that a product with the Hessian costs where its graph is made anew (counted); of one that is kept, 6."""
+"""Forward passes of a product with the Hessian that rebuilds its graph (counted); 6 if the graph is kept."""
 
 SEARCH = {"lanczos": 20, "eigsh": 62}
-"""Products that the search for both extreme eigenvalues takes, about: 14 to 32 and 42 to 82 were seen."""
+"""Products that the search for both extreme eigenvalues takes, about; 14 to 32 and 42 to 82 were seen."""

@@ -1,9 +1,9 @@
 """The training loss around a point: its value, its gradient, and products with its Hessian.
 
-Of a ReLU network automatic differentiation gives the Hessian of the pieces and leaves the kinks between them out, so
-finite differences of a surface need not agree with it. In fp32 a few activations come out on the other side of a kink (in a
-ResNet-20 1 to 4 for 128 images, folded or not), which moves the largest eigenvalue by up to 2e-5 of it, more than all other
-rounding does (measured against float64).
+Automatic differentiation of a ReLU network gives the Hessian of its linear pieces, without the kinks between them. Finite
+differences of a surface need not agree with it. In fp32 a few activations fall on the other side of a kink (in a ResNet-20
+1 to 4 for 128 images, folded or not). They change the largest eigenvalue by up to 2e-5 of it, more than all other rounding
+(measured against float64).
 """
 
 import contextlib
@@ -24,31 +24,31 @@ from landscape.errors import InputError
 from landscape.hessian.derivatives import TwiceDifferentiable
 from landscape.store.weights import Weights
 
-EXAMPLES = 4  # images by which folding is checked and the memory of an image is measured
+EXAMPLES = 4  # images that check folding and measure the memory of an image
 PIXELS = 2**17
-"""In one piece of the graph, 128 images of 32 x 32: with 64 a product takes 3 to 7 % longer, with 32 or 256 some 10 %
-(measured on a CPU)."""
+"""Pixels in one piece of the graph, 128 images of 32 x 32: with 64 images a product takes 3 to 7 % longer, with 32 or 256
+some 10 % (measured on a CPU)."""
 
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
-"""Of the network and of all vectors, by the `precision` of a configuration."""
+"""Data type of the network and all vectors, by the `precision` of a configuration."""
 
 
 class Hessian:
     """The mean cross-entropy over a split as a function of the chosen parameters, at points theta + alpha d1 + beta d2.
 
-    Vectors are flat, (size,), over the chosen parameters in the network's order; they are those of the network as it is,
-    whether or not its batch norms are folded to compute a product: H v = s * H_folded (s * v).
+    Vectors are flat, (size,), over the chosen parameters in the network's order. They refer to the original network, even if
+    a product is computed with folded batch norms: H v = s * H_folded (s * v).
 
-    A product is reverse over reverse mode. Where the graph of the gradient over all images fits `memory` it is made once
-    for a point and kept; else it is made anew, piece by piece, for every product. Which of the two is a function of the
-    network, the number of images and `memory` alone.
+    A product is reverse over reverse mode. If the graph of the gradient over all images fits `memory`, it is built once for
+    a point and kept; otherwise every product rebuilds it, piece by piece. The choice depends on the network, the number of
+    images and `memory` alone.
 
     Attributes:
         names: the chosen parameters.
         shapes: their shapes.
         size: number of weights in them.
         keeps: whether the graph of a point is kept.
-        folded: number of batch norms folded.
+        folded: number of folded batch norms.
         image_bytes: memory that the graph of one image takes.
     """
 
@@ -102,13 +102,13 @@ class Hessian:
         self.move(0.0, 0.0)
 
     def move(self, alpha: float, beta: float) -> None:
-        """To another point; what was kept of the last one is let go."""
+        """Move to another point and free the graph of the last one."""
         self._pieces.clear()
         self._moving.move(alpha, beta)
         self._first: tuple[float, Tensor] | None = None
 
     def load(self, theta: Weights) -> None:
-        """Make other weights the centre and go there; of a network that is not folded (`folding=False`)."""
+        """Make other weights the centre and move there; needs `folding=False`."""
         assert self._scale is None, "the folded network has other weights"
         self._moving.load(_cast(theta, self.dtype))
         self.move(0.0, 0.0)
@@ -126,19 +126,19 @@ class Hessian:
         return len(self._labels)
 
     def loss(self) -> float:
-        """Summed in float64."""
+        """Return the loss here, summed in float64."""
         return self._here()[0]
 
     def gradient(self) -> Tensor:
-        """(size,)."""
+        """Return the gradient here, (size,)."""
         return self._here()[1]
 
     def slope(self) -> tuple[float, Tensor]:
-        """The loss and its gradient, (size,), without the graph that products need."""
+        """Return the loss and its gradient, (size,), without the graph that products need."""
         return self._summed(self._made(graph=False))
 
     def gradients_of_halves(self) -> tuple[Tensor, Tensor]:
-        """The gradients of the mean loss over every other image, and over those between; each (size,)."""
+        """Return the gradients of the mean loss over the even images and over the odd ones, each (size,)."""
         halves = []
         for start in (0, 1):
             images, labels = self._images[start::2], self._labels[start::2]
@@ -149,7 +149,7 @@ class Hessian:
         return halves[0], halves[1]
 
     def product(self, vector: Tensor) -> Tensor:
-        """The Hessian times a vector, (size,)."""
+        """Multiply the Hessian with a vector, (size,)."""
         parts = [
             part.view(shape) for part, shape in zip(self._scaled(vector).split(self._sizes), self.shapes, strict=True)
         ]
@@ -164,16 +164,16 @@ class Hessian:
         return self._scaled(total)
 
     def flatten(self, weights: Weights) -> Tensor:
-        """The chosen parameters of a direction as a vector, (size,)."""
+        """Flatten the chosen parameters of a direction to a vector, (size,)."""
         return torch.cat([weights[name].reshape(-1) for name in self.names]).to(self.device, self.dtype)
 
     def unflatten(self, vector: Tensor) -> Weights:
-        """A vector as a direction over the chosen parameters."""
+        """Turn a vector into a direction over the chosen parameters."""
         parts = vector.split(self._sizes)
         return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
 
     def _serves(self, folded: Folded, directions: Directions) -> bool:
-        """Whether the folded network has every chosen parameter, also those that it does not use, and stays folded."""
+        """Check that the folded network has every chosen parameter, used or not, and that no direction moves a batch norm."""
         held = dict(folded.network.named_parameters())
         return all(name in held for name in self.names) and all(map(folded.leaves_norms_alone, directions.values()))
 
@@ -203,7 +203,7 @@ class Hessian:
         return vector if self._scale is None else vector * self._scale
 
     def _measured(self) -> int:
-        """Bytes of what the graph of a gradient saves for one image, less the parameters."""
+        """Measure the bytes that the graph of a gradient saves for one image, without the parameters."""
         few = min(EXAMPLES, len(self._labels))
         own = {t.untyped_storage().data_ptr() for t in (*self._network.parameters(), *self._network.buffers())}
         found: dict[int, int] = {}
@@ -221,12 +221,12 @@ class Hessian:
 
 
 def batch(images: Tensor) -> int:
-    """How many of these images make one piece."""
+    """Number of images of this size in one piece."""
     return max(1, PIXELS // (images.shape[2] * images.shape[3]))
 
 
 class _Piece:
-    """A few images' share of the mean loss where the network stands: its value, gradient and graph."""
+    """The share of a few images in the mean loss at the current point: value, gradient and graph."""
 
     def __init__(
         self, network: nn.Module, chosen: list[Tensor], images: Tensor, labels: Tensor, n: int, *, graph: bool
@@ -253,10 +253,9 @@ class _Piece:
 
 
 def filter_scale(theta: Weights, axes: Axes, hessian: Hessian) -> Tensor:
-    """D = diag(||theta_ij|| / sqrt(n_ij)) as a vector, (size,): the length a filter-normalised direction has per weight.
+    """Return D = diag(||theta_ij|| / sqrt(n_ij)) as a vector, (size,): the scale of a filter-normalised direction per weight.
 
-    D H D does not change when a filter before batch norm is scaled; the raw Hessian does. Parameters without filters
-    have no scale, and get 0.
+    Scaling a filter before batch norm changes the raw Hessian but not D H D. Parameters without filters get 0.
     """
     parts = []
     for name in hessian.names:
@@ -272,7 +271,7 @@ def filter_scale(theta: Weights, axes: Axes, hessian: Hessian) -> Tensor:
 
 
 def scaled(hessian: Hessian, scale: Tensor) -> Callable[[Tensor], Tensor]:
-    """The product with D H D."""
+    """Return the product with D H D."""
     return lambda vector: scale * hessian.product(scale * vector)
 
 

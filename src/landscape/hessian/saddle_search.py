@@ -1,7 +1,7 @@
-"""The search for a saddle point of the training loss near a state: ||g||^2 brought to zero.
+"""Search for a saddle point of the training loss near a state, by minimising ||g||^2.
 
-Not every zero of the gradient is near, nor every local minimum of ||g||^2 a zero of it (there H g = 0), and where a network
-can fit every image the gradient also fades as the weights grow without end. None of these is taken for a saddle.
+Three other outcomes are not taken for a saddle: a zero of the gradient that is far away, a local minimum of ||g||^2 with g
+not zero (there H g = 0), and a gradient that fades as the weights of a network that fits every image grow without end.
 """
 
 import copy
@@ -20,24 +20,24 @@ from landscape.errors import InputError
 from landscape.hessian.products import Hessian
 from landscape.store.weights import Weights
 
-MOST_PARAMETERS = 4000  # of which the dense Hessian is decomposed at every step
+MOST_PARAMETERS = 4000  # every step decomposes their dense Hessian
 STEPS = 300
 NEGATIVE = 2.0**-26
 """An eigenvalue is negative below -NEGATIVE max |lambda|: the square root of float64's rounding."""
 NEAR = 1e-3
-"""A saddle is where the Newton step, beyond the directions in which the Hessian is zero, is this share of ||theta||."""
+"""Largest Newton step at a saddle as a share of ||theta||, without the directions in which the Hessian is zero."""
 
 _KINKS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.MaxPool2d)
-_LOWEST, _HIGHEST = 1e-2, 1e12  # of the share c of the damping
-_LEAST = 1e-4  # of the fall that was foretold, for a step to be taken
-_COLUMNS = 2**28  # bytes that the columns of the Hessian made at once may take
+_LOWEST, _HIGHEST = 1e-2, 1e12  # range of the damping factor c
+_LEAST = 1e-4  # share of the predicted fall that a step must reach to be taken
+_COLUMNS = 2**28  # bytes for the columns of the Hessian computed at once
 
 
 @dataclass(frozen=True)
 class CriticalPoint:
-    """Where the search ended: the point, (n,), what the loss is there, and the path, a number per step and its start.
+    """The end of a search: the point and the gradient there, (n,), and the path, a number for the start and every step.
 
-    `eigenvalues`, (n,) ascending, and `vectors`, (n, n), one per column, are of the Hessian there.
+    `eigenvalues`, (n,) ascending, and `vectors`, (n, n), one per column, belong to the Hessian at the point.
     """
 
     point: Tensor
@@ -53,12 +53,12 @@ class CriticalPoint:
 
     @property
     def newton_step(self) -> float:
-        """Length of the Newton step from here, in the directions in which the Hessian is not zero."""
+        """Norm of the Newton step from here, in the directions in which the Hessian is not zero."""
         curved = self.eigenvalues.abs() > self.threshold
         return float(((self.vectors.T @ self.gradient)[curved] / self.eigenvalues[curved]).norm())
 
     def step(self, share: float) -> tuple[Tensor, float]:
-        """The step of Levenberg and Marquardt, (n,), and by how much ||g||^2 falls if its linear model holds."""
+        """Return the step of Levenberg and Marquardt, (n,), and the fall of ||g||^2 that its linear model predicts."""
         norm, along = float(self.gradient.norm()), self.vectors.T @ self.gradient
         damping = share * norm * float(self.eigenvalues.abs().max())
         inverse = 1 / (self.eigenvalues**2 + damping)
@@ -70,7 +70,8 @@ class Loss:
     """The mean cross-entropy over a split as a function of all parameters, flat, in float64."""
 
     def __init__(self, network: nn.Module, theta: Weights, split: Split, axes: Axes):
-        """
+        """Prepare the network in float64.
+
         Raises:
             InputError: if the network has too many parameters, or layers with kinks.
         """
@@ -97,7 +98,7 @@ class Loss:
         self.unflatten = self._hessian.unflatten
 
     def gradient(self, point: Tensor) -> tuple[float, Tensor]:
-        """The loss and its gradient, (n,)."""
+        """Return the loss and its gradient, (n,)."""
         self._hessian.load({**self._theta, **self.unflatten(point)})
         return self._hessian.slope()
 
@@ -106,7 +107,7 @@ class Loss:
         return float(self._at(point))
 
     def hessian(self, point: Tensor) -> Tensor:
-        """The dense Hessian, (n, n): many columns at once, which for small networks is ten times as fast as one by one."""
+        """Return the dense Hessian, (n, n). For small networks many columns at once are ten times as fast as one by one."""
         at_once = max(1, _COLUMNS // (1 + 4 * self._hessian.image_bytes * len(self._labels)))
         point = point.clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad(self._at(point), point, create_graph=True)
@@ -123,15 +124,15 @@ class Loss:
 
 
 def search(loss: Loss, tolerance: float) -> CriticalPoint:
-    """Minimise ||g||^2 / 2 from the start by the method of Levenberg and Marquardt, whose Jacobian is the Hessian H:
+    """Minimise ||g||^2 / 2 by the method of Levenberg and Marquardt; the Jacobian is the Hessian H:
 
         (H^2 + mu) p = -H g,   mu = c ||g|| max |lambda|,
 
-    with c raised where ||g|| does not fall as its linear model says, and lowered where it does. A mu that falls no faster
-    than ||g|| leaves the directions alone in which the Hessian becomes zero: critical points are seldom isolated.
+    The search raises c if ||g|| does not fall as its linear model predicts, and lowers c if it does. Critical points are
+    seldom isolated: a mu that falls no faster than ||g|| prevents steps along directions in which the Hessian becomes zero.
 
     Raises:
-        InputError: if ||g|| does not come down to `tolerance` at a point that is near.
+        InputError: if ||g|| does not fall to `tolerance` at a point nearby.
     """
     point, share = loss.start, 1.0
     value, gradient = loss.gradient(point)
@@ -165,7 +166,7 @@ class _Step(NamedTuple):
 
 
 def _ahead(loss: Loss, found: CriticalPoint, share: float) -> _Step | None:
-    """The next step, and the share c to begin with after it; None at a local minimum of ||g||^2."""
+    """Find the next step, and the c to begin with after it; None at a local minimum of ||g||^2."""
     square = float(found.gradient.square().sum())
     while square > 0 and share < _HIGHEST:
         step, foretold = found.step(share)

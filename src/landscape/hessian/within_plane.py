@@ -1,4 +1,4 @@
-"""A plane as a part of weight space: its metric, and what of a gradient and of a Hessian lies in it."""
+"""The metric of a plane in weight space, and the components of a gradient and a Hessian within the plane."""
 
 import math
 
@@ -10,18 +10,18 @@ from landscape.directions import Directions
 from landscape.hessian.krylov import Product
 from landscape.hessian.products import Hessian
 
-_DEPENDENT = 1e-12  # share of the larger eigenvalue of P'P below which the other is rounding
+_DEPENDENT = 1e-12  # share of the larger eigenvalue of P'P below which the smaller is rounding
 
 
 class Slice:
-    """The span of P = [d1 d2], the plane's directions over the chosen parameters; of a line d1 alone.
+    """The span of P = [d1 d2], the plane's directions over the chosen parameters; of d1 alone for a line.
 
-    Directions that depend on each other span less; what is asked of a span without extent is NaN.
+    Linearly dependent directions span less than a plane. Results for a span of dimension zero are NaN.
 
     Attributes:
         metric: P'P, float64 (axes, axes).
-        norms: lengths of the directions.
-        cosine: of the angle between them, NaN of a line.
+        norms: norms of the directions.
+        cosine: cosine of the angle between them, NaN for a line.
     """
 
     def __init__(self, directions: Directions, hessian: Hessian):
@@ -36,14 +36,14 @@ class Slice:
         self._basis = axes[:, spanned] / np.sqrt(squares[spanned])  # P times it is orthonormal
 
     def along(self, gradient: Tensor) -> np.ndarray:
-        """P'g, float64 (axes,)."""
+        """Return P'g, float64 (axes,)."""
         return np.asarray((self._steps @ gradient.double()).cpu().numpy())
 
     def towards_centre(self, slopes: np.ndarray, at: tuple[float, float]) -> float:
-        """The cosine between steepest descent in the plane and the way from (a, b) to the centre, as in weight space.
+        """Return the cosine, in weight space, between steepest descent in the plane and the way from (a, b) to the centre.
 
-        In the metric M = P'P steepest descent is -M^-1 P'g, so it is P'g (a, b)' over the norms of both. NaN at the centre
-        and where the gradient in the plane is zero.
+        Steepest descent in the metric M = P'P is -M^-1 P'g, so the cosine is P'g (a, b)' over the norms of both. It is NaN
+        at the centre and where the gradient in the plane is zero.
 
         Args:
             slopes: P'g.
@@ -53,9 +53,10 @@ class Slice:
         return float(slopes @ place) / length if length else math.nan
 
     def eigen(self, product: Product) -> tuple[np.ndarray, Tensor]:
-        """The generalised eigenvalues of P'HP against P'P, ascending, and their unit vectors in weight space, (k, size).
+        """Find the generalised eigenvalues of P'HP against P'P, ascending, and their unit vectors in weight space, (k, size).
 
-        One product for every dimension of the span. NaN, one, if the span has none or a product is not finite.
+        It takes one product for every dimension of the span. It returns a single NaN if the span has dimension zero or a
+        product is not finite.
         """
         basis = torch.from_numpy(self._basis.T.copy()).to(self._steps) @ self._steps  # (k, size), orthonormal
         images = [product(vector.to(self._dtype)).double() for vector in basis]
@@ -67,7 +68,7 @@ class Slice:
 
 
 def cosine(x: Tensor, y: Tensor) -> float:
-    """Of the angle between two vectors, in float64; NaN if one is zero or not finite."""
+    """Return the cosine of the angle between two vectors, in float64; NaN if one is zero or not finite."""
     x, y = x.double(), y.double()
     lengths = float(torch.linalg.vector_norm(x) * torch.linalg.vector_norm(y))
     return float(x @ y) / lengths if lengths else math.nan

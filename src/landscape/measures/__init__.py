@@ -1,8 +1,8 @@
 """The measures of a plane: a file for each `measure:`, with its keys, variables, computation and cost.
 
 To add one, write a subclass of `plane.Plane` in a file of its own, and name it in `MEASURES`; docs/extending.md walks
-through one. Reading a configuration imports these files, so they import torch, and modules of ours that do, where they
-compute.
+through one. Reading a configuration imports these files, so they import torch, and our modules that need it, only inside the
+functions that compute.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from landscape.measures.plane import Plane
 __all__ = ["MEASURES", "AnyPlane", "plane_of"]
 
 MEASURES: tuple[type[Plane], ...] = (LossPlane, GradientsPlane, CurvaturePlane)
-"""Every measure of a plane; a new one is named here."""
+"""Every measure of a plane; add a new one here."""
 
 if TYPE_CHECKING:
     AnyPlane = Plane

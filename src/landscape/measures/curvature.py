@@ -1,5 +1,5 @@
-"""The curvature over a plane: beside the gradient, the Hessian's extreme eigenvalues at every point (Li et al. 2018,
-section 6 and Figure 7).
+"""The curvature over a plane: the gradient and the Hessian's extreme eigenvalues at every point (Li et al. 2018, section 6
+and Figure 7).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from landscape.store.weights import Weights
 
 SEEN = {"fp32": 1e-5, "fp64": 1e-13}
-"""Share of lambda_max below which an eigenvalue is lost in the rounding of products, about."""
+"""Share of lambda_max below which the rounding of products hides an eigenvalue, about."""
 
-_SEED = 0  # of the vectors that eigenvalues are searched from, at every point the same
+_SEED = 0  # seed of the start vectors, the same at every point
 
 
 class CurvaturePlane(GradientsPlane):
@@ -59,13 +59,13 @@ class CurvaturePlane(GradientsPlane):
     ) -> xr.Dataset:
         """Measure some points of the plane, as `Plane.evaluate`.
 
-        The two eigenvalues of the Hessian within the plane must lie between the extreme ones, within the latter's
-        residuals. Where one does not, an extreme was missed, and the search is begun anew from what was found and that
-        direction of the plane; if that does not help either, the point has not converged.
+        The two eigenvalues of the Hessian within the plane must lie between the extreme ones, up to their residuals. If one
+        does not, the search missed an extreme. It then begins anew from the sum of the vectors found and that direction of
+        the plane. If this does not help either, the point has not converged.
 
         Returns:
-            A tile. Its attribute `drift` says what more images make of the eigenvalues at those of the five points of
-            `drift.sample` that it holds.
+            A tile. Its attribute `drift` holds the eigenvalues over more images at the tile's points among the five of
+            `drift.sample`.
         """
         field = CurvatureField(self, whole, network, theta, directions, data)
         tile = field.tile(indices)
@@ -84,8 +84,10 @@ class CurvaturePlane(GradientsPlane):
         )
 
     def forward_passes(self, indices: range, train: int, test: int | None) -> float:
-        """Count beside the gradients of `GradientsPlane`, one of which is taken twice, the products with the Hessian: of
-        the search for the extreme eigenvalues, within the plane, and of the search over more images at a few points.
+        """Add to the gradients of `GradientsPlane` one more gradient at every point and the products with the Hessian.
+
+        The products are those of the search for the extreme eigenvalues, those within the plane, and those of the search
+        over more images at a few points.
         """
         from landscape.hessian import drift
 
@@ -122,9 +124,9 @@ class CurvaturePlane(GradientsPlane):
         }
 
 
-@functools.cache  # a plan asks for every tile
+@functools.cache  # a plan calls it for every tile
 def _drifting(plane: CurvaturePlane) -> list[int]:
-    """Row-major indices of the points that are searched over more images too."""
+    """Return the row-major indices of the points that are also searched over more images."""
     from landscape.hessian import drift
 
     return drift.sample(plane.template(test=False, attrs={}))
@@ -134,7 +136,7 @@ class CurvatureField(GradientField):
     """The training loss, its gradient and its Hessian's extreme eigenvalues at the points of a plane.
 
     Attributes:
-        searched_again: number of points at which the search for eigenvalues was begun anew.
+        searched_again: number of points at which the search for eigenvalues began anew.
     """
 
     def __init__(
@@ -171,7 +173,7 @@ class CurvatureField(GradientField):
         return row | found if found else {"train_loss": row["train_loss"], "status": Status.non_finite}
 
     def _curvature(self) -> dict[str, float] | None:
-        """The extreme eigenvalues here, and those within the plane; None if a product is not finite."""
+        """Find the extreme eigenvalues here and those within the plane; None if a product is not finite."""
         from landscape.hessian.lanczos import NOT_FINITE
 
         found = self._extremes(self._hessian)
@@ -212,15 +214,15 @@ class CurvatureField(GradientField):
         return extremes(hessian.product, hessian.size, start=start, **given)
 
     def _outside(self, found: Extremes, inside: np.ndarray) -> np.ndarray:
-        """Which eigenvalues of the slice lie beyond the extreme ones by more than the residuals and rounding."""
+        """Mark the eigenvalues of the slice that lie beyond the extreme ones by more than the residuals and rounding."""
         rounding = SEEN[self._plane.precision] * max(abs(found.minimum), abs(found.maximum))
         low, high = found.minimum - found.residual_min - rounding, found.maximum + found.residual_max + rounding
         return np.asarray((inside < low) | (inside > high))
 
     def drift(self, tile: xr.Dataset) -> list[dict[str, Any]]:
-        """What more images make of the eigenvalues at the points of a tile that `drift.sample` names."""
+        """Find the eigenvalues over more images at the points of a tile that `drift.sample` chooses."""
         from landscape.hessian import drift
 
         few = tile.isel(point=np.flatnonzero(np.isin(tile["index"].values, drift.sample(self._whole))))
-        self._hessian.move(0.0, 0.0)  # and let go of the graph
+        self._hessian.move(0.0, 0.0)  # this also frees the graph
         return drift.drift(few, self._data.train, self._hessian.images, self._over, self._extremes)

@@ -1,4 +1,4 @@
-"""The directions of a plane, by what its key `directions` says."""
+"""Draw the directions of a plane by its key `directions`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,15 +27,15 @@ def drawn(
     Args:
         axes: for each parameter the dimension that counts its filters (`networks.building.filter_axes`).
         others: the states that `to`, `through` and `start` lead to, by name.
-        epochs: of the path that `pca` follows.
-        tensors: the eigenvectors of `eigenvectors`, keys `largest-1/NAME`; the other plane's directions of `of`, keys
+        epochs: the weights of the path for `pca`, by epoch.
+        tensors: for `eigenvectors` the eigenvectors, keys `largest-1/NAME`; for `of` the other plane's directions, keys
             `alpha/NAME`.
 
     Returns:
-        The directions, and how they were made: the seed, the places of other states, the shares of a path.
+        The directions, and how they were made: the seed, the coordinates of other states, the shares of a path.
 
     Raises:
-        InputError: if something that the directions are made from is missing, or does not fit `theta`.
+        InputError: if an input of the directions is missing or does not fit `theta`.
     """
     states = list((others or {}).values())
     needed = len(spec.runs or ()) if spec.directions == "through" else int(spec.directions in ("to", "start"))
@@ -64,7 +64,7 @@ def drawn(
 def _through(
     spec: DirectionKeys, theta: Weights, axes: Axes, states: Sequence[Weights], moving: bool
 ) -> tuple[Directions, list[tuple[float, float]]]:
-    """The line or the plane through other states, and where on it they lie."""
+    """Make the line or the plane through other states, and return their coordinates on it."""
     if len(states) == 2:
         return through_two(theta, states, axes, buffers=moving)
     if not spec.is_line:

@@ -55,7 +55,7 @@ class GradientsPlane(Plane):
         return self
 
     def template(self, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
-        """The surface before anything is computed, as of `Plane`; nothing is measured on the test split."""
+        """Make the empty surface, as `Plane.template`; nothing is measured on the test split."""
         return tiling.blank(self, self._variables(), attrs)
 
     def evaluate(
@@ -70,12 +70,12 @@ class GradientsPlane(Plane):
         return GradientField(self, whole, network, theta, directions, data).tile(indices)
 
     def forward_passes(self, indices: range, train: int, test: int | None) -> float:
-        """Count at every point a gradient over all images and two over halves, and those at the next tile's points beside."""
+        """Count a gradient over all images and two over halves at every point, and one at each neighbour in the next tile."""
         beside = min(self.shape[1], math.prod(self.shape) - indices.stop)
         return FORWARD_AND_BACKWARD * (2 * len(indices) + beside) * min(self.images or train, train)
 
     def _variables(self) -> dict[str, tuple[Any, str]]:
-        """By name what stands at a point before anything is computed, and what it means."""
+        """Return the initial value and the meaning of every variable by name."""
         absent = ("gradient_beta", "gradient_cosine_beta") if self.is_line else ()
         return {name: meaning for name, meaning in _VARIABLES.items() if name not in absent}
 
@@ -107,7 +107,7 @@ class GradientField:
         self._holds_a_row = row <= (plane.graph_memory or 2048) * 2**20
 
     def _over(self, split: Split) -> Hessian:
-        """The Hessian of the loss over a split, at the centre."""
+        """Build the Hessian of the loss over a split, at the centre."""
         from landscape.hessian.products import DTYPES, Hessian
         from landscape.networks import building
 
@@ -134,7 +134,7 @@ class GradientField:
         return tile
 
     def facts(self) -> dict[str, Any]:
-        """What a file says of how the plane was measured."""
+        """Collect the attributes of a file that say how the plane was measured."""
         chosen = self._hessian.flatten(self._theta).double()
         facts = {
             "precision": self._plane.precision,
@@ -146,7 +146,7 @@ class GradientField:
         return facts if self._plane.is_line else {**facts, "cosine": self._slice.cosine}
 
     def measure(self, index: int) -> dict[str, float]:
-        """The variables at a point by name; where the loss is not finite, that and the status alone."""
+        """Measure the variables at a point by name; only the loss and the status if loss or gradient is not finite."""
         from landscape.hessian.within_plane import cosine
 
         loss, gradient = self._gradient(index)
@@ -165,14 +165,14 @@ class GradientField:
         }
 
     def _gradient(self, index: int) -> tuple[float, Tensor]:
-        """The loss and its gradient at a point."""
+        """Return the loss and its gradient at a point."""
         if index not in self._slopes:
             self._move(index)
             self._slopes[index] = self._hessian.slope()
         return self._slopes[index]
 
     def _beside(self, index: int, gradient: Tensor) -> dict[str, float]:
-        """The cosines to the gradients at the next points; what later points need of these is kept, if there is room."""
+        """Compute the cosines to the gradients at the next points, and keep gradients for later points if memory allows."""
         from landscape.hessian.within_plane import cosine
 
         i, j = divmod(index, self._shape[1])

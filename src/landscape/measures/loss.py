@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from landscape.store.weights import Weights
 
 SAMPLE = 17
-"""Points of a plane at which a reduced precision is compared with fp32."""
+"""Number of points of a plane at which a reduced precision is compared with fp32."""
 
 _SPLITS = {"train": "training", "test": "test"}
 _QUANTITIES = {
@@ -41,7 +41,7 @@ _QUANTITIES = {
     ),
     "accuracy": ("accuracy", "share of the {} images classified correctly"),
 }
-"""The quantities of each split: the end of a variable's name, the attribute of `engine.Measured`, the long name."""
+"""Quantities of each split: suffix of the variable's name, attribute of `engine.Measured`, long name."""
 
 
 class LossPlane(Plane):
@@ -104,7 +104,7 @@ class LossPlane(Plane):
         if statistics is not None:
             tile.attrs["recalibration_images"] = len(statistics)
         if fast.precision != "fp32":
-            del fast  # and with it its images
+            del fast  # frees its images too
             sampled = np.intersect1d(index, _sample(whole))
             deviations = _deviations(tile, _tile(whole, sampled, engine("fp32"))) if sampled.size else np.array([])
             tile.attrs |= {
@@ -114,7 +114,7 @@ class LossPlane(Plane):
         return tile
 
     def forward_passes(self, indices: range, train: int, test: int | None) -> float:
-        """Count the tile's points and, for the paired errors, the centre; of a reduced precision a sample in fp32 too."""
+        """Count the tile's points, the centre for the paired errors, and for a reduced precision a sample in fp32."""
         points, whole = len(indices), math.prod(self.shape)
         passes = points + 1.0
         if self.precision != "fp32":
@@ -124,7 +124,7 @@ class LossPlane(Plane):
 
 
 def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
-    """The points of a plane with these row-major indices, as a tile."""
+    """Measure the points of a plane with these row-major indices, as a tile."""
     alpha, beta = points_of(whole, index)
     columns = tiling.blank_columns(whole, index.size)
     status = columns["status"]
@@ -145,19 +145,19 @@ def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
 
 
 def _ancillary(name: str) -> dict[str, str]:
-    """CF's name for the variables that say how good another one is."""
+    """Name the error and status variables of a variable in the CF attribute `ancillary_variables`."""
     errors = [f"{name}_standard_error", f"{name}_paired_standard_error"] if name.endswith("_loss") else []
     return {"ancillary_variables": " ".join([*errors, "status"])}
 
 
 def _sample(whole: xr.Dataset) -> np.ndarray:
-    """Row-major indices of the points of a plane that a reduced precision is tried on, the middle one among them."""
+    """Choose the points at which a reduced precision is compared, among them the middle one; row-major indices."""
     points = whole.sizes["alpha"] * whole.sizes["beta"]
     return np.unique(np.linspace(0, points - 1, SAMPLE).round().astype(np.int64))
 
 
 def _deviations(tile: xr.Dataset, exact: xr.Dataset) -> np.ndarray:
-    """Of each point that is finite in fp32, the larger relative deviation of its losses from fp32; inf of a loss of 0."""
+    """Compute the larger relative deviation of a point's losses from fp32, for finite points; inf if the fp32 loss is 0."""
     found = tile.isel(point=np.searchsorted(tile["index"].values, exact["index"].values))
     names = [f"{split}_loss" for split in _SPLITS if f"{split}_loss" in exact]
     true, other = (np.stack([each[name].values for name in names]) for each in (exact, found))

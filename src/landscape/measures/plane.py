@@ -1,4 +1,4 @@
-"""What every plane is: a pair of directions, a grid, and what is measured there."""
+"""Base class of planes: a pair of directions, a grid, and a measure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NEEDED = {
 
 
 class _Drawn(Section):
-    """What a pair of directions is made from."""
+    """Keys that define a pair of directions."""
 
     directions: Literal["random", "to", "of", "through", "start", "pca", "eigenvectors"] = Field(
         "random",
@@ -117,7 +117,7 @@ class _Drawn(Section):
 
     @property
     def has_random_axis(self) -> bool:
-        """Whether alpha, beta or both are drawn from the seed."""
+        """True if alpha, beta or both are drawn from the seed."""
         if self.directions == "through":
             return len(self.runs or ()) == 1 and not self.is_line
         return self.directions == "random" or (self.directions == "start" and not self.is_line)
@@ -136,12 +136,12 @@ class _Drawn(Section):
 
     @property
     def statistics(self) -> Statistics:
-        """What happens to batch-norm running statistics along the plane."""
+        """Treatment of batch-norm running statistics along the plane."""
         return self.batchnorm or self._default_batchnorm
 
     @property
     def others(self) -> tuple[str, ...]:
-        """The states, beside the centre, that the directions are made from."""
+        """States other than the centre that define the directions."""
         return self.runs or (() if self.run is None else (self.run,))
 
 
@@ -159,9 +159,9 @@ class Plane(_Drawn):
     """A pair of directions, a grid, and what is measured there; without beta, a line. A measure is a subclass."""
 
     passes: ClassVar[int]
-    """Forward passes over its images that a point costs, about; so large planes are cut into tiles."""
+    """Cost of a point in forward passes over its images, about; it sets the default number of tiles."""
     measures_test: ClassVar[bool] = False
-    """Whether the test split is measured too."""
+    """True if the test split is measured too."""
 
     measure: str
     alpha: Axis = Field((-1.0, 1.0, 51), description="the grid along the first direction")
@@ -206,17 +206,17 @@ class Plane(_Drawn):
 
     @property
     def graph_memory(self) -> int:
-        """MiB that the graph of a point may take; 0 where none is held."""
+        """Largest size in MiB of the graph of a point; 0 if none is held."""
         return 0
 
     def template(self, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
-        """The surface before anything is computed: coordinates, variables with units, every status absent.
+        """Make the empty surface: coordinates, variables with units, every status absent.
 
         Dimensions (alpha, beta); float64 coordinates in multiples of the directions.
 
         Args:
             test: whether the data set has a test split.
-            attrs: of the surface.
+            attrs: attributes of the surface.
         """
         raise NotImplementedError
 
@@ -231,19 +231,19 @@ class Plane(_Drawn):
     ) -> xr.Dataset:
         """Measure some points of the plane, over the images it declares, in its precision.
 
-        Every point is set by two additions from the centre, with coordinates taken from the whole plane, so a point has
-        the same bits in whatever tile it is computed.
+        Every point is the centre plus two additions, with coordinates of the whole plane. So a point has the same bits in
+        any tile.
 
         Args:
             whole: the plane's `template`.
-            indices: of the points, row-major (alpha the slow axis).
-            network: of the architecture of `theta`, on the device of `data`; it is left alone.
+            indices: row-major indices of the points (alpha the slow axis).
+            network: a network with the architecture of `theta`, on the device of `data`; it is not changed.
             theta: the centre, every parameter and buffer.
             directions: one for each axis of the plane.
 
         Returns:
-            A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`; beside the
-            attributes of `whole` those that say how it was computed.
+            A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`. Its attributes
+            are those of `whole` and those that say how the tile was computed.
 
         Raises:
             InputError: if a direction is missing.
@@ -251,18 +251,18 @@ class Plane(_Drawn):
         raise NotImplementedError
 
     def merge(self, whole: xr.Dataset, tiles: Sequence[tuple[str, xr.Dataset]]) -> xr.Dataset:
-        """Put the surface together from its tiles, as `tiling.merge` does."""
+        """Merge the tiles into the surface, as `tiling.merge` does."""
         return tiling.merge(whole, tiles)
 
     def forward_passes(self, indices: range, train: int, test: int | None) -> float:
-        """Forward passes of single images that a tile costs, about.
+        """Estimate the cost of a tile in forward passes of single images.
 
         Args:
-            indices: of its points, row-major.
-            train, test: images of the data set's splits.
+            indices: row-major indices of its points.
+            train, test: numbers of images in the data set's splits.
         """
         raise NotImplementedError
 
     def recalibrating(self, train: int) -> int:
-        """How many of `train` training images the batch-norm statistics of a point are taken from."""
+        """Number of the `train` training images that recalibrate the batch-norm statistics of a point."""
         return min(self.recalibration_images, train) if self.statistics == "recalibrated" else 0

@@ -1,6 +1,6 @@
-"""A plane cut into tiles and put together again: coordinates, variables, and what became of each point.
+"""Cut a plane into tiles and merge them again: coordinates, variables, and the status of each point.
 
-A tile is a run of a plane's points in row-major order (alpha the slow axis).
+A tile is a range of consecutive points in row-major order (alpha the slow axis).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def coordinates(axis: tuple[float, float, int]) -> np.ndarray:
-    """The `points` equally spaced coordinates from first to last.
+    """Return `points` equally spaced coordinates from first to last.
 
-    Weighted means of the ends, so that a range around zero has an exact zero and 0 and 1 on a grid are exact.
+    They are weighted means of the ends. So the zero of a range around zero is exact, and so are 0 and 1 on a grid.
     """
     first, last, points = axis
     if points == 1:
@@ -31,10 +31,10 @@ def coordinates(axis: tuple[float, float, int]) -> np.ndarray:
 
 
 def blank(plane: Plane, variables: Mapping[str, tuple[Any, str]], attrs: dict[str, Any]) -> xr.Dataset:
-    """A plane's coordinates, variables over them, and their status, all absent.
+    """Make an empty surface: a plane's coordinates, the variables over them, and the status, all absent.
 
     Args:
-        variables: by name what stands there before anything is computed, and what it means.
+        variables: initial value and meaning of each variable, by name.
     """
     alpha = coordinates(plane.alpha)
     beta = coordinates(plane.beta) if plane.beta else np.array([0.0])
@@ -57,7 +57,7 @@ def blank(plane: Plane, variables: Mapping[str, tuple[Any, str]], attrs: dict[st
 
 
 def tile_of(shape: tuple[int, int], i: int, n: int) -> range:
-    """Row-major indices of the points in tile `i` of `n` (counted from 1), sizes differing by at most one.
+    """Return the row-major indices of the points in tile `i` of `n` (counted from 1); sizes differ by at most one.
 
     Raises:
         InputError: if there is no such tile.
@@ -71,10 +71,10 @@ def tile_of(shape: tuple[int, int], i: int, n: int) -> range:
 
 
 def check_axes(whole: xr.Dataset, directions: Directions) -> None:
-    """Refuse directions that lack an axis along which the plane goes.
+    """Refuse directions that lack an axis of the plane.
 
     Raises:
-        InputError: if one is missing.
+        InputError: if an axis is missing.
     """
     wanted = ["alpha", "beta"] if whole.sizes["beta"] > 1 or float(whole.beta[0]) else ["alpha"]
     if missing := [axis for axis in wanted if axis not in directions]:
@@ -82,12 +82,12 @@ def check_axes(whole: xr.Dataset, directions: Directions) -> None:
 
 
 def blank_columns(whole: xr.Dataset, points: int) -> dict[str, np.ndarray]:
-    """The variables of a tile of so many points before anything is computed, each (points,)."""
+    """Make the initial variables of a tile, each (points,)."""
     return {str(name): np.full(points, variable.values.flat[0]) for name, variable in whole.items()}
 
 
 def as_tile(whole: xr.Dataset, index: np.ndarray, columns: Mapping[str, np.ndarray]) -> xr.Dataset:
-    """A tile: variables of `whole` at the points with these row-major indices, over the dimension `point`."""
+    """Make a tile: variables of `whole` at the points with these row-major indices, over the dimension `point`."""
     alpha, beta = points_of(whole, index)
     return xr.Dataset(
         {name: ("point", values, whole[name].attrs) for name, values in columns.items()},
@@ -101,15 +101,15 @@ def as_tile(whole: xr.Dataset, index: np.ndarray, columns: Mapping[str, np.ndarr
 
 
 def merge(whole: xr.Dataset, tiles: Iterable[tuple[str, xr.Dataset]]) -> xr.Dataset:
-    """The surface made of tiles, in any order.
+    """Merge tiles, in any order, into the surface.
 
     Args:
         whole: the plane's `template`, whose attributes the tiles must share.
-        tiles: each with the name an error calls it by.
+        tiles: each with its name in error messages.
 
     Raises:
-        InputError: if a tile does not fit the plane (its specification, coordinates or variables), if a point is
-            there twice, or if one is missing; it says which.
+        InputError: if a tile does not fit the plane (its specification, coordinates or variables), or if a point occurs
+            twice or is missing; the message names it.
     """
     merged = whole.copy(deep=True)
     shape = (whole.sizes["alpha"], whole.sizes["beta"])
@@ -138,9 +138,9 @@ def merge(whole: xr.Dataset, tiles: Iterable[tuple[str, xr.Dataset]]) -> xr.Data
 
 
 def shared_attributes(tiles: Sequence[xr.Dataset]) -> dict[str, Any]:
-    """The attributes of the surface that tiles belong to: those of the first, less what numbers a tile.
+    """Return the attributes of the tiles' surface: those of the first tile, without its number.
 
-    Tiles may come from several devices or versions, with other kernels or batches; then all of them are named.
+    Tiles may differ in device, versions, kernels or batch; then the attribute lists all values.
     """
     attrs = {key: value for key, value in tiles[0].attrs.items() if key != "tile"}
     for key in ("device", "versions", "kernels", "batch", "batch_norms_folded"):
@@ -154,7 +154,7 @@ def shared_attributes(tiles: Sequence[xr.Dataset]) -> dict[str, Any]:
 
 
 def attribute(value: Any) -> str | int | float:
-    """A value as a NetCDF attribute: a number, or ASCII text, of anything else JSON."""
+    """Convert a value to a NetCDF attribute: a number, ASCII text, or JSON for anything else."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
@@ -162,7 +162,7 @@ def attribute(value: Any) -> str | int | float:
 
 
 def attributes(values: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """Values as NetCDF attributes; one that is None is left out."""
+    """Convert values to NetCDF attributes; leave out None."""
     return {key: attribute(value) for key, value in values.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Where states lie on a plane, and the path of a training over it with its losses (Li et al. 2018, section 7)."""
+"""The path of a training over a plane with its losses (Li et al. 2018, section 7), and coordinates of other states."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,30 +50,28 @@ def trajectory(
     axes: Axes,
     data: DataSet,
 ) -> xr.Dataset:
-    """The kept epochs of a run on a plane around its end.
+    """Project the kept epochs of a run on a plane around its end, and measure their losses.
 
-    Coordinates are those of the orthogonal projection; distances and projections are over the plane's own parameters
-    (`directions.measured_over`). Losses are over the training images that the plane declares, in eval mode and in its
-    precision. That of the plane treats batch norm as the plane does; it is NaN where an interpolated variance is negative.
-    What is not finite stays so.
+    Projections are orthogonal; they and the distances are over the plane's own parameters (`directions.measured_over`).
+    Losses are over the training images that the plane declares, in eval mode and in its precision. `projected_loss` treats
+    batch norm as the plane does; it is NaN where an interpolated variance is negative. Non-finite losses are kept.
 
     Args:
         theta: the end of the training, the centre of the plane.
-        axes: of the network (`networks.filter_axes`).
+        axes: the filter axes of the network (`networks.filter_axes`).
 
     Returns:
         Over the dimension `epoch`: `alpha`, `beta` (0 on a line), `distance` from the plane, `distance_to_end`,
-        `step_norm` (NaN for the first) and three losses. `projected_loss` is L(theta + alpha d1 + beta d2);
-        `weights_loss` has the epoch's parameters with filters and, for the rest, theta's: what it differs in from the
-        first is left out by the projection; `saved_loss` is of the epoch as saved: what it differs in from the second is
-        due to batch norm and biases.
+        `step_norm` (NaN for the first) and three losses. `projected_loss` is L(theta + alpha d1 + beta d2).
+        `weights_loss` takes the epoch's parameters with filters and theta's for the rest; it differs from the first by the
+        part that the projection leaves out. `saved_loss` takes the epoch as saved; it differs from the second by batch
+        norm and biases.
 
-        Over the dimension `axis` (`alpha`, `beta`): `share`, of the path's variation about its mean or, for a plane that
-        is not centred, about its end (for directions that are not orthogonal that of beta's part orthogonal to alpha);
-        `random_walk_share`, the same of the principal components of a random walk with the same steps (NaN but for pca);
-        `expected_share`, of a random direction normalised like the plane's: an average over draws (NaN for an axis that
-        is not random). On a line all are NaN
-        for beta.
+        Over the dimension `axis` (`alpha`, `beta`; beta is NaN on a line): `share`, the axis's share of the path's
+        variation about its mean or, for a plane that is not centred, about its end. If the directions are not orthogonal,
+        beta counts with its part orthogonal to alpha. `random_walk_share`, the share of the principal components of a
+        random walk with the same steps (NaN except for pca). `expected_share`, the mean share of random directions
+        normalised like the plane's (NaN for an axis that is not random).
     """
     names, filters = planes.measured_over(directions, axes), planes.with_filters(axes)
     path = list(epochs.values())
@@ -121,10 +119,10 @@ def trajectory(
 
 
 def mark(marked: Weights, theta: Weights, directions: Directions, axes: Axes) -> xr.Dataset:
-    """Where a state lies on a plane around another one, `theta`: variables without a dimension.
+    """Project a state on a plane around another one, `theta`; the variables have no dimension.
 
-    `alpha`, `beta`: the coordinates of its orthogonal projection; `distance` from the plane, and `distance_to_centre`,
-    both over the plane's own parameters (`directions.measured_over`).
+    `alpha` and `beta` are the coordinates of the orthogonal projection. `distance` from the plane and `distance_to_centre`
+    are over the plane's own parameters (`directions.measured_over`).
     """
     names = planes.measured_over(directions, axes)
     found = _located([marked], theta, directions, names)
@@ -137,9 +135,9 @@ def mark(marked: Weights, theta: Weights, directions: Directions, axes: Axes) ->
 def _located(
     path: Sequence[Weights], theta: Weights, directions: Directions, names: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """The orthogonal projection of states on a plane: `alpha`, `beta`, `distance`, `distance_to_centre`, each (states,).
+    """Project states orthogonally on a plane: `alpha`, `beta`, `distance`, `distance_to_centre`, each (states,).
 
-    And `first` and `second`: coordinates along d1, and along the part of d2 that is orthogonal to it, of unit length both.
+    `first` and `second` are the coordinates along two unit vectors: d1, and the part of d2 orthogonal to d1.
     """
     frame = [{name: direction[name].double() for name in names} for direction in directions.values()]
     lean = 0.0
@@ -168,16 +166,16 @@ def _located(
 
 
 def _ratio(inner: float, square: float) -> float:
-    """A coordinate; NaN along a direction of length zero."""
+    """Return a coordinate; NaN along a direction of length zero."""
     return inner / square if square else np.nan
 
 
 def expected_share(path: Sequence[Weights], theta: Weights, axes: Axes, normalize: str, *, centred: bool) -> float:
-    """The mean share that a random direction has in a path's variation over the parameters with filters.
+    """Compute the mean share of a random direction in a path's variation over the parameters with filters.
 
-    A direction's part in a group of n weights that is normalised as one (a filter, a layer, or everything) points
-    anywhere with equal probability, and its length is that of the same group of `theta`. So the share is the mean over
-    groups of (the group's variation / n), weighted by the squared norms of the groups of `theta`, over the whole variation.
+    A group is n weights that are normalised together: a filter, a layer, or all weights. Within a group the direction is
+    uniform, and its norm is that of the group in `theta`. So the share is the mean over groups of (the group's variation /
+    n), weighted by the squared norms of the groups of `theta`, over the whole variation.
     """
     lengths, variations, counts = [], [], []
     for name in planes.with_filters(axes):
@@ -195,7 +193,7 @@ def expected_share(path: Sequence[Weights], theta: Weights, axes: Axes, normaliz
 
 
 def _shares(plane: Plane, found: Mapping[str, np.ndarray], products: np.ndarray, expected: float) -> dict[str, Any]:
-    """The variables over the axes; `expected` is that of a random one."""
+    """Make the variables over the axes; `expected` is the share of a random axis."""
     path = np.stack([found["first"], found["second"]], 1)
     path = path - (path.mean(0) if plane.centred else path[-1])
     whole = planes.variation(products, centred=plane.centred)
@@ -216,7 +214,7 @@ def _shares(plane: Plane, found: Mapping[str, np.ndarray], products: np.ndarray,
 
 
 def _metric(theta: Weights, names: Sequence[str], filters: Sequence[str]) -> dict[str, Any]:
-    """What coordinates and distances are over: which parameters, and how many."""
+    """Name the parameters that coordinates and distances are over, and their number."""
     return {
         "measured_over": "parameters with filters" if list(names) == list(filters) else "all parameters",
         "parameters": sum(theta[name].numel() for name in names),

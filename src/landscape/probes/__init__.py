@@ -2,7 +2,7 @@
 
 To add one, write a subclass of `probe.Probe`, or of `probe.HessianProbe` if it takes products with the Hessian, in a file
 of its own, and name it in `PROBES`; docs/extending.md walks through one. Reading a configuration imports these files, so
-they import torch, and modules of ours that do, where they compute.
+they import torch, and our modules that need it, only inside the functions that compute.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from landscape.probes.trace import TraceProbe
 __all__ = ["PROBES", "AnyProbe", "probe_of"]
 
 PROBES: tuple[type[Probe], ...] = (EigenpairsProbe, SpectrumProbe, TraceProbe, ActivationsProbe, SaddleProbe)
-"""What a probe can measure; a new one is named here."""
+"""Every kind of probe; add a new one here."""
 
 if TYPE_CHECKING:
     AnyProbe = Probe

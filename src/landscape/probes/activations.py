@@ -1,4 +1,4 @@
-"""The scale of activations and gradients, layer by layer, seen by hooks of PyTorch."""
+"""The scale of activations and gradients, layer by layer, measured by PyTorch hooks."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class ActivationsProbe(Probe):
     def measured(
         self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
     ) -> tuple[xr.Dataset, Weights]:
-        """Measure what every leaf module gives out, and how the training loss's gradient comes back to it.
+        """Measure the output of every leaf module, and the gradient of the training loss by it.
 
-        At the probe's point, in eval mode, over the training images that it declares; sums in float64. Layers stand in the
-        order in which they are first called. A layer that is called several times counts once, its outputs put side by
-        side. A layer that gives out anything but a floating-point tensor with a row per image (a tuple, say) is left out;
-        the attribute `skipped` names it.
+        It measures at the probe's point, in eval mode, over the training images that the probe declares, with sums in
+        float64. Layers are in the order of their first calls. A layer that is called several times counts once, with all
+        its outputs. A layer whose output is not a floating-point tensor with a row per image (a tuple, say) is left out; the
+        attribute `skipped` names it.
 
         Returns:
-            One number per layer under each of the names of `_NAMES`, `depth`, and `train_loss`; no weights.
+            One number per layer for every name in `_NAMES` and for `depth`, and `train_loss`; no weights.
 
         Raises:
             InputError: if no layer is left.
@@ -92,7 +92,7 @@ class ActivationsProbe(Probe):
 
 @dataclass
 class _LayerSums:
-    """Sums over what a layer has given out, and over the norms of the gradients that came back."""
+    """Sums over a layer's outputs, and over the norms of the gradients by them."""
 
     problem: str | None = None
     count: int = 0
@@ -102,7 +102,7 @@ class _LayerSums:
     images: int = 0
     gradient_norms: float = 0.0
     gradient_squares: Tensor | None = field(default=None, repr=False)
-    """Of the batch at hand, per image, summed over the calls."""
+    """Squared gradient norms of the current batch, per image, summed over the calls."""
 
     @property
     def mean(self) -> float:
@@ -133,7 +133,7 @@ class _LayerSums:
 
 
 def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _LayerSums], Weights]:
-    """The mean loss; the layers in the order of their first calls; the gradient of the mean loss, float64."""
+    """Return the mean loss, the layers in the order of their first calls, and the gradient of the mean loss, float64."""
     from landscape.hessian.products import batch
 
     named = dict(network.named_parameters(remove_duplicate=False))
@@ -156,7 +156,7 @@ def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _LayerS
 
 @contextlib.contextmanager
 def _hooks(network: nn.Module) -> Iterator[dict[str, _LayerSums]]:
-    """Forward hooks on the leaf modules, and hooks on the gradients of what they give out; taken off at the end."""
+    """Hook the leaf modules and the gradients by their outputs; remove the hooks of the modules at the end."""
     layers: dict[str, _LayerSums] = {}
 
     def called(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -181,7 +181,7 @@ def _hooks(network: nn.Module) -> Iterator[dict[str, _LayerSums]]:
 
 
 def _problem(output: Any, inputs: tuple[Any, ...]) -> str | None:
-    """Why a layer is left out."""
+    """Say why a layer is left out; None if it is measured."""
     if not isinstance(output, torch.Tensor):
         return f"gives out a {type(output).__name__}"
     if not output.is_floating_point():

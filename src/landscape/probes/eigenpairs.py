@@ -31,14 +31,14 @@ class EigenpairsProbe(HessianProbe):
     ) -> tuple[xr.Dataset, Weights]:
         """Find the k largest and the k smallest eigenpairs of H, and the eigenvalues of D H D (names in `_scaled`).
 
-        Both are found and stopped as `lanczos.pairs` says. D is as in `hessian.filter_scale`. Residuals are those of the
-        small matrix of Lanczos, but no less than one rounding of the largest eigenvalue, below which they mean nothing.
+        `lanczos.pairs` finds both; D is as in `hessian.filter_scale`. Residuals come from Lanczos' small matrix. They are at
+        least one rounding of the largest eigenvalue, below which they mean nothing.
 
         Returns:
-            Eigenvalues and residuals (pair,), from the ends of the spectrum inwards, the bounds above and below which none
-            lies with `lanczos.PROBABILITY`, the number of products, and whether all of H and of D H D have converged; and
-            the unit vectors of H, keys `largest-1/NAME` and `smallest-1/NAME` for every chosen parameter, the entry of
-            largest magnitude positive.
+            Eigenvalues and residuals (pair,), from the ends of the spectrum inwards; the bounds of the spectrum, each with
+            `lanczos.PROBABILITY`; the number of products; whether all pairs of H and of D H D have converged. And the unit
+            vectors of H, keys `largest-1/NAME` and `smallest-1/NAME` for every chosen parameter, with the entry of largest
+            magnitude positive.
 
         Raises:
             InputError: if there are fewer than k eigenvalues.
@@ -78,7 +78,7 @@ class EigenpairsProbe(HessianProbe):
 
     @property
     def products(self) -> int:
-        """Count half as many products again for every further pair at each end."""
+        """Count one search for the first pair at each end, and half a search for every further pair."""
         return 2 * SEARCH["lanczos"] * (1 + self.pairs) // 2
 
     def disk(self, parameters: int) -> int:
@@ -98,5 +98,5 @@ def _described(found: Pairs, suffix: str) -> dict[str, Any]:
 
 
 def _signed(vector: Tensor) -> Tensor:
-    """A vector or its opposite, so that one eigenspace gives one direction."""
+    """Make the entry of largest magnitude positive, so that an eigenspace gives one direction."""
     return vector * vector[vector.abs().argmax()].sign()

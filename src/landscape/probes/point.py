@@ -20,8 +20,8 @@ class ProbedPoint:
 
     Attributes:
         weights: every parameter and buffer at the point.
-        hessian: of the training loss, moved there.
-        scale: D of D H D, (size,), of the filters at the point (`hessian.filter_scale`).
+        hessian: the Hessian of the training loss at the point.
+        scale: D of D H D, (size,), from the filters at the point (`hessian.filter_scale`).
     """
 
     weights: Weights
@@ -29,7 +29,7 @@ class ProbedPoint:
     scale: Tensor
 
     def facts(self, problem: str = "") -> dict[str, str | int]:
-        """What a file should say of how it was computed, and of a problem with it."""
+        """Collect the attributes of a file that say how it was computed, and its problem if it has one."""
         loss = self.hessian.loss()
         if not math.isfinite(loss):
             problem = f"non_finite: the loss at this point is {loss:g}"
@@ -40,7 +40,7 @@ class ProbedPoint:
         }
 
     def facts_of(self, numbers: Iterable[np.ndarray]) -> dict[str, str | int]:
-        """`facts` of numbers that are finite if all products were."""
+        """Return `facts` with the status of numbers that are finite if and only if all products are."""
         finite = all(np.isfinite(array).all() for array in numbers)
         return self.facts("" if finite else "non_finite: a product is not finite")
 

@@ -1,4 +1,4 @@
-"""What every probe is: a measurement at one point."""
+"""Base class of probes: a measurement at one point."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Probe(Section):
     """A measurement at one point: the state itself, or a point of a plane around it. A kind of probe is a subclass."""
 
     unknown_cost: ClassVar[str] = ""
-    """What is not known of its cost, `{}` standing for the probe; empty if all is."""
+    """Unknown part of the cost, with `{}` for the probe's name; empty if the cost is known."""
     measures_test: ClassVar[bool] = False
-    """Whether the test split is measured too."""
+    """True if the test split is measured too."""
 
     measure: str
     plane: Annotated[str, Ref("planes")] | None = Field(
@@ -44,7 +44,7 @@ class Probe(Section):
 
     @property
     def graph_memory(self) -> int:
-        """MiB that the graph of the point may take; 0 where none is held."""
+        """Largest size in MiB of the graph of the point; 0 if none is held."""
         return 0
 
     def measured(
@@ -53,26 +53,26 @@ class Probe(Section):
         """Measure at the centre `theta`, or at the probe's point on the plane of `directions` around it.
 
         Args:
-            network: of the architecture of `theta`, on the device of `dataset`; it is left alone.
+            network: a network with the architecture of `theta`, on the device of `dataset`; it is not changed.
             theta: every parameter and buffer.
-            directions: of the plane that the probe names; empty for the centre.
+            directions: the directions of the probe's plane; empty for the centre.
             axes: `building.filter_axes` of the network.
 
         Returns:
-            The numbers, with the attribute `status`: computed, or what went wrong; and the vectors that belong to them,
-            which a kind of probe need not have.
+            The numbers, with the attribute `status`: computed, or the problem. And the vectors that belong to them, empty
+            for some kinds of probe.
 
         Raises:
-            InputError: if this cannot be measured of the network.
+            InputError: if the network does not allow this measurement.
         """
         raise NotImplementedError
 
     def forward_passes(self) -> int | None:
-        """Forward passes over its images that the probe costs, about; None if that is not known."""
+        """Estimate the cost in forward passes over the probe's images; None if it is unknown."""
         raise NotImplementedError
 
     def disk(self, parameters: int) -> int:
-        """Bytes of the vectors and planes that its files hold, about.
+        """Estimate the bytes of the vectors and planes in the probe's files.
 
         Args:
             parameters: bytes of the network's parameters.
@@ -93,9 +93,9 @@ class HessianProbe(Probe):
 
     @property
     def products(self) -> int:
-        """Products with the Hessian that the probe takes, about."""
+        """Number of products with the Hessian, about."""
         raise NotImplementedError
 
     def forward_passes(self) -> int:
-        """Count the products, and a gradient."""
+        """Count the products and a gradient."""
         return FORWARD_AND_BACKWARD + self.products * PRODUCT

@@ -44,10 +44,10 @@ class SaddleProbe(Probe):
     ) -> tuple[xr.Dataset, Weights]:
         """Search for a saddle from `theta`, and measure the loss on the plane of its extreme eigenvectors.
 
-        All parameters, in float64, over the training images that the probe declares, in eval mode. The plane is the saddle
-        + alpha times the unit eigenvector of the smallest eigenvalue + beta times that of the largest. Alpha reaches to
-        where the loss is lowest along its axis, on the side where that is nearer, and beta to where it has risen by as
-        much. Where the search ends in a minimum, the index is 0, and the plane shows that.
+        The search is over all parameters, in float64, over the training images that the probe declares, in eval mode. The
+        plane is the saddle + alpha times the unit eigenvector of the smallest eigenvalue + beta times that of the largest.
+        Alpha reaches to the first minimum of the loss along its axis, on the nearer side. Beta reaches to where the loss has
+        risen by as much. If the search ends in a minimum, the index is 0, and the plane shows the minimum.
 
         Raises:
             InputError: if the network is too large, is not smooth, or no saddle is found.
@@ -79,7 +79,7 @@ class SaddleProbe(Probe):
 def _reaches(
     rise: Callable[[Tensor], float], found: CriticalPoint, smallest: Tensor, largest: Tensor
 ) -> tuple[float, float]:
-    """How far the plane reaches along both eigenvectors."""
+    """Choose the extent of the plane along both eigenvectors."""
     reaches = np.geomspace(1e-2, 1e2, 81)
     here = found.losses[-1]
 
@@ -103,7 +103,7 @@ def _first_minimum(fall: np.ndarray) -> int:
 
 
 def _oriented(vector: Tensor) -> Tensor:
-    """With its largest component positive, since the sign of an eigenvector is nobody's choice."""
+    """Make the component of largest magnitude positive, since the sign of an eigenvector is arbitrary."""
     return vector * torch.sign(vector[vector.abs().argmax()])
 
 

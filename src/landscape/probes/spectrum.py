@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from landscape.store.weights import Weights
 
 WIDTH = 0.005
-"""Standard deviation of the Gaussian kernel, of the distance between the extreme eigenvalues."""
+"""Standard deviation of the Gaussian kernel, as a share of the distance between the extreme eigenvalues."""
 
-_MARGIN = 6  # kernel widths beyond the extremes, where nothing is left of the kernel
-_VALUES = 501  # of the grid: 2.3 for each kernel width, so that sums over the grid are integrals
+_MARGIN = 6  # kernel widths that the grid extends beyond the extremes; there the kernel has vanished
+_VALUES = 501  # points of the grid: 2.3 for each kernel width, so that sums over the grid are integrals
 
 
 class SpectrumProbe(HessianProbe):
@@ -42,20 +42,19 @@ class SpectrumProbe(HessianProbe):
     ) -> tuple[xr.Dataset, Weights]:
         """Estimate the density of eigenvalues p(x) = 1/n sum_i delta(x - lambda_i), smoothed, of H and of D H D.
 
-        From each random vector v of norm one, `steps` Lanczos steps give nodes x_k and weights w_k, the sum of the weights
-        being one, with v'f(H)v = sum_k w_k f(x_k) exactly for polynomials of a degree below twice the steps; over v its
-        mean is tr f(H) / n. Each density is a sum of Gaussians at the nodes; the mean over the vectors is `density`, and
-        the band from `density_low` to `density_high` is that mean less and plus its standard error. It is never below
-        zero, and is zero where a single vector makes the density.
+        From each random vector v of norm one, `steps` Lanczos steps give nodes x_k and weights w_k with sum one. Then
+        v'f(H)v = sum_k w_k f(x_k), exactly for polynomials of a degree below twice the steps; its mean over v is
+        tr f(H) / n. Each density is a sum of Gaussians at the nodes, and `density` is their mean over the vectors.
+        `density_low` and `density_high` are this mean minus and plus its standard error. `density_low` is never below zero,
+        and is zero where a single vector makes the density.
 
-        The nodes give v'Hv as well, so the trace and its standard error (Hutchinson) need no product more.
-        `eigenvalue_max` and `eigenvalue_min` are the outermost nodes of all vectors, which lie within the true extremes,
-        and `residual_max` and `residual_min` their residuals ||Hu - xu||, u of norm one. Parameters without filters have
-        D = 0: where they are among the chosen, D H D has an eigenvalue zero for each. The names of what belongs to D H D
-        end in `_scaled`.
+        The nodes also give v'Hv, so the trace and its standard error (Hutchinson) need no more products. `eigenvalue_max`
+        and `eigenvalue_min` are the outermost nodes of all vectors; they lie within the true extremes. `residual_max` and
+        `residual_min` are their residuals ||Hu - xu||, u of norm one. Every chosen parameter without filters has D = 0 and
+        gives D H D an eigenvalue zero. Names of variables of D H D end in `_scaled`.
 
-        The quadrature is our own: that of curvlinops does not orthogonalise again, which finds extreme eigenvalues several
-        times, gives neither single vectors nor residuals, and draws from torch's global generator.
+        The quadrature is our own. That of curvlinops does not reorthogonalise, so it finds extreme eigenvalues several
+        times; it gives neither single vectors nor residuals, and draws from torch's global generator.
 
         Returns:
             Nodes and weights (vector, node), eigenvalues and densities (value,), and scalars; no weights.
@@ -83,12 +82,12 @@ class SpectrumProbe(HessianProbe):
 
 @dataclass(frozen=True)
 class Quadrature:
-    """Of one random vector v of norm one; all NaN where a product was not finite.
+    """Quadrature from one random vector v of norm one; all NaN if a product is not finite.
 
     Attributes:
-        nodes: (steps,), ascending; of fewer dimensions than steps the last one stands again.
-        weights: (steps,), of sum one; of what stands again 0.
-        residuals: (steps,), of the Ritz vectors that belong to the nodes; no less than one rounding of the largest node.
+        nodes: (steps,), ascending; with fewer dimensions than steps the last node is repeated.
+        weights: (steps,), with sum one; 0 for repeated nodes.
+        residuals: (steps,), of the nodes' Ritz vectors; at least one rounding of the largest node.
     """
 
     nodes: np.ndarray
@@ -97,12 +96,12 @@ class Quadrature:
 
     @property
     def curvature(self) -> float:
-        """v'Hv."""
+        """Value of v'Hv."""
         return float(self.weights @ self.nodes)
 
 
 def quadrature(product: Product, start: Tensor, steps: int) -> Quadrature:
-    """Gauss quadrature for the spectral measure of `start`, by so many Lanczos steps."""
+    """Compute the Gauss quadrature for the spectral measure of `start` by Lanczos steps."""
     from landscape.hessian.krylov import Krylov
 
     space = Krylov(product, len(start), seed=0, device=start.device, dtype=start.dtype, start=start)
@@ -121,14 +120,14 @@ def quadrature(product: Product, start: Tensor, steps: int) -> Quadrature:
 
 
 def density(nodes: np.ndarray, weights: np.ndarray, width: float, values: np.ndarray) -> np.ndarray:
-    """Gaussians of a standard deviation `width` at nodes (..., node), weighted and summed, at values (value,)."""
+    """Sum weighted Gaussians of standard deviation `width` at nodes (..., node), evaluated at values (value,)."""
     kernel = np.exp(-(((values - nodes[..., None]) / width) ** 2) / 2) / (width * math.sqrt(2 * math.pi))
     found: np.ndarray = (weights[..., None] * kernel).sum(-2)
     return found
 
 
 def _described(rules: Sequence[Quadrature], size: int) -> tuple[dict[str, Any], float]:
-    """The variables of the file without suffix, and the width of the kernel."""
+    """Compute the variables of the file, without suffix, and the width of the kernel."""
     nodes = np.stack([rule.nodes for rule in rules])
     weights = np.stack([rule.weights for rule in rules])
     residuals = np.stack([rule.residuals for rule in rules])

@@ -1,4 +1,4 @@
-"""The trace of the Hessian, and the mean curvature along random directions that must approach it."""
+"""The trace of the Hessian, and mean curvatures along random directions with the same expectation."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class TraceProbe(HessianProbe):
     def measured(
         self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
     ) -> tuple[xr.Dataset, Weights]:
-        """Estimate two traces, and beside each a mean of d'Hd over random directions d whose expectation it is.
+        """Estimate two traces, and for each the mean of d'Hd over random directions d that has the same expectation.
 
-        tr(H) is that over N(0, I); tr(D H D) = sum over filters ||theta_ij||^2 tr(H_ij) / n_ij, D as in
-        `hessian.filter_scale`, is that over filter-normalised directions (Li et al. 2018, section 4), since within a
+        tr(H) is the expectation over N(0, I). tr(D H D) = sum over filters ||theta_ij||^2 tr(H_ij) / n_ij, D as in
+        `hessian.filter_scale`, is the expectation over filter-normalised directions (Li et al. 2018, section 4): within a
         filter these are uniform on a sphere of radius ||theta_ij||.
 
-        Hutchinson's samples are v'Hv, v of random signs. These few lines are our own, as is all of the spectrum:
-        curvlinops gives the mean without its samples, and takes its vectors from torch's global generator.
+        Hutchinson's samples are v'Hv, v of random signs. These few lines are our own, like the spectrum: curvlinops gives
+        the mean without its samples, and draws its vectors from torch's global generator.
 
         Returns:
             `trace_sample`, `trace_sample_scaled` (vector,), `curvature_random`, `curvature_filter_normalised` (draw,), and
-            mean and standard error of each; no weights.
+            the mean and standard error of each; no weights.
         """
         from landscape.hessian.products import scaled
         from landscape.probes.point import reach
@@ -77,12 +77,12 @@ class TraceProbe(HessianProbe):
 
     @property
     def products(self) -> int:
-        """Count one for every vector and every draw, of both kinds."""
+        """Count one product for every vector and every draw, of both kinds."""
         return 2 * (self.vectors + self.draws)
 
 
 def signs(point: ProbedPoint, seed: int) -> Iterator[Tensor]:
-    """Vectors (size,) of random signs, without end; drawn on the CPU, so that a seed gives the same on every device."""
+    """Yield vectors (size,) of random signs without end, drawn on the CPU: the same for a seed on every device."""
     generator = torch.Generator().manual_seed(seed)
     hessian = point.hessian
     while True:
@@ -91,12 +91,12 @@ def signs(point: ProbedPoint, seed: int) -> Iterator[Tensor]:
 
 
 def mean_and_error(name: str, samples: np.ndarray) -> dict[str, float]:
-    """The mean of samples under a name, and its standard error under `NAME_standard_error`."""
+    """Return the mean of samples under a name, and its standard error under `NAME_standard_error`."""
     return {name: float(samples.mean()), f"{name}_standard_error": float(samples.std(ddof=1) / len(samples) ** 0.5)}
 
 
 def _gaussian(point: ProbedPoint, seed: int) -> Iterator[Tensor]:
-    """Vectors (size,) from N(0, I), without end."""
+    """Yield vectors (size,) from N(0, I) without end."""
     generator = torch.Generator().manual_seed(seed)
     hessian = point.hessian
     while True:
@@ -113,5 +113,5 @@ def _filter_normalised(draw: Tensor, point: ProbedPoint, axes: Axes) -> Tensor:
 
 
 def _curvatures(product: Product, vectors: Iterable[Tensor]) -> np.ndarray:
-    """v'Hv of each vector, summed in float64."""
+    """Compute v'Hv of each vector, summed in float64."""
     return np.array([float(vector.double() @ product(vector).double()) for vector in vectors])

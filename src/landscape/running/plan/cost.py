@@ -1,4 +1,4 @@
-"""What a job costs: floating-point operations, and bytes that stay on disk."""
+"""Cost of a job: floating-point operations, and bytes that stay on disk."""
 
 import functools
 import math
@@ -26,10 +26,12 @@ _COORDINATES_OF_A_POINT = 24  # bytes of a tile's index, alpha and beta
 
 @dataclass(frozen=True)
 class Cost:
-    """Attributes:
-    flops: floating-point operations, 2 for a multiply-add, of convolutions, matrix products and attention.
-    disk: bytes of the arrays in files; headers, figures and tables, some kilobytes each, are not counted.
-    known: whether that is all, or something beside it is not known.
+    """Cost of a job.
+
+    Attributes:
+        flops: floating-point operations of convolutions, matrix products and attention; 2 for a multiply-add.
+        disk: bytes of the arrays in files, without headers, figures and tables, some kilobytes each.
+        known: whether the cost is complete; False if a part is unknown.
     """
 
     flops: int = 0
@@ -43,10 +45,10 @@ def total(costs: Iterable[Cost]) -> Cost:
 
 
 class Costs:
-    """The cost of every job of an experiment; each data set and each distinct network is looked at once.
+    """The cost of every job of an experiment; it examines each data set and each distinct network once.
 
     Attributes:
-        unknown: what is not known, and why, one line each.
+        unknown: unknown parts and their reasons, one line each.
 
     Raises:
         InputError: if a data set is wrong or a network cannot be built.
@@ -110,14 +112,17 @@ class Costs:
                 self._networks[key] = sizes.network(run, shape, classes)
             except InputError as error:
                 raise InputError(f"runs.{name}.network: {problem}" for problem in error.problems) from None
-            except Exception as error:  # of the network's own code
+            except Exception as error:  # from the network's own code
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 self.unknown.append(f"the operations of {run.network}, which does not run here ({reason})")
         return self._networks[key]
 
 
 def of_run(run: Run, images: Images, network: NetworkSize) -> Cost:
-    """Training, with an evaluation of both splits before it and after every epoch; or what makes a run without, with one."""
+    """Cost of a run: training, with an evaluation of both splits before it and after every epoch.
+
+    A run made without training has one evaluation.
+    """
     columns = 8 * _HISTORY_COLUMNS
     if run.made != "trained":
         return Cost(images.both() * network.flops, network.state + columns)
@@ -143,9 +148,9 @@ def of_probe(probe: Probe, images: Images, network: NetworkSize) -> Cost:
 
 
 def of_trajectory(run: Run, plane: Plane, images: Images, network: NetworkSize) -> Cost:
-    """Three losses of every kept epoch over training images: on the plane, of its weights alone, as it was saved.
+    """Cost of three losses of every kept epoch over training images: on the plane, of its weights alone, as saved.
 
-    That on the plane is measured at the centre too, and treats batch norm as the plane does.
+    The loss on the plane is also measured at the centre, and treats batch norm as the plane does.
     """
     kept, used = len(run.kept), min(plane.images or images.train, images.train)
     return Cost(((3 * kept + 1) * used + (kept + 1) * plane.recalibrating(images.train)) * network.flops)
@@ -160,5 +165,5 @@ def _described(name: str, spec: Data) -> tuple[tuple[int, int, int], int]:
 
 @functools.cache
 def _point(plane: Plane, test: bool) -> int:
-    """Bytes of what a surface holds at a point."""
+    """Bytes of a surface at one point."""
     return sum(variable.dtype.itemsize for variable in plane.template(test=test, attrs={}).values())
