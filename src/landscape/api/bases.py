@@ -1,4 +1,4 @@
-"""Directions of planes: what they lead to, and where other states lie."""
+"""Directions of planes, and the places of other states on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEADS = {
     "eigenvectors": ("eigenvectors",),
     "along": ("of",),
 }
-"""The arguments that directions lead to, and what `directions` may say beside each, the default first."""
+"""Arguments that directions lead to, and the values of `directions` allowed with each, the default first."""
 
 
 @keywords("planes", "loss", without=("alpha", "beta", "images", "recalibration_images", "precision"))
@@ -42,10 +42,10 @@ def basis(
     around: AnyWeights | None = None,
     **keys: Any,
 ) -> Directions:
-    """Draw the directions of a plane, for use `along` them in several places: the same that `plane` draws.
+    """Draw the directions of a plane as `plane` does, for use as `along` in several calls.
 
     Args:
-        line: whether to draw the first alone.
+        line: draw the first direction alone.
         to: as in `plane`, and so are `through`, `checkpoints`, `eigenvectors` and `around`.
         keys: of the section `planes`.
 
@@ -79,10 +79,10 @@ def mark(
         marked: the other state: a module, a state dict or a file.
         along: the directions of the plane, as `basis` returns them.
         around: its centre; by default the network's weights.
-        attributes: what the result says of itself beside what is known here.
+        attributes: further attributes of the result.
 
     Returns:
-        `alpha` and `beta` of the orthogonal projection, the `distance` from the plane, and that to its centre.
+        `alpha` and `beta` of the orthogonal projection, the `distance` from the plane, and `distance_to_centre`.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -102,11 +102,11 @@ def mark(
 def laid(
     network: nn.Module, theta: Weights, spec: Plane | None, keys: Mapping[str, Any], leads: Mapping[str, Any]
 ) -> tuple[Plane, Directions, dict[str, Any]]:
-    """The plane around `theta` that keywords describe, its directions, and how they were made.
+    """Lay the plane around `theta` from keywords, with its directions and how they were made.
 
     Args:
         spec: the plane of a configuration, instead of keywords.
-        leads: the arguments that say where directions lead, by name; those that are None say nothing.
+        leads: the arguments that directions lead to, by name; None if not given.
     """
     given = [name for name, value in leads.items() if value is not None]
     if len(given) > 1:
@@ -124,7 +124,7 @@ def laid(
 
 
 def _said(given: Sequence[str], directions: Any) -> str:
-    """Value of the key `directions` that goes with the argument given; it may be left out."""
+    """Return the value of `directions` that goes with the given argument; it may be left out."""
     needed = {kind: name for name, kinds in _LEADS.items() for kind in kinds}
     if directions is None:
         return _LEADS[given[0]][0] if given else "random"
@@ -137,7 +137,7 @@ def _said(given: Sequence[str], directions: Any) -> str:
 
 
 def _material(network: nn.Module, name: str, value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keys that name what directions lead to, and that itself: arguments of `drawn`."""
+    """Return the keys that name the targets of directions, and the targets: arguments of `drawn`."""
     match name:
         case "to":
             return {"run": "other"}, {"others": {"other": weights_of(value, network, "to")}}

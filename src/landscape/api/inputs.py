@@ -1,4 +1,4 @@
-"""Checks and reads what the public functions are given: networks, data, weights; and states the facts of every result."""
+"""Checks and reads the inputs of the public functions: networks, data, weights; and states the facts of every result."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,11 +27,11 @@ AnyWeights = nn.Module | Mapping[str, Tensor] | str | Path
 """A module, a state dict, or a file that holds one; `FILE@003` in a file of epochs."""
 
 AnyEpochs = Sequence[AnyWeights] | Mapping[int, AnyWeights] | str | Path
-"""Weights in the order of a training, the first before it; or by the number of the epoch; or a file of epochs."""
+"""Weights in the order of a training, the first before it; or by epoch number; or a file of epochs."""
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """The network itself, where `torch.compile` or a parallel wrapper stands around it.
+    """Unwrap the network from `torch.compile` or a parallel wrapper.
 
     Raises:
         InputError: if it is no network that can be measured.
@@ -60,7 +60,7 @@ def plain(network: nn.Module) -> nn.Module:
 
 @contextlib.contextmanager
 def ready(network: nn.Module, data: AnyData, test: AnyData, threads: int = 1) -> Iterator[DataSet]:
-    """The data on the network's device, with everything settled meanwhile that alters bits."""
+    """Yield the data on the network's device, with every setting that alters bits fixed meanwhile."""
     where = next(network.parameters()).device
     current = torch.cuda.device(where) if where.type == "cuda" else contextlib.nullcontext()
     with device.settled(threads), current:
@@ -68,10 +68,10 @@ def ready(network: nn.Module, data: AnyData, test: AnyData, threads: int = 1) ->
 
 
 def entry_of(section: str, keys: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Any:
-    """The entry of a section that keywords describe; numbers and arrays of numpy or torch become Python's.
+    """Build the entry of a section from keywords; numbers and arrays of numpy or torch become Python's.
 
     Args:
-        given: keys that no user states here, such as names of other entries.
+        given: keys that the user does not state, such as names of other entries.
 
     Raises:
         InputError: with every mistake, one a line.
@@ -84,10 +84,10 @@ def entry_of(section: str, keys: Mapping[str, Any], given: Mapping[str, Any] | N
 
 
 def weights_of(given: AnyWeights, network: nn.Module, name: str) -> Weights:
-    """Parameters and buffers by name, on the CPU, in the network's types.
+    """Return parameters and buffers by name, on the CPU, in the network's types.
 
     Args:
-        name: what an error calls them.
+        name: name of the weights in errors.
 
     Raises:
         InputError: if there are none, or they do not fit the network; each tensor is named.
@@ -112,7 +112,7 @@ def weights_of(given: AnyWeights, network: nn.Module, name: str) -> Weights:
 
 
 def epochs_of(given: AnyEpochs, network: nn.Module) -> dict[int, Weights]:
-    """The weights of the epochs of a training, by their numbers, in their order."""
+    """Return the weights of a training's epochs by epoch number, in order."""
     if isinstance(given, str | Path):
         given = checkpoint.read_epochs(given)[0]
     if not isinstance(given, Mapping):
@@ -121,7 +121,7 @@ def epochs_of(given: AnyEpochs, network: nn.Module) -> dict[int, Weights]:
 
 
 def directions_of(along: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> Directions:
-    """Directions that were drawn before, on the CPU.
+    """Read directions drawn before, on the CPU.
 
     Raises:
         InputError: if an axis is missing, lacks a parameter of the network, or holds one of another shape.
@@ -149,7 +149,7 @@ def directions_of(along: Mapping[str, Mapping[str, Tensor]], network: nn.Module)
 
 
 def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str, Any]:
-    """Facts that every result states about the network, the data and the specification."""
+    """State the facts about the network, the data and the specification that every result carries."""
     name, images = type(network).__name__, len(used.train.labels)
     return {
         "title": f"{spec.measure} of {name}",

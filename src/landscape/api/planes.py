@@ -53,19 +53,19 @@ def plane(
         to: where the line from the network leads, at alpha = 1: a module, a state dict or a file. Batch norm's running
             statistics move along, unless `batchnorm` says otherwise.
         through: one or two further states that the plane goes through; statistics as with `to`.
-        checkpoints: of a training, in order, the first before it: the plane of their principal components; with
-            `directions="start"` the one that leads to the first.
+        checkpoints: a training's weights in order, the first before it. They span the plane of their principal components;
+            with `directions="start"` the direction leads to the first.
         eigenvectors: the vectors that `probe` with `measure="eigenpairs"` returns, for the plane that they span.
         around: the weights at (0, 0); by default those of the network.
-        along: directions that were drawn before, as `basis` returns them; drawn anew by default.
-        tile: (i, n) for the i-th of n parts of the plane alone, over the dimension `point`.
-        attributes: what the result says of itself beside what is known here.
+        along: directions from `basis`; drawn anew by default.
+        tile: (i, n) to measure only the i-th of n parts of the plane, over the dimension `point`.
+        attributes: further attributes of the result.
         keys: of the section `planes`.
 
     Returns:
         Dimensions (alpha, beta). With `measure="loss"` the mean cross-entropy in nats and the share of right answers on both
         splits, standard errors of the losses, plain and paired with the centre; with `gradients` the gradient too, with
-        `curvature` the extreme eigenvalues of the Hessian with residuals and bounds. `status` says of each point whether
+        `curvature` the extreme eigenvalues of the Hessian with residuals and bounds. `status` tells for each point if
         it was computed.
 
     Raises:
@@ -123,7 +123,7 @@ def merge(
         tiles: each with the name that an error calls it by.
 
     Raises:
-        InputError: if a tile is of another plane, a point is missing, or there twice; it says which.
+        InputError: if a tile belongs to another plane, or a point is missing or there twice; the message says which.
     """
     attrs = {**tiling.shared_attributes([part for _, part in tiles]), **(attributes or {})}
     return spec.merge(spec.template(test="test_loss" in tiles[0][1], attrs=attrs), tiles)
@@ -153,7 +153,7 @@ def path(
         test: as in `plane`.
         around: the end of the training, by default the last checkpoint.
         along: the directions of the plane; by default the principal components of the checkpoints.
-        attributes: what the result says of itself beside what is known here.
+        attributes: further attributes of the result.
         keys: of the section `planes`.
 
     Returns:
@@ -189,16 +189,16 @@ def path(
 
 
 def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
-    """Compute every number about a surface: widths, areas, convexity, minima; and what to beware of in it.
+    """Compute every number about a surface: widths, areas, convexity, minima; and list warnings about it.
 
     Args:
-        surface: what `plane` or `line` returned, also when it was saved and opened again.
+        surface: the result of `plane` or `line`, also saved and opened again.
         variable: a loss, in nats.
 
     Returns:
         A variable without dimensions for each of `geometry.NAMES`, NaN with the attribute `reason` where undefined. Lengths
-        are multiples of the directions. The attribute `findings` has a line of advice for each thing to beware of; it is
-        empty where the surface has no accuracy or no point at the centre to judge by.
+        are multiples of the directions. The attribute `findings` has a line of advice for each warning; it is
+        empty if the surface has no accuracy or no point at the centre.
 
     Raises:
         InputError: if it is no surface, or has no such variable.

@@ -39,19 +39,19 @@ def probe(
     attributes: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> tuple[xr.Dataset, Weights]:
-    """Measure at one point, the network's weights or (`alpha`, `beta`) of the plane `along` two directions around them.
+    """Measure at one point: the network's weights, or (`alpha`, `beta`) of the plane `along` two directions around them.
 
     Args:
         network: is left as it is; it is measured in eval mode.
         data: the training split, as in `plane`.
         spec: a probe of a configuration, instead of keywords.
         around: the weights to measure at, or around; by default those of the network.
-        along: directions as `basis` returns them, of the plane that `alpha` and `beta` are places on.
-        attributes: what the result says of itself beside what is known here.
+        along: directions from `basis`, of the plane with the coordinates `alpha` and `beta`.
+        attributes: further attributes of the result.
         keys: of the section `probes`.
 
     Returns:
-        The numbers, and the vectors that belong to them (`largest-1/NAME` of eigenpairs), on the CPU.
+        The numbers, and their vectors (`largest-1/NAME` for eigenpairs), on the CPU.
 
     Raises:
         InputError: if a key, the data, or other weights do not fit.
@@ -162,7 +162,7 @@ def saddle(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
 
 
 def _only(measure: str, network: nn.Module, data: AnyData, keys: Mapping[str, Any]) -> xr.Dataset:
-    """The numbers of a probe whose measure is in the name of the function."""
+    """Return the numbers of a probe whose measure is named by the function."""
     if "measure" in keys:
         raise InputError(f"landscape.{measure} takes no measure; landscape.probe does")
     return probe(network, data, measure=measure, **keys)[0]

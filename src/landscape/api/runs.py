@@ -29,14 +29,14 @@ from landscape.training.run_section import Run
 
 @keywords("data")
 def dataset(source: str | Path = "digits", **keys: Any) -> DataSet:
-    """Fetch or read a data set, with the mean and the standard deviation of its training images taken off.
+    """Fetch or read a data set, normalised by the mean and the standard deviation of its training images.
 
     Args:
         source: as the key of the configuration: `digits`, `cifar10`, an .npz file, a folder of images, a function.
         keys: of the section `data`.
 
     Raises:
-        InputError: if there is no such source, or it is not what it should be.
+        InputError: if there is no such source, or its content does not fit.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -94,9 +94,9 @@ def train(
         data: as in `plane`; images are cropped (`augment`) over zeros, black where `dataset` knows it.
         spec: a run of a configuration, instead of keywords.
         test: the test split, measured after every epoch.
-        work: a folder from which an interrupted training goes on; without it nothing is kept.
-        identity: what tells trainings in one folder apart; another one is set aside.
-        name: of the training, in progress bars and logs.
+        work: folder from which an interrupted training resumes; without it nothing is kept.
+        identity: tells trainings in one folder apart; a training with another one is set aside.
+        name: the training's name in progress bars and logs.
         until: the epoch to end with.
         keys: of the section `runs`.
 
@@ -154,7 +154,7 @@ def rescale(network: nn.Module, data: AnyData, *, by: float, around: AnyWeights 
     Args:
         network: is left as it is.
         data: as in `plane`; on a few of its images the twin is compared with the network.
-        by: above 1.
+        by: the factor, above 1.
         around: the weights to rescale; by default those of the network.
 
     Returns:

@@ -41,7 +41,7 @@ def __dir__() -> list[str]:
 
 
 def _function(name: str, kind: type[FigureKind]) -> Callable[..., Figure]:
-    """A function that draws a kind of figure; its signature and docstring are those of the kind's class."""
+    """Build the function that draws a kind of figure, with the signature and docstring of the kind's class."""
 
     def draw(
         *datasets: xr.Dataset, ax: Axes | None = None, weights: Mapping[str, Arrays] | None = None, **keys: Any
@@ -93,7 +93,7 @@ def _told(field: FieldInfo) -> str:
 
 
 def _by_kind(datasets: Sequence[xr.Dataset]) -> Results:
-    """Datasets by kind. Names that stand for several things are told apart by a number, in order."""
+    """Sort datasets by kind. A number tells apart different things of the same name, in order."""
     found: Results = {kind: [] for kind in ("surface", "history", "trajectory", "mark", "probe")}
     specs: dict[str, list[str]] = {}
     for dataset in datasets:
@@ -117,7 +117,7 @@ def _numbered(name: str, before: int) -> str:
 
 
 def _kind(dataset: xr.Dataset) -> str:
-    """What a dataset is, from its variables and attributes."""
+    """Tell the kind of a dataset from its variables and attributes."""
     if "marked" in dataset.attrs:
         return "mark"
     if "probe" in dataset.attrs:
@@ -130,7 +130,7 @@ def _kind(dataset: xr.Dataset) -> str:
 
 
 def _section(name: str, kind: type[FigureKind], results: Results, keys: Mapping[str, Any]) -> FigureKind:
-    """The section of a configuration that shows these results."""
+    """Build the section of a configuration that shows these results."""
     filled = {
         key: value
         for key, field in kind.model_fields.items()
@@ -144,7 +144,7 @@ def _section(name: str, kind: type[FigureKind], results: Results, keys: Mapping[
 
 
 def _value(name: str, key: str, field: FieldInfo, results: Results) -> Any:
-    """What a key is by default, as the datasets say; None where they say nothing, or the class has a default of its own."""
+    """Find a key's default in the datasets; None if they hold none, or the class has its own default."""
     states = [str(of.attrs["state"]) for kind in ("surface", "trajectory", "probe") for of in results[kind]]
     states = states or [str(of.attrs["name"]) for of in results["history"]]
     if key == "marks":
@@ -177,7 +177,7 @@ def _value(name: str, key: str, field: FieldInfo, results: Results) -> Any:
 
 
 def _metadata(field: FieldInfo) -> list[Any]:
-    """Of a field, or of the items of a tuple."""
+    """Collect the metadata of a field and of the items of a tuple."""
     items = [part for arg in get_args(field.annotation) for part in getattr(arg, "__metadata__", ())]
     return [*field.metadata, *items]
 
@@ -187,7 +187,7 @@ def _measure(dataset: xr.Dataset) -> str:
 
 
 def _stand_ins(spec: FigureKind, results: Results) -> list[xr.Dataset]:
-    """A history for every run that is shown and has none: the losses of its surfaces' centres, or of its probes."""
+    """Build a history for each shown run without one, from the losses at its surfaces' centres or of its probes."""
     known = {str(of.attrs["name"]) for of in results["history"]}
     rows: dict[str, dict[int, tuple[float, float, xr.Dataset]]] = {}
     for of in [*results["surface"], *results["probe"], *results["trajectory"]]:
@@ -213,7 +213,7 @@ def _stand_ins(spec: FigureKind, results: Results) -> list[xr.Dataset]:
 
 
 def _at_point(of: xr.Dataset) -> tuple[float, float]:
-    """Train loss and accuracy where the state itself is; the accuracy is 1 where it was not measured."""
+    """Return train loss and accuracy at the state itself; the accuracy is 1 if it was not measured."""
     if "saved_loss" in of:
         return float(of.saved_loss[-1]), 1.0
     if "probe" in of.attrs:

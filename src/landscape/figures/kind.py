@@ -1,4 +1,4 @@
-"""What every kind of figure is: keys of a configuration, the results that it needs, and the drawing."""
+"""Base class of every kind of figure: its keys, the results that it needs, and the drawing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FigureKind(Section):
         raise NotImplementedError
 
     def panel(self, ax: Any, members: Sequence[Member]) -> None:
-        """Draw the figure's one panel into axes of the user's.
+        """Draw the figure's one panel into the user's axes.
 
         Raises:
             InputError: if the kind has several panels, or the axes do not fit.
@@ -61,9 +61,9 @@ class FigureKind(Section):
         raise InputError(f"draw: {self.draw} has panels of its own and cannot be drawn into axes; leave ax out")
 
     def problems(self, experiment: Any) -> Iterator[str]:
-        """What is wrong between this figure and the rest of an experiment, beyond what its references say.
+        """Check the figure against the rest of the experiment, beyond its references.
 
-        Each begins with the key it is about: `.plane is ...`.
+        Each problem begins with its key: `.plane is ...`.
         """
         yield from ()
 

@@ -1,4 +1,4 @@
-"""One file for each `draw:`: its keys, what it needs, the drawing, the caption.
+"""Kinds of figures, one file for each `draw:`: its keys, the results it needs, the drawing, the caption.
 
 To add one, write a subclass of `kind.FigureKind` in a file of its own, and name it in `KINDS`; docs/extending.md walks
 through one.
@@ -47,10 +47,10 @@ KINDS: tuple[type[FigureKind], ...] = (
     Sharpening,
     Saddle,
 )
-"""Every kind of figure; a new one is named here."""
+"""Every kind of figure; add a new one here."""
 
 DRAWN = by_name("draw", KINDS)
-"""The kinds by what `draw` says."""
+"""The kinds by their value of `draw`."""
 
 if TYPE_CHECKING:
     Figure = FigureKind

@@ -36,7 +36,7 @@ class Bundles(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Every panel has all lines of a set, thin, and their median, thick; the axes of a row are the same.
+        """Draw all lines of a set thin and their median thick; the panels of a row share their axes.
 
         Raises:
             InputError: if a plane is no line, or the lines of a row differ in more than their seed.
@@ -68,12 +68,12 @@ class Bundles(OfRuns):
         return Drawing(panels.figure, _numbers(rows), _caption(self, members, rows, orders, top))
 
 
-_RUNS, _IMAGES = 5, 1000  # fewer runs, or test errors of no more images, say nothing of an order
+_RUNS, _IMAGES = 5, 1000  # an order is not tested with fewer runs, or no more test images
 
 
 @dataclass(frozen=True)
 class Order:
-    """Kendall's tau-b between widths and test errors over `n` runs; NaN, with the reason, where it is not tested."""
+    """Kendall's tau-b between widths and test errors over `n` runs; NaN, with the reason, if not tested."""
 
     tau: float
     p: float
@@ -87,7 +87,7 @@ class Order:
 
 
 def bundle(ax: Axes, run: Group, *, top: float) -> None:
-    """The train loss along each line, and the median of all."""
+    """Draw the train loss along each line, and the median of all."""
     line_axes.frame(ax, run.surfaces, top=top)
     x, curves = run.first.seen.alpha.values, stack(run.surfaces, "train_loss")
     for curve in curves:
@@ -96,7 +96,7 @@ def bundle(ax: Axes, run: Group, *, top: float) -> None:
 
 
 def order(row: Sequence[Group]) -> Order:
-    """Whether wider runs have lower test errors: of those that trained and of which all widths are whole and resolved."""
+    """Test if wider runs have lower test errors, over trained runs whose widths are all resolved and inside the range."""
     rows = [run.first.row for run in row]
     if not all("test_accuracy" in of for of in rows):
         return Order(math.nan, math.nan, 0, "no test images")
@@ -121,7 +121,7 @@ def _is_trained(run: Group) -> bool:
 
 
 def _notes(run: Group, last: bool) -> list[str]:
-    """The width; in the last row the test error of the run too."""
+    """Write the width; in the last row also the run's test error."""
     return [f"width {widths.phrase(widths.wells(run.surfaces))}", *(errors(run) if last else [])]
 
 
@@ -144,7 +144,7 @@ def _keys(members: Sequence[Member]) -> list[Artist]:
 
 
 def _numbers(rows: Sequence[Sequence[Group]]) -> pd.DataFrame:
-    """The points of the lines; `width` is that of the whole line, NaN where not resolved."""
+    """Tabulate the points of the lines; `width` is that of the whole line, NaN where not resolved."""
     frames = []
     for k, row in enumerate(rows):
         for member in (member for run in row for member in run.members):

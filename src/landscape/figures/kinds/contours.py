@@ -101,7 +101,7 @@ class Contours(OfRuns):
         return LEVELS[self.levels] if isinstance(self.levels, str) else self.levels
 
     def _lines(self, ax: Axes, member: Member) -> QuadContourSet:
-        """Level lines of the first loss; of two, those of the other dashed, and the lowest point of each."""
+        """Draw level lines of the first loss; with two losses, the second dashed, and the lowest point of each."""
         first, *others = self.variables
         lines = contour(ax, member.seen, variable=first, levels=self._levels, guessing=not others)
         for variable in others:
@@ -110,7 +110,7 @@ class Contours(OfRuns):
         return lines
 
     def _labels(self, ax: Axes, member: Member, lines: QuadContourSet) -> None:
-        """The levels' numbers and the marks' names, on axes of their final size."""
+        """Label the levels and the marks, on axes of their final size."""
         avoid = [np.zeros((1, 2)), marks.places(member.marks)]
         if len(self.variables) == 2:
             avoid += [np.array([(found.alpha, found.beta)]) for found in lowest.lowest(member.seen)]
@@ -144,7 +144,7 @@ class Contours(OfRuns):
 
 
 def _keys() -> list[Line2D]:
-    """What a legend says of two losses."""
+    """Make the legend's entries for two losses."""
     keys = [
         mpl.lines.Line2D(
             [], [], color="black" if split == "test" else style.GREY, linestyle=dashes, label=f"{split} loss"

@@ -47,7 +47,7 @@ class Curvature(OfRuns):
             yield f".contours is a plane with other directions than {self.plane}"
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Runs in columns, of more than four in further rows: the ratio, the loss, and the ratio of the plane's own curvature.
+        """Draw the ratio, the loss, and the ratio of the plane's own curvature; at most four runs beside each other.
 
         Raises:
             InputError: if a plane is a line, or its curvature was not measured.
@@ -80,9 +80,9 @@ class Curvature(OfRuns):
 
 
 ISOLINES = (0.01, 0.1)
-"""Drawn white: one per cent is what the paper says of DenseNet."""
+"""Drawn white; the paper reports one per cent for DenseNet."""
 
-_PAPER = 0.5  # where the paper's own scale ends, which begins at 0 and is linear
+_PAPER = 0.5  # end of the paper's own scale, which is linear from 0
 _TICKS = {0.001: "0.001", 0.01: "0.01", 0.1: "0.1", 0.5: "0.5", 1.0: "1"}
 _ROWS = ("whole space", "train loss", "this plane")
 _VARIABLE = "train_loss"
@@ -117,20 +117,20 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class Column:
-    """A run: the member on the plane whose curvature was measured, and that whose level lines are drawn."""
+    """A run: the member whose curvature was measured, and the member whose level lines are drawn."""
 
     map: Member
     loss: Member
 
     @property
     def beware(self) -> list[str]:
-        """Sentences on what to beware of in the level lines, where they are of a plane of their own, and their first ring."""
+        """Warn of findings about the level lines, if they have a plane of their own, and of a missing first ring."""
         own = [] if self.loss is self.map else [finding.advice for finding in self.loss.findings]
         return [*dict.fromkeys([*own, *words.no_ring(self.loss, _VARIABLE)])]
 
 
 def _map(ax: Axes, surface: xr.Dataset, ratio: np.ndarray) -> None:
-    """The ratio in the whole space, with its isolines, and dots where it is not converged."""
+    """Draw the ratio in the whole space, with its isolines, and dots where it is not converged."""
     pixel_map(ax, surface, ratio, colours=_colours(), norm=_norm())
     _isolines(ax, surface, ratio)
     alpha, beta = np.nonzero(curvature_words.not_converged(surface))
@@ -163,7 +163,7 @@ def _column(spec: Curvature, members: Sequence[Member]) -> Column:
 
 
 def _ratio_bar(panels: Grid) -> None:
-    """The colours of the ratio below the panels, the white lines in them, and where the paper's scale ends."""
+    """Draw the ratio's colour bar below the panels, with the white isolines and the end of the paper's scale."""
     bar = panels.color_bar(mpl.cm.ScalarMappable(_norm(), _colours()), extend="both")
     bar.set_ticks(list(_TICKS), labels=list(_TICKS.values()))
     bar.minorticks_off()
@@ -205,7 +205,7 @@ def _caption(spec: Curvature, runs: Sequence[Column]) -> str:
 
 
 def _colours() -> ListedColormap:
-    """Colours of the ratio; the end of the scale tells from white."""
+    """Return the ratio's colours; the end of the scale differs from white."""
     return style.colour_map("magma", 0.93)
 
 

@@ -35,7 +35,7 @@ class Gradients(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Of one run the panels side by side; of several the runs in columns, a row for each quantity.
+        """Draw one run's panels side by side; several runs in columns, a row for each quantity.
 
         Raises:
             InputError: if the plane is a line, or its gradients were not measured.
@@ -87,7 +87,7 @@ _VARIABLE = "train_loss"
 _NORMS = "cividis"  # the colour map of the gradient's norm
 _COSINE_TICKS = {-1.0: "\N{MINUS SIGN}1", 0.0: "0", 1.0: "1"}
 _LOSS_TICKS = {0.01: "0.01", 0.1: "0.1", 1.0: "1", 10.0: "10", 100.0: "100"}
-_DECADES = 4  # of the scale of the norm, at most
+_DECADES = 4  # most decades of the norm's scale
 _NUMBERS = (
     "train_loss",
     "gradient_norm",
@@ -101,9 +101,9 @@ _NUMBERS = (
 
 
 def between_neighbours(surface: xr.Dataset) -> np.ndarray:
-    """The mean of the cosines with the gradients at the next points along alpha and beta, shape (alpha, beta).
+    """Average the cosines with the gradients at the next points along alpha and beta, shape (alpha, beta).
 
-    At the end of one axis that along the other; NaN where there is neither.
+    At the end of one axis only the other axis counts; NaN where neither has a next point.
     """
     both = np.stack([geometry.values_of(surface, f"gradient_cosine_{axis}") for axis in ("alpha", "beta")])
     return np.asarray(np.ma.masked_invalid(both).mean(axis=0).filled(np.nan))
@@ -120,7 +120,7 @@ _QUANTITIES: dict[str, Callable[[xr.Dataset], np.ndarray]] = {
     "cosine of neighbours": between_neighbours,
     "cosine of halves": _values("gradient_cosine_halves"),
 }
-"""What the panels of a run show, in order."""
+"""The panels of a run, in order."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,9 @@ class _Scale:
 
 
 def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
-    """One scale of the norm for all: four decades at most, in the middle of nine tenths of its finite values.
+    """Return the norm's common colour scale: at most four decades, in the middle of nine tenths of its finite values.
 
-    At the corners of a plane the norm can be a million times that around the centre.
+    The norm at a plane's corners can be a million times the norm around its centre.
     """
     values = np.concatenate([geometry.values_of(surface, "gradient_norm").ravel() for surface in surfaces])
     known = values[np.isfinite(values) & (values > 0)]
@@ -146,7 +146,7 @@ def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
 
 
 def _scales(norm: LogNorm) -> list[_Scale]:
-    """One for each quantity."""
+    """Return one scale for each quantity."""
     low, high = (np.log10(float(end or 1)) for end in (norm.vmin, norm.vmax))
     decades = {float(10**e): rf"$10^{{{e:.0f}}}$" for e in np.arange(np.ceil(low), np.floor(high) + 1)}
     loss = _Scale(style.pale_map(), style.norm(), _LOSS_TICKS, "both")
@@ -156,14 +156,14 @@ def _scales(norm: LogNorm) -> list[_Scale]:
 
 
 def away(surface: xr.Dataset) -> float:
-    """The share of the points at which the descent points away from the centre; NaN where none is known."""
+    """Compute the share of points at which the descent points away from the centre; NaN if none is known."""
     towards = geometry.values_of(surface, "gradient_towards_centre")
     known = towards[np.isfinite(towards)]
     return float((known < 0).mean()) if known.size else float("nan")
 
 
 def _stationary(members: Sequence[Member], points: Found) -> pd.DataFrame:
-    """A row for each stationary point: member, plane, kind, place, loss at the nearest point of the grid."""
+    """Tabulate each stationary point: member, plane, kind, place, loss at the nearest point of the grid."""
     return pd.DataFrame(
         {
             "member": member.state,

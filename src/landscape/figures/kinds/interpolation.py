@@ -59,7 +59,7 @@ class Interpolation(FigureKind):
                     yield f".rows[{i}].{key} is {name!r}, which has batchnorm: {plane.statistics}"
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Per pair of runs the line from the one to the other, the norms of their weights, and the weights.
+        """Draw, for each pair of runs, the line between them, the norms of their weights, and the weights.
 
         Raises:
             InputError: if a plane is no line from the one run to the other.
@@ -102,18 +102,18 @@ class Interpolation(FigureKind):
         return self.states
 
 
-THICK, THIN = 1.2, 0.5  # points: of the line itself, and of the same with recalibrated statistics
+THICK, THIN = 1.2, 0.5  # points: the line itself, and the line with recalibrated statistics
 ENDS: tuple[tuple[int, str, Literal["-", "--"]], ...] = ((0, "0.1", "-"), (1, "#B0508A", "--"))
 """The runs at alpha = 0 and 1 in the panels of norms and weights: colour and dashes."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one row of the figure is drawn from.
+    """Data of one row of the figure.
 
     Attributes:
         run: the state at alpha = 0, on the line.
-        recalibrated: the same with statistics taken anew at every point.
+        recalibrated: the same with batch norm's statistics recomputed at every point.
         to: the state at alpha = 1.
     """
 
@@ -135,7 +135,7 @@ class Row:
 
 
 def line_panel(ax: Axes, row: Row, *, top: float) -> None:
-    """Loss and accuracy between the runs, and the width of the minimum at both ends."""
+    """Draw loss and accuracy between the runs, and the width of the minimum at both ends."""
     line_axes.frame(ax, [row.run.seen], top=top)
     ax.set_xlabel("alpha")
     ax.set_ylabel("loss", color=style.LOSS)
@@ -150,9 +150,9 @@ def line_panel(ax: Axes, row: Row, *, top: float) -> None:
 
 
 def norm_panel(ax: Axes, row: Row) -> None:
-    """The norm of each run's weights over its steps, with a tick where its learning rate drops."""
+    """Draw the norm of each run's weights over its steps, with a tick where its learning rate drops."""
     for member, (_, colour, dashes) in zip(row.ends, ENDS, strict=True):
-        norms = weight_density.norms(member).query("step > 0")  # a logarithmic axis has no place for 0
+        norms = weight_density.norms(member).query("step > 0")  # a logarithmic axis cannot show 0
         ax.plot(norms.step, norms.weight_norm, dashes, color=colour)
         drops = norms[norms["rate_drops"]]
         ax.plot(drops.step, drops.weight_norm, "|", color=colour, markersize=6, markeredgewidth=0.8)
@@ -161,7 +161,7 @@ def norm_panel(ax: Axes, row: Row) -> None:
 
 
 def weight_panel(ax: Axes, row: Row) -> None:
-    """The density of each run's weights."""
+    """Draw the density of each run's weights."""
     for density, (_, colour, dashes) in zip(row.densities.values, ENDS, strict=True):
         shown = np.where(density > 0, density, np.nan)
         ax.stairs(shown, row.densities.edges, baseline=None, color=colour, linestyle=dashes, linewidth=0.8)
@@ -173,7 +173,7 @@ def weight_panel(ax: Axes, row: Row) -> None:
 
 
 def _row(of: InterpolationRow, members: Sequence[Member]) -> Row:
-    """Raises: InputError if a plane is no line from the one run to the other."""
+    """Build a row of the figure; raise InputError if a plane is no line from one run to the other."""
     places = {(member.state, member.plane): member for member in members}
     states = {member.state: member for member in members}
     recalibrated = places[of.run, of.recalibrated] if of.recalibrated else None
@@ -188,7 +188,7 @@ def _row(of: InterpolationRow, members: Sequence[Member]) -> Row:
 
 
 def _title(run: str, to: str) -> str:
-    """`decay 0: batch 128 to batch 8192`: what both have in common stands first."""
+    """Title a row `decay 0: batch 128 to batch 8192`, the common part of both names first."""
     first, second = run.split(", "), to.split(", ")
     common = [part for part in first if part in second]
     ends = (", ".join(part for part in of if part not in common) for of in (first, second))
@@ -196,7 +196,7 @@ def _title(run: str, to: str) -> str:
 
 
 def _line_notes(row: Row) -> list[str]:
-    """The test error at both ends."""
+    """Write the test error at both ends."""
     errors = [(end, line_axes.error_at(row.run.seen, end)) for end in (0, 1)]
     return [f"error {error} at {end}" for end, error in errors if error]
 
@@ -220,7 +220,7 @@ def _weight_notes(row: Row) -> list[str]:
 
 
 def _norm_ticks(ax: Axes, drawn: bool) -> None:
-    """Of axes that share theirs: powers of ten, or within a decade plain numbers; of the norms at least half as much again."""
+    """Set ticks of shared axes: powers of ten, or plain numbers within a decade; norms span at least a factor of 1.5."""
     if not drawn:
         ax.set(xlim=(1, 10), ylim=(1, 10))
     low, high = ax.get_ylim()
@@ -249,7 +249,7 @@ def _legend(panels: Grid, rows: Sequence[Row]) -> None:
 
 
 def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
-    """The points of the lines, the norms per epoch and the densities per bin, told apart by the column `panel`."""
+    """Tabulate the lines' points, the norms per epoch and the densities per bin; the column `panel` tells them apart."""
     frames = []
     for row in rows:
         frames.append(table(row.lines, line_axes.VARIABLES).assign(panel="line"))
@@ -263,7 +263,7 @@ def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _widths(row: Row) -> str:
-    """The widths of the minimum at both ends, and the test error at the other one, in a sentence."""
+    """Say in a sentence the widths of the minimum at both ends, and the test error at the other end."""
     surface = row.run.seen
     said = [f"w {widths.phrase([geometry.well(surface, end)])} at alpha {end}" for end in (0, 1)]
     return f"On the line to {words.escape(row.to.label)}: {', '.join(said)}."

@@ -31,7 +31,7 @@ class Layers(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Four rows over the layers in the order in which they are called, a line per run."""
+        """Draw four rows over the layers in the order in which they are called, a line per run."""
         panels = grid(1, len(_ROWS), columns=1, width=style.TEXT_WIDTH, heading=self.title, share="none")
         for ax, name in zip(panels.axes, _ROWS, strict=True):
             for member, look in zip(members, style.looks(len(members)), strict=True):
@@ -62,13 +62,13 @@ _ROWS = {
     "gradient_norm": "gradient by\nactivation",
     "relative": "gradient /\nweight norm",
 }
-"""What the rows show, and their labels; `relative` is the norm of a layer's weight gradient over that of its weights."""
+"""The rows' variables and labels; `relative` is the norm of a layer's weight gradient over that of its weights."""
 
-_NAMED = 40  # layers, at most, whose names are written
+_NAMED = 40  # most layers whose names are written
 
 
 def curve(ax: Axes, probe: xr.Dataset, name: str, *, color: Any, marker: str) -> Line2D:
-    """One number over the layers; those without it are passed over."""
+    """Draw one number over the layers, without the layers that lack it."""
     values = _values(probe, name)
     there = np.isfinite(values if name == "activation_zero_share" else positive(values))
     place = probe.depth.values[there] + 1
@@ -84,13 +84,13 @@ def _values(probe: xr.Dataset, name: str) -> np.ndarray:
 
 
 def _names(members: Sequence[Member]) -> list[str]:
-    """The layers' names, if all runs have the same and they are few; else none."""
+    """Return the layers' names if they are few and the same in all runs; otherwise none."""
     names = [[str(name) for name in measured(member).layer.values] for member in members]
     return names[0] if len(names[0]) <= _NAMED and all(of == names[0] for of in names) else []
 
 
 def _name_layers(axes: Sequence[Axes], names: Sequence[str]) -> None:
-    """Below the last row the names, upright, or the numbers."""
+    """Write the layers' names, upright, or their numbers below the last row."""
     last = axes[-1]
     if names:
         for ax in axes:
@@ -99,7 +99,7 @@ def _name_layers(axes: Sequence[Axes], names: Sequence[str]) -> None:
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
-    """One row per layer of each member: member, layer, depth, and what was measured."""
+    """Tabulate one row per layer of each member: member, layer, depth, and the measured values."""
     frames = []
     for member in members:
         probe = measured(member)
@@ -120,7 +120,7 @@ def _caption(spec: Layers, members: Sequence[Member]) -> str:
 
 
 def _item(member: Member) -> str:
-    """By how much the gradient that flows back changes from the first layer to the last."""
+    """Say how much the gradient that flows back changes from the first layer to the last."""
     probe = measured(member)
     flow = positive(probe.gradient_norm.values)
     known = flow[np.isfinite(flow)]

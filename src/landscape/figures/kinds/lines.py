@@ -69,7 +69,7 @@ class Lines(OfRuns):
 
 
 def _panel(ax: Axes, of: Group, top: float) -> Axes:
-    """Losses, and the accuracies on a twin, which is returned."""
+    """Draw the losses, and the accuracies on a twin axis; return the twin."""
     line_axes.frame(ax, of.surfaces, top=top)
     line_axes.losses(ax, of.surfaces)
     ax.tick_params(axis="y", labelcolor=style.LOSS)
@@ -79,7 +79,7 @@ def _panel(ax: Axes, of: Group, top: float) -> Axes:
 
 
 def _at_other(member: Member) -> str:
-    """The test error at the other end of a line between two runs; empty if there is none."""
+    """Write the test error at the other end of a line between two runs; empty if there is none."""
     surface = member.seen
     spec = words.plane(surface)
     error = line_axes.error_at(surface, 1.0) if spec["directions"] == "to" else None

@@ -1,7 +1,7 @@
-"""Several runs along the same lines, on one pair of axes for each line: what normalisation makes of a rescaled twin.
+"""Several runs along the same lines, on one pair of axes for each line: the effect of normalisation on a rescaled twin.
 
-The same function twice has other curves along unnormalised directions, and the same along filter-normalised ones
-(Li et al. 2018, section 4).
+A rescaled twin computes the same function. Its curves differ along unnormalised directions and agree along
+filter-normalised ones (Li et al. 2018, section 4).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Overlay(OfRuns):
     columns: Columns
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """One panel per line, with all runs in it, each narrower than the one below it; all panels have one loss axis.
+        """Draw one panel per line, each run narrower than the one below it; all panels share one loss axis.
 
         Raises:
             InputError: if a plane is no line, or the variable was not measured there.
@@ -69,17 +69,17 @@ class Overlay(OfRuns):
 
 
 _COLOURS = ("#56B4E9", "black", "#E69F00", "#009E73", "#CC79A7")
-_WIDEST, _NARROWEST = 3.0, 0.9  # points: of the first curve, and of the last, which lies on top
+_WIDEST, _NARROWEST = 3.0, 0.9  # points: the first curve, and the last, which lies on top
 
 
 def looks(runs: int) -> list[dict[str, Any]]:
-    """Of each curve its colour and width, so that those that coincide are all seen."""
+    """Choose each curve's colour and width, so that coinciding curves stay visible."""
     widths = np.geomspace(_WIDEST, _NARROWEST, runs) if runs > 1 else [_NARROWEST]
     return [{"color": _COLOURS[k % len(_COLOURS)], "linewidth": float(width)} for k, width in enumerate(widths)]
 
 
 def difference(row: Sequence[Member], variable: str) -> str:
-    """By how much the curves of a panel differ at most, where all are finite: in the loss, and as a share of the largest."""
+    """Write how far a panel's curves differ at most, where all are finite: in the loss, and as a share of the largest."""
     curves = stack([member.seen for member in row], variable)
     known = np.isfinite(curves).all(axis=0)
     if not known.any():

@@ -35,10 +35,10 @@ class Profiles(OfRuns):
     levels: Levels = Field("log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Runs in columns, of more than four in further rows; all panels of a kind have the same axes.
+        """Draw runs in columns, at most four in a block of rows; all panels of a kind share their axes.
 
         Raises:
-            InputError: if a line is none, lines of one run differ in more than their seed, or the plane is a line.
+            InputError: if a line is a plane, lines of one run differ in more than their seed, or the plane is a line.
         """
         runs = group(members)
         bundles = [replace(run, members=tuple(m for m in run.members if m.plane != self.plane)) for run in runs]
@@ -78,7 +78,7 @@ _VARIABLE = "train_loss"
 
 
 def _titles(bundles: Sequence[Group]) -> list[str]:
-    """What the run's recipe differs in from the others', and its test error."""
+    """Title each run with its differences from the others' recipes, and its test error."""
     named = descriptions([bundle.first for bundle in bundles])
     return [", ".join([name, *errors(bundle)]) for name, bundle in zip(named, bundles, strict=True)]
 

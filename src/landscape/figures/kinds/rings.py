@@ -38,7 +38,7 @@ class Rings(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """One panel per run, or over seeds one for all that differ in nothing else; all at one scale.
+        """Draw one panel per run, or over seeds one for all runs that differ only in their seed; all at one scale.
 
         Raises:
             InputError: if a plane is a line.
@@ -76,10 +76,10 @@ _OPACITY = 0.7
 
 @dataclass(frozen=True)
 class Ring:
-    """Where the train loss lies `rise` above the centre's, around the centre.
+    """Level line of the train loss at `rise` above the centre's, around the centre.
 
     Attributes:
-        part: of the plane below that level, holding the centre; None if the centre is not on the grid, or not finite.
+        part: part of the plane below that level around the centre; None if the centre is off the grid, or not finite.
     """
 
     member: Member
@@ -88,7 +88,7 @@ class Ring:
 
     @property
     def beware(self) -> str:
-        """Why it cannot be taken at its word; empty if it can."""
+        """Reason to distrust the ring; empty if there is none."""
         if self.part is None:
             return "without a centre"
         cut = ["cut off by the border"] * self.part.touches_border
@@ -96,7 +96,7 @@ class Ring:
 
     @property
     def line(self) -> np.ndarray:
-        """The level line around the part, shape (points, 2); NaN where the part ends with the grid instead."""
+        """Trace the level line around the part, shape (points, 2); NaN where the grid's border ends the part."""
         assert self.part is not None
         line = self.part.rings[0].copy()
         surface = self.member.seen
@@ -109,7 +109,7 @@ class Ring:
 
 
 def ring(member: Member, rise: float) -> Ring:
-    """The ring of a surface at a rise of its train loss."""
+    """Find the ring of a surface at a rise of its train loss."""
     surface = member.seen
     here = geometry.centre(surface, "train_loss")
     if not math.isfinite(here):
@@ -118,7 +118,7 @@ def ring(member: Member, rise: float) -> Ring:
 
 
 def _draw_panel(ax: Axes, of: Group, rings: Sequence[Ring], rises: Sequence[float]) -> None:
-    """One colour per member, one kind of line per rise, and a cross at the centre."""
+    """Draw one colour per member, one kind of line per rise, and a cross at the centre."""
     colours = dict(zip(map(id, of.members), style.run_colours(len(of.members)), strict=True))
     for one in rings:
         if one.part is not None:
@@ -132,19 +132,19 @@ def _dashes(k: int) -> Literal["-", "--", ":", "-."]:
 
 
 def _reach(rings: Sequence[Ring]) -> float:
-    """How far the view goes from the centre: a little farther than the farthest ring."""
+    """Compute the view's half-width: a little farther than the farthest ring."""
     farthest = [float(np.abs(one.part.rings[0]).max()) for one in rings if one.part is not None]
     return 1.08 * max(farthest, default=1.0)
 
 
 def _notes(of: Group, rings: Sequence[Ring], rise: float) -> list[str]:
-    """The test error, and the area inside at the first rise."""
+    """Write the test error, and the area inside at the first rise."""
     areas = [one.part.area for one in rings if one.rise == rise and one.part is not None]
     return [*errors(of), *([f"area {_spread(areas)}"] if areas else [])]
 
 
 def _spread(values: Sequence[float]) -> str:
-    """`median 0.31 (0.24 to 0.4)`, with the extremes; of one value that alone."""
+    """Write `median 0.31 (0.24 to 0.4)`, with the extremes; a single value stands alone."""
     if len(values) == 1:
         return f"{values[0]:.2g}"
     return f"median {np.median(values):.2g} ({min(values):.2g} to {max(values):.2g})".replace(
@@ -153,7 +153,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _numbers(rings: Sequence[Ring]) -> pd.DataFrame:
-    """One row per point of each ring, in order around it: member, plane, rise, area inside, whether cut off, place."""
+    """Tabulate the points of each ring, in order around it: member, plane, rise, area inside, cut off or not, place."""
     frames = [
         pd.DataFrame(
             {
@@ -194,7 +194,7 @@ def _caption(spec: Rings, groups: Sequence[Group], rings: Sequence[Ring]) -> str
 
 
 def _item(members: Sequence[Member], rings: Sequence[Ring]) -> str:
-    """A run, the areas of its rings in the order of the planes, and how many of these cannot be taken at their word."""
+    """Write a run, the areas of its rings in the order of the planes, and how many of these rings are not reliable."""
     own = [one for one in rings if one.member.state == members[0].state]
     told, beware = [], []
     for rise in dict.fromkeys(one.rise for one in own):

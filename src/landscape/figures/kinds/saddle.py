@@ -30,7 +30,7 @@ class Saddle(OfRuns):
     probe: Annotated[str, Ref("probes", measures=("saddle",))] = Field(description="a probe with measure: saddle")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """A block per member: the surface and its level lines; beneath them the eigenvalues and the path of ||g||."""
+        """Draw for each member the surface and its level lines, and below them the eigenvalues and the path of ||g||."""
         figure = mpl.figure.Figure(figsize=(style.TEXT_WIDTH, _BLOCK * len(members)), layout="constrained")
         if self.title:
             figure.suptitle(self.title, parse_math=False, fontweight="bold")
@@ -40,7 +40,7 @@ class Saddle(OfRuns):
             probe = _probe(member)
             passes.append(part.add_subplot(places[0, 0], projection="3d", anchor="W"))
             mountain_pass(passes[-1], probe)
-            passes[-1].set_axis_off()  # its numbers and labels have their room within the panel
+            passes[-1].set_axis_off()  # its numbers and labels fit inside the panel
             level_lines(part.add_subplot(places[0, 1]), probe)
             eigenvalues(part.add_subplot(places[1, 0]), probe)
             path(part.add_subplot(places[1, 1]), probe)
@@ -53,15 +53,15 @@ class Saddle(OfRuns):
         return Drawing(figure, _numbers(members), _caption(self, members))
 
 
-_BLOCK = 4.4  # inches, height of what is drawn of a state
+_BLOCK = 4.4  # inches, height of one state's block
 _ELEVATION, _AZIMUTH = 30, -50
 _NEGATIVE, _POSITIVE = style.LOSS, style.ACCURACY
 
 
 def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
-    """The loss over the plane as a shaded surface on a linear height, with the level of the saddle and its point.
+    """Draw the loss over the plane as a shaded surface on a linear height, with the saddle's level and point.
 
-    Drawn on a fourfold bicubic upsample.
+    The surface is a fourfold bicubic upsample.
     """
     loss = probe.loss.transpose("alpha", "beta")
     x, y, z = shaded.upsample(loss.alpha.values, loss.beta.values, loss.values)
@@ -98,7 +98,7 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
 
 
 def level_lines(ax: Axes, probe: xr.Dataset) -> None:
-    """Level lines of the loss, that through the saddle in black, on a pale fill."""
+    """Draw level lines of the loss on a pale fill, the saddle's level in black."""
     loss = probe.loss.transpose("beta", "alpha")  # matplotlib wants (y, x)
     here, low, high = float(probe.train_loss), float(loss.min()), float(loss.max())
     levels = [
@@ -121,11 +121,11 @@ def level_lines(ax: Axes, probe: xr.Dataset) -> None:
 
 
 def eigenvalues(ax: Axes, probe: xr.Dataset) -> None:
-    """All eigenvalues in order on a symmetric logarithmic axis, the negative, zero and positive ones in their colours."""
+    """Draw all eigenvalues in order on a symmetric logarithmic axis, coloured by their sign."""
     values, threshold = probe.eigenvalue.values, float(probe.negative_threshold)
     rank = np.arange(1, values.size + 1)
     zero = np.abs(values) <= threshold
-    shown = [  # which, its colour, and its label: beside the last rank, above the middle one, or beside the first
+    shown = [  # sign, colour, and the label's place: beside the last rank, above the middle one, or beside the first
         ("negative", values < -threshold, _NEGATIVE, 1.0, "left", (5, 0)),
         ("zero", zero, style.GREY, 0.5, "center", (0, 7)),
         ("positive", values > threshold, _POSITIVE, 0.0, "right", (-5, 0)),
@@ -154,7 +154,7 @@ def eigenvalues(ax: Axes, probe: xr.Dataset) -> None:
 
 
 def path(ax: Axes, probe: xr.Dataset) -> None:
-    """The norm of the gradient after each step of the search, its tolerance dashed."""
+    """Draw the norm of the gradient after each step of the search, its tolerance dashed."""
     norms = probe.gradient_norm_path.values
     ax.plot(np.arange(norms.size), norms, "o-", color="black", markersize=2.2)
     ax.axhline(json.loads(probe.attrs["spec"])["tolerance"], linestyle="--", color=style.GREY, linewidth=0.7)
@@ -184,7 +184,7 @@ def _kind(probe: xr.Dataset) -> str:
 
 
 def _loss(value: Any) -> str:
-    """In four digits: the loss of a plateau differs little from that of guessing."""
+    """Write a loss in four digits: the loss of a plateau differs little from that of guessing."""
     return f"{float(value):.4g}"
 
 
@@ -193,7 +193,7 @@ def _number(value: Any) -> str:
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
-    """A row per point of the plane, per eigenvalue and per step of the search, of each member."""
+    """Tabulate, for each member, the points of the plane, the eigenvalues and the steps of the search."""
     frames = []
     for member in members:
         probe = _probe(member)

@@ -36,7 +36,7 @@ class Sharpening(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Above lambda_max, below lambda_min; on the left filter-scaled, on the right raw; a line per run."""
+        """Draw lambda_max above, lambda_min below, filter-scaled on the left, raw on the right; a line per run."""
         runs = by_run(members)
         panels = grid(2, 2, columns=2, width=style.TEXT_WIDTH, heading=self.title, share="none")
         last = max(_epoch(member) for member in members)
@@ -67,7 +67,7 @@ _ROWS: tuple[End, ...] = ("max", "min")
 
 
 def by_run(members: Sequence[Member]) -> dict[str, list[Member]]:
-    """The states of each run, in the order of their epochs."""
+    """Group the states by run, in the order of their epochs."""
     runs: dict[str, list[Member]] = {}
     for member in members:
         runs.setdefault(member.state.partition("@")[0], []).append(member)
@@ -75,7 +75,7 @@ def by_run(members: Sequence[Member]) -> dict[str, list[Member]]:
 
 
 def on_plateau(member: Member) -> bool:
-    """Whether the state is a plateau, where its file holds what that needs."""
+    """Tell if the state is a plateau; False if its file lacks the norms to tell."""
     probe = measured(member)
     if "gradient_norm" not in probe or "weight_norm" not in member.history:
         return False
@@ -94,7 +94,7 @@ def _epoch(member: Member) -> int:
 
 
 def _frame(ax: Axes, end: End, last: int) -> None:
-    """lambda_max on a logarithmic axis where it is positive throughout; lambda_min with a line at zero."""
+    """Set a logarithmic axis for lambda_max if it is positive throughout; draw a line at zero for lambda_min."""
     ax.set_xlim(-0.03 * last, 1.03 * last)
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
@@ -108,7 +108,7 @@ def _frame(ax: Axes, end: End, last: int) -> None:
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
-    """One row per state and Hessian: member, epoch, hessian, both eigenvalues and residuals, train loss."""
+    """Tabulate each state and Hessian: member, epoch, hessian, both eigenvalues and residuals, train loss."""
     rows = []
     for member, (suffix, name) in product(members, SCALES.items()):
         probe = measured(member)
@@ -135,7 +135,7 @@ def _caption(spec: Sharpening, runs: dict[str, list[Member]]) -> str:
 
 
 def _item(run: str, of: Sequence[Member]) -> str:
-    """How far the filter-scaled lambda_max goes, and the epochs that are plateaus or did not converge."""
+    """Write the highest and last filter-scaled lambda_max, and the epochs that are plateaus or did not converge."""
     tops = [extreme(measured(member), "max", "_scaled")[0] for member in of]
     known = [(value, _epoch(member)) for value, member in zip(tops, of, strict=True) if np.isfinite(value)]
     said = f"{words.escape(run)}: "

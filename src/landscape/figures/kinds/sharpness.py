@@ -40,7 +40,7 @@ class Sharpness(OfRuns):
     number: str = Field("area_rise_0.5", description="a number of geometry")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """One panel with a point per run; thin lines join runs that differ in one factor.
+        """Draw one panel with a point per run; thin lines join runs that differ in one factor.
 
         Raises:
             InputError: if geometry has no such number, or a run has no test error.
@@ -68,7 +68,7 @@ class Sharpness(OfRuns):
 
 _GREY = "0.6"
 _FLAT = ("width_", "area_", "convex_")
-"""Beginnings of the numbers that are the larger, the flatter a surface is."""
+"""Prefixes of the numbers that grow with flatness."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Plotted:
 
     @property
     def mean(self) -> float:
-        """Over the planes where the number is defined; NaN if there is none."""
+        """Mean over the planes where the number is defined; NaN if there is none."""
         known = self.values[np.isfinite(self.values)]
         return float(known.mean()) if known.size else float("nan")
 
@@ -97,7 +97,7 @@ class Plotted:
 
     @property
     def error(self) -> tuple[float, float, float]:
-        """The test error in percent, and its Wilson interval."""
+        """Test error in percent, and its Wilson interval."""
         return self.errors.percent, *self.errors.interval
 
     @cached_property
@@ -121,7 +121,7 @@ def scatter(
     markers: Mapping[str, str],
     colours: Normalize,
 ) -> None:
-    """The points with their bars, and the lines between those that are joined."""
+    """Draw the points with their bars, and the lines between joined points."""
     x = np.array([point.mean for point in points])
     y = np.array([point.error for point in points])
     for i, j in pairs:
@@ -154,13 +154,13 @@ def scatter(
 
 
 def joined(points: Sequence[Plotted]) -> list[tuple[int, int]]:
-    """The pairs of runs that differ in one factor, which is not the seed."""
+    """Find the pairs of runs that differ in one factor other than the seed."""
     factors = pd.DataFrame([point.factors for point in points])
     return [(i, j) for i, j, factor in comparisons.single_factor_pairs(factors) if factor != "seed"]
 
 
 def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
-    """Whether the sharper network, in the mean of its seeds, has the larger error."""
+    """Test if sharper networks, averaged over their seeds, have larger errors."""
     networks = group([point.first for point in points], "seed")
     network = {member.state: k for k, of in enumerate(networks) for member in of.members}
     factors = {k: run_factors.factors(of.first.history) | {"seed": None} for k, of in enumerate(networks)}
@@ -178,19 +178,19 @@ def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
 
 
 def confounded(points: Sequence[Plotted]) -> list[str]:
-    """Why runs cannot be compared, as a note."""
+    """Note why the runs cannot be compared; empty if they can."""
     losses = {point.first.label: float(point.first.row.train_loss) for point in points}
     reason = run_factors.confounded(losses, points[0].first.seen.attrs["classes"]) if points else ""
     return [f"confounded: {reason}"] if reason else []
 
 
 def point_of(members: tuple[Member, ...], number: str) -> Plotted:
-    """Of the planes of one run."""
+    """Compute the number on each plane of one run."""
     return Plotted(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
 
 
 def _in_a_row(families: Sequence[str]) -> int:
-    """How many names stand beside each other in the legend."""
+    """Count the names that fit beside each other in the legend."""
     return next(n for n in (3, 2, 1) if n == 1 or all(fits(name, 3.0 / n - 0.35, NOTE) for name in families))
 
 
@@ -200,7 +200,7 @@ def _colours(depths: Sequence[int]) -> Normalize:
 
 
 def _keys(families: Sequence[str]) -> list[Line2D]:
-    """What a legend says of the families' markers."""
+    """Make the legend's entries for the families' markers."""
     look: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
     return [
         mpl.lines.Line2D([], [], marker=marker, label=family, markersize=4, markeredgewidth=0.6, **look)
@@ -218,7 +218,7 @@ def _depth_bar(panels: Grid, points: Sequence[Plotted], colours: Normalize) -> N
 
 
 def _numbers(points: Sequence[Plotted], number: str) -> pd.DataFrame:
-    """One row per run and plane: member, plane, family, depth, the number, test error in percent with its interval."""
+    """Tabulate each run and plane: member, plane, family, depth, the number, test error in percent with its interval."""
     rows = []
     for point in points:
         error, low, high = point.error

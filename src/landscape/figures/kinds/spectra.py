@@ -29,7 +29,7 @@ class Spectra(OfRuns):
     probe: Annotated[str, Ref("probes", measures=("spectrum",))] = Field(description="a probe with measure: spectrum")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Runs in columns: above the filter-scaled spectra on the same axes, below the raw ones, each on its own."""
+        """Draw runs in columns: above the filter-scaled spectra on common axes, below the raw ones, each on its own."""
         columns = len(members) if len(members) <= 4 else default_columns(len(members))
         width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
         panels = grid(len(members), len(SCALES), columns=columns, width=width, heading=self.title, share="none")
@@ -59,12 +59,12 @@ class Spectra(OfRuns):
 
 _SHAPES = {1: 0.6, 2: 0.65, 3: 1.0, 4: 1.4}  # height over width of a panel, by the columns
 _SHADE = 0.3
-_DEEPEST = 1e-10  # of the highest density
-_BELOW = 5.0  # the axis ends at so many times less than the density at the lower of the outermost eigenvalues
+_DEEPEST = 1e-10  # lower end of the axis, as a share of the highest density
+_BELOW = 5.0  # the axis ends at this factor below the lower density of the two outermost eigenvalues
 
 
 def spectrum(ax: Axes, probe: xr.Dataset, suffix: str, limits: tuple[tuple[float, float], tuple[float, float]]) -> None:
-    """The mean density over the random vectors, the band of its standard error, and both ends, on a logarithmic axis."""
+    """Draw the mean density over random vectors, its standard error as a band, and both ends, on a logarithmic axis."""
     across, up = limits
     x = probe[f"eigenvalue{suffix}"].values
     mean, low, high = (np.maximum(probe[f"density{name}{suffix}"].values, up[0] / 10) for name in ("", "_low", "_high"))
@@ -80,7 +80,7 @@ def spectrum(ax: Axes, probe: xr.Dataset, suffix: str, limits: tuple[tuple[float
 
 
 def _limits(probes: Sequence[xr.Dataset], suffix: str) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Of eigenvalues those of the grids; of densities from below that at the ends of the spectra to above the highest."""
+    """Compute the limits: eigenvalues from the grids; densities from below the spectra's ends to above the highest."""
     ends, tops, feet = [], [], []
     for probe in probes:
         x, density = probe[f"eigenvalue{suffix}"].values, probe[f"density{suffix}"].values
@@ -104,7 +104,7 @@ def _notes(member: Member, suffix: str) -> list[str]:
 
 
 def _over_trace(probe: xr.Dataset, suffix: str) -> str:
-    """lambda_max / trace; that the trace is not told from zero where its standard error is too large."""
+    """Write lambda_max / trace, or that the trace cannot be told from zero at its standard error."""
     trace, error = float(probe[f"trace{suffix}"]), float(probe[f"trace_standard_error{suffix}"])
     if not trace > 2 * error:
         return "undefined"
@@ -112,7 +112,7 @@ def _over_trace(probe: xr.Dataset, suffix: str) -> str:
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
-    """One row per eigenvalue of each member's grids: member, hessian, eigenvalue, density and its band."""
+    """Tabulate each eigenvalue of each member's grids: member, hessian, eigenvalue, density and its band."""
     frames = []
     for member in members:
         probe = measured(member)

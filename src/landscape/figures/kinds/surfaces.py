@@ -29,7 +29,7 @@ class Surfaces(OfRuns):
     variable: Variable = "train_loss"
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """One panel per member, with the same height scale.
+        """Draw one panel per member, with the same height scale.
 
         Raises:
             InputError: if the plane is a line.
@@ -46,7 +46,7 @@ class Surfaces(OfRuns):
             look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": NOTE}
             ax.text2D(0.5, -0.05, "\n".join(words.notes(member)), transform=ax.transAxes, **look)
         panels.label_below(words.units(members[0].seen))
-        for ax in panels.axes:  # their numbers and labels have their room within the panel
+        for ax in panels.axes:  # their numbers and labels fit inside the panel
             ax.set_anchor("W")
             ax.set_axis_off()
         panels.fit(0.86)
@@ -64,12 +64,12 @@ class Surfaces(OfRuns):
 
 
 _ELEVATION, _AZIMUTH = 35, -60
-_FLOOR = 0.35  # of the height of the surface, below it: room to see the floor
+_FLOOR = 0.35  # room below the surface to see the floor, as a share of its height
 _LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 
 def height_limits(losses: Sequence[xr.DataArray]) -> tuple[float, float]:
-    """Common limits of the height, in log10 of the loss: half decades around the finite values, within the colour scale."""
+    """Return common limits of log10 of the loss: half decades around the finite values, within the colour scale."""
     finite = np.concatenate([loss.values[np.isfinite(loss.values)] for loss in losses])
     exponents = np.log10(finite.clip(style.LOWEST, style.HIGHEST)) if finite.size else np.array([-1.0, 1.0])
     low, high = math.floor(2 * exponents.min()) / 2, math.ceil(2 * exponents.max()) / 2
@@ -77,10 +77,9 @@ def height_limits(losses: Sequence[xr.DataArray]) -> tuple[float, float]:
 
 
 def shaded_surface(ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple[float, float]) -> Poly3DCollection:
-    """log10 of `variable`, cut off at `limits`, with level lines on a floor below it and a pin at the centre.
+    """Draw log10 of `variable`, cut off at `limits`, with level lines on a floor below it and a pin at the centre.
 
-    Drawn on a fourfold bicubic upsample. Where a point is not finite the surface has a hole, and the floor below it
-    a cross.
+    The surface is a fourfold bicubic upsample. A point that is not finite leaves a hole, with a cross on the floor below.
     """
     z = surface[variable].transpose("alpha", "beta")
     alpha, beta = z.alpha.values, z.beta.values
@@ -103,7 +102,7 @@ def shaded_surface(ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple
 def _polygons(
     x: np.ndarray, y: np.ndarray, z: np.ndarray, there: np.ndarray, heights: tuple[float, float, float]
 ) -> Poly3DCollection:
-    """One quadrilateral per cell, lit from the north-west; without those that touch a point that is not there."""
+    """Build one quadrilateral per cell, lit from the north-west; leave out cells that touch a missing point."""
     low, high, floor = heights
     corners = shaded.quadrilaterals(x, y, z)
     middle = corners[..., 2].mean(axis=2)
@@ -118,10 +117,10 @@ def _polygons(
 
 
 def _floor(ax: Any, surface: xr.Dataset, variable: str, floor: float) -> None:
-    """Level lines below the surface, the loss of guessing dashed, and crosses where points are not finite."""
+    """Draw level lines below the surface, the loss of guessing dashed, and crosses where points are not finite."""
     alpha, beta, loss = drawable(surface, variable)
     at = {"zdir": "z", "offset": floor, "zorder": 1}
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # a level may not occur
         ax.contour(alpha, beta, loss, _LEVELS, cmap=style.deep_map(), norm=style.norm(), linewidths=0.5, **at)
         ax.contour(
             alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, **at
@@ -140,7 +139,7 @@ def _floor(ax: Any, surface: xr.Dataset, variable: str, floor: float) -> None:
 
 
 def _pin(ax: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, heights: tuple[float, float, float]) -> None:
-    """A vertical line through the state, from the surface up; dotted where the surface hides it."""
+    """Draw a vertical line from the state upwards; dotted where the surface hides it."""
     low, high, floor = heights
     if not (x[0] <= 0 <= x[-1] and y[0] <= 0 <= y[-1]):
         return
@@ -170,13 +169,13 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
 
 
 def _upsample_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Of each fine point, whether the nearest coarse one is in the mask."""
+    """Upsample a mask by the nearest coarse point."""
     i, j = (np.rint(np.linspace(0, size - 1, fine)).astype(int) for size, fine in zip(mask.shape, shape, strict=True))
     return mask[np.ix_(i, j)]
 
 
 def _filled(z: np.ndarray, finite: np.ndarray) -> np.ndarray:
-    """Values that are not finite replaced by the nearest finite one, for the spline; they are cut out after."""
+    """Replace non-finite values by the nearest finite one, for the spline; they are cut out afterwards."""
     if not finite.any():
         return z
     nearest = scipy.ndimage.distance_transform_edt(~finite, return_distances=False, return_indices=True)

@@ -26,7 +26,7 @@ class Training(OfRuns):
     over: OverSeeds
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Three rows over the epochs, all runs in each, or of many a part in each column; of RUN@EPOCH the epochs up to it."""
+        """Draw three rows over the epochs, with many runs split over columns; RUN@EPOCH ends at its epoch."""
         shares = share_out(group(members, self.over))
         columns = len(shares)
         panels = grid(columns, 3, columns=columns, width=style.TEXT_WIDTH, heading=self.title)
@@ -43,20 +43,20 @@ class Training(OfRuns):
 
 
 _RATES_SHOWN = 1e4  # from the highest learning rate down
-_TOGETHER, _PER_COLUMN = 8, 7  # runs in one panel, at most; of more, in a column of panels
+_TOGETHER, _PER_COLUMN = 8, 7  # most runs in one panel; beyond, runs per column of panels
 _HANDLE = 0.5  # inches beside an entry of the legend
-_LOSS_FLOOR = 1e-6  # a loss of exactly 0 has no place on a logarithmic axis
+_LOSS_FLOOR = 1e-6  # a logarithmic axis cannot show a loss of exactly 0
 
 
 def curves(
     axes: Sequence[Axes], histories: Sequence[xr.Dataset], *, place: float, color: Any, marker: str
 ) -> list[Line2D]:
-    """Losses, errors in percent, and the learning rate of a run, each on its own axes.
+    """Draw losses, errors in percent, and the learning rate of a run, each on its own axes.
 
-    Of several runs, which differ in their seed, the median and a band between the extremes.
+    Several runs that differ in their seed become the median and a band between the extremes.
 
     Args:
-        place: of the markers along the line, so that those of several runs do not coincide.
+        place: position of the markers along the line, so that several runs' markers do not coincide.
     """
     drawn = []
     epoch = histories[0].epoch.values
@@ -73,21 +73,21 @@ def curves(
 
 
 def share_out(groups: Sequence[Group]) -> list[list[Group]]:
-    """All runs together; of many a part for each column of panels, in order and of like size."""
+    """Split many runs over the columns of panels, in order and evenly; few runs stay together."""
     columns = 1 if len(groups) <= _TOGETHER else min(3, -(-len(groups) // _PER_COLUMN))
     size = -(-len(groups) // columns)
     return [list(groups[start : start + size]) for start in range(0, len(groups), size)]
 
 
 def legend_columns(shares: Sequence[Sequence[Group]], panel: float) -> int:
-    """Of the legend below a column of panels."""
+    """Choose the number of columns of the legend below a column of panels."""
     labels = [of.label for share in shares for of in share]
     widest = next((n for n in (3, 2) if all(fits(label, panel / n - _HANDLE, NOTE) for label in labels)), 1)
     return min(widest, max(map(len, shares)))
 
 
 def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
-    """Limits and ticks; those of y are shared by the panels of a row."""
+    """Set limits and ticks; the panels of a row share those of y."""
     losses, errors, rates = rows
     for ax in (ax for row in rows for ax in row):
         ax.set_xlim(0, max(last, 1))
@@ -98,7 +98,7 @@ def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
             line.set_clip_on(False)
     for ax in (losses[0], rates[0]):
         if not any(np.isfinite(line.get_ydata()).any() for line in ax.lines):
-            continue  # of adopted runs no learning rate is known
+            continue  # adopted runs have no known learning rate
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
         ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
@@ -116,7 +116,7 @@ def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
 
 
 def _legends(panels: Grid, shares: Sequence[Sequence[Group]]) -> None:
-    """What is solid and dashed; below each column of panels its runs."""
+    """Explain solid and dashed lines, and list each column's runs below it."""
     histories = [member.history for share in shares for of in share for member in of.members]
     panels.legend(
         [
@@ -141,7 +141,7 @@ def _error(history: xr.Dataset, split: str) -> np.ndarray:
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
-    """One row per epoch of each member: member, epoch, losses, errors in percent, learning rate."""
+    """Tabulate each epoch of each member: member, epoch, losses, errors in percent, learning rate."""
     frames = []
     for member in members:
         history = member.past

@@ -41,7 +41,7 @@ class Trajectories(OfRuns):
     losses: bool = Field(True, description="whether the three losses per epoch are drawn in a strip below")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """One panel per member and scale; with several scales first all members at the one, then at the next.
+        """Draw one panel per member and scale, all members at one scale before the next scale.
 
         Raises:
             InputError: if the plane is a line, or no epoch of a path is finite.
@@ -88,7 +88,7 @@ class Trajectories(OfRuns):
 
 
 def _draw_panel(ax: Axes, panel: Panel, colours: Normalize, ratio: float) -> QuadContourSet | None:
-    """Level lines where there is a surface, which are returned, and the path over them."""
+    """Draw the path over the level lines, if there is a surface; return the lines."""
     surface = panel.member.surface
     lines = None
     if surface is not None:
@@ -101,7 +101,7 @@ def _draw_panel(ax: Axes, panel: Panel, colours: Normalize, ratio: float) -> Qua
 
 
 def _label_panel(ax: Axes, panel: Panel, lines: QuadContourSet | None) -> None:
-    """The epochs at which the rate falls, and the levels' numbers away from them, on axes of their final size."""
+    """Label the epochs at which the rate falls, and the levels away from them, on axes of their final size."""
     labels = paths.label_falls(ax, panel.path, panel.falls)
     points = paths.points_of(panel.path)
     if lines is not None:
@@ -114,7 +114,7 @@ def _columns(panels: int) -> int:
 
 
 def _ratio(shown: Sequence[Panel]) -> float:
-    """Height over width of the panels: that of the first grid, within what a page can bear."""
+    """Choose height over width of the panels: that of the first grid, within the page's limits."""
     surface = shown[0].member.surface
     if surface is None:
         return 1.0
@@ -122,7 +122,7 @@ def _ratio(shown: Sequence[Panel]) -> float:
 
 
 def _scales(panels: Grid, spec: Trajectories, shown: Sequence[Panel], colours: Normalize) -> None:
-    """The scales of the loss and of the epochs, and a legend."""
+    """Draw the scales of the loss and of the epochs, and a legend."""
     if spec.contours:
         colour_bar(panels, LEVELS["log"], words.NAMES["train_loss"], [panel.member.seen for panel in shown])
     epochs = mpl.cm.ScalarMappable(colours, style.colour_map(paths.EPOCHS))
@@ -136,7 +136,7 @@ def _scales(panels: Grid, spec: Trajectories, shown: Sequence[Panel], colours: N
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
-    """One row per kept epoch of each path, and one per point of each surface, which has no epoch."""
+    """Tabulate the kept epochs of each path, and the points of each surface, which have no epoch."""
     frames = []
     for member in members:
         assert member.trajectory is not None

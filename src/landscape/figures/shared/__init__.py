@@ -1,1 +1,1 @@
-"""What several kinds of figures have in common: panels, style, words."""
+"""Parts that several kinds of figures share: panels, style, words."""

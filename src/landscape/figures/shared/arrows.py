@@ -1,4 +1,4 @@
-"""The way down a plane as arrows over its level lines, and the points where there is none."""
+"""Steepest descent on a plane as arrows over its level lines, and the stationary points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.quiver import Quiver
 
 ARROWS = 15
-"""Along each axis at most; of a finer grid points are left out."""
+"""The most arrows along each axis; a finer grid is thinned."""
 
 _SHAPES: dict[str, dict[str, Any]] = {
     "minimum": {"marker": "o", "markersize": 4.2},
@@ -27,7 +27,7 @@ _SHAPES: dict[str, dict[str, Any]] = {
 
 
 def cosine_map() -> LinearSegmentedColormap:
-    """Red and dark where it is negative, blue and light where it is positive: the order is the same in grey."""
+    """Return dark red for negative, light blue for positive cosines: the order is the same in grey."""
     colours = ["#67001f", "#b2182b", "#f4a582", "#9ecae1", "#dbe9f6"]
     return mpl.colors.LinearSegmentedColormap.from_list("cosine", colours)
 
@@ -37,23 +37,23 @@ def cosine_norm() -> Normalize:
 
 
 def metric(surface: xr.Dataset) -> np.ndarray:
-    """P'P of the directions P = [d1 d2], shape (2, 2)."""
+    """Compute P'P of the directions P = [d1 d2], shape (2, 2)."""
     one, other = json.loads(surface.attrs["direction_norms"])
     mixed = float(surface.attrs["cosine"]) * one * other
     return np.array([[one**2, mixed], [mixed, other**2]])
 
 
 def descent(surface: xr.Dataset) -> np.ndarray:
-    """The direction of steepest descent within the plane, in (alpha, beta), shape (alpha, beta, 2).
+    """Compute the direction of steepest descent within the plane, in (alpha, beta), shape (alpha, beta, 2).
 
-    Of all steps P x of one length the loss falls fastest along x = -(P'P)^-1 P'g.
+    Among steps P x of equal length, the loss falls fastest along x = -(P'P)^-1 P'g.
     """
     gradient = np.stack([geometry.values_of(surface, f"gradient_{axis}") for axis in ("alpha", "beta")], -1)
     return -np.einsum("ij,...j", np.linalg.inv(metric(surface)), gradient)
 
 
 def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
-    """Level lines of the train loss, and over them the descent at up to 15 x 15 points.
+    """Draw level lines of the train loss, and over them the descent at up to 15 x 15 points.
 
     The arrows are of one length, blue where they point to the centre and red where they point away.
     """
@@ -88,14 +88,14 @@ def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
 
 
 def mark_stationary(ax: Axes, points: Sequence[geometry.StationaryPoint]) -> None:
-    """A symbol at each: white for what is so in the slice alone, black for what is so in the whole space."""
+    """Draw a symbol at each point: white if stationary in the slice alone, black if in the whole space."""
     halo = [mpl.patheffects.withStroke(linewidth=1.8, foreground="white")]
     for point in points:
         ax.plot(point.alpha, point.beta, label=point.kind, path_effects=halo, zorder=6, **_look(point.kind))
 
 
 def keys(points: Sequence[geometry.StationaryPoint]) -> list[Line2D]:
-    """For a legend, in the order of `geometry.KINDS`."""
+    """Make the legend's entries, in the order of `geometry.KINDS`."""
     there = {point.kind for point in points}
     return [mpl.lines.Line2D([], [], label=kind, **_look(kind)) for kind in geometry.KINDS if kind in there]
 
@@ -108,6 +108,6 @@ def _look(kind: str) -> dict[str, Any]:
 
 
 def _thinned(points: int) -> np.ndarray:
-    """Indices of at most 15 points at equal distances, the middle of the axis among them if it has one."""
+    """Return indices of at most 15 points at equal distances, including the axis's middle point if it has one."""
     step = -(-points // ARROWS)
     return np.arange((points - 1) // 2 % step, points, step)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def band(
     ax: Axes, x: np.ndarray, curves: np.ndarray, dashes: str = "-", *, color: Any, shade: float = 0.22, **look: Any
 ) -> Line2D:
-    """The median of curves, shape (curve, x), and behind it a band between their extremes; of one, the curve alone."""
+    """Draw the median of curves, shape (curve, x), over a band between their extremes; a single curve has no band."""
     low, middle, high = spread(curves)
     if len(curves) > 1:
         ax.fill_between(x, low, high, color=color, alpha=shade, linewidth=0, zorder=1.5)
@@ -30,19 +30,19 @@ def band(
 
 
 def spread(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lowest, median and highest finite value of curves, shape (curve, x), at every x; NaN where none is finite."""
+    """Return lowest, median, highest finite value of curves, shape (curve, x), at every x; NaN where none is finite."""
     finite = np.ma.masked_invalid(curves)
     low, middle, high = (np.ma.filled(of(finite, axis=0), np.nan) for of in (np.ma.min, np.ma.median, np.ma.max))
     return low, middle, high
 
 
 def stack(surfaces: Sequence[xr.Dataset], variable: str) -> np.ndarray:
-    """A variable along lines, shape (line, alpha)."""
+    """Stack a variable along lines, shape (line, alpha)."""
     return np.stack([surface[variable].isel(beta=0).values for surface in surfaces])
 
 
 def require_lines(groups: Sequence[Group], kind: str) -> None:
-    """Raises: InputError if a surface is no line, or lines of one band differ in more than the seed of their direction."""
+    """Refuse, with an InputError, a surface that is no line, or lines of one band that differ in more than the seed."""
     for group in groups:
         first = group.first.seen
         for surface in group.surfaces:
@@ -55,7 +55,7 @@ def require_lines(groups: Sequence[Group], kind: str) -> None:
 
 
 def table(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame:
-    """The drawn numbers, one row per point of each member: member, plane, alpha, beta, and `variables`."""
+    """Tabulate the drawn numbers, one row per point of each member: member, plane, alpha, beta, and `variables`."""
     frames = []
     for member in members:
         frame = numbers([member], variables)
@@ -75,7 +75,7 @@ def _require_line(surface: xr.Dataset, kind: str) -> None:
 
 
 def _unlike(first: xr.Dataset, second: xr.Dataset) -> list[str]:
-    """Keys in which the specifications of two planes differ, but for the seed."""
+    """List the keys other than the seed in which two planes' specifications differ."""
     one, other = words.plane(first), words.plane(second)
     may_differ = {"seed", *with_trait(Plane, INERT)}
     return sorted(key for key in {*one, *other} - may_differ if one.get(key) != other.get(key))

@@ -1,4 +1,4 @@
-"""What is said of measured curvature: below a panel, and in a caption."""
+"""Words about measured curvature: below a panel, and in a caption."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _FEW = 0.01  # a ratio below which curvature counts as none in the paper
 
 
 def not_converged(surface: xr.Dataset) -> np.ndarray:
-    """Where the eigenvalues are not converged, shape (alpha, beta)."""
+    """Mask the points whose eigenvalues are not converged, shape (alpha, beta)."""
     return geometry.values_of(surface, "status") == NOT_CONVERGED
 
 
 def notes(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> list[str]:
-    """Two lines for below a map: its median, and the share of it below 1 %."""
+    """Write two lines for below a map: its median, and the share of it below 1 %."""
     ratio = geometry.values_of(surface, geometry.RATIOS[kind])
     known = ratio[np.isfinite(ratio)]
     return [f"median {words.loss(float(np.median(known)))}", _below(known)] if known.size else ["no ratio anywhere"]
 
 
 def made(surfaces: Sequence[xr.Dataset]) -> list[str]:
-    """How the eigenvalues of a figure were found, in sentences."""
+    """Explain, in sentences, how the eigenvalues of a figure were found."""
     first = surfaces[0].attrs
     solver = {
         "lanczos": "both from one Krylov space (Lanczos with full reorthogonalisation)",
@@ -52,7 +52,7 @@ def made(surfaces: Sequence[xr.Dataset]) -> list[str]:
 
 
 def item(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> str:
-    """A member's eigenvalues, residuals, products, and drift with more images, in sentences."""
+    """Write a member's eigenvalues, residuals, products, and drift with more images, in sentences."""
     low, high = (geometry.values_of(surface, f"eigenvalue_{end}") for end in ("min", "max"))
     r_low, r_high = (geometry.values_of(surface, f"residual_{end}") for end in ("min", "max"))
     ratio = geometry.values_of(surface, geometry.RATIOS[kind])
@@ -84,7 +84,7 @@ def item(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, with a minus sign that is one: -0.0123, 845, 3,480, 1.2e-6."""
+    """Write three digits with a true minus sign: -0.0123, 845, 3,480, 1.2e-6."""
     text = f"{float(f'{value:.3g}'):,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
     return re.sub(r"e([+-])0*", r"e\1", text).replace("e+", "e").replace("-", "\N{MINUS SIGN}")
 
@@ -94,7 +94,7 @@ def _below(ratio: np.ndarray) -> str:
 
 
 def _drift(surface: xr.Dataset) -> str:
-    """By how much the eigenvalues move from the images used to the most that were tried; empty if there were no more."""
+    """Write how far the eigenvalues move from the images used to the most tried; empty if no more were tried."""
     points = json.loads(surface.attrs["drift"])
     told = []
     for name, key in (("lambda_max", "eigenvalue_max"), ("lambda_min", "eigenvalue_min")):

@@ -1,4 +1,4 @@
-"""Members that share a panel: the lines of one run, or runs that differ in their seed; and what is said of them."""
+"""Members that share a panel: the lines of one run, or runs that differ in their seed; and the words about them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from landscape.training.run_section import Run
 
 @dataclass(frozen=True)
 class Group:
-    """Members that share a panel, in order, and what is written above it."""
+    """Members that share a panel, in order, and the label above it."""
 
     label: str
     members: tuple[Member, ...]
@@ -43,7 +43,7 @@ class Group:
 
 
 def group(members: Sequence[Member], over: str | None = None) -> list[Group]:
-    """One group per state; over `seed` one for all states whose runs differ in nothing but their seed."""
+    """Make one group per state; over `seed` one for all states whose runs differ only in their seed."""
     found: dict[Any, list[Member]] = {}
     for member in members:
         found.setdefault(member.state if over is None else _but_for_seed(member), []).append(member)
@@ -51,7 +51,7 @@ def group(members: Sequence[Member], over: str | None = None) -> list[Group]:
 
 
 def descriptions(members: Sequence[Member]) -> list[str]:
-    """In a few words what the recipes differ in, `decay 0, batch 128`; the labels where that does not tell them apart."""
+    """Describe the recipes by their differences, `decay 0, batch 128`; by labels where recipes do not differ."""
     recipes = [json.loads(member.history.attrs["spec"]) for member in members]
     differing = [key for key in _RECIPE if len({recipe.get(key) for recipe in recipes}) > 1]
     said = [
@@ -62,7 +62,7 @@ def descriptions(members: Sequence[Member]) -> list[str]:
 
 
 def errors(group: Group) -> list[str]:
-    """The test error with its Wilson interval; of several runs the lowest and the highest. Empty if not measured."""
+    """Write the test error with its Wilson interval; lowest and highest for several runs; empty if not measured."""
     rows = [members[0].row for members in group.states]
     if not all("test_accuracy" in row for row in rows):
         return []
@@ -75,7 +75,7 @@ def errors(group: Group) -> list[str]:
 
 
 def notes(group: Group) -> list[str]:
-    """Two lines for below a panel: the test errors and the train losses of its runs."""
+    """Write two lines for below a panel: the test errors and the train losses of its runs."""
     if len(group.members) == 1:
         return words.notes(group.first)
     losses = [float(members[0].row.train_loss) for members in group.states]
@@ -84,15 +84,15 @@ def notes(group: Group) -> list[str]:
 
 
 def title(group: Group, ring: str | None = None) -> str:
-    """The label, with a dagger if the caption says what to beware of."""
+    """Return the label, with a dagger if the caption has a warning."""
     return words.with_care(group.label, bool(beware(group.members, ring)))
 
 
 def beware(members: Sequence[Member], ring: str | None = None) -> list[str]:
-    """Sentences on what to beware of; what several members have in common is said once.
+    """Write warnings in sentences; a warning that several members share stands once.
 
     Args:
-        ring: the loss whose level lines are drawn, as of `words.member_item`.
+        ring: the loss whose level lines are drawn, as in `words.member_item`.
     """
     n = len(members)
     said = [
@@ -106,12 +106,12 @@ def beware(members: Sequence[Member], ring: str | None = None) -> list[str]:
 
 
 def items(groups: Sequence[Group], ring: str | None = None) -> list[str]:
-    """One item of the caption per state: its numbers, and what to beware of on each of its lines and planes."""
+    """Write one item of the caption per state: its numbers, and the warnings on each of its lines and planes."""
     return [_item(members, ring) for of in groups for members in of.states]
 
 
 def counted(groups: Sequence[Group]) -> str:
-    """A sentence on how many lines a panel shows and how; empty if one each."""
+    """Say how many lines a panel shows and how; empty if one each."""
     counts = [len(of.members) for of in groups]
     if max(counts) == 1:
         return ""
@@ -124,12 +124,12 @@ def counted(groups: Sequence[Group]) -> str:
 
 
 def loss_names(surfaces: Sequence[xr.Dataset]) -> list[str]:
-    """The losses that all surfaces have."""
+    """List the losses that all surfaces have."""
     return [name for name in ("train_loss", "test_loss") if all(name in surface for surface in surfaces)]
 
 
 def not_finite(surfaces: Sequence[xr.Dataset]) -> int:
-    """Points of the surfaces at which a loss is not finite."""
+    """Count the points of the surfaces at which a loss is not finite."""
     return sum(max(geometry.non_finite(surface, name) for name in loss_names([surface])) for surface in surfaces)
 
 
@@ -144,7 +144,7 @@ def _but_for_seed(member: Member) -> tuple[str, int | None]:
 
 
 def _label(members: Sequence[Member]) -> str:
-    """That of the state; of several the common part of their runs' names, and how many they are."""
+    """Return the state's label; for several states the common part of their runs' names, and their number."""
     labels = dict.fromkeys(member.label for member in members)
     if len(labels) == 1:
         return members[0].label
@@ -154,7 +154,7 @@ def _label(members: Sequence[Member]) -> str:
 
 
 def _common(names: Sequence[str]) -> str:
-    """What names have in common at their beginning and end, in whole parts between hyphens, dots and underscores."""
+    """Find the common beginning and end of names, in whole parts between hyphens, dots and underscores."""
     parts = [re.split("([-_.])", name) for name in names]
     head = commonprefix(parts)
     tail = commonprefix([part[len(head) :][::-1] for part in parts])[::-1]
@@ -162,7 +162,7 @@ def _common(names: Sequence[str]) -> str:
 
 
 def _kinds(members: Sequence[Member]) -> dict[str, list[Finding]]:
-    """Findings that differ in nothing but their numbers, together."""
+    """Group findings that differ only in their numbers."""
     found: dict[str, list[Finding]] = {}
     for member in members:
         for finding in member.findings:

@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 _LINE = 0.1  # from line to line
 _AWAY = (0.06, 0.13, 0.21, 0.3)  # from the point to the nearest edge of the label
-_CLEAR = 0.07  # room around a label that is enough
+_CLEAR = 0.07  # sufficient room around a label
 _EDGE = 0.02
 
 
 def scale_of(ax: Axes) -> tuple[np.ndarray, np.ndarray]:
-    """The lower left corner in data, and inches per unit of data; of linear axes whose limits are set."""
+    """Return the lower left corner in data, and inches per unit of data, for linear axes with fixed limits."""
     limits = np.array([ax.get_xlim(), ax.get_ylim()])
     return limits[:, 0], _box(ax) / np.ptp(limits, axis=1)
 
 
 def annotate(ax: Axes, points: np.ndarray, texts: Sequence[str], *, avoid: np.ndarray, color: str) -> list[Annotation]:
-    """Write each text beside its point, with a thin line from the one to the other.
+    """Write each text beside its point, with a thin line between them.
 
-    Of places all around the point, the nearest is taken that is inside the axes and clear of `avoid`, the other points
-    and the labels before it; if there is none, the one that comes closest to that.
+    The label takes the nearest place around the point that is inside the axes and clear of `avoid`, the other points and
+    earlier labels; if none is clear, the best one.
 
     Args:
         points: shape (n, 2), in the data of linear axes whose limits are set.
-        avoid: shape (m, 2), what else is drawn.
+        avoid: shape (m, 2), other drawn points.
     """
     corner, scale = scale_of(ax)
     box = _box(ax)
@@ -66,11 +66,12 @@ def annotate(ax: Axes, points: np.ndarray, texts: Sequence[str], *, avoid: np.nd
 
 
 def _places(point: np.ndarray, half: np.ndarray) -> list[np.ndarray]:
-    """Middles of labels in sixteen directions around the point."""
+    """Return the middles of labels in sixteen directions around the point."""
     places = []
     for away, k in itertools.product(_AWAY, range(16)):
         to = np.array([math.cos(math.pi * k / 8), math.sin(math.pi * k / 8)])
-        reach = min(half[axis] / abs(to[axis]) for axis in range(2) if abs(to[axis]) > 1e-9)  # of the box along `to`
+        # from the box's middle to its edge along `to`
+        reach = min(half[axis] / abs(to[axis]) for axis in range(2) if abs(to[axis]) > 1e-9)
         places.append(point + (away + reach) * to)
     return places
 
@@ -83,7 +84,7 @@ def _merit(
     labels: Sequence[tuple[np.ndarray, np.ndarray]],
     box: np.ndarray,
 ) -> float:
-    """How good a place is: room around it, less the way to it; far below 0 outside the axes or on another label."""
+    """Score a place: room around it, minus the way to it; far below 0 outside the axes or on another label."""
     room = float(_gap(np.abs(taken - middle) - half).min(initial=_CLEAR))
     apart = min((float(_gap(np.abs(other - middle) - half - size)) for other, size in labels), default=_CLEAR)
     outside = float(np.maximum(np.abs(middle - box / 2) + half + _EDGE - box / 2, 0).sum())
@@ -92,7 +93,7 @@ def _merit(
 
 
 def _gap(overhang: np.ndarray) -> np.ndarray:
-    """Distance to a rectangle, from how far its edges are passed on each axis; 0 inside."""
+    """Compute the distance to a rectangle from the overhang on each axis; 0 inside."""
     return np.asarray(np.hypot(*np.moveaxis(np.maximum(overhang, 0), -1, 0)))
 
 

@@ -41,7 +41,7 @@ def contour(
 def level_lines(
     ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
 ) -> QuadContourSet:
-    """Draw level lines on a pale fill, that of guessing dashed; where the loss is not finite, white with grey hatching."""
+    """Draw level lines on a pale fill, the loss of guessing dashed; white, hatched grey where the loss is not finite."""
     alpha, beta, loss = drawable(surface, variable)
     if loss.mask.any():
         hatch(ax, alpha, beta)
@@ -52,7 +52,7 @@ def level_lines(
     lines = lines_at(ax, surface, variable, levels, (1.4, 0.6), cmap=style.deep_map(), norm=style.norm(), zorder=2)
     if guessing:
         look: dict[str, Any] = {"colors": "black", "linestyles": "--", "linewidths": 0.8, "zorder": 3}
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that the level is nowhere
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # the level may not occur
             ax.contour(alpha, beta, loss, [geometry.guessing(surface)], **look)
     return lines
 
@@ -63,21 +63,21 @@ def lines_at(
     """Draw lines alone.
 
     Args:
-        width: of those at 0.1 and 1, and of the others.
+        width: line width at the levels 0.1 and 1, and at the others.
     """
     widths = [width[0] if _is_in(level, _THICK) else width[1] for level in levels]
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that a level is nowhere
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # a level may not occur
         return ax.contour(*drawable(surface, variable), levels, linewidths=widths, **look)
 
 
 def drawable(surface: xr.Dataset, variable: str) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Coordinates, and the finite values as a masked array above 0 for the logarithm, as matplotlib wants it: (beta, alpha)."""
+    """Return coordinates and loss, (beta, alpha): non-finite values masked, the rest above 0 for the logarithm."""
     z = surface[variable].transpose("beta", "alpha")
     return z.alpha.values, z.beta.values, np.ma.masked_invalid(z.values).clip(1e-9)
 
 
 def hatch(ax: Axes, alpha: np.ndarray, beta: np.ndarray) -> None:
-    """Hatch a whole plane, under everything: it shows where nothing else is drawn."""
+    """Hatch a whole plane under everything, so that it shows where nothing else is drawn."""
     look: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.6", "hatch": HATCH, "linewidth": 0, "zorder": 0}
     ax.add_patch(mpl.patches.Rectangle((alpha[0], beta[0]), np.ptp(alpha), np.ptp(beta), **look))
 
@@ -97,7 +97,7 @@ def mark_centre(ax: Axes) -> None:
 
 
 def shape(surface: xr.Dataset) -> float:
-    """Height over width of a panel: axes of equal scale, unless one range is more than twice the other."""
+    """Compute height over width of a panel: axes of equal scale, unless one range is more than twice the other."""
     ratio = float(np.ptp(surface.beta.values)) / float(np.ptp(surface.alpha.values))
     return min(max(ratio, 0.5), 2.0)
 
@@ -133,14 +133,14 @@ def label_levels(ax: Axes, lines: QuadContourSet, *, avoid: np.ndarray) -> None:
 
 
 def labelled(levels: Iterable[float]) -> list[float]:
-    """The levels that carry their number: 0.1, 1 and 10; of levels with less than two of these, the ends too."""
+    """Choose the levels with numbers: 0.1, 1 and 10; also the first and last if fewer than two of these occur."""
     levels = [float(level) for level in levels]
     usual = [level for level in levels if _is_in(level, _LABELLED)]
     return usual if len(usual) > 1 else sorted({levels[0], *usual, levels[-1]})
 
 
 def colour_bar(panels: Grid, levels: Sequence[float], name: str, surfaces: Sequence[xr.Dataset]) -> None:
-    """Put the scale of a loss below the panels: the pale fill, the level lines in it, and the loss of guessing dashed."""
+    """Draw the scale of a loss below the panels: the pale fill, the level lines, and the loss of guessing dashed."""
     mappable = mpl.cm.ScalarMappable(style.norm(), style.pale_map())
     bar = panels.color_bar(mappable, extend="both")
     bar.set_ticks([0.01, 0.1, 1, 10, 100], labels=["0.01", "0.1", "1", "10", "100"])
@@ -157,10 +157,10 @@ def colour_bar(panels: Grid, levels: Sequence[float], name: str, surfaces: Seque
 
 
 def require_variable(surface: xr.Dataset, variable: str, kind: str) -> None:
-    """Refuse a surface that does not hold a loss, as that of a test split there is not.
+    """Refuse a surface without the loss `variable`; it may lack a test split.
 
     Raises:
-        InputError: if it does not.
+        InputError: if the surface lacks it.
     """
     if variable not in surface:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Loss and accuracy along a line: the axes, the curves, and what a legend says of them."""
+"""Loss and accuracy along a line: the axes, the curves, and their legend."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ _SHADE = {"train_loss": 0.22, "test_loss": 0.12, "train_accuracy": 0.14, "test_a
 
 
 def frame(ax: Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
-    """Limits and ticks of the loss along a line, up to `top`.
+    """Set limits and ticks of the loss along a line, up to `top`.
 
-    Spans where a loss of any of the surfaces is not finite are hatched; of a line between two runs, what lies beyond them
-    is grey.
+    Hatch spans where a loss of any surface is not finite; grey out the parts of a line beyond its two runs.
     """
     alpha = surfaces[0].alpha.values
     if words.plane(surfaces[0])["directions"] in ("to", "through"):
@@ -43,13 +42,13 @@ def frame(ax: Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
 
 
 def losses(ax: Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
-    """Of several surfaces the median, and a band between the extremes."""
+    """Draw the losses; several surfaces become the median, and a band between the extremes."""
     for name in loss_names(surfaces):
         _curve(ax, surfaces, name, stack(surfaces, name), style.LOSS, linewidth)
 
 
 def accuracy_axis(ax: Axes) -> Axes:
-    """A twin of `ax` for accuracies in percent."""
+    """Make a twin of `ax` for accuracies in percent."""
     twin = ax.twinx()
     twin.set(ylim=(0, 100))
     twin.spines["right"].set_visible(True)
@@ -58,14 +57,14 @@ def accuracy_axis(ax: Axes) -> Axes:
 
 
 def accuracies(ax: Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
-    """In percent; of several surfaces the median, and a band between the extremes."""
+    """Draw accuracies in percent; several surfaces become the median, and a band between the extremes."""
     for loss in loss_names(surfaces):
         name = loss.replace("loss", "accuracy")
         _curve(ax, surfaces, name, 100 * stack(surfaces, name), style.ACCURACY, linewidth)
 
 
 def loss_limit(surfaces: Sequence[xr.Dataset]) -> float:
-    """The common top of the loss axes: the highest loss, but no more than `highest`."""
+    """Return the common top of the loss axes: the highest loss, but no more than `highest`."""
     values = np.concatenate([surface[name].values.ravel() for surface in surfaces for name in loss_names([surface])])
     finite = values[np.isfinite(values)]
     cap = highest(surfaces)
@@ -73,12 +72,12 @@ def loss_limit(surfaces: Sequence[xr.Dataset]) -> float:
 
 
 def highest(surfaces: Sequence[xr.Dataset]) -> float:
-    """A loss of 5 (Li et al. 2018), or twice that of guessing if this is more."""
+    """Return a loss of 5 (Li et al. 2018), or twice that of guessing if this is more."""
     return max(5.0, *(2 * geometry.guessing(surface) for surface in surfaces))
 
 
 def split_keys(surfaces: Sequence[xr.Dataset]) -> list[Line2D | Patch]:
-    """What a legend says of solid and dashed lines, and of hatching if there is some."""
+    """Make the legend's entries for solid and dashed lines, and for hatching if there is some."""
     splits = [
         mpl.lines.Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
         for split, dashes in style.SPLITS.items()
@@ -88,20 +87,20 @@ def split_keys(surfaces: Sequence[xr.Dataset]) -> list[Line2D | Patch]:
 
 
 def hatch_keys(surfaces: Sequence[xr.Dataset]) -> list[Patch]:
-    """What a legend says of hatching, if there is some."""
+    """Make the legend's entry for hatching, if there is some."""
     if not not_finite(surfaces):
         return []
     return [mpl.patches.Patch(facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, label="not finite")]
 
 
 def above(surfaces: Sequence[xr.Dataset], top: float) -> str:
-    """A sentence on the losses that the axis does not reach, if there are any."""
+    """Write a sentence on losses above the axis, if there are any."""
     count = sum(int((surface[name] > top).sum()) for surface in surfaces for name in loss_names([surface]))
     return f" {count:,} values lie above the loss axis, which ends at {top:.2g}." if count else ""
 
 
 def error_at(surface: xr.Dataset, alpha: float) -> str | None:
-    """The test error at a point of a line with its Wilson interval, if it was measured there."""
+    """Write the test error at a point of a line with its Wilson interval, if it was measured there."""
     line = surface.isel(beta=0)
     if "test_accuracy" not in line or alpha not in line.alpha:
         return None
@@ -118,7 +117,7 @@ def _curve(
 
 
 def _spans(x: np.ndarray, where: np.ndarray) -> list[tuple[float, float]]:
-    """The intervals half-way around runs of consecutive points."""
+    """Find the intervals around runs of consecutive points, each ending half-way to the next point."""
     between = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
     edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(int)))
     return [(float(between[a]), float(between[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,4 +1,4 @@
-"""Where on the grid of a plane each loss is lowest: drawn, in words, and as numbers."""
+"""Lowest grid point of each loss on a plane: drawn, in words, and as numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 _SYMBOLS = {"train_loss": ("o", 5.5), "test_loss": ("s", 8.5)}
-"""Of open symbols that fit into each other, and around the cross at the centre: the form, and the size in points."""
+"""Form and size in points of open symbols that fit into each other and around the cross at the centre."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Lowest:
     loss: float
 
     def __str__(self) -> str:
-        """`train loss 0.0021 at (0.1, 0)`."""
+        """Write `train loss 0.0021 at (0.1, 0)`."""
         place = f"({self.alpha:.2g},\N{NO-BREAK SPACE}{self.beta:.2g})".replace("-", "\N{MINUS SIGN}")
         return f"{words.NAMES[self.variable]} {words.loss(self.loss)} at\N{NO-BREAK SPACE}{place}"
 
 
 def lowest(surface: xr.Dataset) -> list[Lowest]:
-    """Of every loss of a surface that is finite somewhere."""
+    """Find the lowest point of each loss that is finite somewhere."""
     found = []
     for variable in _SYMBOLS:
         loss = surface[variable].transpose("alpha", "beta").values
@@ -50,17 +50,17 @@ def draw_lowest(ax: Axes, surface: xr.Dataset) -> None:
 
 
 def keys() -> list[Line2D]:
-    """What a legend says of the symbols."""
+    """Make the legend's entries for the symbols."""
     return [_symbol(variable, [], f"lowest {words.NAMES[variable]}") for variable in _SYMBOLS]
 
 
 def notes(surface: xr.Dataset) -> list[str]:
-    """For under a panel."""
+    """Write the lines for below a panel."""
     return [f"lowest {found}" for found in lowest(surface)]
 
 
 def numbers(members: Sequence[Member]) -> pd.DataFrame:
-    """A row for each: member, lowest (the variable), alpha, beta, and its value under the variable's name."""
+    """Tabulate each lowest point: member, lowest (the variable), alpha, beta, and its value under the variable's name."""
     return pd.DataFrame(
         {
             "member": member.state,

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from matplotlib.colors import Colormap, Normalize
 
-_LEAST = 1e-12  # of what has to have a place on a logarithmic scale
+_LEAST = 1e-12  # lower bound of values on a logarithmic scale
 
 
 def pixel_map(ax: Axes, surface: xr.Dataset, values: np.ndarray, *, colours: Colormap, norm: Normalize) -> QuadMesh:
-    """`values`, shape (alpha, beta), as pixels that are not smoothed; white and hatched where they are not finite.
+    """Draw `values`, shape (alpha, beta), as unsmoothed pixels; white and hatched where they are not finite.
 
     The axes end at the outermost points, as those of level lines do, in the middle of the outermost pixels.
     """
@@ -34,6 +34,6 @@ def pixel_map(ax: Axes, surface: xr.Dataset, values: np.ndarray, *, colours: Col
 
 
 def _edges(x: np.ndarray) -> np.ndarray:
-    """Half-way between neighbours, and as far outside."""
+    """Return pixel edges: half-way between neighbours, and as far outside."""
     between = (x[1:] + x[:-1]) / 2
     return np.concatenate([[2 * x[0] - between[0]], between, [2 * x[-1] - between[-1]]])

@@ -1,4 +1,4 @@
-"""Other states, where they lie on a plane."""
+"""Marks of other states on a plane."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SYMBOLS = "osD^vPX"
-_OFF = 0.01  # share of the distance to the centre from which a state is said to lie off the plane
+_OFF = 0.01  # share of the distance to the centre above which a state's distance off the plane is written
 
 
 def places(marks: Sequence[xr.Dataset]) -> np.ndarray:
-    """Coordinates of each, shape (n, 2)."""
+    """Return the coordinates of each mark, shape (n, 2)."""
     return np.array([(float(mark.alpha), float(mark.beta)) for mark in marks]).reshape(-1, 2)
 
 
 def draw_marks(ax: Axes, marks: Sequence[xr.Dataset]) -> None:
-    """A symbol and the name of each that lies within the axes, the same for the same place among `marks`."""
+    """Draw a symbol and the name of each mark within the axes; its position in `marks` fixes its symbol."""
     seen = [_is_within(ax, mark) for mark in marks]
     for mark, symbol, within in zip(marks, cycle(_SYMBOLS), seen, strict=False):
         if within:
@@ -43,7 +43,7 @@ def draw_marks(ax: Axes, marks: Sequence[xr.Dataset]) -> None:
 
 
 def numbers(members: Sequence[Member]) -> pd.DataFrame:
-    """One row per mark: member, marked, alpha, beta, distance, distance_to_centre."""
+    """Tabulate one row per mark: member, marked, alpha, beta, distance, distance_to_centre."""
     names = ("alpha", "beta", "distance", "distance_to_centre")
     return pd.DataFrame(
         {"member": member.state, "marked": mark.attrs["marked"], **{name: float(mark[name]) for name in names}}
@@ -53,7 +53,7 @@ def numbers(members: Sequence[Member]) -> pd.DataFrame:
 
 
 def explained(members: Sequence[Member]) -> list[str]:
-    """What the symbols are, in a sentence or two; none if there are no marks."""
+    """Explain the symbols in a sentence or two; empty if there are no marks."""
     marks = [mark for member in members for mark in member.marks]
     if not marks:
         return []
@@ -66,7 +66,7 @@ def explained(members: Sequence[Member]) -> list[str]:
 
 
 def item(member: Member) -> str:
-    """The places and distances of a member's marks, in a sentence; empty if it has none."""
+    """Write the places and distances of a member's marks, in a sentence; empty if it has none."""
     if not member.marks:
         return ""
     told = [

@@ -1,4 +1,4 @@
-"""What goes into a figure and what comes out."""
+"""Members, a figure's input; drawings, its output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Member:
     Attributes:
         state: `RUN`, the end of training, or `RUN@EPOCH`.
         surface: the state on the plane, if the figure shows one.
-        history: of the run, one row per epoch; of an adopted run one row.
+        history: the run's history, one row per epoch; an adopted run has one row.
         trajectory: the run's path on the plane, if the figure shows one.
         marks: other states' places on the plane.
         weights: parameters and buffers by name, if the figure shows them.
@@ -67,13 +67,13 @@ class Member:
 
     @property
     def seen(self) -> xr.Dataset:
-        """The surface, where the kind of figure implies that there is one."""
+        """The surface, for kinds of figures that always have one."""
         assert self.surface is not None, self.state
         return self.surface
 
     @cached_property
     def findings(self) -> list[geometry.Finding]:
-        """What to know before believing the surface, worst first."""
+        """Warnings about the surface, worst first."""
         return geometry.findings(self.seen, self.row)
 
 
@@ -87,7 +87,7 @@ class Drawing:
 
 
 def only(panels: Sequence[Panel], kind: str) -> Panel:
-    """The one panel that is drawn into axes of the user's.
+    """Return the one panel for drawing into the user's axes.
 
     Raises:
         InputError: if there are several.
@@ -98,7 +98,7 @@ def only(panels: Sequence[Panel], kind: str) -> Panel:
 
 
 def numbers(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame:
-    """The drawn numbers, one row per point of each member's surface: member, alpha, beta, and `variables`."""
+    """Tabulate the drawn numbers, one row per point of each member's surface: member, alpha, beta, and `variables`."""
     frames = []
     for member in members:
         there = [variable for variable in variables if variable in member.seen]
@@ -111,22 +111,22 @@ def numbers(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame
 def members(
     spec: FigureKind, results: Mapping[str, Sequence[xr.Dataset]], weights: Mapping[str, Arrays] | None = None
 ) -> list[Member]:
-    """Put together what was read from files: one member for each state and plane that the figure shows.
+    """Build one member for each state and plane that the figure shows, from the results that were read.
 
-    They stand in the order of `spec.seen`; then those of which there is a path alone; then the states without a plane.
+    The order is that of `spec.seen`; then paths without a surface; then states without a plane.
 
     Args:
-        results: by kind (surface, history, trajectory, mark, probe), in any order; each says itself what it is of.
+        results: by kind (surface, history, trajectory, mark, probe), in any order; their attributes name the subject.
         weights: by state.
 
     Raises:
-        InputError: if one that the figure shows is not there, or one is there that it does not show, or twice.
+        InputError: if a result is missing, is not shown by the figure, or occurs twice.
     """
     histories = {str(found.attrs["name"]): found for found in results.get("history", ())}
     last = {run: int(history.epoch[-1]) for run, history in histories.items() if history.sizes["epoch"] > 1}
 
     def end(state: str) -> str:
-        """The state, the kept last epoch as what it is: the end of the training."""
+        """Name the state; the kept last epoch becomes the end of the training."""
         run, _, epoch = state.partition("@")
         return run if epoch and int(epoch) == last.get(run) else state
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LABEL, NOTE, SMALL = 8, 7, 6  # points
 NOTES = "notes"  # the name of what `note` writes
-_FOOT = 0.01  # height of the row below the panels, whose title is their common label
+_FOOT = 0.01  # height of the row below the panels; its title is their common label
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Grid:
 
     Attributes:
         rows: the panels of each quantity, in the order of the runs.
-        columns: runs beside each other; more runs stand in further blocks, each with a row for every quantity.
-        feet: axes below rows of panels that show nothing, and keep room for a common label until `fit` has placed it:
-            below the rows of each quantity, or below everything for the last one alone.
+        columns: runs beside each other; further runs take more blocks, each with a row for every quantity.
+        feet: empty axes that keep room for a common label until `fit` has placed it: below the rows of each quantity,
+            or one below everything.
     """
 
     figure: Figure
@@ -47,7 +47,7 @@ class Grid:
 
     @property
     def room(self) -> float:
-        """About the width that a panel has for text."""
+        """Approximate width of a panel's text."""
         return (float(self.figure.get_size_inches()[0]) - 0.3) / self.columns - 0.08
 
     def begins(self, run: int) -> bool:
@@ -62,7 +62,7 @@ class Grid:
         """Write lines under a panel, below the numbers and the label of its x axis.
 
         Args:
-            end: right where there are labels at the left of every panel: then the lines end where the panel does.
+            end: `right` ends the lines at the panel's right edge, for panels that all have labels at their left.
         """
         text = "\n".join(itertools.chain(*(wrap(line, self.room, NOTE) for line in lines)))
         look: dict[str, Any] = {"va": "top", "fontsize": NOTE, "parse_math": False, "gid": NOTES}
@@ -79,7 +79,7 @@ class Grid:
                     ax.set_ylabel(label, linespacing=1.15, **look)
 
     def label_below(self, *labels: str) -> None:
-        """Write one label below all panels, as of their common x axis; or one for each quantity."""
+        """Write one label for the common x axis below all panels, or one for each quantity."""
         for feet, label in zip(self.feet[-len(labels) :], labels, strict=True):
             text = "\n".join(wrap(label, float(self.figure.get_size_inches()[0]) - 0.6, LABEL))
             if self.columns == 1:
@@ -88,7 +88,7 @@ class Grid:
                 foot.set_title(text, pad=3, parse_math=False)
 
     def legend(self, keys: Sequence[Artist], columns: int | None = None, **look: Any) -> None:
-        """Put a legend below everything; nothing without keys."""
+        """Put a legend below everything; do nothing without keys."""
         if keys:
             columns = columns or min(len(keys), 4)
             self.figure.legend(handles=list(keys), loc="outside lower center", ncols=columns, **look)
@@ -101,7 +101,7 @@ class Grid:
         location: Literal["bottom", "right"] = "bottom",
         **keys: Any,
     ) -> Colorbar:
-        """Put the scale of some panels beside them, by default of all below them."""
+        """Draw the colour bar of some panels beside them, by default of all panels below them."""
         parents = [*self.axes, self.feet[-1][-1]] if axes is None else list(axes)
         width = float(self.figure.get_size_inches()[0])
         size: dict[str, Any] = {"aspect": 18}
@@ -114,7 +114,7 @@ class Grid:
         return bar
 
     def fit(self, *shapes: float) -> None:
-        """Place everything, make the page as high as that needs, and keep all in its place.
+        """Place everything, fit the page's height, and fix the layout.
 
         Args:
             shapes: height over width of the panels of each quantity.
@@ -166,8 +166,8 @@ def grid(
         columns: runs beside each other, at most.
         width: of the page.
         heading: a line above everything.
-        share: whether all panels have the same axes, or those of a quantity, or none; inner panels have no numbers then.
-        feet: whether each quantity has a label below it; else there is one below everything.
+        share: panels with common axes: all, those of a quantity, or none; inner panels of shared axes have no numbers.
+        feet: put a label below each quantity, instead of one below everything.
     """
     columns = min(columns, runs)
     each = 2 if feet else 1  # rows of the layout for a row of panels
@@ -193,7 +193,7 @@ def grid(
 
 
 def settle(figure: Figure) -> None:
-    """Place everything once, and keep it there: a page and its preview are laid out alike."""
+    """Lay everything out once and fix it, so that a page and its preview agree."""
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.execute(figure)
@@ -201,7 +201,7 @@ def settle(figure: Figure) -> None:
 
 
 def default_columns(panels: int, most: int = 4) -> int:
-    """Panels in a row: up to three in one row; four in two; of more, the widest rows with the fewest places empty."""
+    """Choose the panels in a row: three or fewer in one row, four in two, more in the widest rows with fewest gaps."""
     if panels <= 3:
         return min(panels, most)
     if panels == 4:
@@ -210,9 +210,9 @@ def default_columns(panels: int, most: int = 4) -> int:
 
 
 def cells(runs: int, rows: int, columns: int) -> list[tuple[int, int | None]]:
-    """Panels in reading order where runs stand in columns, each in several rows, and more runs in further blocks of rows.
+    """List panels in reading order. Runs stand in columns, each in several rows; more runs take further blocks of rows.
 
-    Of each panel its row, and its run; None where a block has no more runs.
+    Each panel is its row and its run; the run is None where a block has no more runs.
     """
     return [
         (row, run if run < runs else None)
@@ -251,12 +251,12 @@ def few_ticks(prune: Literal["both"] | None = None) -> MaxNLocator:
 
 
 def plain_ticks() -> FuncFormatter:
-    """Format numbers as short as they go: 1, not 1.00, beside 0.5."""
+    """Format numbers as short as possible: 1, not 1.00, beside 0.5."""
     return mpl.ticker.FuncFormatter(lambda value, _: f"{round(value, 9):g}".replace("-", "\N{MINUS SIGN}"))
 
 
 def text_width(text: str, size: float) -> float:
-    """In inches, of one line in points of `size`."""
+    """Measure one line of text in inches; `size` is in points."""
     points, _, _ = mpl.textpath.TextToPath().get_text_width_height_descent(
         text, mpl.font_manager.FontProperties(family="DejaVu Sans", size=size), False
     )

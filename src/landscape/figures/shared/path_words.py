@@ -19,7 +19,7 @@ _FEW_CELLS = 6
 
 
 def title(panel: Panel, spec: Trajectories, members: Sequence[Member]) -> str:
-    """The run, plane and scale, of these what differs between the panels; the run if nothing does."""
+    """Title a panel with whatever of run, plane and scale differs between the panels; with the run if nothing does."""
     runs, planes = (dict.fromkeys(names) for names in zip(*((m.state, m.plane) for m in members), strict=True))
     said = [panel.member.label] * (len(runs) > 1) + [str(panel.member.plane)] * (len(planes) > 1)
     said += [f"{panel.scale} scale{'s' * (panel.scale == 'equal')}"] * (len(spec.scales) > 1)
@@ -28,14 +28,14 @@ def title(panel: Panel, spec: Trajectories, members: Sequence[Member]) -> str:
 
 
 def notes(panel: Panel) -> list[str]:
-    """Two lines for below the panel, where the same path did not stand before: test error and train loss."""
+    """Write test error and train loss below the panel, unless the same path stood in an earlier one."""
     if panel.again:
         return []
     return [*errors(group([panel.member])[0]), f"train loss {words.loss(float(panel.member.row.train_loss))}"]
 
 
 def _beware(panel: Panel) -> list[str]:
-    """What is not seen of the path, and level lines from few points."""
+    """Warn of hidden parts of the path, and of level lines from few points."""
     said = paths.hidden(panel.path)
     if panel.member.surface is not None:
         if beyond := paths.outside(panel.path, _grid(panel.member.surface)):
@@ -52,7 +52,7 @@ def _grid(surface: xr.Dataset) -> paths.Limits:
 
 
 def _cells(panel: Panel) -> tuple[float, float]:
-    """Cells of the grid that the view spans on each axis."""
+    """Count the cells of the grid that the view spans on each axis."""
     surface = panel.member.seen
     limits = paths.view(panel.path, surface, panel.scale, 1.0)
     alpha, beta = (
@@ -122,7 +122,7 @@ def _losses_explained(members: Sequence[Member]) -> str:
 
 
 def _made(members: Sequence[Member]) -> list[str]:
-    """How the planes were made, in the order of the panels; then what the losses are."""
+    """Explain how the planes were made, in the order of the panels; then the losses."""
     said = []
     for name in dict.fromkeys(str(member.plane) for member in members):
         on = [member for member in members if member.plane == name]
@@ -137,7 +137,7 @@ def _made(members: Sequence[Member]) -> list[str]:
 
 
 def _item(member: Member, shown: Sequence[Panel]) -> str:
-    """The numbers of a member's path, and what is not seen of it."""
+    """Write the numbers of a member's path, and its hidden parts."""
     path = member.trajectory
     assert path is not None
     beware = list(dict.fromkeys(text for panel in shown if panel.member is member for text in _beware(panel)))

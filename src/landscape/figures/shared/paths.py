@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EPOCHS = "Blues"
 """The colour map of epochs."""
-"""Light at the start, dark at the end; the dots have dark edges, to be seen on any ground."""
+"""Light at the start, dark at the end; the dots have dark edges, to be visible on any ground."""
 
 RED = "#D00000"
 FALLS = "learning rate falls"
@@ -45,7 +45,7 @@ class Panel:
     """A panel of a figure of trajectories: a member at a scale.
 
     Attributes:
-        again: whether the same path stands in an earlier panel.
+        again: True if an earlier panel shows the same path.
     """
 
     member: Member
@@ -63,15 +63,15 @@ class Panel:
 
 
 def points_of(path: xr.Dataset) -> np.ndarray:
-    """The coordinates of the kept epochs, shape (epochs, 2)."""
+    """Return the coordinates of the kept epochs, shape (epochs, 2)."""
     return np.stack([path.alpha.values, path.beta.values], axis=1)
 
 
 def drops(history: xr.Dataset, path: xr.Dataset) -> dict[int, int]:
-    """The epochs after which a step schedule lowers the learning rate to less than half, and where each is shown.
+    """Find the epochs after which a step schedule lowers the learning rate to less than half, and where to show each.
 
     Returns:
-        The last kept epoch that is not later, by the epoch of the drop. Empty for other schedules, which fall smoothly.
+        The last kept epoch at or before each drop, by the drop's epoch. Empty for other schedules, which fall smoothly.
     """
     if json.loads(history.attrs["spec"]).get("schedule") != "step":
         return {}
@@ -81,10 +81,10 @@ def drops(history: xr.Dataset, path: xr.Dataset) -> dict[int, int]:
 
 
 def view(path: xr.Dataset, surface: xr.Dataset | None, scale: Literal["equal", "auto"], ratio: float) -> Limits:
-    """The limits of alpha and of beta.
+    """Compute the limits of alpha and of beta.
 
-    auto: those of the path, each axis for itself. equal: those of the path and of the grid together, the one axis made
-    longer until both have the same scale in a panel whose height is `ratio` times its width.
+    auto: the path's limits, each axis for itself. equal: the limits of path and grid together; one axis is extended
+    until both have the same scale in a panel whose height is `ratio` times its width.
     """
     points = points_of(path)
     finite = points[np.isfinite(points).all(axis=1)]
@@ -104,13 +104,13 @@ def view(path: xr.Dataset, surface: xr.Dataset | None, scale: Literal["equal", "
 
 
 def outside(path: xr.Dataset, limits: Limits) -> int:
-    """How many kept epochs lie outside these limits."""
+    """Count the kept epochs outside these limits."""
     points, (low, high) = points_of(path), np.array(limits).T
     return int(((points < low) | (points > high)).any(axis=1).sum())
 
 
 def hidden(path: xr.Dataset) -> list[str]:
-    """What a panel and its strip do not show as it is, in words."""
+    """Say in words which values a panel and its strip cannot show."""
     values = np.stack([path[name].values for name in LOSSES])
     counts = {
         "epochs with no place, since weights are not finite": ~np.isfinite(points_of(path)).all(axis=1),
@@ -121,7 +121,7 @@ def hidden(path: xr.Dataset) -> list[str]:
 
 
 def axis_label(path: xr.Dataset, axis: Literal["alpha", "beta"]) -> str:
-    """What the axis is, its share of the path, and the share that it would have by chance."""
+    """Label the axis: its direction, its share of the path, and the share expected by chance."""
     shares = path.sel(axis=axis)
     share, walk, expected = (float(shares[name]) for name in ("share", "random_walk_share", "expected_share"))
     beside = ""
@@ -134,7 +134,7 @@ def axis_label(path: xr.Dataset, axis: Literal["alpha", "beta"]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in two digits: 72 %, 6.1 %, 0.021 %."""
+    """Write a share in two digits: 72 %, 6.1 %, 0.021 %."""
     value = 100 * share
     return f"{value:.0f} %" if value >= 10 else f"{words.loss(value)} %"
 
@@ -142,7 +142,7 @@ def percent(share: float) -> str:
 def draw_path(
     ax: Axes, path: xr.Dataset, falls: dict[int, int], *, colours: Normalize, size: float = 6
 ) -> PathCollection:
-    """A dot per kept epoch, joined by a line; a square at the start, a star at the end, diamonds where the rate falls."""
+    """Draw joined dots, one per kept epoch; a square at the start, a star at the end, diamonds where the rate falls."""
     points, epochs = points_of(path), path.epoch.values
     ax.plot(*points.T, "-", color="0.2", linewidth=0.5, zorder=4)
     dots = ax.scatter(
@@ -170,7 +170,7 @@ def label_falls(ax: Axes, path: xr.Dataset, falls: dict[int, int]) -> list[Annot
 
 
 def strip(ax: Axes, path: xr.Dataset, falls: Sequence[int], limits: tuple[float, float], last: int) -> list[Line2D]:
-    """The three losses over the kept epochs, on a logarithmic axis; thin red lines where the learning rate falls."""
+    """Draw the three losses over the kept epochs, on a logarithmic axis; thin red lines where the learning rate falls."""
     for drop in falls:
         ax.axvline(drop, color=RED, linewidth=0.5, zorder=1)
     drawn = [
@@ -187,7 +187,7 @@ def strip(ax: Axes, path: xr.Dataset, falls: Sequence[int], limits: tuple[float,
 
 
 def loss_limits(paths: Sequence[xr.Dataset]) -> tuple[float, float]:
-    """Common limits of the strips: around the finite losses, from 1e-6 to 1000 at most."""
+    """Compute the strips' common limits: around the finite losses, from 1e-6 to 1000 at most."""
     values = np.concatenate([path[name].values for path in paths for name in LOSSES])
     finite = values[np.isfinite(values)].clip(_LOWEST, _HIGHEST)
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.1, 1.0)
@@ -195,19 +195,19 @@ def loss_limits(paths: Sequence[xr.Dataset]) -> tuple[float, float]:
 
 
 def handles() -> list[Line2D]:
-    """For a legend of the three symbols."""
+    """Make the legend's entries for the three symbols."""
     named = {"start": START, "end": END, FALLS: FALL}
     return [mpl.lines.Line2D([], [], label=name, **look, **_THIN) for name, look in named.items()]
 
 
 def _seen(path: xr.Dataset, falls: dict[int, int]) -> dict[int, np.ndarray]:
-    """The places of the diamonds by epoch; where weights are not finite there is none."""
+    """Return the places of the diamonds by epoch, without epochs whose weights are not finite."""
     place = dict(zip(path.epoch.values.tolist(), points_of(path), strict=True))
     return {drop: place[kept] for drop, kept in falls.items() if np.isfinite(place[kept]).all()}
 
 
 def _name(spec: dict[str, Any], axis: Literal["alpha", "beta"]) -> str:
-    """What a direction is called."""
+    """Name a direction."""
     first = axis == "alpha"
     if spec["directions"] == "pca":
         return "PC1" if first else "PC2"

@@ -1,4 +1,4 @@
-"""What figures of measurements at single points share: where and how they were made, in words, and their axes."""
+"""Shared parts of figures of measurements at single points: their origin in words, and their axes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SCALES = {"_scaled": "filter-scaled", "": "raw"}
-"""The two Hessians of a probe, D H D and H, by the ends of their variables' names."""
+"""The two Hessians of a probe, D H D and H, by the suffixes of their variables."""
 
 End = Literal["min", "max"]
 
@@ -22,13 +22,13 @@ LAMBDA = {end: f"\N{GREEK SMALL LETTER LAMDA} {end}" for end in ENDS}
 
 
 def measured(member: Member) -> xr.Dataset:
-    """The probe, where the kind of figure implies that there is one."""
+    """Return the probe, for kinds of figures that always have one."""
     assert member.probe is not None, member.state
     return member.probe
 
 
 def extreme(probe: xr.Dataset, end: End, suffix: str) -> tuple[float, float]:
-    """lambda_min or lambda_max and its residual, of a probe of eigenpairs or of the spectrum."""
+    """Return lambda_min or lambda_max and its residual, from a probe of eigenpairs or of the spectrum."""
     if "pair" not in probe.dims:
         return float(probe[f"eigenvalue_{end}{suffix}"]), float(probe[f"residual_{end}{suffix}"])
     name = {"min": "smallest", "max": "largest"}[end]
@@ -37,7 +37,7 @@ def extreme(probe: xr.Dataset, end: End, suffix: str) -> tuple[float, float]:
 
 
 def made(members: Sequence[Member]) -> list[str]:
-    """Where the measurements were made, and on what, in sentences."""
+    """Explain in sentences where and on which images the measurements were made."""
     probes = [measured(member) for member in members]
     spec = words.plane(probes[0])
     at = "the states themselves"
@@ -61,13 +61,13 @@ def made(members: Sequence[Member]) -> list[str]:
 
 
 def problems(member: Member) -> str:
-    """What the file says went wrong; empty if nothing did."""
+    """Return the problems stated in the file; empty if there are none."""
     status = str(measured(member).attrs.get("status", "computed"))
     return "" if status == "computed" else f" {words.escape(status.replace('_', ' ').capitalize())}."
 
 
 def log_axis(ax: Axes) -> None:
-    """A logarithmic y axis with few and plain ticks, also within a decade."""
+    """Set a logarithmic y axis with few and plain ticks, also within a decade."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     ax.yaxis.set_major_locator(
@@ -80,5 +80,5 @@ def log_axis(ax: Axes) -> None:
 
 
 def positive(values: np.ndarray) -> np.ndarray:
-    """Values that a logarithmic axis can show; NaN for the others."""
+    """Keep values that a logarithmic axis can show; NaN for the others."""
     return np.where(np.isfinite(values) & (values > 0), values, np.nan)

@@ -1,4 +1,4 @@
-"""What shaded surfaces in three dimensions are made of: a finer grid, its cells and their light, what hides what."""
+"""Shaded surfaces in three dimensions: a finer grid, its cells, their light, and hidden points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AMBIENT = 0.6  # share of the light that comes from everywhere; level ground ha
 
 
 def upsample(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The bicubic spline through z(x, y), on a grid with four steps for one."""
+    """Interpolate z(x, y) by a bicubic spline, on a grid with four steps for one."""
     fine_x, fine_y = (
         np.interp(np.linspace(0, v.size - 1, _UPSAMPLE * (v.size - 1) + 1), np.arange(v.size), v) for v in (x, y)
     )
@@ -24,13 +24,13 @@ def upsample(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, n
 
 
 def quadrilaterals(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The corners of each cell of z(x, y), of shape (cells along x, cells along y, 4 corners, 3 coordinates)."""
+    """Return the corners of each cell of z(x, y), shape (cells along x, cells along y, 4 corners, 3 coordinates)."""
     points = np.stack([*np.meshgrid(x, y, indexing="ij"), z], axis=-1)
     return np.stack([points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]], axis=2)
 
 
 def light(x: np.ndarray, y: np.ndarray, z: np.ndarray, height: float) -> np.ndarray:
-    """Brightness of each cell: diffuse light on what is seen, so with lengths in units of the box."""
+    """Compute the brightness of each cell: diffuse light, with lengths in units of the drawn box."""
     slope_x, slope_y = np.diff(z, axis=0) * (x.size - 1) / BOX[0], np.diff(z, axis=1) * (y.size - 1) / BOX[1]
     slopes = np.stack([slope_x[:, :-1] + slope_x[:, 1:], slope_y[:-1] + slope_y[1:]], axis=-1) / 2 * BOX[2] / height
     normals = np.concatenate([-slopes, np.ones_like(slopes[..., :1])], axis=-1)
@@ -45,10 +45,10 @@ def behind(
     height: float,
     view: tuple[float, float],
 ) -> np.ndarray:
-    """Of each point (x, y, z) whether the surface z(x, y) hides it in a parallel projection.
+    """Tell for each point (x, y, z) if the surface z(x, y) hides it in a parallel projection.
 
     Args:
-        height: of the box that is drawn, in the unit of z.
+        height: height of the drawn box, in the unit of z.
         view: elevation and azimuth of the eye, in degrees.
     """
     x, y, z = surface
@@ -64,7 +64,7 @@ def behind(
 
 
 def style_axes(ax: Any, name: str) -> None:
-    """Labels, ticks and panes of three axes, the third of which is called `name`."""
+    """Set labels, ticks and panes of three axes; `name` labels the third."""
     ax.set_xlabel("alpha", labelpad=-8)
     ax.set_ylabel("beta", labelpad=-7)
     ax.set_zlabel(name, labelpad=-6)

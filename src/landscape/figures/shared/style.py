@@ -28,32 +28,32 @@ LOWEST, HIGHEST = 0.01, 100.0  # the ends of the colour scale of a loss
 
 
 def loss_map() -> ListedColormap:
-    """Colours of a loss, on the scale `norm`."""
+    """Return the colours of a loss, on the scale `norm`."""
     return colour_map("viridis")
 
 
 def pale_map() -> ListedColormap:
-    """The same colours, pale, for the ground under level lines."""
+    """Return the same colours, pale, for the ground under level lines."""
     return mpl.colors.ListedColormap(0.55 + 0.45 * _viridis(), "loss, pale")
 
 
 def deep_map() -> ListedColormap:
-    """The same colours, deep, for level lines: seen on the pale ones in grey too."""
+    """Return the same colours, deep, for level lines: visible on the pale ones in grey too."""
     return mpl.colors.ListedColormap(0.65 * _viridis(), "loss, deep")
 
 
 def colour_map(name: str, end: float = 1.0) -> ListedColormap:
-    """A colour map of matplotlib, up to the share `end` of its range."""
+    """Return a colour map of matplotlib, up to the share `end` of its range."""
     return mpl.colors.ListedColormap(mpl.colormaps[name](np.linspace(0, end, 256)), name)
 
 
 def run_colours(count: int) -> np.ndarray:
-    """From dark to light, so that they differ in grey too."""
+    """Return colours from dark to light, so that they differ in grey too."""
     return mpl.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
 
 
 def looks(count: int) -> list[dict[str, Any]]:
-    """Colour and marker of each run."""
+    """Return colour and marker of each run."""
     return [
         {"color": colour, "marker": marker} for colour, marker in zip(run_colours(count), cycle(MARKERS), strict=False)
     ]
@@ -64,7 +64,7 @@ def _viridis() -> np.ndarray:
 
 
 def context() -> AbstractContextManager[None]:
-    """The project's style and nothing of the user's: pictures are the same whatever matplotlibrc says."""
+    """Return a context with the project's style alone, whatever the user's matplotlibrc says."""
     return mpl.style.context(["default", Path(__file__).parent / "landscape.mplstyle"])
 
 

@@ -1,4 +1,4 @@
-"""What the weights of a run weigh: their norm as it trains, and the density of those it ends with."""
+"""Norm of a run's weights during training, and density of its final weight values."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from landscape.figures.shared.members import Member
 from landscape.lazy import np, pd
 from landscape.training.run_section import Run
 
-BINS, REACH = 200, 4  # of a histogram, over so many standard deviations of the pooled weights to both sides of 0
-SMALL = 1e-2  # a weight of less than this is counted as small
+BINS, REACH = 200, 4  # histogram bins, and their reach on both sides of 0 in standard deviations of the pooled weights
+SMALL = 1e-2  # weights of smaller magnitude count as small
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Densities:
 
     Attributes:
         edges: of the bins, shape (bins + 1,).
-        values: density per run, shape (run, bins); all its weights count, so that it integrates to their share inside.
+        values: density per run, shape (run, bins); it integrates to the share of its weights in the bins.
         norms: L2 norm of the weights of each run.
         small: share of its weights below `SMALL` in magnitude.
         outside: share beyond the bins, or not finite.
@@ -34,7 +34,7 @@ class Densities:
 
 
 def flat(member: Member) -> np.ndarray:
-    """The weights of a state, one after the other: of all its parameters with more than one dimension."""
+    """Flatten the weights of a state: all its parameters with more than one dimension."""
     assert member.weights is not None, member.state
     return np.concatenate([array.ravel() for array in member.weights.values() if array.ndim > 1])
 
@@ -54,9 +54,9 @@ def densities(weights: Sequence[np.ndarray]) -> Densities:
 
 
 def norms(member: Member) -> pd.DataFrame:
-    """Norm of all parameters after each epoch: epoch, step, weight_norm, rate_drops (whether the learning rate does after it).
+    """Tabulate the norm of all parameters after each epoch: epoch, step, weight_norm, rate_drops (rate drops after it).
 
-    Of an adopted or rescaled run, of which no training is known, there are no rows.
+    Adopted and rescaled runs have no rows: their training is not known.
     """
     history = member.past
     run = Run.model_validate_json(member.history.attrs["spec"])

@@ -1,4 +1,4 @@
-"""How far lines stay low: the width around a point at a rise of 0.5 above its loss, drawn and in words."""
+"""Widths of lines around a point, at a rise of 0.5 above its loss: drawn and in words."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _TO = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
 
 
 def wells(surfaces: Sequence[xr.Dataset], at: float = 0.0) -> list[Well]:
-    """Of each line the interval around `at`, of the train loss."""
+    """Find the interval of low train loss around `at` on each line."""
     return [geometry.well(surface, at) for surface in surfaces]
 
 
 def bar(ax: Axes, surfaces: Sequence[xr.Dataset], at: float = 0.0) -> None:
-    """The interval as a horizontal bar with ends, at 0.5 above the loss; of several lines the medians of all three."""
+    """Draw the interval as a horizontal bar, 0.5 above the loss; with several lines its ends and the loss are medians."""
     low, high = np.median([(well.low, well.high) for well in wells(surfaces, at)], axis=0)
     here = np.median([surface.train_loss.isel(beta=0).sel(alpha=at, method="nearest") for surface in surfaces])
     ax.plot([low, high], 2 * [here + WELL], "|-", color="black", linewidth=0.9, markersize=5, zorder=4)
 
 
 def median(wells: Sequence[Well]) -> float:
-    """Of the widths; NaN if one of them is."""
+    """Compute the median width; NaN if one of them is NaN."""
     return float(np.median([well.width.value for well in wells]))
 
 
 def phrase(wells: Sequence[Well]) -> str:
-    """`0.84`; of several directions the median and the extremes, `0.84 (0.80 to 0.90)`; or why there is none."""
+    """Write `0.84`; for several directions the median and the extremes, `0.84 (0.80 to 0.90)`; or why there is none."""
     reasons = [well.width.reason for well in wells if math.isnan(well.width.value)]
     if reasons:
         return reasons[0] if len(wells) == 1 else f"{reasons[0]} on {len(reasons)} of {len(wells)} lines"

@@ -25,17 +25,17 @@ NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
 
 
 def axis(surface: xr.Dataset, name: str) -> str:
-    """The label of an axis of a plane, with its unit."""
+    """Label an axis of a plane, with its unit."""
     return f"{name} ({unit(surface, name)})"
 
 
 def beta(surface: xr.Dataset) -> str:
-    """The label of beta beside one of alpha, which says the unit if it is the same."""
+    """Label beta beside alpha; leave out the unit if alpha's label says the same one."""
     return "beta (same unit)" if unit(surface) == unit(surface, "beta") else axis(surface, "beta")
 
 
 def unit(surface: xr.Dataset, name: str = "alpha") -> str:
-    """What a step of 1 along an axis is."""
+    """Say the length of a step of 1 along an axis."""
     spec = plane(surface)
     if spec["directions"] == "to":
         return f"0 = the run, 1 = {spec['run']}"
@@ -58,39 +58,39 @@ def unit(surface: xr.Dataset, name: str = "alpha") -> str:
 
 
 def units(surface: xr.Dataset) -> str:
-    """What a step of 1 is along both axes."""
+    """Say the length of a step of 1 along both axes."""
     alpha, beta = unit(surface), unit(surface, "beta")
     return f"alpha, beta: {alpha}" if alpha == beta else f"alpha: {alpha}; beta: {beta}"
 
 
 def plane(surface: xr.Dataset) -> dict[str, Any]:
-    """The plane's specification, every key stated."""
+    """Return the plane's specification with every key stated."""
     spec: dict[str, Any] = json.loads(surface.attrs["spec"])
     return spec
 
 
 def notes(member: Member) -> list[str]:
-    """Two lines for below the panel of a member: test error and train loss."""
+    """Write two lines for below a member's panel: test error and train loss."""
     said = [f"test error {_error(member)}"] if "test_accuracy" in member.row else []
     return [*said, _at_centre(member.seen)]
 
 
 def title(member: Member, ring: str | None = None) -> str:
-    """The label of a member for above its panel, with a dagger if the caption says what to beware of.
+    """Label a member above its panel, with a dagger if the caption has a warning.
 
     Args:
-        ring: the loss whose level lines are drawn, as of `member_item`.
+        ring: the loss whose level lines are drawn, as in `member_item`.
     """
     return with_care(member.label, bool(member.findings) or bool(no_ring(member, ring)))
 
 
 def with_care(label: str, care: bool) -> str:
-    """A label, with a dagger if something is to be known before the panel is believed."""
+    """Add a dagger to a label if the panel has a warning."""
     return f"{label}{_HOLD}{DAGGER}" if care else label
 
 
 def no_ring(member: Member, variable: str | None) -> list[str]:
-    """A sentence if the level lines of a loss have no first ring around the centre."""
+    """Write a sentence if the level lines of a loss have no first ring around the centre."""
     here = math.nan if variable is None else geometry.centre(member.seen, variable)
     if not here >= geometry.FIRST_LEVEL:
         return []
@@ -100,7 +100,7 @@ def no_ring(member: Member, variable: str | None) -> list[str]:
 
 
 def loss(value: float) -> str:
-    """A loss in two digits: 0.0021, 0.19, 2.3, 140; or `not finite`."""
+    """Write a loss in two digits: 0.0021, 0.19, 2.3, 140; or `not finite`."""
     if not math.isfinite(value):
         return "not finite"
     if value >= 10:
@@ -109,7 +109,7 @@ def loss(value: float) -> str:
 
 
 def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable[str]) -> str:
-    """A caption in reStructuredText: what is seen, how it was made, and an item per member."""
+    """Write a caption in reStructuredText: the content, how it was made, and an item per member."""
     members = list(members)
     if any(DAGGER in item for item in members):
         seen = f"{seen} {DAGGER} behind a title: the entry below says what to beware of."
@@ -119,14 +119,14 @@ def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable
 
 
 def surface_made(members: Sequence[Member]) -> list[str]:
-    """How the surfaces of a figure were made, all on one plane, in sentences."""
+    """Explain in sentences how the surfaces of a figure were made, all on one plane."""
     surfaces = [member.seen for member in members]
     seeds = [surface.attrs["seed"] for surface in surfaces if "seed" in surface.attrs]
     return [directions_made(surfaces[0], seeds), f"Grid: {grid(surfaces[0])}.", *losses_made(members)]
 
 
 def losses_made(members: Sequence[Member]) -> list[str]:
-    """What the losses of a figure's surfaces are, and its test errors, in sentences."""
+    """Explain in sentences the losses of a figure's surfaces, and its test errors."""
     surfaces = [member.seen for member in members]
     splits = [f"{each(s.attrs['train_images'] for s in surfaces)} training"]
     if any("test_loss" in s for s in surfaces):
@@ -159,18 +159,18 @@ def _precision(surface: xr.Dataset) -> str:
 
 
 def errors_made(members: Iterable[Member]) -> list[str]:
-    """What the brackets behind a test error are, if there is one."""
+    """Explain the brackets behind a test error, if there is one."""
     return (
         ["In brackets, the 95 % Wilson interval."] if any("test_accuracy" in member.row for member in members) else []
     )
 
 
 def member_item(member: Member, variables: Sequence[str], ring: str | None = None, care: bool = False) -> str:
-    """A member's numbers and what to beware of, in a sentence or more.
+    """Write a member's numbers and warnings, in a sentence or more.
 
     Args:
-        care: whether more to beware of follows.
-        ring: the loss whose level lines are drawn: then it is said if the first one is not there.
+        care: True if a further warning follows.
+        ring: the loss whose level lines are drawn; a sentence says if its first ring is missing.
     """
     surface = member.seen
     parts = [_at_centre(surface, " at the centre")]
@@ -183,14 +183,14 @@ def member_item(member: Member, variables: Sequence[str], ring: str | None = Non
 
 
 def cosine(of: xr.Dataset) -> list[str]:
-    """The cosine of a plane's directions, in words; empty for a line, and for directions that are made orthogonal."""
+    """Write the cosine of a plane's directions; empty for a line, and for directions that are made orthogonal."""
     if "cosine" not in of.attrs or plane(of)["directions"] in ("through", "pca", "eigenvectors"):
         return []
     return [f"cosine of the directions {of.attrs['cosine']:.2g}".replace("-", "\N{MINUS SIGN}")]
 
 
 def run_item(member: Member, care: bool = False) -> str:
-    """A run's final numbers, in a sentence; with a dagger if more is said of it after."""
+    """Write a run's final numbers in a sentence, with a dagger if a warning follows."""
     parts = [f"train loss {loss(float(member.row.train_loss))}"]
     if "test_accuracy" in member.row:
         parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
@@ -198,7 +198,7 @@ def run_item(member: Member, care: bool = False) -> str:
 
 
 def error_of(accuracy: float, images: int) -> str:
-    """An error rate with its Wilson interval: `6.12 % (5.67 to 6.61)`."""
+    """Write an error rate with its Wilson interval: `6.12 % (5.67 to 6.61)`."""
     wrong = round((1 - accuracy) * images)
     digits = 2 if images >= 5000 else 1
     low, high = geometry.wilson(wrong, images)
@@ -208,7 +208,7 @@ def error_of(accuracy: float, images: int) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as reStructuredText that shows just this text."""
+    """Escape text for reStructuredText, so that it shows unchanged."""
     text = re.sub(r"([\\`*_|<>\[\]:@])", r"\\\1", " ".join(text.split()))  # RUN@EPOCH is no address
     return text if text[:1].isalnum() or text[:1] == "\\" else f"\\{text}"
 
@@ -223,7 +223,7 @@ def _at_centre(surface: xr.Dataset, place: str = "") -> str:
 
 
 def _seed(member: Member) -> list[str]:
-    """Where the weights are from: the seed of a training, or what run they are rescaled from."""
+    """Name the origin of the weights: the seed of a training, or the run they are rescaled from."""
     attrs = member.history.attrs
     if rescaled := json.loads(attrs["spec"]).get("rescaled"):
         return [
@@ -242,7 +242,7 @@ def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
 
 
 def directions_made(of: xr.Dataset, seeds: Sequence[int]) -> str:
-    """How the directions of a surface's or a trajectory's plane were made, in a sentence."""
+    """Explain in a sentence how the directions of a surface's or a trajectory's plane were made."""
     spec = plane(of)
     one = of.sizes.get("beta") == 1
     seed = f" (seed {each(seeds)})" if seeds else ""
@@ -282,14 +282,14 @@ def _through(runs: Sequence[str], seed: str, one: bool) -> str:
 
 
 def grid(surface: xr.Dataset) -> str:
-    """`51 x 41 points, alpha in [-1, 1], beta in [-0.8, 0.8]`."""
+    """Write `51 x 41 points, alpha in [-1, 1], beta in [-0.8, 0.8]`."""
     axes = [name for name in ("alpha", "beta") if surface.sizes[name] > 1]
     ranges = [f"{name} in [{float(surface[name][0]):g}, {float(surface[name][-1]):g}]" for name in axes]
     return f"{' x '.join(str(surface.sizes[name]) for name in axes)} points, {', '.join(ranges)}"
 
 
 def each(values: Iterable[Any]) -> str:
-    """The different values, in order: `50,000`, or `1,500 / 50,000`."""
+    """Write the different values, in order: `50,000`, or `1,500 / 50,000`."""
     different = dict.fromkeys(
         f"{value:,}" if isinstance(value, int | np.integer) else escape(str(value)) for value in values
     )
