@@ -66,4 +66,4 @@ READERS: Mapping[str, Callable[[Path], dict[str, Tensor]]] = {
     "cifar10": functools.partial(_cifar, "cifar10"),
     "cifar100": functools.partial(_cifar, "cifar100"),
 }
-"""How each data set of `FETCHED` is read, given the folder for downloads."""
+"""Readers of the data sets in `FETCHED`; each takes the folder for downloads."""

@@ -8,7 +8,7 @@ import yaml
 from landscape.errors import InputError
 
 _DAMAGE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
-"""What text that is no YAML raises, or `!!int ""`, or a number of ten thousand digits."""
+"""Errors that text raises which is no YAML, or holds `!!int ""` or a number of ten thousand digits."""
 
 
 def read(path: str | Path) -> Any:

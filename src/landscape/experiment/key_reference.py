@@ -136,7 +136,7 @@ def _names(schema: Mapping[str, Any], ref: Ref, *, patterns: bool) -> str:
 
 
 def _values(schema: Mapping[str, Any]) -> str:
-    """What a key may be, in words, from its JSON schema."""
+    """Say in words what a key may be, from its JSON schema."""
     options = list(_options(schema))
     words = [*_stated(schema), *(_value(option) for option in options if not {"enum", "const"} & option.keys())]
     if len(words) == len(_stated(schema)) > 1:
