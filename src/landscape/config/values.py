@@ -101,7 +101,7 @@ def _names(value: Any) -> Any:
 
 
 Keep = Annotated[Literal["none", "all"] | int, BeforeValidator(_keep)]
-"""Which epochs are kept: none, all, or every Nth."""
+"""Epochs that are kept: none, all, or every Nth."""
 
 Levels = Annotated[Literal["log", "paper"] | tuple[float, ...], BeforeValidator(_levels)]
 """Increasing contour levels, or the name of a rule for them."""
