@@ -122,9 +122,17 @@ def test_a_new_kind_that_is_right_has_no_problem() -> None:
     assert not list(problems(whole, {section: set() for section in ("data", "runs", "planes", "probes")}))
 
 
+ALTERING = {
+    *("network", "args", "data", "weights", "rescaled", "seed", "epochs", "batch_size", "optimizer", "learning_rate"),
+    *("momentum", "weight_decay", "sam", "swa", "schedule", "milestones", "warmup", "clip", "augment", "precision"),
+}
+"""The keys of a run that make it another network."""
+
+
 def test_keys_with_a_trait() -> None:
     assert with_trait(Run, INERT) == {"parts"}
-    assert with_trait(Run, INCIDENTAL) == {"keep", "threads", "code"}
+    assert with_trait(Run, INCIDENTAL) >= {"keep", "threads", "code"}
+    assert not with_trait(Run, INERT, INCIDENTAL) & ALTERING
     assert all(with_trait(kind, INERT) == {"tiles"} for kind in MEASURES)
 
 

@@ -164,7 +164,7 @@ def _value(name: str, key: str, field: FieldInfo, results: Results) -> Any:
     elif to.section == "probes":
         found = [of.attrs["probe"] for of in results["probe"]]
     else:
-        there = [of for of in results["surface"] if (of.sizes["beta"] > 1) == (to.axes == 2)]
+        there = [of for of in results["surface"] if to.axes in (None, 2 if of.sizes["beta"] > 1 else 1)]
         there += results["trajectory"] if to.axes == 2 else []
         found = [of.attrs["plane"] for of in there if not to.measures or _measure(of) in to.measures]
     if not found:
