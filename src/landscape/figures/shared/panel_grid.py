@@ -123,6 +123,8 @@ class Grid:
         assert engine is not None
         figure.align_ylabels()
         of_row = {ax: shape for row, shape in zip(self.rows, shapes, strict=True) for ax in row}
+        for ax in self.axes:
+            ax.spines[:].set_in_layout(False)  # the panel has their extent too
         first = {ax.get_subplotspec().rowspan.start: ax for ax in [*self.axes, *itertools.chain(*self.feet)]}
         for turn in range(6):
             engine.execute(figure)
