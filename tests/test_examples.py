@@ -31,4 +31,3 @@ def test_every_public_function_has_an_example() -> None:
     told = {test.name.rpartition(".")[2] for test in examples()}
     functions = set(landscape.__all__) - {"InputError", "draw"}
     assert functions - told == {"probe"}, "which the functions of each measure show"
-    assert set(landscape.api.__all__) - {"merge"} == functions

@@ -1,8 +1,10 @@
 """The keywords of the public functions are the keys of the configuration: names, types, defaults, descriptions."""
 
+import ast
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -89,6 +91,20 @@ def test_importing_the_package_costs_nothing() -> None:
     code = f"import sys, landscape; dir(landscape); print(*(set({heavy}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_type_checkers_see_the_public_names_where_they_are() -> None:
+    source = ast.parse(Path(ls.__file__).read_text())
+    (block,) = (node for node in source.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: f"{node.module}.draw" if alias.name == "draw" else str(node.module)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == ls._MODULES
+    assert all(getattr(ls, name).__module__ == ls._MODULES[name] for name in seen if name != "draw")
+    assert set(dir(ls)) == {*seen, "__version__"}
 
 
 def test_signatures_are_made_without_torch() -> None:

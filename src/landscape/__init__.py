@@ -15,61 +15,57 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from landscape.api import (
-        activations,
-        adopt,
-        basis,
-        dataset,
-        eigenpairs,
-        line,
-        mark,
-        network,
-        numbers,
-        path,
-        plane,
-        probe,
-        rescale,
-        saddle,
-        spectrum,
-        trace,
-        train,
-    )
-    from landscape.errors import InputError
-    from landscape.figures import draw
+    from landscape.api.bases import basis as basis
+    from landscape.api.bases import mark as mark
+    from landscape.api.planes import line as line
+    from landscape.api.planes import numbers as numbers
+    from landscape.api.planes import path as path
+    from landscape.api.planes import plane as plane
+    from landscape.api.points import activations as activations
+    from landscape.api.points import eigenpairs as eigenpairs
+    from landscape.api.points import probe as probe
+    from landscape.api.points import saddle as saddle
+    from landscape.api.points import spectrum as spectrum
+    from landscape.api.points import trace as trace
+    from landscape.api.runs import adopt as adopt
+    from landscape.api.runs import dataset as dataset
+    from landscape.api.runs import network as network
+    from landscape.api.runs import rescale as rescale
+    from landscape.api.runs import train as train
+    from landscape.errors import InputError as InputError
+    from landscape.figures import draw as draw
 
-__all__ = [
-    "InputError",
-    "activations",
-    "adopt",
-    "basis",
-    "dataset",
-    "draw",
-    "eigenpairs",
-    "line",
-    "mark",
-    "network",
-    "numbers",
-    "path",
-    "plane",
-    "probe",
-    "rescale",
-    "saddle",
-    "spectrum",
-    "trace",
-    "train",
-]
+_MODULES = {
+    "InputError": "landscape.errors",
+    "activations": "landscape.api.points",
+    "adopt": "landscape.api.runs",
+    "basis": "landscape.api.bases",
+    "dataset": "landscape.api.runs",
+    "draw": "landscape.figures.draw",
+    "eigenpairs": "landscape.api.points",
+    "line": "landscape.api.planes",
+    "mark": "landscape.api.bases",
+    "network": "landscape.api.runs",
+    "numbers": "landscape.api.planes",
+    "path": "landscape.api.planes",
+    "plane": "landscape.api.planes",
+    "probe": "landscape.api.points",
+    "rescale": "landscape.api.runs",
+    "saddle": "landscape.api.points",
+    "spectrum": "landscape.api.points",
+    "trace": "landscape.api.points",
+    "train": "landscape.api.runs",
+}
+"""Every public name and its module; `draw` is a module itself."""
 
-
-_ELSEWHERE = {"InputError": ("landscape.errors", "InputError"), "draw": ("landscape.figures.draw", "")}
-"""Public names that are not functions of `landscape.api`: their modules, and the names there; none for the module itself."""
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module 'landscape' has no attribute {name!r}")
-    module, attribute = _ELSEWHERE.get(name, ("landscape.api", name))
-    found = importlib.import_module(module)
-    return getattr(found, attribute) if attribute else found
+    module = importlib.import_module(_MODULES[name])
+    return module if name == "draw" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -10,29 +10,3 @@ or `DataLoader` of such pairs, or what `dataset` makes; a `test` split in the sa
 module, a state dict, or a file of one. Further keywords are the keys of the configuration, with its names and defaults
 (docs/keys.md). No call needs a folder, a configuration, or a setting; the same call gives the bits that the workflow writes.
 """
-
-from landscape.api.bases import basis, mark
-from landscape.api.planes import line, merge, numbers, path, plane
-from landscape.api.points import activations, eigenpairs, probe, saddle, spectrum, trace
-from landscape.api.runs import adopt, dataset, network, rescale, train
-
-__all__ = [
-    "activations",
-    "adopt",
-    "basis",
-    "dataset",
-    "eigenpairs",
-    "line",
-    "mark",
-    "merge",
-    "network",
-    "numbers",
-    "path",
-    "plane",
-    "probe",
-    "rescale",
-    "saddle",
-    "spectrum",
-    "trace",
-    "train",
-]

@@ -64,7 +64,7 @@ def tile(
     output: Output,
 ) -> None:
     """Measure on one tile of a plane."""
-    from landscape import api
+    from landscape.api import planes
     from landscape.experiment import specs
     from landscape.measures import tiling
     from landscape.store import files
@@ -81,19 +81,19 @@ def tile(
         **files.provenance("tile"),
     }
     part = (tile, of)
-    found = api.plane(at.network, at.data, plane, around=at.theta, along=along, tile=part, attributes=facts)
+    found = planes.plane(at.network, at.data, plane, around=at.theta, along=along, tile=part, attributes=facts)
     files.write_dataset(found, output)
 
 
 def merge(*, spec: Spec, tiles: Annotated[Paths, Parameter(help="every tile of the plane")], output: Output) -> None:
     """Put the tiles of a plane together."""
-    from landscape import api
+    from landscape.api import planes
     from landscape.experiment import specs
     from landscape.store import files
 
     plane, text = specs.load(spec, "surface")
     parts = [(path, files.read_dataset(path)) for path in tiles]
-    files.write_dataset(api.merge(parts, plane, {"spec_hash": specs.digest(text), "date": files.now()}), output)
+    files.write_dataset(planes.merge(parts, plane, {"spec_hash": specs.digest(text), "date": files.now()}), output)
 
 
 def trajectory(
@@ -107,7 +107,7 @@ def trajectory(
     output: Output,
 ) -> None:
     """Project the kept epochs of a run on a plane, with the losses on the way."""
-    from landscape import api
+    from landscape.api import planes
     from landscape.experiment import specs
     from landscape.store import files
 
@@ -126,7 +126,7 @@ def trajectory(
         "shares": drawn.get("shares"),
         "random_walk_shares": drawn.get("random_walk_shares"),
     }
-    found = api.path(at.network, at.data, plane, checkpoints=kept, around=at.theta, along=along, attributes=facts)
+    found = planes.path(at.network, at.data, plane, checkpoints=kept, around=at.theta, along=along, attributes=facts)
     files.write_dataset(found, output)
 
 
@@ -140,7 +140,7 @@ def mark(
     output: Output,
 ) -> None:
     """Find where on a plane another state lies, and how far from it."""
-    from landscape import api
+    from landscape.api import bases
     from landscape.experiment import specs
     from landscape.store import checkpoint, files
     from landscape.store.weights import check_fit
@@ -156,7 +156,7 @@ def mark(
         "title": f"{state_of(header)} on {name} around {at.state}",
         "marked": state_of(header),
     }
-    files.write_dataset(api.mark(at.network, other, along=along, around=at.theta, attributes=facts), output)
+    files.write_dataset(bases.mark(at.network, other, along=along, around=at.theta, attributes=facts), output)
 
 
 def probe(
@@ -169,7 +169,7 @@ def probe(
     output: Annotated[tuple[Path, Path], Parameter(help="the numbers and the vectors")],
 ) -> None:
     """Measure at one point: eigenpairs, the spectrum, the trace, activations, a saddle."""
-    from landscape import api
+    from landscape.api import points
     from landscape.experiment import specs
     from landscape.measures import tiling
     from landscape.store import checkpoint, files
@@ -194,7 +194,7 @@ def probe(
         "device": at.device,
     }
     header = header_of(name, entry, text, "probe", **{key: value for key, value in facts.items() if value is not None})
-    found, vectors = api.probe(at.network, at.data, entry, around=at.theta, along=along)
+    found, vectors = points.probe(at.network, at.data, entry, around=at.theta, along=along)
     title = {"title": f"{entry.measure} of {at.state} at {name}"}
     files.write_dataset(found.assign_attrs(tiling.attributes({**header, **title})), output[0])
     checkpoint.write(output[1], vectors, header)

@@ -78,7 +78,7 @@ def adopt(
     output: OutputsOfRun,
 ) -> None:
     """Check weights made elsewhere and take them in."""
-    from landscape import api
+    from landscape.api import runs
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
@@ -87,7 +87,7 @@ def adopt(
     where = device.settle()
     used = datasets.read(data, device=where)
     network = network_of(run, used, where)
-    trained = api.adopt(network, weights, used)
+    trained = runs.adopt(network, weights, used)
     made = {**_inputs(run, data, weights), "device": device.name(where)}
     header = header_of(name, run, text, "adopt", **facts_of(network, used), **made)
     _write(output, trained, f"{name}, adopted", header)
@@ -95,7 +95,7 @@ def adopt(
 
 def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights, output: OutputsOfRun) -> None:
     """Rescale another run's weights so that they compute the same."""
-    from landscape import api
+    from landscape.api import runs
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
@@ -110,13 +110,13 @@ def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights,
     theta, origin = checkpoint.read(weights)
     if misfits := checkpoint.misfits(theta, network):
         raise InputError(f"{weights} does not fit {run.network}: {misfit}" for misfit in misfits)
-    twin = api.rescale(network, used, by=run.rescaled.by, around=theta)
+    twin = runs.rescale(network, used, by=run.rescaled.by, around=theta)
     layers = [*(f"{pair.layer}, before {pair.norm}" for pair in twin.normed)]
     layers += [f"{both.layer}, made up for by {both.following}" for both in twin.joined]
     _log.info("%d layers are multiplied by %g: %s", len(layers), run.rescaled.by, "; ".join(layers))
     made = {**_inputs(run, data, weights), "device": device.name(where), "of": state_of(origin), "layers": layers}
     header = header_of(name, run, text, "rescale", **facts_of(network, used), **made)
-    _write(output, api.adopt(network, twin.weights, used), f"{name}, rescaled", header)
+    _write(output, runs.adopt(network, twin.weights, used), f"{name}, rescaled", header)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class _Training:
 @contextlib.contextmanager
 def _training(spec: str, name: str, data: Path, folder: Path) -> Iterator[_Training]:
     """Hold a training whose results are in `folder`, and what it works in, as the only process."""
-    from landscape import api
+    from landscape.api import runs
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
@@ -156,7 +156,7 @@ def _training(spec: str, name: str, data: Path, folder: Path) -> Iterator[_Train
     work = folder / ".work"
 
     def go_on(until: int) -> Trained:
-        return api.train(network, used, run, work=work, identity=identity, name=name, until=until)
+        return runs.train(network, used, run, work=work, identity=identity, name=name, until=until)
 
     with hardlinks.alone(folder / ".lock", f"{name} is being trained"):
         yield _Training(run, header, work / f"finished-{identity[:16]}", go_on)
