@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 from torch.nn import functional
 
 from landscape.engine.folding import NORMS, is_plain
@@ -87,7 +86,7 @@ def fuse(network: fx.GraphModule, example: Tensor) -> Fused | None:
     try:
         with torch.inference_mode():
             expected = network(example)
-            ShapeProp(apart).propagate(example)
+            _Shapes(apart).run(example)
         convolutions = [node for node in apart.graph.nodes if _is_plain_convolution(apart, node)]
         for node in convolutions:
             _replace(apart, node)
@@ -107,6 +106,15 @@ def fuse(network: fx.GraphModule, example: Tensor) -> Fused | None:
 def available() -> bool:
     """Return whether this build of torch has oneDNN and its fused convolution."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+
+
+class _Shapes(fx.Interpreter):
+    """Run a traced network and note the shape of each node's tensor; torch's `ShapeProp` loads sympy, in 0.5 s."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        found = super().run_node(n)
+        n.meta["shape"] = tuple(found.shape) if isinstance(found, Tensor) else None
+        return found
 
 
 def _is_plain_convolution(network: fx.GraphModule, node: fx.Node) -> bool:
@@ -256,7 +264,7 @@ def _added(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     if len(addition.args) != 2 or addition.kwargs or addition.args[0] is addition.args[1]:
         return None
     other = addition.args[1] if addition.args[0] is node else addition.args[0]
-    if not isinstance(other, fx.Node) or _shape(other) is None or _shape(other) != _shape(node):
+    if not isinstance(other, fx.Node) or other.meta.get("shape") is None or other.meta["shape"] != node.meta["shape"]:
         return None
     return other
 
@@ -284,8 +292,3 @@ def _may_write(network: fx.GraphModule, node: fx.Node) -> bool:
     written = bool(node.kwargs.get("inplace")) or node.kwargs.get("out") is not None
     written = written or any(argument is True for argument in node.args[1:])  # relu(x, True), but not an axis 1
     return written or name.endswith("_") or name in ("setitem", "setattr") or node.target in _IN_PLACE_OPERATORS
-
-
-def _shape(node: fx.Node) -> tuple[int, ...] | None:
-    found = node.meta.get("tensor_meta")
-    return tuple(found.shape) if isinstance(found, TensorMetadata) else None
