@@ -6,6 +6,7 @@ which the last line says; 1 if it may help, after a full disk, too little memory
 `landscape run` ends with 2 before any job, and after that with Snakemake's own code, which is 1 whatever a job ended with.
 """
 
+import gc
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ for _group, _verbs in VERBS:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Returns the exit code."""
+    gc.set_threshold(10_000)  # or else loading torch and pandas is 0.3 s of searching half a million objects for garbage
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # which tells of every table of a font it leaves out
     words = list(sys.argv[1:] if arguments is None else arguments)
