@@ -101,6 +101,12 @@ _RUN = {
     "epochs": "runs/{run}/epochs.safetensors",
 }
 
+
+def _named(stem: str, *kinds: str) -> dict[str, str]:
+    """Files that differ in their suffix alone, which is their kind."""
+    return {kind: f"{stem}.{kind}" for kind in kinds}
+
+
 _DIRECTIONS = {"directions": "directions/{state}/{plane}.safetensors"}
 
 TABLE: tuple[Artefact, ...] = (
@@ -137,36 +143,35 @@ TABLE: tuple[Artefact, ...] = (
     ),
     Artefact(
         "figure",
-        {kind: f"figures/{{figure}}.{kind}" for kind in ("pdf", "png", "csv", "rst")},
+        _named("figures/{figure}", "pdf", "png", "csv", "rst"),
         "figures, the numbers drawn, the caption",
         "figure",
         local=True,
     ),
     Artefact(
         "table",
-        {kind: f"tables/{{table}}.{kind}" for kind in ("csv", "md", "tex", "html")},
+        _named("tables/{table}", "csv", "md", "tex", "html"),
         "tables of test errors, the published ones beside",
         "table",
         local=True,
     ),
     Artefact(
         "summary",
-        {kind: f"summary.{kind}" for kind in ("csv", "md", "tex", "html")}
-        | {"lines": "lines.csv", "paths": "paths.csv"},
+        _named("summary", "csv", "md", "tex", "html") | {"lines": "lines.csv", "paths": "paths.csv"},
         "tables of all runs, with the numbers of one plane; of lines between runs; of paths",
         "summary",
         local=True,
     ),
     Artefact(
         "claims",
-        {"md": "claims.md", "html": "claims.html"},
+        _named("claims", "md", "html"),
         "what the paper claims, and whether these runs show it",
         "claims",
         local=True,
     ),
     Artefact(
         "configuration",
-        {"yaml": "config.yaml", "html": "config.html"},
+        _named("config", "yaml", "html"),
         "the configuration as it was understood",
         local=True,
     ),

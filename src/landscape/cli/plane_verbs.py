@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,23 +66,11 @@ def tile(
 ) -> None:
     """Measure on one tile of a plane."""
     from landscape.api import planes
-    from landscape.experiment import specs
-    from landscape.measures import tiling
     from landscape.store import files
 
-    plane, text = specs.load(spec, "surface")
-    tiling.tile_of(plane.shape, tile, of)  # refused before anything is read
-    along, drawn = _drawn_for(plane, directions, weights)
-    at = opened(weights, data)
-    facts = {
-        **on_plane(name, plane, text, "surface", at, drawn),
-        **_inputs(at, directions, data),
-        **_counts(plane, at.measured_on),
-        "title": f"{at.state} on {name}",
-        **files.provenance("tile"),
-    }
-    part = (tile, of)
-    found = planes.plane(at.network, at.data, plane, around=at.theta, along=along, tile=part, attributes=facts)
+    seen = _seen(spec, "surface", name, weights, directions, data)
+    facts = {**seen.facts, "title": f"{seen.at.state} on {name}", **files.provenance("tile")}
+    found = planes.plane(*seen.measured, **seen.directed, tile=(tile, of), attributes=facts)
     files.write_dataset(found, output)
 
 
@@ -108,25 +97,21 @@ def trajectory(
 ) -> None:
     """Project the kept epochs of a run on a plane, with the losses on the way."""
     from landscape.api import planes
-    from landscape.experiment import specs
     from landscape.store import files
 
-    plane, text = specs.load(spec, "trajectory")
-    along, drawn = _drawn_for(plane, directions, weights)
-    at = opened(weights, data)
+    seen = _seen(spec, "trajectory", name, weights, directions, data, epochs=epochs)
+    at = seen.at
     kept = _epochs_of(epochs, at)
     if at.header.get("epoch") != max(kept):
         raise InputError(f"{weights} is {at.state}; a trajectory needs the end, epoch {max(kept)}")
     facts = {
-        **on_plane(name, plane, text, "trajectory", at, drawn),
-        **_inputs(at, directions, data, epochs=epochs),
-        **_counts(plane, at.measured_on),
+        **seen.facts,
         "test_images": None,
         "title": f"path of {at.header['name']} on {name}",
-        "shares": drawn.get("shares"),
-        "random_walk_shares": drawn.get("random_walk_shares"),
+        "shares": seen.drawn.get("shares"),
+        "random_walk_shares": seen.drawn.get("random_walk_shares"),
     }
-    found = planes.path(at.network, at.data, plane, checkpoints=kept, around=at.theta, along=along, attributes=facts)
+    found = planes.path(*seen.measured, **seen.directed, checkpoints=kept, attributes=facts)
     files.write_dataset(found, output)
 
 
@@ -141,22 +126,15 @@ def mark(
 ) -> None:
     """Find where on a plane another state lies, and how far from it."""
     from landscape.api import bases
-    from landscape.experiment import specs
     from landscape.store import checkpoint, files
     from landscape.store.weights import check_fit
 
-    plane, text = specs.load(spec, "mark")
-    along, drawn = _drawn_for(plane, directions, weights)
-    at = opened(weights)
+    seen = _seen(spec, "mark", name, weights, directions, marked=marked)
     other, header = checkpoint.read(marked)
-    check_fit(other, at.theta)
-    facts = {
-        **on_plane(name, plane, text, "mark", at, drawn),
-        **_inputs(at, directions, marked=marked),
-        "title": f"{state_of(header)} on {name} around {at.state}",
-        "marked": state_of(header),
-    }
-    files.write_dataset(bases.mark(at.network, other, along=along, around=at.theta, attributes=facts), output)
+    check_fit(other, seen.at.theta)
+    title = f"{state_of(header)} on {name} around {seen.at.state}"
+    facts = {**seen.facts, "title": title, "marked": state_of(header)}
+    files.write_dataset(bases.mark(seen.at.network, other, **seen.directed, attributes=facts), output)
 
 
 def probe(
@@ -198,6 +176,40 @@ def probe(
     title = {"title": f"{entry.measure} of {at.state} at {name}"}
     files.write_dataset(found.assign_attrs(tiling.attributes({**header, **title})), output[0])
     checkpoint.write(output[1], vectors, header)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A plane around a state.
+
+    Attributes:
+        drawn: header of the directions.
+        facts: about every result on the plane.
+        measured, directed: arguments of the public functions.
+    """
+
+    at: Opened
+    drawn: Mapping[str, Any]
+    facts: dict[str, Any]
+    measured: tuple[Any, ...]
+    directed: dict[str, Any]
+
+
+def _seen(
+    spec: str, stage: str, name: str, weights: str, directions: Path, data: Path | None = None, **more: str | Path
+) -> _Seen:
+    """Open a state's weights, and directions that must be drawn around them; `more` are further files of the result."""
+    from landscape.experiment import specs
+
+    plane, text = specs.load(spec, stage)
+    along, drawn = _drawn_for(plane, directions, weights)
+    at = opened(weights, data)
+    facts = {
+        **on_plane(name, plane, text, stage, at, drawn),
+        **_inputs(at, directions, data, **more),
+        **({} if data is None else _counts(plane, at.measured_on)),
+    }
+    return _Seen(at, drawn, facts, (at.network, at.data, plane), {"around": at.theta, "along": along})
 
 
 def _beside(plane: Any, others: list[str], at: Opened) -> dict[str, Any]:

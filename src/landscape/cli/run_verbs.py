@@ -19,7 +19,11 @@ from landscape.cli.options import Data, Name, Output, OutputsOfRun, Spec, Weight
 from landscape.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from landscape.data.data_section import Data as DataSection
+    from landscape.data.datasets import DataSet
     from landscape.training.loop import Trained
     from landscape.training.run_section import Run
 
@@ -41,13 +45,13 @@ def train(*, spec: Spec, name: Name = "unnamed", data: Data, output: OutputsOfRu
     """Train a network, or go on where it was interrupted."""
     from landscape.store import hardlinks
 
-    with _training(spec, name, data, output[0].parent) as begun:
-        if hardlinks.put_back(begun.end, output):
+    with _training(spec, name, data, output[0].parent) as (begun, end, go_on):
+        if hardlinks.put_back(end, output):
             _log.info("this training had finished before; its files are put back")
             return
-        trained = begun.go_on(begun.run.epochs)
-        _write(output, trained, f"training of {name}", begun.header, epoch=begun.run.epochs)
-        hardlinks.set_by(begun.end, output)
+        header = {**begun.header, "seed": begun.run.seed}
+        _write(output, go_on(begun.run.epochs), f"training of {name}", header, epoch=begun.run.epochs)
+        hardlinks.set_by(end, output)
 
 
 def part(
@@ -61,11 +65,11 @@ def part(
     """Train a network up to an epoch, from which `train` or another part goes on."""
     from landscape.store import files
 
-    with _training(spec, name, data, output.parent) as begun:
+    with _training(spec, name, data, output.parent) as (begun, end, go_on):
         if not 1 <= until <= begun.run.epochs:
             raise InputError(f"--until is {until}; {name} has the epochs 1 to {begun.run.epochs}")
-        if not begun.end.is_dir():
-            begun.go_on(until)
+        if not end.is_dir():
+            go_on(until)
         files.write_text(output, json.dumps({"run": name, "until": until}))
 
 
@@ -79,87 +83,92 @@ def adopt(
 ) -> None:
     """Check weights made elsewhere and take them in."""
     from landscape.api import runs
-    from landscape.data import datasets
-    from landscape.engine import device
-    from landscape.experiment import specs
 
-    run, text = specs.load(spec, "adopt")
-    where = device.settle()
-    used = datasets.read(data, device=where)
-    network = network_of(run, used, where)
-    trained = runs.adopt(network, weights, used)
-    made = {**_inputs(run, data, weights), "device": device.name(where)}
-    header = header_of(name, run, text, "adopt", **facts_of(network, used), **made)
-    _write(output, trained, f"{name}, adopted", header)
+    begun = _begin(spec, "adopt", name, data, weights)
+    _write(output, runs.adopt(begun.network, weights, begun.data), f"{name}, adopted", begun.header)
 
 
 def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights, output: OutputsOfRun) -> None:
     """Rescale another run's weights so that they compute the same."""
     from landscape.api import runs
-    from landscape.data import datasets
-    from landscape.engine import device
-    from landscape.experiment import specs
     from landscape.store import checkpoint
 
-    run, text = specs.load(spec, "rescale")
-    if run.rescaled is None:
-        raise InputError("--spec is of a run without the key rescaled, which says by what")
-    where = device.settle()
-    used = datasets.read(data, device=where)
-    network = network_of(run, used, where)
+    begun = _begin(spec, "rescale", name, data, weights)
+    run, network = begun.run, begun.network
+    assert run.rescaled is not None
     theta, origin = checkpoint.read(weights)
     if misfits := checkpoint.misfits(theta, network):
         raise InputError(f"{weights} does not fit {run.network}: {misfit}" for misfit in misfits)
-    twin = runs.rescale(network, used, by=run.rescaled.by, around=theta)
+    twin = runs.rescale(network, begun.data, by=run.rescaled.by, around=theta)
     layers = [*(f"{pair.layer}, before {pair.norm}" for pair in twin.normed)]
     layers += [f"{both.layer}, made up for by {both.following}" for both in twin.joined]
     _log.info("%d layers are multiplied by %g: %s", len(layers), run.rescaled.by, "; ".join(layers))
-    made = {**_inputs(run, data, weights), "device": device.name(where), "of": state_of(origin), "layers": layers}
-    header = header_of(name, run, text, "rescale", **facts_of(network, used), **made)
-    _write(output, runs.adopt(network, twin.weights, used), f"{name}, rescaled", header)
+    header = {**begun.header, "of": state_of(origin), "layers": layers}
+    _write(output, runs.adopt(network, twin.weights, begun.data), f"{name}, rescaled", header)
 
 
 @dataclass(frozen=True)
-class _Training:
-    """A training as it was found.
+class _Begun:
+    """A run before its weights are made: its network, as built, and its data set, both on `device`.
 
     Attributes:
+        text: the specification.
+        inputs: checksums of the files that the run is made from.
         header: of its results.
-        end: the folder of the hard links to its results, there if it has finished.
-        go_on: train to the end of an epoch.
     """
 
     run: Run
+    text: str
+    network: nn.Module
+    data: DataSet
+    device: torch.device
+    inputs: dict[str, Any]
     header: dict[str, Any]
-    end: Path
-    go_on: Callable[[int], Trained]
 
 
-@contextlib.contextmanager
-def _training(spec: str, name: str, data: Path, folder: Path) -> Iterator[_Training]:
-    """Hold a training whose results are in `folder`, and what it works in, as the only process."""
-    from landscape.api import runs
+def _begin(spec: str, stage: str, name: str, data: Path, weights: str | Path | None = None) -> _Begun:
+    """Settle the device, read the data set and build the network of a run."""
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
-    from landscape.store import files, hardlinks
+    from landscape.store.files import checksum
 
-    run, text = specs.load(spec, "train")
-    where = device.settle(run.threads)
+    run, text = specs.load(spec, stage)
+    if stage == "rescale" and run.rescaled is None:
+        raise InputError("--spec is of a run without the key rescaled, which says by what")
+    where = device.settle(run.threads if stage == "train" else 1)
     used = datasets.read(data, device=where)
     network = network_of(run, used, where)
-    inputs = _inputs(run, data)
-    made_on = {"seed": run.seed, "device": device.name(where)}
-    header = header_of(name, run, text, "train", **facts_of(network, used), **made_on, **inputs)
-    made_with = [landscape.__version__, files.versions()["torch"], device.kind(where)]
-    identity = hashlib.sha256(json.dumps([text, inputs, made_with]).encode()).hexdigest()
+    inputs = {"data_hash": checksum(data), "code_hash": [checksum(path) for path in code_of(run)]}
+    if weights is not None:
+        inputs["weights_hash"] = checksum(weights)
+    header = header_of(name, run, text, stage, **facts_of(network, used), **inputs, device=device.name(where))
+    return _Begun(run, text, network, used, where, inputs, header)
+
+
+@contextlib.contextmanager
+def _training(
+    spec: str, name: str, data: Path, folder: Path
+) -> Iterator[tuple[_Begun, Path, Callable[[int], Trained]]]:
+    """Hold a training whose results are in `folder`, and what it works in, as the only process.
+
+    Yields the run, the folder of the hard links to its results, which is there if it has finished, and a function that
+    trains to the end of an epoch.
+    """
+    from landscape.api import runs
+    from landscape.engine import device
+    from landscape.store import files, hardlinks
+
+    begun = _begin(spec, "train", name, data)
+    made_with = [landscape.__version__, files.versions()["torch"], device.kind(begun.device)]
+    identity = hashlib.sha256(json.dumps([begun.text, begun.inputs, made_with]).encode()).hexdigest()
     work = folder / ".work"
 
     def go_on(until: int) -> Trained:
-        return runs.train(network, used, run, work=work, identity=identity, name=name, until=until)
+        return runs.train(begun.network, begun.data, begun.run, work=work, identity=identity, name=name, until=until)
 
     with hardlinks.alone(folder / ".lock", f"{name} is being trained"):
-        yield _Training(run, header, work / f"finished-{identity[:16]}", go_on)
+        yield begun, work / f"finished-{identity[:16]}", go_on
 
 
 def _write(
@@ -173,14 +182,6 @@ def _write(
     files.write_dataset(trained.history.assign_attrs(tiling.attributes({"title": title, **header})), history)
     checkpoint.write_epochs(epochs, trained.epochs, header)
     checkpoint.write(weights, trained.weights, {**header, **of_end})
-
-
-def _inputs(run: Run, data: Path, weights: str | Path | None = None) -> dict[str, Any]:
-    """Checksums of what a run is made from."""
-    from landscape.store.files import checksum
-
-    found = {"data_hash": checksum(data), "code_hash": [checksum(path) for path in code_of(run)]}
-    return found if weights is None else {**found, "weights_hash": checksum(weights)}
 
 
 def _source_of(spec: DataSection) -> dict[str, Any]:

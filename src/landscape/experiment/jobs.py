@@ -6,8 +6,8 @@ from pathlib import Path
 
 from landscape.artefacts import path
 from landscape.data.builtin_datasets import known_of
-from landscape.errors import InputError, one_of
-from landscape.experiment.lookup import plane, probe, run, state
+from landscape.errors import InputError
+from landscape.experiment.lookup import entry, plane, probe, run, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import code
 from landscape.networks.operations import operations
@@ -24,9 +24,7 @@ AIMED = ("to", "through", "of", "eigenvectors")
 
 def source_files(experiment: Experiment, name: str) -> list[str]:
     """The files a data set is read from; none for one that is fetched."""
-    if name not in experiment.data:
-        raise InputError(f"there is no data set {name!r}; the data sets are {one_of(experiment.data)}")
-    data = experiment.data[name]
+    data = entry("data set", experiment.data, name)
     match data.kind:
         case "function":
             own = code.source_file(data.source)

@@ -6,7 +6,7 @@ Every function raises InputError, with the allowed names or the reason, where it
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from landscape.config.fields import INCIDENTAL, INERT, with_trait
 from landscape.config.values import PATH_EPOCHS
@@ -19,6 +19,7 @@ from landscape.networks import code
 from landscape.probes.probe import Probe
 from landscape.training.run_section import Run
 
+_Entry = TypeVar("_Entry")
 _STATE = re.compile(r"(?P<run>[^@]+)(@(?P<epoch>\d{3}))?")
 
 
@@ -33,28 +34,27 @@ class State:
         return self.run if self.epoch is None else f"{self.run}@{self.epoch:03d}"
 
 
+def entry(noun: str, entries: Mapping[str, _Entry], name: str) -> _Entry:
+    """The entry of that name among those of a section, whose word in errors is `noun`."""
+    if name not in entries:
+        raise InputError(f"there is no {noun} {name!r}; the {noun}s are {one_of(entries)}")
+    return entries[name]
+
+
 def run(experiment: Experiment, name: str) -> Run:
-    if name not in experiment.runs:
-        raise InputError(f"there is no run {name!r}; the runs are {one_of(experiment.runs)}")
-    return experiment.runs[name]
+    return entry("run", experiment.runs, name)
 
 
 def plane(experiment: Experiment, name: str) -> Plane:
-    if name not in experiment.planes:
-        raise InputError(f"there is no plane {name!r}; the planes are {one_of(experiment.planes)}")
-    return experiment.planes[name]
-
-
-def figure(experiment: Experiment, name: str) -> Figure:
-    if name not in experiment.figures:
-        raise InputError(f"there is no figure {name!r}; the figures are {one_of(experiment.figures)}")
-    return experiment.figures[name]
+    return entry("plane", experiment.planes, name)
 
 
 def probe(experiment: Experiment, name: str) -> Probe:
-    if name not in experiment.probes:
-        raise InputError(f"there is no probe {name!r}; the probes are {one_of(experiment.probes)}")
-    return experiment.probes[name]
+    return entry("probe", experiment.probes, name)
+
+
+def figure(experiment: Experiment, name: str) -> Figure:
+    return entry("figure", experiment.figures, name)
 
 
 def state(experiment: Experiment, text: str) -> State:

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 
 from landscape.artefacts import path
-from landscape.errors import InputError, one_of
 from landscape.experiment.analysis_sections import Claims
 from landscape.experiment.jobs import history_file, probe_file, weights, weights_file
-from landscape.experiment.lookup import differing, figure, impossible, no_path, plane
+from landscape.experiment.lookup import differing, entry, figure, impossible, no_path, plane
 from landscape.experiment.schema import Experiment
 
 
@@ -99,9 +98,7 @@ def histories(experiment: Experiment, names: Iterable[str] | None = None) -> lis
 
 
 def runs_of_table(experiment: Experiment, name: str) -> tuple[str, ...]:
-    if name not in experiment.tables:
-        raise InputError(f"there is no table {name!r}; the tables are {one_of(experiment.tables)}")
-    return experiment.tables[name].runs
+    return entry("table", experiment.tables, name).runs
 
 
 def histories_of_table(experiment: Experiment, name: str) -> list[str]:
