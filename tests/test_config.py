@@ -333,14 +333,19 @@ def test_figures_say_what_they_are_drawn_from() -> None:
             },
         )
     )
-    root = "results/surfaces/a"
-    assert needs.surfaces_of_figure(whole, "lines") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
-    assert needs.marks_of_figure(whole, "marks") == ["results/marks/a/c-s1/a.nc", "results/marks/a/c-s1/b.nc"]
-    assert needs.histories_of_figure(whole, "between") == ["results/runs/a/history.nc", "results/runs/b/history.nc"]
+
+    def drawn(name: str, folder: str) -> list[str]:
+        """The results of one kind that a figure draws, under `results/FOLDER`."""
+        found = [file.removeprefix("results/") for file in needs.results_of_figure(whole, name)]
+        return [file.removeprefix(f"{folder}/") for file in found if file.startswith(f"{folder}/")]
+
+    assert drawn("lines", "surfaces") == ["a/l-s1.nc", "a/l-s2.nc"]
+    assert drawn("marks", "marks") == ["a/c-s1/a.nc", "a/c-s1/b.nc"]
+    assert drawn("between", "runs") == ["a/history.nc", "b/history.nc"]
     assert needs.weighed_in_figure(whole, "between") == [f"results/runs/{r}/weights.safetensors" for r in "ab"]
-    assert needs.surfaces_of_figure(whole, "paths") == []
-    assert needs.trajectories_of_figure(whole, "paths") == [f"results/trajectories/{r}/path.nc" for r in "ab"]
-    assert needs.surfaces_of_figure(whole, "bundles") == [f"{root}/l-s1.nc", f"{root}/l-s2.nc"]
+    assert drawn("paths", "surfaces") == []
+    assert drawn("paths", "trajectories") == ["a/path.nc", "b/path.nc"]
+    assert drawn("bundles", "surfaces") == ["a/l-s1.nc", "a/l-s2.nc"]
     assert jobs.others(whole, "a", "path") == ["results/runs/a/epochs.safetensors"]
     assert (
         reading.resolve(experiment(**{k: v for k, v in preflight._in_full(whole).items() if k != "results"})) == whole

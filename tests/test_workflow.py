@@ -176,7 +176,7 @@ def test_every_possible_pair_is_a_target(finished: Path, tmp_path: Path) -> None
         (asked.tile_files, ("nobody", "line"), "there is no run 'nobody'; the runs are small, noshort, other"),
         (asked.tile_files, ("small", "nowhere"), "there is no plane 'nowhere'; the planes are contour, line"),
         (asked.tile_files, ("noshort@001", "line"), "has keep: none of 3 epochs"),
-        (needs.surfaces_of_figure, ("figure99",), "there is no figure 'figure99'; the figures are gradients"),
+        (needs.results_of_figure, ("figure99",), "there is no figure 'figure99'; the figures are gradients"),
         (asked.data_file, ("nobody",), "there is no run 'nobody'"),
     ],
 )

@@ -1,7 +1,7 @@
 rule probe:
     """Measure eigenpairs, the spectrum, the trace, activations or a saddle at one point."""
     input:
-        code=ask(jobs.code_files_of_state, "state"),
+        code=ask(jobs.code_files, "state"),
         weights=ask(jobs.weights_file, "state"),
         directions=ask(jobs.directions_of_probe, "state", "probe"),
         data=ask(jobs.data_file, "state"),

@@ -32,7 +32,7 @@ use rule directions as aimed with:
 rule tile:
     """Measure one tile of a plane: loss and accuracy, gradients, or curvature."""
     input:
-        code=ask(jobs.code_files_of_state, "state"),
+        code=ask(jobs.code_files, "state"),
         weights=ask(jobs.weights_file, "state"),
         directions=f"{RESULTS}/directions/{{state}}/{{plane}}.safetensors",
         data=ask(jobs.data_file, "state"),

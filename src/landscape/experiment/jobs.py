@@ -7,7 +7,7 @@ from pathlib import Path
 from landscape.artefacts import path
 from landscape.data.builtin_datasets import known_of
 from landscape.errors import InputError
-from landscape.experiment.lookup import entry, plane, probe, run, state
+from landscape.experiment.lookup import entry, plane, probe, run, run_of, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import code
 from landscape.networks.operations import operations
@@ -37,24 +37,23 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
     return []
 
 
-def code_files(experiment: Experiment, name: str) -> list[str]:
-    """The user's own files a run is made with."""
-    own = code.source_file(run(experiment, name).network)
-    return [*([str(own)] if own else []), *experiment.runs[name].code]
-
-
-def code_files_of_state(experiment: Experiment, at: str) -> list[str]:
-    return code_files(experiment, state(experiment, at).run)
-
-
-def origin_file(experiment: Experiment, name: str) -> str:
-    """The file with the weights that a rescaled run comes from."""
-    return weights_file(experiment, _origin(experiment, name))
+def code_files(experiment: Experiment, at: str) -> list[str]:
+    """The user's own files that the run of a state is made with."""
+    made = run_of(experiment, at)
+    own = code.source_file(made.network)
+    return [*([str(own)] if own else []), *made.code]
 
 
 def origin(experiment: Experiment, name: str) -> str:
-    """The same as the verb takes it: a kept epoch with `@EPOCH` behind."""
-    return weights(experiment, _origin(experiment, name))
+    """The weights that a rescaled run comes from, as the verb takes them: a kept epoch with `@EPOCH` behind."""
+    rescaled = run(experiment, name).rescaled
+    if rescaled is None:
+        raise InputError(f"{name} is not rescaled from another run")
+    return weights(experiment, rescaled.run)
+
+
+def origin_file(experiment: Experiment, name: str) -> str:
+    return _without_epoch(origin(experiment, name))
 
 
 def adopted_file(experiment: Experiment, name: str) -> str:
@@ -67,19 +66,20 @@ def threads(experiment: Experiment, name: str) -> int:
 
 
 def data_file(experiment: Experiment, at: str) -> str:
-    return path(experiment.results, "data set", data=experiment.runs[state(experiment, at).run].data)
-
-
-def weights_file(experiment: Experiment, at: str) -> str:
-    """The file that holds a state's weights."""
-    found = state(experiment, at)
-    return path(experiment.results, "weights" if found.epoch is None else "epochs", run=found.run)
+    return path(experiment.results, "data set", data=run_of(experiment, at).data)
 
 
 def weights(experiment: Experiment, at: str) -> str:
     """A state's weights as the verbs take them: its file, and `@EPOCH` behind an epochs file."""
     found = state(experiment, at)
-    return weights_file(experiment, at) + ("" if found.epoch is None else f"@{found.epoch:03d}")
+    if found.epoch is None:
+        return path(experiment.results, "weights", run=found.run)
+    return f"{epochs_file(experiment, at)}@{found.epoch:03d}"
+
+
+def weights_file(experiment: Experiment, at: str) -> str:
+    """The file that holds a state's weights."""
+    return _without_epoch(weights(experiment, at))
 
 
 def epochs_file(experiment: Experiment, at: str) -> str:
@@ -98,7 +98,7 @@ def directions_file(experiment: Experiment, at: str, plane_name: str) -> str:
 
 def other_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
     """The files beside the centre's weights that directions are made from."""
-    return list(dict.fromkeys(re.sub(r"@\d{3}$", "", name) for name in others(experiment, at, plane_name)))
+    return list(dict.fromkeys(map(_without_epoch, others(experiment, at, plane_name))))
 
 
 def others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
@@ -140,10 +140,10 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
     points = seen.shape[0] * seen.shape[1]
     if seen.tiles is not None:
         return min(seen.tiles, points, MAX_TILES)
-    own = experiment.runs[state(experiment, at).run]
+    own = run_of(experiment, at)
     known = known_of(experiment.data[own.data].source)
-    passes = _images(experiment, at, seen.images) * seen.passes
-    point = passes * operations(own.network, own.args, known.shape, known.classes)
+    images = known.images if seen.images is None else min(known.images, 2 * seen.images)  # of both splits
+    point = images * seen.passes * operations(own.network, own.args, known.shape, known.classes)
     return min(math.ceil(points / max(1, int(OPERATIONS / point) - 1)), MAX_TILES)
 
 
@@ -152,15 +152,5 @@ def tile_files(experiment: Experiment, at: str, plane_name: str) -> list[str]:
     return [path(experiment.results, "tile", state=at, plane=plane_name, i=i, n=n) for i in range(1, n + 1)]
 
 
-def _origin(experiment: Experiment, name: str) -> str:
-    rescaled = run(experiment, name).rescaled
-    if rescaled is None:
-        raise InputError(f"{name} is not rescaled from another run")
-    return rescaled.run
-
-
-def _images(experiment: Experiment, at: str, subset: int | None) -> int:
-    """Images of both splits that one point is measured on, as far as the configuration tells."""
-    source = experiment.data[experiment.runs[state(experiment, at).run].data].source
-    whole = known_of(source).images
-    return min(whole, 2 * subset) if subset else whole
+def _without_epoch(weights: str) -> str:
+    return re.sub(r"@\d{3}$", "", weights)

@@ -79,6 +79,11 @@ def state(experiment: Experiment, text: str) -> State:
     return State(match["run"], epoch)
 
 
+def run_of(experiment: Experiment, at: str) -> Run:
+    """The run of a state."""
+    return experiment.runs[state(experiment, at).run]
+
+
 def impossible(experiment: Experiment, at: str, plane_name: str) -> str | None:
     """Why the state `at` cannot be seen on a plane, or None if it can, as far as the configuration tells.
 

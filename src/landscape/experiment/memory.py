@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from landscape.data.builtin_datasets import known_of
-from landscape.experiment.lookup import figure, plane, probe, state
+from landscape.experiment.lookup import figure, plane, probe, run_of
 from landscape.experiment.schema import Experiment
 from landscape.networks.operations import weights
 
@@ -39,7 +39,7 @@ def of_job(experiment: Experiment, at: str) -> int:
 
 def of_training(experiment: Experiment, at: str) -> int:
     """For one that holds all epochs the run keeps as well: its training at the end, and its path."""
-    kept = len(experiment.runs[state(experiment, at).run].kept)
+    kept = len(run_of(experiment, at).kept)
     return of_job(experiment, at) + _mebibytes(EPOCHS * kept * _weights(experiment, at))
 
 
@@ -50,15 +50,11 @@ def of_directions(experiment: Experiment, at: str, plane_name: str) -> int:
 
 
 def of_tile(experiment: Experiment, at: str, plane_name: str) -> int:
-    """For a tile; where its measure holds the graph of a point, with what the plane allows for that."""
-    seen = plane(experiment, plane_name)
-    return of_job(experiment, at) + _of_search(experiment, at, seen.graph_memory)
+    return _of_search(experiment, at, plane(experiment, plane_name).graph_memory)
 
 
 def of_probe(experiment: Experiment, at: str, name: str) -> int:
-    """For a probe; where it holds the graph of a point, with what it allows for that."""
-    seen = probe(experiment, name)
-    return of_job(experiment, at) + _of_search(experiment, at, seen.graph_memory)
+    return _of_search(experiment, at, probe(experiment, name).graph_memory)
 
 
 def of_merge(experiment: Experiment, at: str, plane_name: str) -> int:
@@ -72,8 +68,9 @@ def of_figure(experiment: Experiment, name: str) -> int:
 
 
 def _of_search(experiment: Experiment, at: str, graph: int) -> int:
-    """For a search for eigenvalues whose graph may take so many MiB; nothing without one."""
-    return graph and graph + _mebibytes(VECTORS * _weights(experiment, at))
+    """For a job that searches for eigenvalues if the graph of a point may take so many MiB; 0 where it does not."""
+    search = graph and graph + _mebibytes(VECTORS * _weights(experiment, at))
+    return of_job(experiment, at) + search
 
 
 def _mebibytes(size: int) -> int:
@@ -82,14 +79,14 @@ def _mebibytes(size: int) -> int:
 
 def _weights(experiment: Experiment, at: str) -> int:
     """Bytes of a run's weights, in float32."""
-    run = experiment.runs[state(experiment, at).run]
+    run = run_of(experiment, at)
     known = known_of(experiment.data[run.data].source)
     return 4 * weights(run.network, run.args, known.shape, known.classes)
 
 
 def _images(experiment: Experiment, at: str) -> int:
     """Bytes of a run's data set, as bytes."""
-    data = experiment.data[experiment.runs[state(experiment, at).run].data]
+    data = experiment.data[run_of(experiment, at).data]
     size = 0
     if data.kind == "npz":
         size = _unpacked(Path(data.source))

@@ -3,41 +3,24 @@
 from collections.abc import Iterable
 
 from landscape.artefacts import path
-from landscape.experiment.analysis_sections import Claims
 from landscape.experiment.jobs import history_file, probe_file, weights, weights_file
 from landscape.experiment.lookup import differing, entry, figure, impossible, no_path, plane
 from landscape.experiment.schema import Experiment
 
 
-def surface_files(experiment: Experiment, pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [path(experiment.results, "surface", state=at, plane=plane_name) for at, plane_name in pairs]
-
-
-def trajectory_files(experiment: Experiment, pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [path(experiment.results, "trajectory", run=run, plane=plane_name) for run, plane_name in pairs]
-
-
-def surfaces_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return surface_files(experiment, figure(experiment, name).seen)
-
-
-def histories_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [history_file(experiment, at) for at in figure(experiment, name).states]
-
-
-def trajectories_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return trajectory_files(experiment, figure(experiment, name).paths)
-
-
-def marks_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [
-        path(experiment.results, "mark", state=at, plane=p, marked=mark)
-        for at, p, mark in figure(experiment, name).marked
+def results_of_figure(experiment: Experiment, name: str) -> list[str]:
+    """Every result that a figure draws, weights excepted."""
+    drawn = figure(experiment, name)
+    marks = (path(experiment.results, "mark", state=at, plane=p, marked=mark) for at, p, mark in drawn.marked)
+    probes = (probe_file(experiment, at, probe) for at, probe in drawn.probed)
+    found = [
+        *surface_files(experiment, drawn.seen),
+        *histories(experiment, drawn.states),
+        *trajectory_files(experiment, drawn.paths),
+        *marks,
+        *probes,
     ]
-
-
-def probes_of_figure(experiment: Experiment, name: str) -> list[str]:
-    return [probe_file(experiment, at, of) for at, of in figure(experiment, name).probed]
+    return list(dict.fromkeys(found))
 
 
 def weights_of_figure(experiment: Experiment, name: str) -> list[str]:
@@ -50,16 +33,14 @@ def weighed_in_figure(experiment: Experiment, name: str) -> list[str]:
     return [weights(experiment, at) for at in figure(experiment, name).weighed]
 
 
-def results_of_figure(experiment: Experiment, name: str) -> list[str]:
-    """Every result that a figure draws, weights excepted."""
-    of = (
-        surfaces_of_figure,
-        histories_of_figure,
-        trajectories_of_figure,
-        marks_of_figure,
-        probes_of_figure,
-    )
-    return list(dict.fromkeys(found for question in of for found in question(experiment, name)))
+def group_of_figure(experiment: Experiment, name: str) -> str:
+    """The heading under which the report files a figure."""
+    drawn = figure(experiment, name)
+    return drawn.group or drawn.draw.capitalize()
+
+
+def histories_of_table(experiment: Experiment, name: str) -> list[str]:
+    return histories(experiment, entry("table", experiment.tables, name).runs)
 
 
 def results_of_summary(experiment: Experiment) -> list[str]:
@@ -72,37 +53,31 @@ def results_of_claims(experiment: Experiment) -> list[str]:
     return [*histories(experiment), *surfaces_of_claims(experiment), *trajectories_of_claims(experiment)]
 
 
-def group_of_figure(experiment: Experiment, name: str) -> str:
-    """The heading under which the report files a figure."""
-    drawn = figure(experiment, name)
-    return drawn.group or drawn.draw.capitalize()
+def histories(experiment: Experiment, states: Iterable[str] | None = None) -> list[str]:
+    """The histories of some runs or states, by default of all runs."""
+    return [history_file(experiment, at) for at in (experiment.runs if states is None else states)]
+
+
+def surface_files(experiment: Experiment, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """A surface for each pair of a state and a plane, once."""
+    return [path(experiment.results, "surface", state=at, plane=on) for at, on in dict.fromkeys(pairs)]
+
+
+def trajectory_files(experiment: Experiment, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """A trajectory for each pair of a run and a plane, once."""
+    return [path(experiment.results, "trajectory", run=run, plane=on) for run, on in dict.fromkeys(pairs)]
+
+
+def surfaces(experiment: Experiment) -> list[str]:
+    """Every surface a figure uses, once."""
+    return surface_files(experiment, _seen_in_figures(experiment))
 
 
 def surfaces_of_summary(experiment: Experiment) -> list[str]:
     """The surfaces the summary reads: its runs on its plane, and every line between runs that is made anyway."""
-    lines = [
-        name for name, entry in experiment.planes.items() if entry.is_line and entry.others and entry.plane is None
-    ]
-    made = [pair for pair in (*_seen_in_figures(experiment), *_seen_in_claims(experiment)) if pair[1] in lines]
-    return surface_files(experiment, dict.fromkeys([*_seen_in_summary(experiment), *made]))
-
-
-def trajectories_of_summary(experiment: Experiment) -> list[str]:
-    """Every trajectory that is made anyway."""
-    return list(dict.fromkeys([*_trajectories_of_figures(experiment), *trajectories_of_claims(experiment)]))
-
-
-def histories(experiment: Experiment, names: Iterable[str] | None = None) -> list[str]:
-    """The histories of some runs, by default of all."""
-    return [history_file(experiment, name) for name in (experiment.runs if names is None else names)]
-
-
-def runs_of_table(experiment: Experiment, name: str) -> tuple[str, ...]:
-    return entry("table", experiment.tables, name).runs
-
-
-def histories_of_table(experiment: Experiment, name: str) -> list[str]:
-    return histories(experiment, runs_of_table(experiment, name))
+    lines = {name for name, plane in experiment.planes.items() if plane.is_line and plane.others and not plane.plane}
+    made = (*_seen_in_figures(experiment), *_seen_in_claims(experiment))
+    return surface_files(experiment, [*_seen_in_summary(experiment), *(pair for pair in made if pair[1] in lines)])
 
 
 def surfaces_of_claims(experiment: Experiment) -> list[str]:
@@ -110,26 +85,34 @@ def surfaces_of_claims(experiment: Experiment) -> list[str]:
     claims = experiment.claims
     if claims is None:
         return []
-    wanted = _planes_of_claims(claims)
+    named = (claims.planes, claims.lines, claims.curvature, claims.gradients)
+    wanted = {name for names in named for name in names or ()}
     made = (*_seen_in_figures(experiment), *_seen_in_summary(experiment))
-    pairs = [*_seen_in_claims(experiment), *(pair for pair in made if pair[1] in wanted and "@" not in pair[0])]
-    return surface_files(experiment, dict.fromkeys(pairs))
+    shown = [(at, on) for at, on in made if on in wanted and "@" not in at]
+    return surface_files(experiment, [*_seen_in_claims(experiment), *shown])
+
+
+def trajectories_of_summary(experiment: Experiment) -> list[str]:
+    """Every trajectory that is made anyway."""
+    return trajectory_files(experiment, [*_paths_of_figures(experiment), *_paths_of_claims(experiment)])
 
 
 def trajectories_of_claims(experiment: Experiment) -> list[str]:
     """Trajectories of the claims' runs, and those that figures make on the same planes."""
+    return trajectory_files(experiment, _paths_of_claims(experiment))
+
+
+def _paths_of_figures(experiment: Experiment) -> list[tuple[str, str]]:
+    return [pair for name in experiment.figures for pair in figure(experiment, name).paths]
+
+
+def _paths_of_claims(experiment: Experiment) -> list[tuple[str, str]]:
     claims = experiment.claims
     if claims is None:
         return []
-    pairs = [(r, p) for r, p in _possible(experiment, claims.paths or (), claims.runs) if not no_path(experiment, r)]
-    made = [pair for name in experiment.figures for pair in figure(experiment, name).paths]
-    pairs += [pair for pair in made if pair[1] in (claims.paths or ())]
-    return trajectory_files(experiment, dict.fromkeys(pairs))
-
-
-def surfaces(experiment: Experiment) -> list[str]:
-    """Every surface a figure uses, once."""
-    return list(dict.fromkeys(found for name in experiment.figures for found in surfaces_of_figure(experiment, name)))
+    planes = claims.paths or ()
+    own = [pair for pair in _possible(experiment, planes, claims.runs) if not no_path(experiment, pair[0])]
+    return [*own, *(pair for pair in _paths_of_figures(experiment) if pair[1] in planes)]
 
 
 def _seen_in_figures(experiment: Experiment) -> list[tuple[str, str]]:
@@ -155,16 +138,6 @@ def _seen_in_claims(experiment: Experiment) -> list[tuple[str, str]]:
             if end in experiment.runs and differing(experiment.runs[start], experiment.runs[end]) == {"batch_size"}
         ]
     return pairs
-
-
-def _planes_of_claims(claims: Claims) -> tuple[str, ...]:
-    """The planes and lines that the claims look at."""
-    named = (claims.planes, claims.lines, claims.curvature, claims.gradients)
-    return tuple(dict.fromkeys(name for names in named for name in names or ()))
-
-
-def _trajectories_of_figures(experiment: Experiment) -> list[str]:
-    return [found for name in experiment.figures for found in trajectories_of_figure(experiment, name)]
 
 
 def _possible(experiment: Experiment, planes: Iterable[str], runs: Iterable[str] | None) -> list[tuple[str, str]]:

@@ -42,66 +42,46 @@ class Rule:
     memory: Question | None = None
 
 
-_CODE, _DATA = _of(jobs.code_files, "run"), _of(jobs.data_file, "run")
-_STATE_CODE, _STATE_DATA = _of(jobs.code_files_of_state, "state"), _of(jobs.data_file, "state")
-_WEIGHTS = _of(jobs.weights_file, "state")
-_ON_PLANE = _of(jobs.directions_file, "state", "plane")
-_RUN, _SURFACE = _of(specs.of_run, "run"), _of(specs.of_surface, "state", "plane")
+_ON_PLANE = ("state", "plane")
+_RUN, _SURFACE = _of(specs.of_run, "run"), _of(specs.of_surface, *_ON_PLANE)
+_OF_RUN = {"code": _of(jobs.code_files, "run"), "data": _of(jobs.data_file, "run")}
+_OF_STATE = {"code": _of(jobs.code_files, "state"), "data": _of(jobs.data_file, "state")}
+_WEIGHTS = {"weights": _of(jobs.weights_file, "state")}
+_ALONG = {"directions": _of(jobs.directions_file, *_ON_PLANE)}
+_TRAINING, _JOB = _of(memory.of_training, "run"), _of(memory.of_job, "run")
 _DIRECTIONS = Rule(
-    {"weights": _WEIGHTS, "other": _of(jobs.other_files, "state", "plane")},
-    _of(specs.of_directions, "state", "plane"),
-    _of(memory.of_directions, "state", "plane"),
+    {**_WEIGHTS, "other": _of(jobs.other_files, *_ON_PLANE)},
+    _of(specs.of_directions, *_ON_PLANE),
+    _of(memory.of_directions, *_ON_PLANE),
 )
 
 RULES: Mapping[str, Rule] = {
     "dataset": Rule({"": _of(jobs.source_files, "data")}, _of(specs.of_data, "data")),
-    "train": Rule(
-        {"code": _CODE, "data": _DATA, "before": _of(training_chain.before, "run")},
-        _RUN,
-        _of(memory.of_training, "run"),
-    ),
-    "part": Rule(
-        {"code": _CODE, "data": _DATA, "before": _of(training_chain.before, "run", "left")},
-        _RUN,
-        _of(memory.of_training, "run"),
-    ),
-    "adopt": Rule(
-        {"code": _CODE, "data": _DATA, "weights": _of(jobs.adopted_file, "run")}, _RUN, _of(memory.of_job, "run")
-    ),
-    "rescale": Rule(
-        {"code": _CODE, "data": _DATA, "weights": _of(jobs.origin_file, "run")}, _RUN, _of(memory.of_job, "run")
-    ),
+    "train": Rule({**_OF_RUN, "before": _of(training_chain.before, "run")}, _RUN, _TRAINING),
+    "part": Rule({**_OF_RUN, "before": _of(training_chain.before, "run", "left")}, _RUN, _TRAINING),
+    "adopt": Rule({**_OF_RUN, "weights": _of(jobs.adopted_file, "run")}, _RUN, _JOB),
+    "rescale": Rule({**_OF_RUN, "weights": _of(jobs.origin_file, "run")}, _RUN, _JOB),
     "directions": _DIRECTIONS,
     "aimed": _DIRECTIONS,
-    "tile": Rule(
-        {"code": _STATE_CODE, "weights": _WEIGHTS, "directions": _ON_PLANE, "data": _STATE_DATA},
-        _SURFACE,
-        _of(memory.of_tile, "state", "plane"),
-    ),
-    "merge": Rule({"": _of(jobs.tile_files, "state", "plane")}, _SURFACE, _of(memory.of_merge, "state", "plane")),
+    "tile": Rule({**_OF_STATE, **_WEIGHTS, **_ALONG}, _SURFACE, _of(memory.of_tile, *_ON_PLANE)),
+    "merge": Rule({"": _of(jobs.tile_files, *_ON_PLANE)}, _SURFACE, _of(memory.of_merge, *_ON_PLANE)),
     "trajectory": Rule(
         {
-            "code": _CODE,
+            **_OF_RUN,
             "weights": _of(jobs.weights_file, "run"),
             "epochs": _of(jobs.epochs_file, "run"),
             "directions": _of(jobs.directions_file, "run", "plane"),
-            "data": _DATA,
         },
         _of(specs.of_trajectory, "run", "plane"),
-        _of(memory.of_training, "run"),
+        _TRAINING,
     ),
     "mark": Rule(
-        {"weights": _WEIGHTS, "marked": _of(jobs.weights_file, "marked"), "directions": _ON_PLANE},
-        _of(specs.of_mark, "state", "plane", "marked"),
+        {**_WEIGHTS, "marked": _of(jobs.weights_file, "marked"), **_ALONG},
+        _of(specs.of_mark, *_ON_PLANE, "marked"),
         _of(memory.of_job, "state"),
     ),
     "probe": Rule(
-        {
-            "code": _STATE_CODE,
-            "weights": _WEIGHTS,
-            "directions": _of(jobs.directions_of_probe, "state", "probe"),
-            "data": _STATE_DATA,
-        },
+        {**_OF_STATE, **_WEIGHTS, "directions": _of(jobs.directions_of_probe, "state", "probe")},
         _of(specs.of_probe, "state", "probe"),
         _of(memory.of_probe, "state", "probe"),
     ),

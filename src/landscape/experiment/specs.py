@@ -4,11 +4,13 @@ Snakemake reruns a job when its parameters change, and compares them as an unord
 parameter, with sorted keys, of what differs from the defaults and the version of the stage. Stating a default, or
 adding a field to the schema, changes no specification; changing a default or the code of a stage must raise the
 version of every stage it alters.
+
+The functions `of_...` raise InputError, with the reason, where there is no such result.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,8 +21,7 @@ from landscape.config.section import Section
 from landscape.data.data_section import Data
 from landscape.errors import InputError, one_of
 from landscape.experiment.analysis_sections import Claims, Published, Table
-from landscape.experiment.lookup import figure, impossible, no_path, plane, probe, run, state, unlike
-from landscape.experiment.needs import runs_of_table
+from landscape.experiment.lookup import entry, figure, impossible, no_path, plane, probe, run, state, unlike
 from landscape.experiment.reading import read
 from landscape.experiment.schema import SECTIONS, Experiment
 from landscape.measures.plane import DirectionKeys, Plane
@@ -40,51 +41,28 @@ def of_run(experiment: Experiment, name: str) -> str:
 
 
 def of_directions(experiment: Experiment, at: str, plane_name: str) -> str:
-    """Specification of a plane's directions, which do not depend on what is measured there.
-
-    Raises:
-        InputError: with the reason if the state cannot be seen on the plane.
-    """
+    """Of a plane's directions, which do not depend on what is measured there."""
     return of("directions", _seen(experiment, at, plane_name))
 
 
 def of_surface(experiment: Experiment, at: str, plane_name: str) -> str:
-    """Specification of a surface.
-
-    Raises:
-        InputError: with the reason if the state cannot be seen on the plane.
-    """
     return of("surface", _seen(experiment, at, plane_name))
 
 
 def of_trajectory(experiment: Experiment, name: str, plane_name: str) -> str:
-    """Specification of a trajectory.
-
-    Raises:
-        InputError: with the reason if the run has no path, or cannot be seen on the plane.
-    """
     if reason := no_path(experiment, name):
         raise InputError(f"{name} has no trajectory: {reason}")
     return of("trajectory", _seen(experiment, name, plane_name))
 
 
 def of_mark(experiment: Experiment, at: str, plane_name: str, marked: str) -> str:
-    """Specification of a marked state on a plane around another one.
-
-    Raises:
-        InputError: with the reason if it has no place there.
-    """
+    """Of a marked state on a plane around another one."""
     if reason := unlike(experiment, at, marked):
         raise InputError(f"{marked} has no place on {plane_name} around {at}, which needs {reason}")
     return of("mark", _seen(experiment, at, plane_name))
 
 
 def of_probe(experiment: Experiment, at: str, name: str) -> str:
-    """Specification of a probe.
-
-    Raises:
-        InputError: with the reason if the state cannot be seen on the plane of the probe's point.
-    """
     found = probe(experiment, name)
     state(experiment, at)
     if found.plane is not None:
@@ -97,35 +75,33 @@ def of_figure(experiment: Experiment, name: str) -> str:
 
 
 def of_table(experiment: Experiment, name: str) -> str:
-    """Specification of a table, with the published numbers of its runs."""
-    runs = runs_of_table(experiment, name)
-    content = experiment.tables[name].model_dump(mode="json", exclude_defaults=True)
-    return _dumps("table", {**content, "published": _published(experiment, runs)})
+    """Of a table, with the published numbers of its runs."""
+    table = entry("table", experiment.tables, name)
+    return _dumps("table", {**_stated(table), "published": _published(experiment, table.runs)})
 
 
 def of_summary(experiment: Experiment) -> str:
-    content = experiment.summary.model_dump(mode="json", exclude_defaults=True)
-    return _dumps("summary", {**content, "runs": list(experiment.runs)})
+    return _dumps("summary", {**_stated(experiment.summary), "runs": list(experiment.runs)})
 
 
 def of_claims(experiment: Experiment) -> str:
-    """Specification of the claims, with the published numbers of every run."""
-    content = experiment.claims.model_dump(mode="json", exclude_defaults=True) if experiment.claims else {}
-    return _dumps("claims", {**content, "runs": list(experiment.runs), "published": _published(experiment)})
+    """Of the claims, with the published numbers of every run."""
+    stated = _stated(experiment.claims) if experiment.claims else {}
+    runs = list(experiment.runs)
+    return _dumps("claims", {**stated, "runs": runs, "published": _published(experiment, runs)})
 
 
-def of(stage: str, entry: Section) -> str:
+def of(stage: str, made_from: Section) -> str:
     """Specification of an entry for a stage: the keys that its results depend on, where they differ from the defaults."""
-    if stage in _OF_DIRECTIONS and isinstance(entry, Plane):
-        entry = entry.drawn()
-    inert = with_trait(type(entry), INERT)
-    content = entry.model_dump(mode="json", exclude_defaults=True, exclude=inert)
+    if stage in _OF_DIRECTIONS and isinstance(made_from, Plane):
+        made_from = made_from.drawn()
+    content = _stated(made_from)
     args = content.pop("args", {})
-    if isinstance(entry, Run):
-        content["network"], _ = code.expanded(entry.network)
-        args = code.telling(entry.network, args)
-    elif isinstance(entry, Data):
-        args = code.telling(entry.source, args)
+    if isinstance(made_from, Run):
+        content["network"], _ = code.expanded(made_from.network)
+        args = code.telling(made_from.network, args)
+    elif isinstance(made_from, Data):
+        args = code.telling(made_from.source, args)
     if args:
         content["args"] = args
     return _dumps(stage, content)
@@ -145,10 +121,14 @@ def load(text: str, stage: str) -> tuple[Any, str]:
     Raises:
         InputError: if it is neither, or not a valid entry, or JSON for another version of the stage.
     """
-    entry = _from_json(text, stage) if text.lstrip().startswith("{") else _from_file(text, STAGES[stage].section)
-    if stage in _OF_DIRECTIONS and isinstance(entry, Plane):
-        entry = entry.drawn()
-    return entry, of(stage, entry)
+    section = STAGES[stage].section
+    if _is_json(text):
+        model = DirectionKeys if stage in _OF_DIRECTIONS else SECTIONS[section]
+        found = _validated(model, _parsed(text, stage), section)
+    else:
+        found = _from_file(text, section)
+        found = found.drawn() if stage in _OF_DIRECTIONS else found
+    return found, of(stage, found)
 
 
 def load_published(text: str, stage: str) -> tuple[Any, dict[str, Published]]:
@@ -160,21 +140,19 @@ def load_published(text: str, stage: str) -> tuple[Any, dict[str, Published]]:
     Raises:
         InputError: as `load`.
     """
-    if not text.lstrip().startswith("{"):
+    if not _is_json(text):
         whole = read(text.partition("#")[0])
-        entry = (whole.claims or Claims()) if stage == "claims" else _from_file(text, STAGES[stage].section)
-        return entry, whole.published
+        return (whole.claims or Claims()) if stage == "claims" else _from_file(text, "tables"), whole.published
     content = _parsed(text, stage)
-    published = content.pop("published", {})
-    content.pop("runs", None) if stage == "claims" else None
-    model = Claims if stage == "claims" else Table
-    found = _validated(TypeAdapter(dict[str, Published]), published, "published")
-    return _validated(TypeAdapter(model), content, stage), found
+    published = _validated(dict[str, Published], content.pop("published", {}), "published")
+    if stage == "table":
+        return _validated(Table, content, stage), published
+    content.pop("runs", None)
+    return _validated(Claims, content, stage), published
 
 
-def _from_json(text: str, stage: str) -> Any:
-    model = DirectionKeys if stage in _OF_DIRECTIONS else SECTIONS[STAGES[stage].section]
-    return _validated(TypeAdapter(model), _parsed(text, stage), STAGES[stage].section)
+def _is_json(text: str) -> bool:
+    return text.lstrip().startswith("{")
 
 
 def _parsed(text: str, stage: str) -> dict[str, Any]:
@@ -188,17 +166,17 @@ def _parsed(text: str, stage: str) -> dict[str, Any]:
     return content
 
 
-def _validated(adapter: TypeAdapter[Any], content: Any, section: str) -> Any:
+def _validated(model: Any, content: Any, section: str) -> Any:
     try:
-        return adapter.validate_python(content)
+        return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InputError(f"--spec is no entry of the section {section}: {details}") from None
 
 
 def _from_file(text: str, section: str) -> Any:
-    path, hash_sign, entry = text.rpartition("#")
-    named_section, dot, name = entry.partition(".")
+    path, hash_sign, place = text.rpartition("#")
+    named_section, dot, name = place.partition(".")
     if not hash_sign or not dot or named_section != section:
         raise InputError(f"--spec is {text!r}; it must be JSON or CONFIG.yaml#{section}.NAME")
     entries = getattr(read(path), section)
@@ -213,13 +191,14 @@ def _seen(experiment: Experiment, at: str, plane_name: str) -> Plane:
     return plane(experiment, plane_name)
 
 
-def _published(experiment: Experiment, runs: Iterable[str] | None = None) -> dict[str, Any]:
-    wanted = set(experiment.runs if runs is None else runs)
-    return {
-        name: entry.model_dump(mode="json", exclude_defaults=True)
-        for name, entry in experiment.published.items()
-        if name in wanted
-    }
+def _published(experiment: Experiment, runs: Collection[str]) -> dict[str, Any]:
+    return {name: _stated(known) for name, known in experiment.published.items() if name in runs}
+
+
+def _stated(made_from: Section) -> dict[str, Any]:
+    """The keys that results depend on, where they differ from the defaults."""
+    inert = with_trait(type(made_from), INERT)
+    return made_from.model_dump(mode="json", exclude_defaults=True, exclude=inert)
 
 
 def _dumps(stage: str, content: dict[str, Any]) -> str:

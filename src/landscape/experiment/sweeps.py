@@ -1,8 +1,9 @@
 """Turns the entries of a YAML file into one entry per name: numbers, sweeps, keys that a rescaled run takes over."""
 
 import itertools
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -77,7 +78,7 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
     if problems:
         raise InputError(problems)
     values = {key: [_validated(value, fields.get(key)) for value in axes[key]] for key in axes}
-    if (count := _product(len(column) for column in values.values())) > MAX_COMBINATIONS:
+    if (count := math.prod(map(len, values.values()))) > MAX_COMBINATIONS:
         raise InputError(f".sweep makes {count} combinations; allowed are {MAX_COMBINATIONS}")
     entries: dict[str, dict[str, Any]] = {}
     for combination in itertools.product(*values.values()):
@@ -133,10 +134,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return format(value, ".12g")
     return str(value)
-
-
-def _product(counts: Iterable[int]) -> int:
-    total = 1
-    for count in counts:
-        total *= count
-    return total
