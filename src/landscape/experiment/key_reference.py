@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from landscape.config.fields import INERT, Ref, with_trait
 from landscape.experiment.analysis_sections import Claims
-from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEEP, SWEPT, Experiment, Summary
+from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEEP, SWEPT, Experiment, Summary, kinds_of
 from landscape.measures.plane import Plane
 
 
@@ -25,9 +25,7 @@ class KeyRow(NamedTuple):
 
 def sections() -> dict[str, Mapping[str, type[BaseModel]]]:
     """List the kinds of entries of each section by name; a section of one kind has it under an empty name."""
-    named: dict[str, Mapping[str, type[BaseModel]]] = {
-        name: KINDS_OF[name][1] if name in KINDS_OF else {"": model} for name, model in SECTIONS.items()
-    }
+    named: dict[str, Mapping[str, type[BaseModel]]] = {name: kinds_of(name)[1] for name in SECTIONS}
     return {**named, "summary": {"": Summary}, "claims": {"": Claims}}
 
 

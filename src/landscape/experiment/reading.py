@@ -10,11 +10,18 @@ from landscape.config.fields import expanded
 from landscape.config.section import NAME
 from landscape.errors import InputError, one_of
 from landscape.experiment import document, references
-from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEPT, Experiment, keys_of
+from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEPT, Experiment, kinds_of
 from landscape.experiment.sweeps import inherited, numbers, sweep
 
-_FIELDS = {section: keys_of(section) for section in SWEPT}
-"""The keys of the sections whose entries may have a `sweep`."""
+_FIELDS = {
+    section: {
+        key: field.rebuild_annotation()
+        for kind in kinds_of(section)[1].values()
+        for key, field in kind.model_fields.items()
+    }
+    for section in SWEPT
+}
+"""The annotation of every key in the sections whose entries may have a `sweep`."""
 
 MAX_ENTRIES = 10_000
 """In one section, before the last sweep; it is as large as one sweep may be."""
@@ -88,37 +95,22 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
     """The valid entries of a section by name, and the names of the broken ones."""
     entries: dict[str, Any] = {}
     broken: set[str] = set()
-    if content is None:
-        return entries, broken
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping | None):
         problems.append(f"{section} is {_shown(content)}; it must be a mapping from names to entries")
         return entries, broken
     seen: dict[str, str] = {}
     raw: dict[str, dict[str, Any]] = {}
-    for template, entry in content.items():
+    for template, entry in (content or {}).items():
         if len(seen) > MAX_ENTRIES:
             problems.append(
                 f"{section} has more than {MAX_ENTRIES:,} entries, sweeps included; make several configurations"
             )
             break
-        template = str(template)
-        path = f"{section}.{template}"
-        if not isinstance(entry, Mapping):
-            problems.append(f"{path} is {_shown(entry)}; it must be a mapping from keys to values")
-            broken.add(template)
-            continue
-        entry = {str(key): value for key, value in entry.items()}
         try:
-            if "args" in entry:
-                entry["args"] = numbers(entry["args"])
-            swept = sweep(template, entry, _FIELDS[section]) if section in _FIELDS else {template: entry}
-        except RecursionError:
-            problems.append(f"{path}.args is nested too deeply")
-            broken.add(template)
-            continue
+            swept = _swept(section, str(template), entry)
         except InputError as error:
-            problems += [path + problem for problem in error.problems]
-            broken.add(template)
+            problems += [f"{section}.{template}{problem}" for problem in error.problems]
+            broken.add(str(template))
             continue
         for name, one in swept.items():
             path = f"{section}.{name}"
@@ -144,6 +136,23 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
             problems += _messages(path, error, section)
             broken.add(name)
     return entries, broken
+
+
+def _swept(section: str, template: str, entry: Any) -> dict[str, dict[str, Any]]:
+    """One entry for every combination of its sweep, not yet validated.
+
+    Raises:
+        InputError: with messages that begin with the part of the entry they are about.
+    """
+    if not isinstance(entry, Mapping):
+        raise InputError(f" is {_shown(entry)}; it must be a mapping from keys to values")
+    entry = {str(key): value for key, value in entry.items()}
+    try:
+        if "args" in entry:
+            entry["args"] = numbers(entry["args"])
+        return sweep(template, entry, _FIELDS[section]) if section in _FIELDS else {template: entry}
+    except RecursionError:
+        raise InputError(".args is nested too deeply") from None
 
 
 def _messages(path: str, error: ValidationError, section: str | None) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Finds mistakes between entries of a configuration that are right by themselves."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from landscape.config.fields import Reference, expanded, references, select
 from landscape.config.section import Section
@@ -140,24 +141,19 @@ def _impossible(path: str, figure: FigureKind, whole: Experiment, broken: Broken
             if not any(_no_state("", text, whole, broken)):
                 asked.setdefault(text, f"{path}.{found.path} is {found.name!r}")
     full = expanded(figure, {"runs": whole.runs, "planes": whole.planes})
+    probes = ((at, whole.probes[probe].plane) for at, probe in full.probed if probe in whole.probes)
+    shown = [(*pair, False) for pair in full.seen] + [(*pair, True) for pair in full.paths]
     told = set()
-    for at, plane in full.seen:
-        if at in asked and plane in whole.planes and (reason := _reason(whole, at, plane)):
-            told.add((at, plane))
-            yield f"{asked[at]}: {reason}"
-    for at, plane in full.paths:
+    for at, plane, walked in (*shown, *((*pair, False) for pair in probes)):
         known = at in asked and plane in whole.planes and (at, plane) not in told
-        if known and (reason := no_path(whole, at) or _reason(whole, at, plane)):
-            yield f"{asked[at]}: {reason}"
-    for at, probe in full.probed:
-        on = whole.probes[probe].plane if probe in whole.probes else None
-        if at in asked and on in whole.planes and (at, on) not in told and (reason := _reason(whole, at, str(on))):
+        if known and (reason := (walked and no_path(whole, at)) or _answer(impossible, whole, at, plane)):
+            told.add((at, plane))
             yield f"{asked[at]}: {reason}"
     for at in full.states:
         if at not in named and at.partition("@")[0] in asked:
             yield from _no_state(f"{path}.epochs", at, whole, broken)
     for at, _, mark in full.marked:
-        if at in asked and mark in asked and (reason := _differs(whole, at, mark)):
+        if at in asked and mark in asked and (reason := _answer(unlike, whole, at, mark)):
             yield f"{asked[mark]}: marking a state needs {reason}"
 
 
@@ -169,18 +165,11 @@ def _no_state(path: str, text: str, whole: Experiment, broken: Broken) -> Iterat
             yield f"{path} is {text!r}: {error}"
 
 
-def _reason(whole: Experiment, at: str, plane: str) -> str | None:
+def _answer(question: Callable[[Experiment, str, str], str | None], *asked: Any) -> str | None:
     try:
-        return impossible(whole, at, plane)
+        return question(*asked)
     except InputError:
-        return None  # the plane's own reference is wrong, which is reported there
-
-
-def _differs(whole: Experiment, at: str, mark: str) -> str | None:
-    try:
-        return unlike(whole, at, mark)
-    except InputError:
-        return None  # there is no such network, which is reported at the run
+        return None  # a reference is wrong, which is reported where it stands
 
 
 def _cycle(name: str, planes: Mapping[str, Plane]) -> list[str]:

@@ -62,10 +62,9 @@ KINDS_OF: Mapping[str, tuple[str, Mapping[str, type[Section]]]] = {
 """Sections whose entries are of several kinds: the key that tells them apart, and the kinds by what it says."""
 
 
-def keys_of(section: str) -> dict[str, Any]:
-    """The annotation of every key that an entry of a section can have, whatever its kind."""
-    _, kinds = KINDS_OF.get(section, ("", {"": SECTIONS[section]}))
-    return {key: field.rebuild_annotation() for kind in kinds.values() for key, field in kind.model_fields.items()}
+def kinds_of(section: str) -> tuple[str, Mapping[str, type[Section]]]:
+    """As `KINDS_OF`; for a section of one kind an empty key, and that kind under an empty name."""
+    return KINDS_OF.get(section) or ("", {"": SECTIONS[section]})
 
 
 SWEPT = ("runs", "planes")

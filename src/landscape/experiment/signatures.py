@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from landscape.experiment.schema import KINDS_OF, SECTIONS
+from landscape.experiment.schema import kinds_of
 
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "data": frozenset({"source", "code"}),
@@ -57,7 +57,7 @@ def keywords(
 
 def fields_of(section: str, kind: str = "") -> dict[str, list[FieldInfo]]:
     """The fields behind each keyword, one for every kind of entry that has it."""
-    _, kinds = KINDS_OF.get(section, ("", {"": SECTIONS[section]}))
+    _, kinds = kinds_of(section)
     found: dict[str, list[FieldInfo]] = {}
     for one in [kinds[kind]] if kind else kinds.values():
         for key, field in one.model_fields.items():
