@@ -8,8 +8,11 @@ from typing import Any
 from landscape.artefacts import outputs
 from landscape.experiment.schema import Experiment
 from landscape.running.plan.budget import choose
-from landscape.running.plan.estimate import TILE_MINUTES, Estimate, Need, OfPlane
+from landscape.running.plan.estimate import Estimate, Need
 from landscape.running.plan.submissions import submissions
+
+TILE_MINUTES = (5, 20)
+"""Least and most minutes of a good tile: starting a job costs seconds, and a tile that fails is lost."""
 
 ASSUMED = 20.0
 """Assumed speed of a data centre's GPU in fp32, in 1e12 operations a second. Not measured."""
@@ -55,8 +58,8 @@ def values(
             for name, figure in estimate.figures.items()
         },
         "figures_together": of(estimate.together),
-        "in_all": {**of(estimate.whole), "cluster_jobs": submissions(estimate.jobs, profile or {})},
-        "planes": {name: _of_plane(plane, speed * 60) for name, plane in estimate.planes.items()},
+        "in_all": {**of(estimate.whole), "cluster_jobs": submissions(estimate.costs, profile or {})},
+        "planes": _planes(experiment, estimate, speed * 60),
         "unknown": estimate.unknown,
     }
     if budget is not None:
@@ -106,17 +109,43 @@ _NOTES = (
 )
 
 
-def _of_plane(plane: OfPlane, minute: float) -> dict[str, Any]:
-    """Describe a plane's tiles and how many there should be, if the longest is too long or needlessly short."""
-    least, most = TILE_MINUTES
-    minutes = plane.passes(plane.tiles) * plane.most / minute
-    fitting = plane.tiles if least <= minutes <= most else plane.fitting(most * minute)
+def _planes(experiment: Experiment, estimate: Estimate, minute: float) -> dict[str, dict[str, Any]]:
+    """Describe the tiles of every plane; `minute` is the number of operations in one."""
+    surfaces: dict[str, dict[str, list[int]]] = {}
+    for job in sorted(estimate.costs):
+        if job.rule == "tile" and estimate.costs[job].known:
+            at, plane, _, _ = job.names
+            surfaces.setdefault(plane, {}).setdefault(at, []).append(estimate.costs[job].flops)
     return {
-        "tiles": plane.tiles,
+        plane: _tiles(math.prod(experiment.planes[plane].shape), surfaces[plane], minute) for plane in sorted(surfaces)
+    }
+
+
+def _tiles(points: int, surfaces: Mapping[str, Sequence[int]], minute: float) -> dict[str, Any]:
+    """Describe a plane's tiles and how many there should be, if the longest is too long or needlessly short.
+
+    Args:
+        surfaces: the operations of every tile, by the state that is seen on the plane.
+    """
+
+    def passes(tiles: int) -> int:
+        """Count the evaluations of the longest of so many tiles: at its points, and at the centre."""
+        return math.ceil(points / tiles) + 1
+
+    at_a_point = {at: max(tiles) / passes(len(tiles)) for at, tiles in surfaces.items()}
+    state = max(at_a_point, key=lambda at: at_a_point[at])
+    least, most = min(at_a_point.values()), at_a_point[state]
+    tiles = fitting = len(surfaces[state])
+    minutes = passes(tiles) * most / minute
+    if not TILE_MINUTES[0] <= minutes <= TILE_MINUTES[1]:
+        fits = (n for n in range(1, points) if passes(n) * most <= TILE_MINUTES[1] * minute)
+        fitting = next(fits, points)
+    return {
+        "tiles": tiles,
         "longest_tile_minutes": minutes,
-        "longest_tile_state": plane.state,
+        "longest_tile_state": state,
         "tiles_that_fit": fitting,
-        "minutes_then": [plane.passes(fitting) * operations / minute for operations in (plane.least, plane.most)],
+        "minutes_then": [passes(fitting) * operations / minute for operations in (least, most)],
     }
 
 
