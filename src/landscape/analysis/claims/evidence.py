@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -102,6 +102,10 @@ class SeedGroup:
         return {key: value for key, value in self.runs[0].factors.items() if key != "seed"}
 
     @property
+    def key(self) -> str:
+        return json.dumps(self.factors, sort_keys=True)
+
+    @property
     def label(self) -> str:
         first = self.runs[0].name
         return first if len(self.runs) == 1 else f"{first} ({len(self.runs)} seeds)"
@@ -121,8 +125,7 @@ def networks(runs: Sequence[JudgedRun]) -> list[SeedGroup]:
     """Group the runs that differ in their seed alone, in the order of the first of each group."""
     groups: dict[str, list[JudgedRun]] = {}
     for run in runs:
-        key = json.dumps({k: v for k, v in run.factors.items() if k != "seed"}, sort_keys=True)
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(SeedGroup((run,)).key, []).append(run)
     return [SeedGroup(tuple(group)) for group in groups.values()]
 
 
@@ -133,6 +136,23 @@ def pairs(of: Sequence[SeedGroup], factor: str) -> Iterator[tuple[SeedGroup, See
         if name == factor:
             first, second = sorted((of[i], of[j]), key=lambda network: _value(network, factor))
             yield first, second
+
+
+def compared(
+    of: Sequence[SeedGroup],
+    planes: Sequence[str],
+    sharpness: Callable[[JudgedRun, str], float],
+    name: Callable[[SeedGroup], str],
+) -> comparisons.Comparison:
+    """Compare the order of networks by the sharpness of their runs on some planes with their order by test error."""
+    runs = [(name(network), run, run.errors) for network in of for run in network.runs if run.errors]
+    values = [(network, run.name, plane, sharpness(run, plane)) for network, run, _ in runs for plane in planes]
+    errors = [(network, run.name, found.wrong, found.images) for network, run, found in runs]
+    return comparisons.compare(
+        pd.DataFrame(values, columns=["network", "run", "direction", "value"]).astype({"value": float}),
+        pd.DataFrame(errors, columns=["network", "run", "wrong", "images"]),
+        {name(network): network.factors for network in of},
+    )
 
 
 def confounded(*of: SeedGroup | JudgedRun) -> str:

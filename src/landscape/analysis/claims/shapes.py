@@ -2,12 +2,19 @@
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-import pandas as pd
-
-from landscape.analysis.claims.evidence import Evidence, Judgement, SeedGroup, Verdict, confounded, pairs, verdict
-from landscape.geometry import comparisons
+from landscape.analysis.claims.evidence import (
+    Evidence,
+    Judgement,
+    SeedGroup,
+    Verdict,
+    compared,
+    confounded,
+    pairs,
+    verdict,
+)
 
 SHARPNESS = "width_rise_0.5"
 SURE = 0.05
@@ -66,18 +73,15 @@ def shortcuts_at_20(evidence: Evidence) -> Iterator[Judgement]:
 def normalisations(evidence: Evidence) -> Iterator[Judgement]:
     """Judge claim 7: filter normalisation orders networks by test error best, then layer normalisation, then none."""
     claim = "7. filter normalisation orders networks by test error better than layer, layer better than none"
-    lines: dict[str, list[str]] = {}
+    lines: dict[str, dict[str, None]] = defaultdict(dict)
     for run in evidence.runs:
         for plane in evidence.spec.lines or ():
             if plane in run.surfaces:
-                of = json.loads(run.surfaces[plane].attrs["spec"])["normalize"]
-                lines.setdefault(of, [])
-                if plane not in lines[of]:
-                    lines[of].append(plane)
+                lines[json.loads(run.surfaces[plane].attrs["spec"])["normalize"]][plane] = None
     if missing := {"filter", "layer", "none"} - set(lines):
         yield Judgement(claim, "not tested", f"no lines with normalize: {', '.join(sorted(missing))}")
         return
-    judged = {of: _ordered(claim, evidence, lines[of]) for of in ("filter", "layer", "none")}
+    judged = {of: _ordered(claim, evidence, list(lines[of])) for of in ("filter", "layer", "none")}
     for each, tau in judged.values():
         if math.isnan(tau):
             why = each.because if each.verdict != "reproduced" else "too few networks for an order of all"
@@ -111,13 +115,13 @@ def _compared(
 
 def _ordered(claim: str, evidence: Evidence, planes: Sequence[str]) -> tuple[Judgement, float]:
     """Judge whether the sharper network has the higher test error; return Kendall's tau too, NaN without one."""
-    numbers, errors = _tables(evidence, planes)
-    factors = {network.label: network.factors for network in evidence.networks}
-    found = comparisons.compare(numbers, errors, factors)
+    networks = evidence.networks
+    found = compared(
+        networks, planes, lambda run, plane: -run.number(SHARPNESS, [plane]), lambda network: network.label
+    )
     if found.untested:
         return Judgement(claim, "not tested", found.untested), math.nan
-    measured = [network for network in evidence.networks if network.label in set(numbers["network"])]
-    if reason := confounded(*measured):
+    if reason := confounded(*(network for network in networks if any(run.errors for run in network.runs))):
         return Judgement(claim, "confounded", reason), math.nan
     if not found.pairs:
         return Judgement(claim, "not tested", "no two test errors differ beyond their intervals"), math.nan
@@ -126,21 +130,3 @@ def _ordered(claim: str, evidence: Evidence, planes: Sequence[str]) -> tuple[Jud
         return Judgement(claim, word, str(found)), math.nan
     word = "reproduced" if found.kendall.tau > 0 and found.kendall.p < SURE else "not reproduced"
     return Judgement(claim, word, str(found)), found.kendall.tau
-
-
-def _tables(evidence: Evidence, planes: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the negated widths and the test errors, in the form of `comparisons.compare`."""
-    runs = [(network, run, run.errors) for network in evidence.networks for run in network.runs if run.errors]
-    numbers = [
-        {"network": network.label, "run": run.name, "direction": plane, "value": -run.number(SHARPNESS, [plane])}
-        for network, run, _ in runs
-        for plane in planes
-    ]
-    errors = [
-        {"network": network.label, "run": run.name, "wrong": found.wrong, "images": found.images}
-        for network, run, found in runs
-    ]
-    return (
-        pd.DataFrame(numbers, columns=["network", "run", "direction", "value"]).astype({"value": float}),
-        pd.DataFrame(errors, columns=["network", "run", "wrong", "images"]),
-    )

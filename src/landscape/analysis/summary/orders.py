@@ -1,8 +1,7 @@
 """The table of orders: does the flatter network have the smaller test error?"""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import xarray as xr
 
 from landscape import geometry
 from landscape.analysis import table_writers
+from landscape.analysis.claims.evidence import JudgedRun, compared, confounded, networks
 from landscape.analysis.summary.run_table import HEADINGS, border_of
 from landscape.geometry import comparisons
 from landscape.training import run_factors
@@ -24,26 +24,21 @@ def orders(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> p
     factor` the pairs that differ in one factor alone, `beware` why there is no comparison or what confounds it.
     """
     by_run = {surface.attrs["run"]: surface for surface in surfaces}
-    measured = [history for history in histories if history.attrs["name"] in by_run and run_factors.errors(history)]
+    seen = [JudgedRun(each, {"": by_run[each.attrs["name"]]}) for each in histories if each.attrs["name"] in by_run]
+    measured = [run for run in seen if run.errors]
     if not measured:
         return pd.DataFrame(columns=_COLUMNS)
-    factors = [{k: v for k, v in run_factors.factors(history).items() if k != "seed"} for history in measured]
-    networks = [json.dumps(of, sort_keys=True) for of in factors]
-    names = [history.attrs["name"] for history in measured]
-    found = [run_factors.errors(history) for history in measured]
-    errors = pd.DataFrame(
-        {"network": network, "run": name, "wrong": of.wrong, "images": of.images}
-        for network, name, of in zip(networks, names, found, strict=True)
-        if of is not None
-    )
-    told = dict(zip(networks, factors, strict=True))
-    losses = {history.attrs["name"]: float(history.isel(epoch=-1).train_loss) for history in measured}
-    confounded = run_factors.confounded(losses, int(measured[0].attrs["classes"]))
-    numbers = {name: geometry.numbers(by_run[name]) for name in names}
+    of, beware = networks(measured), confounded(*measured)
     rows = []
     for number in HEADINGS:
-        values = errors[["network", "run"]].assign(direction=0, value=[_sharpness(numbers[n], number) for n in names])
-        rows.append(_row(number, comparisons.compare(values, errors, told), confounded))
+
+        def sharpness(run: JudgedRun, plane: str, number: str = number) -> float:
+            """Negate the number; NaN if its part reaches the border, so that it depends on the size of the plane."""
+            border = border_of(number)
+            cut = border in geometry.NAMES and run.number(border, [plane]) == 1
+            return math.nan if cut else -run.number(number, [plane])
+
+        rows.append(_row(number, compared(of, [""], sharpness, lambda network: network.key), beware))
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -61,11 +56,6 @@ def page(rows: pd.DataFrame) -> table_writers.TablePage:
         }
     )
     return table_writers.TablePage("Flatness and test error", rows, shown, _NOTE)
-
-
-def _sharpness(numbers: Mapping[str, float], number: str) -> float:
-    """Return the number negated; NaN if its part reaches the border, so that it depends on the size of the plane."""
-    return math.nan if numbers.get(border_of(number)) == 1 else -numbers[number]
 
 
 def _row(number: str, found: comparisons.Comparison, confounded: str) -> dict[str, object]:
