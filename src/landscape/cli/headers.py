@@ -115,14 +115,6 @@ def facts_of(network: nn.Module, dataset: DataSet) -> dict[str, Any]:
     }
 
 
-def code_of(run: Run) -> list[Path]:
-    """The user's own files that a run is made with."""
-    from landscape.networks import code
-
-    own = code.source_file(run.network)
-    return [*([own] if own else []), *map(Path, run.code)]
-
-
 def header_of(name: str, entry: Section, text: str, stage: str, **facts: Any) -> dict[str, Any]:
     """Header of a result: the entry it was made from, the version of the stage, who made it and when."""
     from landscape.experiment import specs

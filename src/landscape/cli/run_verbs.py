@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import landscape
-from landscape.cli.headers import code_of, facts_of, header_of, network_of, state_of
+from landscape.cli.headers import facts_of, header_of, network_of, state_of
 from landscape.cli.options import Data, Name, Output, OutputsOfRun, Spec, Weights
 from landscape.errors import InputError
 
@@ -131,6 +131,7 @@ def _begin(spec: str, stage: str, name: str, data: Path, weights: str | Path | N
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
+    from landscape.experiment.user_files import own_code
     from landscape.store.files import checksum
 
     run, text = specs.load(spec, stage)
@@ -139,7 +140,7 @@ def _begin(spec: str, stage: str, name: str, data: Path, weights: str | Path | N
     where = device.settle(run.threads if stage == "train" else 1)
     used = datasets.read(data, device=where)
     network = network_of(run, used, where)
-    inputs = {"data_hash": checksum(data), "code_hash": [checksum(path) for path in code_of(run)]}
+    inputs = {"data_hash": checksum(data), "code_hash": [checksum(path) for path in own_code(run.network, run.code)]}
     if weights is not None:
         inputs["weights_hash"] = checksum(weights)
     header = header_of(name, run, text, stage, **facts_of(network, used), **inputs, device=device.name(where))
@@ -186,7 +187,7 @@ def _write(
 
 def _source_of(spec: DataSection) -> dict[str, Any]:
     """Checksums of the files that a data set is read from; a fetched one is the same for everybody."""
-    from landscape.networks import code
+    from landscape.experiment.user_files import own_code
     from landscape.store.files import checksum
 
     match spec.kind:
@@ -197,7 +198,5 @@ def _source_of(spec: DataSection) -> dict[str, Any]:
             listed = [(str(path.relative_to(spec.source)), checksum(path)) for path in found]
             return {"source_hash": hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
         case "function":
-            own = code.source_file(spec.source)
-            named = [*([own] if own else []), *map(Path, spec.code)]
-            return {"code_hash": [checksum(path) for path in named if path.is_file()]}
+            return {"code_hash": [checksum(path) for path in own_code(spec.source, spec.code) if path.is_file()]}
     return {}

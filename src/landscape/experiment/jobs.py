@@ -9,7 +9,7 @@ from landscape.data.builtin_datasets import known_of
 from landscape.errors import InputError
 from landscape.experiment.lookup import entry, plane, probe, run, run_of, state
 from landscape.experiment.schema import Experiment
-from landscape.networks import code
+from landscape.experiment.user_files import own_code
 from landscape.networks.operations import operations
 
 OPERATIONS = 2.4e16
@@ -27,8 +27,7 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
     data = entry("data set", experiment.data, name)
     match data.kind:
         case "function":
-            own = code.source_file(data.source)
-            return [*([str(own)] if own else []), *data.code]
+            return list(map(str, own_code(data.source, data.code)))
         case "npz":
             return [data.source]
         case "folder":  # a folder's time is that of the last file put in or taken out, not of what folders in it hold
@@ -40,8 +39,7 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
 def code_files(experiment: Experiment, at: str) -> list[str]:
     """The user's own files that the run of a state is made with."""
     made = run_of(experiment, at)
-    own = code.source_file(made.network)
-    return [*([str(own)] if own else []), *made.code]
+    return list(map(str, own_code(made.network, made.code)))
 
 
 def origin(experiment: Experiment, name: str) -> str:

@@ -11,15 +11,11 @@ from landscape.experiment.lookup import run
 from landscape.experiment.schema import Experiment
 
 
-def part_file(experiment: Experiment, name: str, left: int) -> str:
-    """Says that a run is trained up to where `left` further jobs go on."""
-    return path(experiment.results, "part", run=name, left=left)
-
-
 def before(experiment: Experiment, name: str, left: str | int = 0) -> list[str]:
     """The file that the part with `left` jobs after it goes on from; none for the first."""
-    parts = _parts(experiment, name, int(left))
-    return [part_file(experiment, name, int(left) + 1)] if int(left) + 1 < parts else []
+    following = int(left) + 1
+    is_first = following >= _parts(experiment, name, int(left))
+    return [] if is_first else [path(experiment.results, "part", run=name, left=following)]
 
 
 def end(experiment: Experiment, name: str, left: str | int) -> int:

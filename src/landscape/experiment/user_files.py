@@ -11,6 +11,12 @@ from landscape.networks import code
 from landscape.training.run_section import Run
 
 
+def own_code(function: str, stated: Iterable[str]) -> list[Path]:
+    """The user's own files behind a function: that which defines it, if it is named by its file, and the `code` stated."""
+    defined = code.source_file(function)
+    return [*([defined] if defined else []), *map(Path, stated)]
+
+
 def of_data(path: str, data: Data) -> Iterator[str]:
     source = data.source
     match data.kind:

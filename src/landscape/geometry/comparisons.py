@@ -173,9 +173,9 @@ def agreement(x: np.ndarray, y: np.ndarray, counted: np.ndarray | None = None) -
     Pairs equal in y are not counted. Pairs equal in x alone count as not agreeing.
 
     Args:
-        counted: symmetric, shape (n, n): the pairs that may be counted (`separated`); default all.
+        counted: shape (n, n), of which the part above the diagonal marks the pairs that may be counted; default all.
     """
-    upper = np.triu(np.ones((len(x), len(x)), bool), 1) & (_signs(y) != 0)
+    upper = np.triu(_signs(y) != 0, 1)
     if counted is not None:
         upper &= counted
     return int((_signs(x) == _signs(y))[upper].sum()), int(upper.sum())
@@ -210,14 +210,11 @@ def granulated(
         factors: a row per network.
         counted: as in `agreement`.
     """
-    pairs = single_factor_pairs(factors)
-    found = {}
-    for factor in factors.columns:
-        alone = np.zeros((len(factors), len(factors)), bool)
-        for i, j in (pair[:2] for pair in pairs if pair[2] == factor):
-            alone[i, j] = alone[j, i] = True
-        found[str(factor)] = agreement(x, y, alone if counted is None else alone & counted)
-    return {factor: result for factor, result in found.items() if result[1]}
+    alone = {str(factor): np.zeros((len(factors), len(factors)), bool) for factor in factors.columns}
+    for i, j, factor in single_factor_pairs(factors):
+        alone[factor][i, j] = True
+    found = {factor: agreement(x, y, of if counted is None else of & counted) for factor, of in alone.items()}
+    return {factor: (agree, pairs) for factor, (agree, pairs) in found.items() if pairs}
 
 
 def bootstrap(known: pd.DataFrame, resamples: int, seed: int) -> tuple[float, float]:

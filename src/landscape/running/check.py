@@ -30,10 +30,9 @@ def problems(experiment: Experiment) -> list[str]:
     for name, run in experiment.runs.items():
         if run.data not in described:
             continue  # its data set is reported above
-        known = described[run.data]
-        key = repr((run.network, run.args, known))
+        key = repr((run.network, run.args, described[run.data]))
         if key not in built:
-            built[key] = _build(run, *known)
+            built[key] = _build(run, *described[run.data])
         if isinstance(built[key], InputError):
             found += [f"runs.{name}.network: {problem}" for problem in built[key].problems]
             continue
