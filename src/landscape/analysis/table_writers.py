@@ -25,11 +25,14 @@ class TablePage:
     note: str
 
 
-def write(
-    title: str, tables: Sequence[TablePage], csv: Sequence[Path], markdown: Path, latex: Path, page: Path
-) -> None:
-    """Write all tables to one Markdown, one LaTeX and one HTML file, and the first ones each to a CSV of its own."""
-    for table, path in zip(tables, csv, strict=False):
+def write(title: str, tables: Sequence[TablePage], paths: Sequence[Path]) -> None:
+    """Write all tables to one Markdown, one LaTeX and one HTML file, and the first ones each to a CSV of its own.
+
+    Args:
+        paths: the first CSV, Markdown, LaTeX, HTML, the further CSVs.
+    """
+    csv, markdown, latex, page, *further = paths
+    for table, path in zip(tables, [csv, *further], strict=False):
         files.write_text(path, table.rows.to_csv(index=False, lineterminator="\n"))
     full = [table for table in tables if len(table.rows)]
     files.write_text(markdown, "\n".join(_markdown(table) for table in full))

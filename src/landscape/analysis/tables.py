@@ -22,11 +22,8 @@ def table(published: Mapping[str, Published], histories: Sequence[xr.Dataset]) -
 
 def write(spec: Table, rows: pd.DataFrame, paths: Sequence[Path]) -> None:
     """Write the table as CSV, Markdown, LaTeX and HTML."""
-    csv, markdown, latex, page = paths
     title = spec.title or "Test errors"
-    table_writers.write(
-        title, [table_writers.TablePage(title, rows, _shown(rows), _NOTE)], [csv], markdown, latex, page
-    )
+    table_writers.write(title, [table_writers.TablePage(title, rows, _shown(rows), _NOTE)], paths)
 
 
 def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:

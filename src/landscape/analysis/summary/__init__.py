@@ -28,7 +28,6 @@ def write(
         walked: trajectories.
         places: the CSV of the runs, Markdown, LaTeX, HTML, the CSV of the lines, the CSV of the paths.
     """
-    csv, markdown, latex, page, lines_csv, paths_csv = places
     ends = [surface for surface in surfaces if line_table.is_between(surface)]
     planes = [surface for surface in surfaces if not line_table.is_between(surface)]
     tables = [
@@ -37,4 +36,4 @@ def write(
         path_table.page(trajectories(walked)),
         orders.page(orders.orders(histories, planes)),
     ]
-    table_writers.write("Summary", tables, [csv, lines_csv, paths_csv], markdown, latex, page)
+    table_writers.write("Summary", tables, places)
