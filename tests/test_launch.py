@@ -21,7 +21,7 @@ def without_snakemake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("landscape.experiment.preflight._check", lambda config: None)
     monkeypatch.setattr(launch, "queued", lambda folder, certain: [])
     monkeypatch.setattr("subprocess.Popen", lambda command: command)
-    monkeypatch.setattr(launch, "_ended", lambda command: 0)
+    monkeypatch.setattr(launch, "_ended", lambda command, told: 0)
     monkeypatch.chdir(tmp_path)
 
 

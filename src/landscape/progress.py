@@ -30,8 +30,8 @@ def progress(items: Iterable[Item], total: int, what: str, done: int = 0) -> Ite
         if now - last >= _SECONDS_BETWEEN_LINES:
             last = now
             left = (now - start) / count * (total - done - count)
-            _log.info("%s: %d of %d, about %s left", what, done + count, total, _duration(left))
-    _log.info("%s: %d of %d in %s", what, total, total, _duration(time.monotonic() - start))
+            _log.info("%s: %d of %d, about %s left", what, done + count, total, duration(left))
+    _log.info("%s: %d of %d in %s", what, total, total, duration(time.monotonic() - start))
 
 
 def _in_a_notebook() -> bool:
@@ -39,7 +39,7 @@ def _in_a_notebook() -> bool:
     return "IPKernelApp" in getattr(shell, "config", ())
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

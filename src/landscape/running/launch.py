@@ -20,6 +20,7 @@ from landscape.experiment import document
 from landscape.experiment.preflight import preflight
 from landscape.experiment.reading import resolve
 from landscape.experiment.schema import Experiment
+from landscape.running import outcome
 from landscape.running.slurm_queue import queued
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ _LOOKING = frozenset(
     ]
 )
 """Options of Snakemake with which it makes nothing."""
+_SPEAKING = re.compile(r"--(logger|quiet|verbose|debug|debug-dag|printshellcmds)(=.*)?|-[qp]")
+"""Options of Snakemake, also in a profile, that say how it speaks; then it shows no bars of ours."""
 
 
 def run(config: str, options: Sequence[str]) -> int:
@@ -65,6 +68,7 @@ def run(config: str, options: Sequence[str]) -> int:
     """
     content = document.read(config)
     experiment = resolve(content)
+    options, profiles = _with_profiles(options)
     with alone():
         _, resolved = preflight(content, thorough=True)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
@@ -86,10 +90,16 @@ def run(config: str, options: Sequence[str]) -> int:
             _announce_changes([*command, *options])
         if not any(re.match(r"(--cores|-c|--jobs|-j|--profile|--executor|-e)", option) for option in options):
             command += ["--cores", "all"]
+        bars = _shows_bars(options, profiles)
+        before = outcome.times(experiment)
         sys.stderr.flush()
-        code = _ended(subprocess.Popen([*command, *options]))
+        code = _ended(subprocess.Popen([*command, *(["--logger=landscape"] if bars else []), *options]), told=bars)
         if not _only_looking(options):
             _ASKED.write_text(f"{_newest_log()}\n{asked}")
+            if code == 0:
+                _log.info(outcome.sentence(experiment, before))
+            elif code == 1:
+                _log.info("not everything was made; what is finished stays, and the same command goes on from there")
         return code
 
 
@@ -130,13 +140,43 @@ def profile(name: str) -> Path:
     return next(path for path in (beside / "profiles" / name, beside.parent / "profiles" / name) if path.is_dir())
 
 
-def _ended(process: subprocess.Popen[bytes]) -> int:
-    """Wait for Snakemake, even after Ctrl-C: it receives the signal too and ends its jobs itself."""
+def _with_profiles(options: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Replace a profile that Snakemake does not find by the one of that name of this installation.
+
+    Returns the options, and the files of all profiles that Snakemake will read.
+    """
+    words = [part for word in options for part in (word.split("=", 1) if word.startswith("--profile=") else [word])]
+    named = [k + 1 for k, word in enumerate(words[:-1]) if word == "--profile"]
+    files = [path for path in [Path("profiles/default/config.yaml")] if path.is_file()]
+    if not named and "SNAKEMAKE_PROFILE" not in os.environ:
+        return words, files
+    from snakemake.cli import get_profile_dir  # here, since it takes a second
+
+    for k in named:
+        if get_profile_dir(words[k]) is None and words[k] in ("default", "slurm"):
+            words[k] = str(profile(words[k]))
+    for name in [words[k] for k in named] or os.environ["SNAKEMAKE_PROFILE"].split(","):
+        if found := get_profile_dir(name):
+            files.append(found[1])
+    return words, files
+
+
+def _shows_bars(options: Sequence[str], profiles: Sequence[Path]) -> bool:
+    """Say if bars replace Snakemake's own text: on a terminal of a person, unless they chose how Snakemake speaks."""
+    if not sys.stderr.isatty() or os.environ.get("CI") or os.environ.get("TERM") == "dumb" or _only_looking(options):
+        return False
+    keys = [f"--{key}" for path in profiles for key in document.read(str(path)) or ()]
+    return not any(_SPEAKING.fullmatch(word) for word in [*options, *keys])
+
+
+def _ended(process: subprocess.Popen[bytes], told: bool = False) -> int:
+    """Wait for Snakemake, even after Ctrl-C: it receives the signal too, and ends its jobs itself, of which it has `told`."""
     while True:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            _log.info("interrupted; Snakemake is ending its jobs")
+            if not told:
+                _log.info("interrupted; Snakemake is ending its jobs")
 
 
 def _at_work() -> list[str]:
