@@ -4,6 +4,7 @@ Exit codes: 2 for a mistake in the input, which would come again; 1 for an error
 another process at work); 130 for Ctrl-C.
 """
 
+import difflib
 import errno
 import os
 import traceback
@@ -63,10 +64,21 @@ def _first(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def one_of(names: Iterable[str]) -> str:
-    """List names in one line, at most a dozen: `resnet20, resnet56, ... (30 in all)`."""
+def one_of(names: Iterable[str], instead_of: object = None) -> str:
+    """List names in one line, at most a dozen: `resnet20, resnet56, ... (30 in all)`.
+
+    `instead_of`: a name that is none of them. The nearest one is suggested: `resnet20, resnet56; did you mean resnet56?`.
+    """
     names = list(names)
     if not names:
         return "(there are none)"
     shown = ", ".join(names[:12])
-    return shown if len(names) <= 12 else f"{shown}, ... ({len(names)} in all)"
+    shown = shown if len(names) <= 12 else f"{shown}, ... ({len(names)} in all)"
+    return f"{shown}{meant(names, instead_of)}"
+
+
+def meant(names: Iterable[str], wrong: object) -> str:
+    """Suggest the name that a wrong one resembles, to follow a list of names; nothing if it resembles none."""
+    by_lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(str(wrong)[:100].lower(), by_lower, n=1, cutoff=0.7)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""

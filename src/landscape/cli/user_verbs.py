@@ -22,11 +22,14 @@ def run(config: Config, /, *options: Annotated[str, Parameter(allow_leading_hyph
 
 
 def check(config: Config, /) -> None:
-    """Check a configuration, networks and files included."""
+    """Check a configuration, networks and files included, and note what may surprise."""
     from landscape.experiment import reading
     from landscape.running import check
+    from landscape.running.notes import notes
 
-    if problems := check.problems(reading.read(config)):
+    experiment = reading.read(config)
+    sys.stdout.writelines(f"note: {note}\n" for note in notes(experiment))
+    if problems := check.problems(experiment):
         raise InputError(problems)
 
 

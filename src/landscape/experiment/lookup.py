@@ -37,7 +37,7 @@ class State:
 def entry(noun: str, entries: Mapping[str, _Entry], name: str) -> _Entry:
     """The entry of that name among those of a section, whose word in errors is `noun`."""
     if name not in entries:
-        raise InputError(f"there is no {noun} {name!r}; the {noun}s are {one_of(entries)}")
+        raise InputError(f"there is no {noun} {name!r}; the {noun}s are {one_of(entries, name)}")
     return entries[name]
 
 

@@ -1,5 +1,6 @@
 """A configuration from a file or from Snakemake: every sweep expanded, every reference resolved, every mistake reported."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -8,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from landscape.config.fields import expanded
 from landscape.config.section import NAME
-from landscape.errors import InputError, one_of
+from landscape.errors import InputError, meant, one_of
 from landscape.experiment import document, references
 from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEPT, Experiment, kinds_of
 from landscape.experiment.sweeps import inherited, numbers, sweep
@@ -172,19 +173,21 @@ def _messages(path: str, error: ValidationError, section: str | None) -> Iterato
                 idle.setdefault(f"{path}: {key}: {kind}", []).append(str(place[-1]))
             case "extra_forbidden":
                 entry = kinds[kind] if kind else SECTIONS[section] if section else Experiment
-                yield f"{where} is no key; allowed are {one_of(_section_at(entry, place).model_fields)}"
+                yield f"{where} is no key; allowed are {one_of(_section_at(entry, place).model_fields, place[-1])}"
             case "missing":
                 yield f"{where} is missing"
             case "union_tag_not_found":
                 yield f"{where}.{key} is missing; allowed are {one_of(kinds)}"
             case "union_tag_invalid":
-                yield f"{where}.{key} is {item['input'].get(key)!r}; allowed are {one_of(kinds)}"
+                yield f"{where}.{key} is {item['input'].get(key)!r}; allowed are {one_of(kinds, item['input'].get(key))}"
             case "value_error" if isinstance(item["input"], Mapping):
                 yield f"{where}: {item['ctx']['error']}"
             case "value_error":
                 yield f"{where} is {_shown(item['input'])}: {item['ctx']['error']}"
             case _:
-                yield f"{where} is {_shown(item['input'])}: {item['msg'][0].lower()}{item['msg'][1:]}"
+                allowed = re.findall(r"'([^']*)'", item["ctx"]["expected"]) if item["type"] == "literal_error" else []
+                problem = f"{item['msg'][0].lower()}{item['msg'][1:]}{meant(allowed, item['input'])}"
+                yield f"{where} is {_shown(item['input'])}: {problem}"
     yield from (f"{whose} takes no {', '.join(sorted(keys))}" for whose, keys in idle.items())
 
 

@@ -45,7 +45,7 @@ def problems(whole: Experiment, broken: Broken) -> Iterator[str]:
                 yield from _impossible(path, entry, whole, broken) if not circular else ()
     for name in whole.published:
         if name not in whole.runs and name not in broken["runs"]:
-            yield f"published is {name!r}; the runs are {one_of(whole.runs)}"
+            yield f"published is {name!r}; the runs are {one_of(whole.runs, name)}"
 
 
 def _entries(whole: Experiment) -> Iterator[tuple[str, Section]]:
@@ -62,7 +62,8 @@ def _reference(path: str, found: Reference, needs: str, whole: Experiment, broke
     path, known = f"{path}.{found.path}", [*entries, *broken[section]]
     names, unmatched = select([found.name], known) if found.is_pattern else ([found.name], [])
     if unmatched or (section != "runs" and not set(names) & set(known)):
-        yield f"{path} is {found.name!r}; the {_PLURAL.get(section, section)} are {one_of(entries)}"
+        there = one_of(entries, found.name.partition("@")[0])
+        yield f"{path} is {found.name!r}; the {_PLURAL.get(section, section)} are {there}"
     for name in names:
         if section == "runs":
             yield from _no_state(path, name, whole, broken)

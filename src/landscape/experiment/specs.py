@@ -181,7 +181,7 @@ def _from_file(text: str, section: str) -> Any:
         raise InputError(f"--spec is {text!r}; it must be JSON or CONFIG.yaml#{section}.NAME")
     entries = getattr(read(path), section)
     if name not in entries:
-        raise InputError(f"--spec names {section}.{name}; the {section} are {one_of(entries)}")
+        raise InputError(f"--spec names {section}.{name}; the {section} are {one_of(entries, name)}")
     return entries[name]
 
 

@@ -53,10 +53,10 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
         raise InputError(f".args is {args!r}; it must be a mapping from names to values")
     known = [*fields, "args.NAME"] if "args" in fields else list(fields)
     if strange := [key for key in axes if not isinstance(key, str)]:
-        raise InputError(f".sweep has {key!r}; allowed are {one_of(known)}" for key in strange)
+        raise InputError(f".sweep has {key!r}; allowed are {one_of(known, key)}" for key in strange)
     short = {key.rpartition(".")[2]: key for key in axes}
     problems = [
-        f".sweep has {key!r}; allowed are {one_of(known)}"
+        f".sweep has {key!r}; allowed are {one_of(known, key)}"
         for key in axes
         if key not in fields and not (key.startswith("args.") and "args" in fields and key[5:].isidentifier())
     ]
@@ -66,7 +66,7 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
         problems.append(".sweep has args and single arguments; state one of the two")
     keys = {placeholder: placeholder if placeholder in axes else short.get(placeholder) for placeholder in placeholders}
     problems += [
-        f" has {{{placeholder}}} in its name; its sweep has {one_of(axes)}"
+        f" has {{{placeholder}}} in its name; its sweep has {one_of(axes, placeholder)}"
         for placeholder, key in keys.items()
         if not key
     ]
@@ -113,7 +113,7 @@ def inherited(entry: dict[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> d
         return entry
     name = of.partition("@")[0]
     if name not in runs:
-        raise InputError(f".rescaled.run is {of!r}; the runs are {one_of(runs)}")
+        raise InputError(f".rescaled.run is {of!r}; the runs are {one_of(runs, name)}")
     if runs[name].get("rescaled"):
         raise InputError(f".rescaled.run is {of!r}, which is rescaled itself; name the run that it comes from")
     return {**{key: runs[name][key] for key in INHERITED if key in runs[name]}, **entry}

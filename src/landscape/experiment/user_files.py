@@ -6,7 +6,7 @@ from typing import Any
 
 from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
-from landscape.errors import InputError, one_of
+from landscape.errors import InputError, meant, one_of
 from landscape.networks import code
 from landscape.training.run_section import Run
 
@@ -27,7 +27,7 @@ def of_data(path: str, data: Data) -> Iterator[str]:
         case "folder" if not Path(source).is_dir():
             yield (
                 f"{path}.source is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz, a folder of images, "
-                "package.module:function, path/file.py:function"
+                f"package.module:function, path/file.py:function{meant(FETCHED, source)}"
             )
         case "folder":
             folders = (*Path(source).glob("*/"), *Path(source).glob("*/*/"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from landscape.errors import InputError, one_of
+from landscape.errors import InputError, meant, one_of
 
 BUILTIN = {
     "densenet121": "landscape.networks.densenet:densenet121",
@@ -44,7 +44,7 @@ class Parameters:
     def problems(self, function: str, args: Mapping[str, Any]) -> list[str]:
         unknown = [] if self.any_keyword else [name for name in args if name not in self.names]
         free = [name for name in self.names if name not in self.fixed]
-        found = [f"has {name!r}, and {function} takes {one_of(free)}" for name in unknown]
+        found = [f"has {name!r}, and {function} takes {one_of(free, name)}" for name in unknown]
         found += [f"has {name!r}, which {function} sets to {self.fixed[name]!r}" for name in args if name in self.fixed]
         missing = [name for name in self.required if name not in {*args, *self.fixed, *SUPPLIED}]
         return found + [f"lacks {name!r}, which {function} needs" for name in missing]
@@ -74,7 +74,7 @@ def split(name: str) -> tuple[str, str]:
     module, colon, function = BUILTIN.get(base, base).rpartition(":")
     if not colon:
         allowed = [*BUILTIN, *_RESNETS, "package.module:function", "path/file.py:function"]
-        raise InputError(f"is {name!r}, which is not built in; allowed are {', '.join(allowed)}")
+        raise InputError(f"is {name!r}, which is not built in; allowed are {', '.join(allowed)}{meant(BUILTIN, name)}")
     if not function.isidentifier() or not module or not (module.endswith(".py") or _dotted(module)):
         raise InputError(f"is {name!r}; code is named as package.module:function or path/file.py:function")
     return module, function
@@ -127,7 +127,7 @@ def parameters(name: str) -> Parameters | None:
             return _of_arguments(inits[0].args, skip=1) if inits else None
     if any(function in _assigned(node) for node in tree.body):
         return None
-    raise InputError(f"is {name!r}, and {path} has no function {function}; it has {one_of(found_names)}")
+    raise InputError(f"is {name!r}, and {path} has no function {function}; it has {one_of(found_names, function)}")
 
 
 def telling(name: str, args: Mapping[str, Any]) -> dict[str, Any]:

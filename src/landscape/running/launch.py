@@ -21,6 +21,7 @@ from landscape.experiment.preflight import preflight
 from landscape.experiment.reading import resolve
 from landscape.experiment.schema import Experiment
 from landscape.running import outcome
+from landscape.running.notes import notes
 from landscape.running.slurm_queue import queued
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ def run(config: str, options: Sequence[str]) -> int:
     experiment = resolve(content)
     options, profiles = _with_profiles(options)
     with alone():
+        for note in [] if _only_looking(options) else notes(experiment):
+            _log.info("note: %s", note)
         _, resolved = preflight(content, thorough=True)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
         command += [f"--configfile={config}"]  # one word, since `--configfile` takes all words up to the next option
