@@ -1,4 +1,4 @@
-"""The command line: verbs for people, and one for each rule of the workflow. Each reads files, calls one public function, and
+"""The command line: verbs for users, and one for each rule of the workflow. Each reads files, calls one public function, and
 writes files; its options are its function's parameters.
 
 Exit codes: 0 if all went well; 2 if the configuration, a file or an argument is wrong, so that trying again will not help,
@@ -18,18 +18,18 @@ import landscape
 from landscape.cli import plane_verbs, report_verbs, run_verbs, user_verbs
 from landscape.errors import ending
 
-_PEOPLE = Group("For people", sort_key=1)
-_RULES = Group("What the workflow's rules call", sort_key=2)
+_USERS = Group("For users", sort_key=1)
+_TOOLS = Group("Tools", sort_key=2)
+_STEPS = Group("Steps of the workflow", sort_key=3)
+_OPTIONS = Group("Options", sort_key=4)
 
 app = App(name="landscape", help=str(landscape.__doc__).partition("\n")[0], version=landscape.__version__)
 VERBS: tuple[tuple[Group, tuple[Callable[..., Any], ...]], ...] = (
+    (_USERS, (user_verbs.run, user_verbs.check, user_verbs.plan, user_verbs.show, user_verbs.clean)),
+    (_TOOLS, (report_verbs.figure, report_verbs.table, user_verbs.schema)),
+    (_STEPS, (run_verbs.dataset, run_verbs.train, run_verbs.part, run_verbs.adopt, run_verbs.rescale)),
     (
-        _PEOPLE,
-        (user_verbs.run, user_verbs.check, user_verbs.plan, user_verbs.show, user_verbs.clean, user_verbs.schema),
-    ),
-    (_RULES, (run_verbs.dataset, run_verbs.train, run_verbs.part, run_verbs.adopt, run_verbs.rescale)),
-    (
-        _RULES,
+        _STEPS,
         (
             plane_verbs.directions,
             plane_verbs.tile,
@@ -39,20 +39,13 @@ VERBS: tuple[tuple[Group, tuple[Callable[..., Any], ...]], ...] = (
             plane_verbs.probe,
         ),
     ),
-    (
-        _RULES,
-        (
-            report_verbs.figure,
-            report_verbs.table,
-            report_verbs.summary,
-            report_verbs.claims,
-            report_verbs.configuration,
-        ),
-    ),
+    (_STEPS, (report_verbs.summary, report_verbs.claims, report_verbs.configuration)),
 )
-for _group, _verbs in VERBS:
-    for _verb in _verbs:
-        app.command(_verb, group=_group)
+"""The verbs in the order in which `landscape --help` lists them."""
+for _number, (_group, _verb) in enumerate((group, verb) for group, verbs in VERBS for verb in verbs):
+    app.command(_verb, group=_group, sort_key=_number)
+for _flag in ("--help", "--version"):
+    app[_flag].group = (_OPTIONS,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -75,7 +75,7 @@ def tile(
 
 
 def merge(*, spec: Spec, tiles: Annotated[Paths, Parameter(help="every tile of the plane")], output: Output) -> None:
-    """Put the tiles of a plane together."""
+    """Merge the tiles of a plane into a surface."""
     from landscape.api import planes
     from landscape.experiment import specs
     from landscape.store import files
@@ -95,7 +95,10 @@ def trajectory(
     data: Data,
     output: Output,
 ) -> None:
-    """Project the kept epochs of a run on a plane, with the losses on the way."""
+    """Project the kept epochs of a run on a plane.
+
+    The losses on the way are measured too.
+    """
     from landscape.api import planes
     from landscape.store import files
 
@@ -124,7 +127,7 @@ def mark(
     directions: DirectionsFile,
     output: Output,
 ) -> None:
-    """Find where on a plane another state lies, and how far from it."""
+    """Find where on a plane another state lies."""
     from landscape.api import bases
     from landscape.store import checkpoint, files
     from landscape.store.weights import check_fit
@@ -146,7 +149,7 @@ def probe(
     data: Data,
     output: Annotated[tuple[Path, Path], Parameter(help="the numbers and the vectors")],
 ) -> None:
-    """Measure at one point: eigenpairs, the spectrum, the trace, activations, a saddle."""
+    """Measure a probe: spectrum, eigenpairs, activations, ..."""
     from landscape.api import points
     from landscape.experiment import specs
     from landscape.measures import tiling

@@ -36,7 +36,10 @@ def figure(
     weights: Annotated[Paths, Parameter(help="weights files, or FILE@EPOCH of an epochs file")] = [],  # noqa: B006
     output: Output,
 ) -> None:
-    """Draw a figure; its preview, its numbers and its caption lie beside it."""
+    """Draw a figure from results.
+
+    Its preview, its numbers and its caption are written beside it.
+    """
     from landscape import figures
     from landscape.experiment import specs
     from landscape.store import files
@@ -54,7 +57,7 @@ def table(
     results: Results,
     output: Annotated[Four, Parameter(help="CSV, Markdown, LaTeX and HTML")],
 ) -> None:
-    """Write a table of test errors, the published ones beside."""
+    """Write a table of measured and published test errors."""
     from landscape.analysis import tables
     from landscape.experiment import specs
 
@@ -67,7 +70,7 @@ def summary(
     results: Results,
     output: Annotated[Six, Parameter(help="CSV, Markdown, LaTeX, HTML, the lines and the paths as CSV")],
 ) -> None:
-    """Write the tables over all runs, the lines between them, and the paths of their trainings."""
+    """Write the tables of all runs, lines and paths."""
     from landscape.analysis import summary
 
     found = _results(results)
@@ -88,7 +91,7 @@ def claims(
 
 
 def configuration(config: Path, /, *, output: Annotated[tuple[Path, Path], Parameter(help="YAML and HTML")]) -> None:
-    """Write a resolved configuration as a file and as a page."""
+    """Write the resolved configuration as a file and as a page."""
     from landscape.store import files
 
     text, (yaml, page) = config.read_text(), output

@@ -62,7 +62,10 @@ def part(
     until: Annotated[int, Parameter(help="the epoch to end with")],
     output: Output,
 ) -> None:
-    """Train a network up to an epoch, from which `train` or another part goes on."""
+    """Train a network up to an epoch.
+
+    `train` or another part goes on from there.
+    """
     from landscape.store import files
 
     with _training(spec, name, data, output.parent) as (begun, end, go_on):
@@ -81,7 +84,7 @@ def adopt(
     weights: Annotated[Path, Parameter(help="safetensors, or torch.save of a state dict")],
     output: OutputsOfRun,
 ) -> None:
-    """Check weights made elsewhere and take them in."""
+    """Adopt weights that were made elsewhere."""
     from landscape.api import runs
 
     begun = _begin(spec, "adopt", name, data, weights)
@@ -89,7 +92,7 @@ def adopt(
 
 
 def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights, output: OutputsOfRun) -> None:
-    """Rescale another run's weights so that they compute the same."""
+    """Rescale the weights of a run so that they compute the same."""
     from landscape.api import runs
     from landscape.store import checkpoint
 

@@ -1,4 +1,4 @@
-"""The verbs for people: run the workflow, check and plan a configuration, look at results."""
+"""The verbs for users: run the workflow, check and plan a configuration, look at results."""
 
 from __future__ import annotations
 
@@ -14,15 +14,27 @@ from landscape.cli.options import AsJson, Config
 from landscape.errors import InputError
 
 
-def run(config: Config, /, *options: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]) -> int:
-    """Run the workflow: landscape run CONFIG [options of Snakemake]. Every further option goes to Snakemake."""
+def run(
+    config: Config,
+    /,
+    *options: Annotated[str, Parameter(allow_leading_hyphen=True, help="targets and options of Snakemake")],
+) -> int:
+    """Run the workflow, or go on with it.
+
+    A target is a file to make instead of everything, such as results/figures/NAME.pdf. Useful options: --dry-run, --cores N,
+    --keep-going, --profile slurm. Every other option of Snakemake may stand there too.
+    """
     from landscape.running import launch
 
     return launch.run(config, options)
 
 
 def check(config: Config, /) -> None:
-    """Check a configuration, networks and files included, and note what may surprise."""
+    """Check a configuration, its networks and its files.
+
+    Notes say what is allowed and may surprise: planes, probes, runs and data that nothing uses, results of another
+    configuration in the same folder, names that torchvision gives to other networks.
+    """
     from landscape.experiment import reading
     from landscape.running import check
     from landscape.running.notes import notes
@@ -46,7 +58,7 @@ def plan(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what the figures will take: jobs, operations, GPU hours, disk."""
+    """Estimate jobs, operations, GPU hours and disk."""
     from landscape.experiment import document, reading
     from landscape.running import launch, plan
 
@@ -79,7 +91,7 @@ def clean(
     *,
     remove: Annotated[bool, Parameter(negative=(), help="remove what is listed without it")] = False,
 ) -> None:
-    """List, or remove, what no entry of a configuration makes."""
+    """List or remove results that no entry of a configuration makes."""
     from landscape.experiment import reading
     from landscape.running import clean, launch
 
