@@ -133,6 +133,17 @@ def test_of_a_failed_group_only_the_jobs_that_began_are_told_of(tmp_path: Path) 
     assert shown.rows() == {"directions": "0/2  2 failed"}
 
 
+def test_a_job_that_the_user_ended_did_not_fail(tmp_path: Path) -> None:
+    shown, log = Shown(), tmp_path / "job.log"
+    log.write_text("training: 1 of 3, about 5 s left\n")
+    shown.take("run_info", stats={"train": 1, "total": 1})
+    shown.begin(1, "train", str(log), run="a")
+    shown.take("", said="Terminating processes on user request, this might take some time.")
+    shown.take("job_error", logging.ERROR, jobid=1, rule_name="train", log=[str(log)])
+    assert "failed" not in shown.text() and "Terminating" in shown.text()
+    assert shown.rows() == {"train": "0/1"}
+
+
 def test_warnings_and_errors_of_snakemake_are_shown_and_its_other_words_are_not() -> None:
     shown = Shown()
     shown.take("", logging.INFO, "Using shell: /bin/bash")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -20,9 +20,11 @@ from landscape.artefacts import ARTEFACTS
 from landscape.progress import duration
 from landscape.running.show import printable
 
+_WIDTH = 120
 _LAST_LINES = 10
 _SECONDS_BETWEEN_LOOKS = 2.0
-_TELLING = ("Trying to restart job", "Terminating processes", "Will exit after finishing")
+_INTERRUPTED = "Terminating processes on user request"
+_TELLING = ("Trying to restart job", _INTERRUPTED, "Will exit after finishing")
 """How messages of Snakemake begin that are shown although they are no warnings."""
 _REPEATED = ("CalledProcessError", "SpawnedJobError", "RuleException")
 """Exceptions that Snakemake reports beside the error of the job that raised them."""
@@ -57,12 +59,12 @@ class Kind:
         self.failed.discard(number)
         self.running[number] = job
 
-    def end(self, number: int, now: float, *, well: bool) -> None:
+    def end(self, number: int, now: float, how: Literal["well", "failed", "interrupted"]) -> None:
         if self.running.pop(number, None) is None:
             return
-        if well:
+        if how == "well":
             self.done += 1
-        else:
+        elif how == "failed":
             self.failed.add(number)
         if not self.running:
             self._busy += now - self._since
@@ -100,6 +102,7 @@ class JobBars:
         self._jobs: dict[int, Job] = {}
         self._looked = self._begun = clock()
         self._live: Live | None = None
+        self._interrupted = False
 
     def take(self, record: logging.LogRecord, text: Callable[[logging.LogRecord], str]) -> None:
         """Show a record. `text` gives Snakemake's own text for it."""
@@ -137,7 +140,7 @@ class JobBars:
     def _start(self) -> None:
         if self._console.is_terminal and self._live is None:
             self._live = Live(
-                console=self._console, get_renderable=self._drawn, refresh_per_second=4, redirect_stdout=False
+                console=self._console, get_renderable=self._drawn, refresh_per_second=2, redirect_stdout=False
             )
             self._live.start()
 
@@ -162,7 +165,7 @@ class JobBars:
     def _finish(self, number: int) -> None:
         if job := self._jobs.get(number):
             kind = self._kinds[job.kind]
-            kind.end(number, self._clock(), well=True)
+            kind.end(number, self._clock(), "well")
             if self._live is None:
                 self._say(Text(f"{kind.done} of {kind.total}: {job.kind} {_words(job.wildcards)}".rstrip()))
 
@@ -170,9 +173,9 @@ class JobBars:
         number, logs = int(getattr(record, "jobid", -1)), list(getattr(record, "log", []))
         job = self._jobs.get(number)
         if job is not None:
-            self._kinds[job.kind].end(number, self._clock(), well=False)
-        if getattr(record, "indent", False) and not any(map(os.path.isfile, logs)):
-            return  # a job of a failed group that did not begin
+            self._kinds[job.kind].end(number, self._clock(), "interrupted" if self._interrupted else "failed")
+        if self._interrupted or getattr(record, "indent", False) and not any(map(os.path.isfile, logs)):
+            return  # the user ended it, or it is a job of a failed group that did not begin
         what = f"{getattr(record, 'rule_name', '')} {_words(job.wildcards if job else {})}".rstrip()
         self._say(_failure(what, str(getattr(record, "rule_msg", None) or ""), logs))
 
@@ -181,6 +184,7 @@ class JobBars:
         if record.levelno >= logging.WARNING and not any(known in said for known in _SAID_BY_BARS):
             self._say(_escaped(said, "red" if record.levelno >= logging.ERROR else "yellow"))
         elif said.startswith(_TELLING):
+            self._interrupted = self._interrupted or said.startswith(_INTERRUPTED)
             self._say(_escaped(said, "yellow"))
 
     def _say_where(self) -> None:
@@ -197,7 +201,9 @@ class JobBars:
                 return Text("planning the jobs ...")
             self._look()
             now = self._clock()
-            table = Table.grid(padding=(0, 2), expand=True)
+            width = min(self._console.width, _WIDTH) - len("^C ")  # which a terminal shows, and would begin a line for
+            table = Table.grid(padding=(0, 2), pad_edge=False, expand=True)
+            table.width = width
             table.add_column(no_wrap=True)
             table.add_column(ratio=1, min_width=8)
             table.add_column(justify="right", no_wrap=True)
