@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import RLock
 from typing import Any, Literal
 
@@ -103,6 +104,7 @@ class JobBars:
         self._looked = self._begun = clock()
         self._live: Live | None = None
         self._interrupted = False
+        self._log = ""
 
     def take(self, record: logging.LogRecord, text: Callable[[logging.LogRecord], str]) -> None:
         """Show a record. `text` gives Snakemake's own text for it."""
@@ -153,6 +155,7 @@ class JobBars:
                 kind = self._kinds.setdefault(_kind(rule), Kind(0))
                 kind.total += jobs
         self._begun = self._clock()
+        self._log = max((str(path) for path in Path(".snakemake/log").glob("*.log")), default="")  # named by its time
         self._say_where()
 
     def _begin(self, record: logging.LogRecord) -> None:
@@ -173,6 +176,8 @@ class JobBars:
         number, logs = int(getattr(record, "jobid", -1)), list(getattr(record, "log", []))
         job = self._jobs.get(number)
         if job is not None:
+            if number in self._kinds[job.kind].failed:
+                return  # Snakemake 9.10 says it twice
             self._kinds[job.kind].end(number, self._clock(), "interrupted" if self._interrupted else "failed")
         if self._interrupted or getattr(record, "indent", False) and not any(map(os.path.isfile, logs)):
             return  # the user ended it, or it is a job of a failed group that did not begin
@@ -188,9 +193,8 @@ class JobBars:
             self._say(_escaped(said, "yellow"))
 
     def _say_where(self) -> None:
-        for handler in logging.getLogger("snakemake.logging").handlers:
-            if isinstance(handler, logging.FileHandler):
-                self._say(Text(f"Snakemake's log: {os.path.relpath(handler.baseFilename)}", style="dim"))
+        if self._log:
+            self._say(Text(f"Snakemake's log: {self._log}", style="dim"))
 
     def _say(self, what: RenderableType) -> None:
         self._console.print(what, soft_wrap=False)
