@@ -103,7 +103,7 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ({"network": "a b:c"}, "code is named as package.module:function or path/file.py:function"),
         ({"args": {"depht": 8, "depth": 8}}, "runs.wrong.args has 'depht', and resnet takes depth, shortcut, width"),
         ({"args": {}}, "runs.wrong.args lacks 'depth', which resnet needs"),
-        ({"weights": "no.pt"}, "runs.wrong.weights is 'no.pt', and there is no such file"),
+        ({"weights": "no.pt"}, "runs.wrong.weights: no.pt: there is no such file"),
         (
             {"weights": "no.pt", "epochs": 3},
             "runs.wrong: an adopted run (it has weights) is not trained, so it takes no epochs",

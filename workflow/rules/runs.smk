@@ -57,7 +57,7 @@ rule adopt:
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
-        weights=ask(jobs.adopted_file, "run"),
+        weights=ask(jobs.adopted_files, "run"),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
         history=f"{RESULTS}/runs/{{run}}/history.nc",
@@ -72,7 +72,7 @@ rule adopt:
     params:
         spec=ask(specs.of_run, "run"),
     shell:
-        "landscape adopt --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --weights {input.weights:q}"
+        "landscape adopt --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q}"
         " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"
 
 

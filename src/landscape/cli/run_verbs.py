@@ -74,22 +74,25 @@ def adopt(
     spec: Spec,
     name: Name = "unnamed",
     data: Data,
-    weights: Annotated[Path, Parameter(help="safetensors, or torch.save of a state dict")],
     output: OutputsOfRun,
 ) -> None:
-    """Check weights made elsewhere and take them in."""
-    from landscape.api import runs
+    """Check the weights made elsewhere that the specification names, and take them in."""
+    from landscape.api import inputs, runs
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
+    from landscape.store import weight_files
 
     run, text = specs.load(spec, "adopt")
+    if not run.adopted:
+        raise InputError("--spec is of a run without the key weights, which says what is adopted")
     where = device.settle()
     used = datasets.read(data, device=where)
     network = network_of(run, used, where)
-    trained = runs.adopt(network, weights, used)
-    made = {**_inputs(run, data, weights), "device": device.name(where)}
-    header = header_of(name, run, text, "adopt", **facts_of(network, used), **made)
+    found = inputs.fitted_weights(str(run.weights), network, "weights")
+    trained = runs.adopt(network, found.weights, used)
+    made = {**_inputs(run, data), "weights_hash": weight_files.checksum(str(run.weights)), **found.facts}
+    header = header_of(name, run, text, "adopt", **facts_of(network, used), **made, device=device.name(where))
     _write(output, trained, f"{name}, adopted", header)
 
 

@@ -11,6 +11,7 @@ from landscape.experiment.lookup import plane, probe, run, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import code
 from landscape.networks.operations import operations
+from landscape.store import weight_files
 
 OPERATIONS = 2.4e16
 """At most, in one tile: 20 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over CIFAR-10's 60,000 images is two."""
@@ -59,9 +60,9 @@ def origin(experiment: Experiment, name: str) -> str:
     return weights(experiment, _origin(experiment, name))
 
 
-def adopted_file(experiment: Experiment, name: str) -> str:
-    """The weights made elsewhere that a run adopts."""
-    return str(run(experiment, name).weights)
+def adopted_files(experiment: Experiment, name: str) -> list[str]:
+    """The files of the weights made elsewhere that a run adopts."""
+    return [str(path) for path in weight_files.parts(str(run(experiment, name).weights))]
 
 
 def threads(experiment: Experiment, name: str) -> int:

@@ -78,7 +78,7 @@ def _looked_into(full: Mapping[str, Any], experiment: Experiment) -> Any:
     named = [path for name in experiment.data for path in jobs.source_files(experiment, name)]
     for name, run in experiment.runs.items():
         named += jobs.code_files(experiment, name)
-        named += [run.weights] if run.weights else []
+        named += jobs.adopted_files(experiment, name) if run.adopted else []
     stamps = [(path, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in sorted(set(named))]
     return [full["data"], full["runs"], _compared(experiment), stamps]
 

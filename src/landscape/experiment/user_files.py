@@ -8,6 +8,7 @@ from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
 from landscape.errors import InputError, one_of
 from landscape.networks import code
+from landscape.store import weight_files
 from landscape.training.run_section import Run
 
 
@@ -31,11 +32,14 @@ def of_data(path: str, data: Data) -> Iterator[str]:
 
 
 def of_run(path: str, run: Run) -> Iterator[str]:
-    weights = [run.weights] if run.weights else []
     yield from _function(f"{path}.network", path, run.network, run.args)
-    yield from _missing(path, "weights", weights)
+    if run.weights:
+        try:
+            weight_files.parts(run.weights)
+        except InputError as error:
+            yield f"{path}.weights: {error}"
     yield from _missing(path, "code", run.code)
-    yield from _braces(path, [run.network, *weights, *run.code])
+    yield from _braces(path, [run.network, *([run.weights] if run.weights else []), *run.code])
 
 
 def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import building
-from landscape.store import checkpoint
+from landscape.store import fitting
 from landscape.training.run_section import Run
 
 
@@ -39,7 +39,7 @@ def problems(experiment: Experiment) -> list[str]:
             continue
         of_run[name] = built[key]
         if run.adopted:
-            found += [f"runs.{name}.weights {problem}" for problem in _misfits(run, built[key])]
+            found += [f"runs.{name}.weights: {problem}" for problem in _misfits(run, built[key])]
     for path, at, plane in _seen(experiment):
         found += [f"{path} {problem}" for problem in _mismatches(experiment, of_run, at, plane)]
     return found
@@ -87,9 +87,6 @@ def _build(run: Run, shape: tuple[int, int, int], classes: int) -> Any:
 
 def _misfits(run: Run, network: Any) -> Iterator[str]:
     try:
-        theta = checkpoint.adopt(str(run.weights))
+        fitting.read(str(run.weights), network, called=run.network, mapped=True)
     except InputError as error:
-        yield from (f"is {run.weights!r}: {problem}" for problem in error.problems)
-        return
-    for misfit in checkpoint.misfits(theta, network):
-        yield f"is {run.weights!r}, which does not fit {run.network}: {misfit}"
+        yield from error.problems

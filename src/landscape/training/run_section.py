@@ -42,7 +42,8 @@ class Run(Section):
     args: Arguments = Field({}, description="arguments of the network's function")
     data: Annotated[str, Ref("data")] = Field(description="data set for training and measuring")
     weights: str | None = Field(
-        None, description="a state dict from elsewhere; it makes the run an adopted one, without training"
+        None,
+        description="a checkpoint from elsewhere, FILE or FILE#ENTRY; it makes the run an adopted one, without training",
     )
     rescaled: Rescaled | None = Field(
         None,
