@@ -84,8 +84,11 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"epochs": "many"}, "runs.wrong.epochs is 'many': input should be a valid integer"),
-        ({"epochs": 0}, "runs.wrong.epochs is 0: input should be greater than or equal to 1"),
+        (
+            {"epochs": "many"},
+            "runs.wrong.epochs is 'many': must be a whole number from 1 to 999, or the checkpoints of an adopted run",
+        ),
+        ({"epochs": 0}, "runs.wrong.epochs is 0: must be a whole number from 1 to 999"),
         ({"learning_rate": -1}, "runs.wrong.learning_rate is -1: input should be greater than 0"),
         ({"learning_rate": float("nan")}, "runs.wrong.learning_rate is nan: input should be a finite number"),
         ({"optimiser": "sgd"}, "runs.wrong.optimiser is no key; allowed are network, args, data"),

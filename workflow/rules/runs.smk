@@ -67,7 +67,7 @@ rule adopt:
     wildcard_constraints:
         run=runs_that_are("adopted"),
     resources:
-        mem_mb=grown(memory.of_job, "run"),
+        mem_mb=grown(memory.of_training, "run"),
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),

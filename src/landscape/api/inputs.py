@@ -1,11 +1,13 @@
 """Checks and reads the inputs of the public functions: networks, data, weights; and states the facts of every result."""
 
 import contextlib
+import glob
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from landscape.data.datasets import DataSet
@@ -19,15 +21,18 @@ from landscape.measures.plane import Plane
 from landscape.probes.probe import Probe
 from landscape.store import checkpoint, files, fitting, user_checkpoint, weight_files
 from landscape.store.weights import Weights
+from landscape.training.weights_source import WeightsSource
 
 AnyData = Any
 """A pair (images, labels), a torch `Dataset` or `DataLoader`, or a `DataSet`."""
 
 AnyWeights = nn.Module | Mapping[str, Any] | str | Path
-"""A module, a state dict, a checkpoint that holds one, or a file (docs/checkpoints.md); `FILE@003` in a file of epochs."""
+"""A module, a state dict, a checkpoint that holds one, a file, `{"url": ..., "sha256": ...}` (docs/checkpoints.md);
+`FILE@003` in a file of epochs."""
 
 AnyEpochs = Sequence[AnyWeights] | Mapping[int, AnyWeights] | str | Path
-"""Weights in the order of a training, the first before it; or by epoch number; or a file of epochs."""
+"""Weights in the order of a training, the first before it; or by epoch number; or a file of epochs; or a pattern of files,
+such as `checkpoints/epoch_*.pt`."""
 
 
 def plain(network: nn.Module) -> nn.Module:
@@ -97,6 +102,8 @@ def weights_of(given: AnyWeights, network: nn.Module, name: str) -> Weights:
 
 def fitted_weights(given: AnyWeights, network: nn.Module, name: str) -> fitting.Fitted:
     """Return the same with how the weights were found."""
+    if isinstance(given, Mapping) and given and set(given) <= {"url", "path", "sha256"}:
+        given = _source(given, name).located()
     if isinstance(given, str | Path):
         name, entry = weight_files.split(given)
         return fitting.fitted(_read(name), network, name, entry)
@@ -110,11 +117,17 @@ def fitted_weights(given: AnyWeights, network: nn.Module, name: str) -> fitting.
 
 
 def epochs_of(given: AnyEpochs, network: nn.Module) -> dict[int, Weights]:
-    """Return the weights of a training's epochs by epoch number, in order."""
+    """Return the weights of a training's epochs by epoch number, in order.
+
+    Files are numbered by the numbers in their names where these rise, other weights by their places.
+    """
     if isinstance(given, str | Path):
-        given = checkpoint.read_epochs(given)[0]
+        is_pattern = glob.has_magic(str(given)) and not Path(given).exists()
+        given = weight_files.matching(str(given)) if is_pattern else checkpoint.read_epochs(given)[0]
     if not isinstance(given, Mapping):
-        given = dict(enumerate(given))
+        given = list(given)
+        are_files = bool(given) and all(isinstance(one, str | Path) for one in given)
+        given = weight_files.numbered([str(one) for one in given]) if are_files else dict(enumerate(given))
     return {epoch: weights_of(given[epoch], network, f"checkpoints[{epoch}]") for epoch in sorted(given)}
 
 
@@ -164,6 +177,13 @@ def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str
         "device": device.name(next(network.parameters()).device),
         **files.provenance("probe" if isinstance(spec, Probe) else "tile"),
     }
+
+
+def _source(given: Mapping[str, Any], name: str) -> WeightsSource:
+    try:
+        return WeightsSource.model_validate(dict(given))
+    except ValidationError as error:
+        raise InputError(f"{name} is {dict(given)!r}: {one['msg']}" for one in error.errors()) from None
 
 
 def _read(path: str) -> Any:

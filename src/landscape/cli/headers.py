@@ -148,6 +148,6 @@ def state_of(header: Mapping[str, Any]) -> str:
     """`RUN` of the end of training, `RUN@EPOCH` of a kept epoch, from a checkpoint's header."""
     from landscape.experiment.lookup import State
 
-    last = header["spec"].get("epochs")
+    last = header.get("last_epoch", header["spec"].get("epochs"))
     epoch = header.get("epoch")
     return str(State(header["name"], None if epoch == last else epoch))

@@ -45,8 +45,8 @@ def train(*, spec: Spec, name: Name = "unnamed", data: Data, output: OutputsOfRu
         if hardlinks.put_back(begun.end, output):
             _log.info("this training had finished before; its files are put back")
             return
-        trained = begun.go_on(begun.run.epochs)
-        _write(output, trained, f"training of {name}", begun.header, epoch=begun.run.epochs)
+        trained = begun.go_on(begun.run.last_epoch)
+        _write(output, trained, f"training of {name}", begun.header, epoch=begun.run.last_epoch)
         hardlinks.set_by(begun.end, output)
 
 
@@ -62,8 +62,8 @@ def part(
     from landscape.store import files
 
     with _training(spec, name, data, output.parent) as begun:
-        if not 1 <= until <= begun.run.epochs:
-            raise InputError(f"--until is {until}; {name} has the epochs 1 to {begun.run.epochs}")
+        if not 1 <= until <= begun.run.last_epoch:
+            raise InputError(f"--until is {until}; {name} has the epochs 1 to {begun.run.last_epoch}")
         if not begun.end.is_dir():
             begun.go_on(until)
         files.write_text(output, json.dumps({"run": name, "until": until}))
@@ -77,23 +77,31 @@ def adopt(
     output: OutputsOfRun,
 ) -> None:
     """Check the weights made elsewhere that the specification names, and take them in."""
-    from landscape.api import inputs, runs
+    from landscape.api import runs
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
     from landscape.store import weight_files
+    from landscape.store.fitting import read
 
     run, text = specs.load(spec, "adopt")
     if not run.adopted:
-        raise InputError("--spec is of a run without the key weights, which says what is adopted")
+        raise InputError(
+            "--spec is of a run without weights and without checkpoints as epochs; one says what is adopted"
+        )
     where = device.settle()
     used = datasets.read(data, device=where)
     network = network_of(run, used, where)
-    found = inputs.fitted_weights(str(run.weights), network, "weights")
-    trained = runs.adopt(network, found.weights, used)
-    made = {**_inputs(run, data), "weights_hash": weight_files.checksum(str(run.weights)), **found.facts}
-    header = header_of(name, run, text, "adopt", **facts_of(network, used), **made, device=device.name(where))
-    _write(output, trained, f"{name}, adopted", header)
+    files = {epoch: source.located() for epoch, source in run.checkpoints.items()}
+    end = files[run.last_epoch] if files else run.end.located()
+    found = read(end, network)
+    epochs = {epoch: found.weights if file == end else read(file, network).weights for epoch, file in files.items()}
+    trained = runs.adopt(network, found.weights, used, checkpoints=epochs or None)
+    made = {**_inputs(run, data), "weights_hash": weight_files.checksum(end), **found.facts}
+    made["checkpoint_hashes"] = {epoch: weight_files.checksum(file) for epoch, file in files.items()} or None
+    last = {"last_epoch": run.last_epoch} if files else {}
+    header = header_of(name, run, text, "adopt", **facts_of(network, used), **made, **last, device=device.name(where))
+    _write(output, trained, f"{name}, adopted", header, **({"epoch": run.last_epoch} if files else {}))
 
 
 def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights, output: OutputsOfRun) -> None:

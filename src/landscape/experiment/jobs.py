@@ -61,8 +61,10 @@ def origin(experiment: Experiment, name: str) -> str:
 
 
 def adopted_files(experiment: Experiment, name: str) -> list[str]:
-    """The files of the weights made elsewhere that a run adopts."""
-    return [str(path) for path in weight_files.parts(str(run(experiment, name).weights))]
+    """The files that a run adopts; none of those that are fetched."""
+    own = run(experiment, name)
+    files = [source.path for source in (*own.checkpoints.values(), own.end) if source.path is not None]
+    return list(dict.fromkeys(str(path) for file in files for path in weight_files.parts(file)))
 
 
 def threads(experiment: Experiment, name: str) -> int:
@@ -111,7 +113,7 @@ def others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
         case "of":
             return [directions_file(experiment, str(seen.run), str(seen.plane))]
         case "start":
-            return [f"{epochs_file(experiment, at)}@000"]
+            return [f"{epochs_file(experiment, at)}@{run(experiment, state(experiment, at).run).first or 0:03d}"]
         case "pca":
             return [epochs_file(experiment, at)]
         case "eigenvectors":

@@ -66,7 +66,7 @@ RULES: Mapping[str, Rule] = {
         _of(memory.of_training, "run"),
     ),
     "adopt": Rule(
-        {"code": _CODE, "data": _DATA, "weights": _of(jobs.adopted_files, "run")}, _RUN, _of(memory.of_job, "run")
+        {"code": _CODE, "data": _DATA, "weights": _of(jobs.adopted_files, "run")}, _RUN, _of(memory.of_training, "run")
     ),
     "rescale": Rule(
         {"code": _CODE, "data": _DATA, "weights": _of(jobs.origin_file, "run")}, _RUN, _of(memory.of_job, "run")

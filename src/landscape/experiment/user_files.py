@@ -33,13 +33,16 @@ def of_data(path: str, data: Data) -> Iterator[str]:
 
 def of_run(path: str, run: Run) -> Iterator[str]:
     yield from _function(f"{path}.network", path, run.network, run.args)
-    if run.weights:
-        try:
-            weight_files.parts(run.weights)
-        except InputError as error:
-            yield f"{path}.weights: {error}"
+    weights = [run.weights.path] if run.weights and run.weights.path else []
+    epochs = [] if isinstance(run.epochs, int) else list(run.epochs)
+    for key, files in (("weights", weights), ("epochs", epochs)):
+        for file in files:
+            try:
+                weight_files.parts(file)
+            except InputError as error:
+                yield f"{path}.{key}: {error}"
     yield from _missing(path, "code", run.code)
-    yield from _braces(path, [run.network, *([run.weights] if run.weights else []), *run.code])
+    yield from _braces(path, [run.network, *weights, *epochs, *run.code])
 
 
 def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:

@@ -8,10 +8,16 @@ folder/                           a folder that holds one of `IN_FOLDER`
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import itertools
 import json
+import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+from landscape.config.section import MAX_EPOCHS
 from landscape.errors import InputError
 
 IN_FOLDER = (
@@ -69,6 +75,62 @@ def weight_map(index: Path) -> dict[str, str]:
         if not (index.parent / shard).is_file():
             raise InputError(f"{index} names the shard {shard}, and there is no such file beside it")
     return shards
+
+
+def matching(pattern: str) -> list[str]:
+    """List the files that a pattern matches, as FILE#ENTRY where it ends in #ENTRY, by the numbers in their names.
+
+    Raises:
+        InputError: if there is none, or their names do not say their order.
+    """
+    files, entry = split(pattern)
+    found = sorted(glob.glob(files, recursive=True))
+    if not found:
+        raise InputError(f"no file matches {files!r}")
+    behind = "" if entry is None else f"#{entry}"
+    return [f"{file}{behind}" for _, file in sorted(zip(_numbers(found), found, strict=True))]
+
+
+def numbered(files: Sequence[str]) -> dict[int, str]:
+    """Number checkpoints that stand in their order: by the numbers in their names where these rise, else 0, 1, 2, ..."""
+    try:
+        numbers = _numbers([split(file)[0] for file in files])
+    except InputError:
+        numbers = []
+    rise = all(a < b for a, b in itertools.pairwise(numbers))
+    if not numbers or not rise or numbers[-1] > MAX_EPOCHS:
+        numbers = list(range(len(files)))
+    return dict(zip(numbers, files, strict=True))
+
+
+def _numbers(files: Sequence[str]) -> list[int]:
+    """The epoch of each file: the digits in which their names differ; where several do, those behind `epoch`.
+
+    Raises:
+        InputError: if the names differ in more than digits, or two have one number, or several numbers order them otherwise.
+    """
+    advice = "name the files in a list, in their order"
+    texts = {file: _DIGITS.sub("0", file) for file in files}
+    usual = Counter(texts.values()).most_common(1)[0][0]
+    if odd := [file for file, text in texts.items() if text != usual]:
+        raise InputError(
+            f"{odd[0]} and {next(f for f in files if texts[f] == usual)} differ in more than a number; {advice}"
+        )
+    columns = list(zip(*(map(int, _DIGITS.findall(file)) for file in files), strict=True))
+    before = re.split(r"\d+", usual)
+    differing = {k: column for k, column in enumerate(columns) if len(set(column)) > 1}
+    named = [column for k, column in differing.items() if _EPOCH.search(before[k])]
+    chosen = named or list(differing.values())
+    if len(files) == 1:
+        return [0]
+    orders = {tuple(sorted(range(len(files)), key=column.__getitem__)) for column in chosen}
+    if len(orders) != 1 or len(set(chosen[0])) < len(files):
+        raise InputError(f"the numbers in {files[0]}, {files[1]}, ... do not say the order of the files; {advice}")
+    return list(chosen[0])
+
+
+_DIGITS = re.compile(r"\d+")
+_EPOCH = re.compile(r"ep(och)?s?[-_=. ]*$", re.IGNORECASE)
 
 
 def checksum(text: str | Path) -> str:
