@@ -25,7 +25,15 @@ app = App(name="landscape", help=str(landscape.__doc__).partition("\n")[0], vers
 VERBS: tuple[tuple[Group, tuple[Callable[..., Any], ...]], ...] = (
     (
         _PEOPLE,
-        (user_verbs.run, user_verbs.check, user_verbs.plan, user_verbs.show, user_verbs.clean, user_verbs.schema),
+        (
+            user_verbs.run,
+            user_verbs.check,
+            user_verbs.plan,
+            user_verbs.show,
+            user_verbs.clean,
+            user_verbs.import_,
+            user_verbs.schema,
+        ),
     ),
     (_RULES, (run_verbs.dataset, run_verbs.train, run_verbs.part, run_verbs.adopt, run_verbs.rescale)),
     (
