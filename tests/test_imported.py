@@ -194,6 +194,9 @@ def test_the_verb_writes_a_file_that_every_verb_takes(
     said = capsys.readouterr().out
     assert "loss of vgg9, measured by loss-landscape" in said and "by landscape import" in said
     assert draw.contours(read).axes
+    spec = '{"draw": "contours", "runs": ["vgg9"], "plane": "given"}'
+    assert cli.main(["figure", "--spec", spec, "--input", str(out), "--output", str(tmp_path / "figure.pdf")]) == 0
+    assert (tmp_path / "figure.pdf").stat().st_size > 5000
 
 
 def test_other_files_are_refused(plane: tuple[Path, Path], tmp_path: Path) -> None:

@@ -406,7 +406,9 @@ def test_python_chooses_alike(tmp_path: Path) -> None:
     line = ls.line(into, data, around=f"{tmp_path / 'w.pt'}#state_dict", to=f"{tmp_path / 'w.pt'}#ema", alpha=(0, 1, 2))
     ends = [ls.line(network(seed), data, alpha=(0, 1, 2)).train_loss.values[:1] for seed in (0, 1)]
     assert np.allclose(line.train_loss.values.ravel(), np.ravel(ends), rtol=1e-6)
-    with pytest.raises(InputError, match="entries that fit"):
+    with pytest.raises(
+        InputError, match="entries that fit the network and differ; hand over one of weights#state_dict"
+    ):
         ls.adopt(into, torch.load(tmp_path / "w.pt"), data)
 
 

@@ -110,7 +110,7 @@ def fitted_weights(given: AnyWeights, network: nn.Module, name: str) -> fitting.
     if isinstance(given, nn.Module):
         return fitting.fitted(plain(given).state_dict(), network, name)
     if isinstance(given, Mapping):
-        return fitting.fitted(given, network, name)
+        return fitting.fitted(given, network, name, advice="hand over one of")
     raise InputError(
         f"{name} is of the type {type(given).__name__}; allowed are a module, a state dict, or a file with one"
     )
@@ -190,6 +190,7 @@ def _read(path: str) -> Any:
     if files.epoch_of(path) is not None and not Path(path).exists():
         return checkpoint.read(path)[0]
     found = user_checkpoint.read(path)
-    if epochs := sorted({name[:3] for name in map(str, found) if name[:3].isdecimal() and name[3:4] == "/"}):
+    names = map(str, found) if isinstance(found, Mapping) else ()
+    if epochs := sorted({name[:3] for name in names if name[:3].isdecimal() and name[3:4] == "/"}):
         raise InputError(f"{path} is a file of epochs, {epochs[0]} to {epochs[-1]}; name one: {path}@{epochs[-1]}")
     return found

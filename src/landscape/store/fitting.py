@@ -95,7 +95,12 @@ def read(path: str | Path, network: nn.Module, *, called: str = "the network", m
 
 
 def fitted(
-    content: Any, network: nn.Module, name: str, entry: str | None = None, called: str = "the network"
+    content: Any,
+    network: nn.Module,
+    name: str,
+    entry: str | None = None,
+    called: str = "the network",
+    advice: str = "write one of",
 ) -> Fitted:
     """Find the weights of a network in a checkpoint, and cast them to the network's types.
 
@@ -105,6 +110,7 @@ def fitted(
         content: dictionaries of tensors, at any depth, as `user_checkpoint.read` returns them.
         name: name of the checkpoint in errors; `called` is that of the network.
         entry: the beginning of the names to take off; None to find it.
+        advice: what to do with the entries if several fit.
 
     Raises:
         InputError: if nothing in the checkpoint fits the network, with a line per cause; or if several entries fit.
@@ -128,7 +134,7 @@ def fitted(
     different = _different(fits, own)
     if len(different) > 1:
         shown = one_of(f"{name}#{fit.path}" for fit in different)
-        raise InputError(f"{name} has {len(different)} entries that fit {called} and differ; write one of {shown}")
+        raise InputError(f"{name} has {len(different)} entries that fit {called} and differ; {advice} {shown}")
     return _taken(different[0], own, name)
 
 
