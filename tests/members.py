@@ -71,11 +71,11 @@ def member(
 def history(run: str, test: bool = True, final: tuple[float, float] = (0.002, 0.999), **recipe: Any) -> xr.Dataset:
     """Of a training with this recipe, by default 10 epochs with seed 3; the norm of its weights grows."""
     of_run = Run.model_validate({"network": "resnet20", "data": "digits", "epochs": 10, "seed": 3, **recipe})
-    epoch = np.arange(of_run.epochs + 1)
+    epoch = np.arange(of_run.last_epoch + 1)
     columns = {
         "train_loss": np.geomspace(2.3, final[0], epoch.size),
         "train_accuracy": np.linspace(0.1, final[1], epoch.size),
-        "learning_rate": np.where(epoch == 0, np.nan, np.where(epoch <= of_run.epochs / 2, 0.1, 0.01)),
+        "learning_rate": np.where(epoch == 0, np.nan, np.where(epoch <= of_run.last_epoch / 2, 0.1, 0.01)),
         "weight_norm": 10 + np.sqrt(epoch),
     }
     columns["train_loss"][-1] = final[0]

@@ -1,18 +1,10 @@
-import argparse
 import errno
-import io
 import math
 import os
-import pickle
 import resource
-import shutil
 import struct
-import tarfile
-from collections import OrderedDict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -46,13 +38,6 @@ def assert_equal(x: dict[str, Tensor], y: dict[str, Tensor]) -> None:
         assert type(x[name]) is Tensor and not x[name].requires_grad
         assert x[name].dtype == y[name].dtype
         assert torch.equal(x[name], y[name]), name
-
-
-def refusal(path: Path | str) -> str:
-    with pytest.raises(InputError) as caught:
-        checkpoint.adopt(path)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
 
 
 # Files of our own
@@ -220,182 +205,6 @@ def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
     safetensors.torch.save_file(state(), tmp_path / "nonsense", {"landscape": "{"})
     with pytest.raises(InputError, match="nonsense was not made by landscape"):
         checkpoint.read(tmp_path / "nonsense")
-
-
-# Files made elsewhere
-
-
-@pytest.mark.parametrize("name", ["weights.safetensors", "weights.bin"])
-def test_adopt_safetensors(tmp_path: Path, name: str) -> None:
-    safetensors.torch.save_file(state(), tmp_path / name)
-    assert_equal(checkpoint.adopt(tmp_path / name), state())
-    checkpoint.write(tmp_path / name, state(1), HEADER)
-    assert_equal(checkpoint.adopt(str(tmp_path / name)), state(1))
-
-
-OPTIMIZER = {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda s: s,
-        lambda s: OrderedDict(s),
-        lambda s: {"state_dict": s},
-        lambda s: {"model_state_dict": s, "optimizer_state_dict": OPTIMIZER},
-        lambda s: {"net": s, "acc": 93.5, "epoch": 199},
-        lambda s: {"epoch": 3, "best_acc": torch.tensor(0.9), "net": s},
-        lambda s: {"model": {"state_dict": s, "name": "vgg9"}, "ema": state(1)},
-        lambda s: {"weights": s, "optimizer": OPTIMIZER, "rng": torch.zeros(8, dtype=torch.uint8)},
-        lambda s: {"my_network": s, "optimizer": OPTIMIZER, "history": [0.1, 0.2], "scheduler": {"last_epoch": 3}},
-        lambda s: {"network": s, "optimizer": {"state": {}, "param_groups": []}, "scaler": {}},
-        lambda s: {f"module.{name}": tensor for name, tensor in s.items()},
-        lambda s: {f"_orig_mod.module.{name}": tensor for name, tensor in s.items()},
-        lambda s: {"state_dict": {f"module._orig_mod.{name}": tensor for name, tensor in s.items()}},
-        lambda s: {name: nn.Parameter(tensor) if tensor.is_floating_point() else tensor for name, tensor in s.items()},
-    ],
-)
-@pytest.mark.parametrize("zipped", [True, False])
-def test_adopt_what_torch_saved(tmp_path: Path, wrap: Any, zipped: bool) -> None:
-    torch.save(wrap(state()), tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
-    assert_equal(checkpoint.adopt(tmp_path / "w.pt"), state())
-
-
-def test_adopt_the_state_of_a_real_training(tmp_path: Path) -> None:
-    trained = network()
-    optimizer = torch.optim.Adam(trained.parameters())
-    trained(torch.ones(2, 1, 3, 3)).sum().backward()
-    optimizer.step()
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 3)
-    content = {
-        "epoch": 7,
-        "net": nn.DataParallel(trained).state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-        "args": {"lr": 0.1, "milestones": [150, 225], "name": None},
-        "random": torch.get_rng_state(),
-    }
-    torch.save(content, tmp_path / "ckpt.t7")
-    assert_equal(checkpoint.adopt(tmp_path / "ckpt.t7"), dict(trained.state_dict()))
-
-
-def test_adopt_a_network_of_which_a_part_was_compiled(tmp_path: Path) -> None:
-    part = {name.replace("0.", "0._orig_mod.") if name < "1" else name: tensor for name, tensor in state().items()}
-    assert {"0._orig_mod.weight", "0._orig_mod.bias", "1.weight"} <= part.keys()
-    torch.save(part, tmp_path / "w.pt")
-    assert_equal(checkpoint.adopt(tmp_path / "w.pt"), state())
-
-
-def test_a_part_of_the_network_may_be_called_module(tmp_path: Path) -> None:
-    """A prefix is what all names begin with; `module.` before some of them is a part of the network."""
-    weights = {"module.weight": torch.ones(2), "weight": torch.zeros(2), "modules.weight": torch.ones(1)}
-    torch.save(weights, tmp_path / "w.pt")
-    assert_equal(checkpoint.adopt(tmp_path / "w.pt"), weights)
-
-
-def test_tied_tensors_are_adopted(tmp_path: Path) -> None:
-    tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    tied[1].weight = tied[0].weight
-    torch.save(tied.state_dict(), tmp_path / "w.pt")
-    weights = checkpoint.adopt(tmp_path / "w.pt")
-    checkpoint.write(tmp_path / "w.safetensors", weights, {})
-    assert_equal(checkpoint.read(tmp_path / "w.safetensors")[0], dict(tied.state_dict()))
-
-
-class Creates:
-    """Unpickled, this creates a folder."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.path),)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_code_in_a_pickle_is_not_run(tmp_path: Path, zipped: bool) -> None:
-    trap = tmp_path / "trap"
-    torch.save({"state_dict": state(), "more": Creates(trap)}, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
-    said = refusal(tmp_path / "w.pt")
-    assert "w.pt holds more than tensors" in said and "mkdir), and opening it could run code" in said
-    assert "torch.save(network.state_dict(), path)" in said
-    assert not trap.exists()
-    torch.load(tmp_path / "w.pt", weights_only=False)  # the trap works
-    assert trap.exists()
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_a_plain_pickle_is_not_run(tmp_path: Path) -> None:
-    trap = tmp_path / "trap"
-    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        (tmp_path / "w.pkl").write_bytes(pickle.dumps(Creates(trap), protocol))
-        assert "mkdir" in refusal(tmp_path / "w.pkl") or protocol > 2
-        assert not trap.exists()
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_whole_module_is_refused_with_the_remedy(tmp_path: Path, zipped: bool) -> None:
-    torch.save(network(), tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
-    said = refusal(tmp_path / "w.pt")
-    assert "holds more than tensors" in said and "torch.nn.modules.container.Sequential" in said
-    assert "torch.save(network.state_dict(), path)" in said
-
-
-@pytest.mark.parametrize("beside", [np.float64(0.9), argparse.Namespace(lr=0.1)])
-def test_other_classes_beside_the_weights_are_named(tmp_path: Path, beside: Any) -> None:
-    torch.save({"net": state(), "beside": beside}, tmp_path / "w.pt")
-    said = refusal(tmp_path / "w.pt")
-    assert "numpy" in said or "argparse.Namespace" in said
-    assert "torch.save(network.state_dict(), path)" in said
-
-
-@pytest.mark.parametrize(
-    "content",
-    [torch.zeros(3), [1, 2], "text", {}, {"a": 1}, {3: torch.zeros(3)}, {"a": state(), "b": state()}, OPTIMIZER],
-)
-def test_what_holds_no_state_dict(tmp_path: Path, content: Any) -> None:
-    torch.save(content, tmp_path / "w.pt")
-    said = refusal(tmp_path / "w.pt")
-    assert "holds no state dict" in said
-    if isinstance(content, dict) and content:
-        assert all(str(key) in said for key in content)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize("share", [0.001, 0.05, 0.3, 0.6, 0.9, 0.999])
-def test_half_a_file_of_torch_is_damaged(tmp_path: Path, zipped: bool, share: float) -> None:
-    torch.save(state(), tmp_path / "whole.pt", _use_new_zipfile_serialization=zipped)
-    content = (tmp_path / "whole.pt").read_bytes()
-    (tmp_path / "w.pt").write_bytes(content[: int(share * len(content))])
-    said = refusal(tmp_path / "w.pt")
-    assert "no whole file of torch.save" in said and "run code" not in said
-
-
-def test_files_of_other_kinds(tmp_path: Path) -> None:
-    np.savez(tmp_path / "w.npz", a=np.zeros(3))
-    np.save(tmp_path / "w.npy", np.zeros(3))
-    (tmp_path / "w.txt").write_text("conv.weight 0.1 0.2\n" * 20)  # to a pickle machine, `c` begins the name of a class
-    (tmp_path / "w.json").write_text('{"conv.weight": [0.1, 0.2]}')
-    (tmp_path / "w.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
-    shutil.make_archive(str(tmp_path / "w"), "zip", tmp_path, "w.txt")
-    with tarfile.open(tmp_path / "w.tar", "w") as archive:
-        archive.addfile(tarfile.TarInfo("w"), io.BytesIO())
-    for path in [*sorted(tmp_path.iterdir()), *damaged(tmp_path).values()]:
-        said = refusal(path)
-        assert "is no safetensors file and no whole file of torch.save" in said, said
-        assert "run code" not in said
-    (tmp_path / "w.safetensors").write_bytes((tmp_path / "w.txt").read_bytes())
-    assert "is not a whole safetensors file" in refusal(tmp_path / "w.safetensors")
-    for name in ("folder", "absent"):
-        (tmp_path / "folder").mkdir(exist_ok=True)
-        assert "there is no such file" in refusal(tmp_path / name)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:'torch.load' received a zip file")
-def test_a_scripted_network_is_refused(tmp_path: Path) -> None:
-    torch.jit.save(torch.jit.trace(network().eval(), torch.zeros(1, 1, 3, 3)), tmp_path / "w.pt")
-    said = refusal(tmp_path / "w.pt")
-    assert "TorchScript" in said and "torch.save(network.state_dict(), path)" in said
 
 
 def test_misfits() -> None:

@@ -84,8 +84,11 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"epochs": "many"}, "runs.wrong.epochs is 'many': input should be a valid integer"),
-        ({"epochs": 0}, "runs.wrong.epochs is 0: input should be greater than or equal to 1"),
+        (
+            {"epochs": "many"},
+            "runs.wrong.epochs is 'many': must be a whole number from 1 to 999, or the checkpoints of an adopted run",
+        ),
+        ({"epochs": 0}, "runs.wrong.epochs is 0: must be a whole number from 1 to 999"),
         ({"learning_rate": -1}, "runs.wrong.learning_rate is -1: input should be greater than 0"),
         ({"learning_rate": float("nan")}, "runs.wrong.learning_rate is nan: input should be a finite number"),
         ({"optimiser": "sgd"}, "runs.wrong.optimiser is no key; allowed are network, args, data"),
@@ -103,7 +106,7 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ({"network": "a b:c"}, "code is named as package.module:function or path/file.py:function"),
         ({"args": {"depht": 8, "depth": 8}}, "runs.wrong.args has 'depht', and resnet takes depth, shortcut, width"),
         ({"args": {}}, "runs.wrong.args lacks 'depth', which resnet needs"),
-        ({"weights": "no.pt"}, "runs.wrong.weights is 'no.pt', and there is no such file"),
+        ({"weights": "no.pt"}, "runs.wrong.weights: no.pt: there is no such file"),
         (
             {"weights": "no.pt", "epochs": 3},
             "runs.wrong: an adopted run (it has weights) is not trained, so it takes no epochs",

@@ -238,11 +238,15 @@ def test_no_verb_runs_a_pickle(
     torch.save({"state_dict": load_file(made / "out" / FILES["weights"]), "more": Creates()}, "w.pt")
     Path("plain.pkl").write_bytes(pickle.dumps(Creates()))
     np.savez("ours.npz", train_images=np.array([Creates()], object), train_labels=np.zeros(1, np.int64))
-    spec = json.dumps({"network": "resnet", "args": {"depth": 8, "width": 2}, "data": "digits", "weights": "w.pt"})
+    run = {"network": "resnet", "args": {"depth": 8, "width": 2}, "data": "digits"}
     data = made / "out" / FILES["data set"]
-    adopt: list[str | Path] = ["adopt", "--spec", spec, "--data", data, "--output", "a", "b", "c", "--weights"]
-    assert "holds more than tensors" in (problem := said(capsys, 2, *adopt, "w.pt")) and "could run code" in problem
-    said(capsys, 2, *adopt, "plain.pkl")
+
+    def adopt(file: str) -> str:
+        spec = json.dumps({**run, "weights": file})
+        return said(capsys, 2, "adopt", "--spec", spec, "--data", data, "--output", "a", "b", "c")
+
+    assert "holds more than tensors" in (problem := adopt("w.pt")) and "could run code" in problem
+    adopt("plain.pkl")
     said(capsys, 2, "dataset", "--spec", '{"source": "ours.npz"}', "--output", "d")
     for name in ("w.pt", "plain.pkl", "ours.npz"):
         said(capsys, 2, "show", name)

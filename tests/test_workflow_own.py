@@ -143,7 +143,7 @@ def test_what_only_torch_can_see_is_said_before_any_job(strangers: Path, tmp_pat
         landscape("run", "config.yaml", folder=folder, expect=None),
     ):
         assert (
-            "runs.unfit.weights is 'unfit.pt', which does not fit my nets/mine.py:wide: head.bias is missing, of shape (5,)"
+            "runs.unfit.weights: unfit.pt does not fit my nets/mine.py:wide: 5 tensors are missing: body.0.weight (6, 3, 3, 3)"
             in said
         )
         assert "head.weight has shape (4, 6), and the network's has (5, 6)" in said

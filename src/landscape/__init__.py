@@ -17,6 +17,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from landscape.api.bases import basis as basis
     from landscape.api.bases import mark as mark
+    from landscape.api.imported import import_directions as import_directions
+    from landscape.api.imported import import_surface as import_surface
     from landscape.api.planes import line as line
     from landscape.api.planes import numbers as numbers
     from landscape.api.planes import path as path
@@ -43,6 +45,8 @@ _MODULES = {
     "dataset": "landscape.api.runs",
     "draw": "landscape.figures.draw",
     "eigenpairs": "landscape.api.points",
+    "import_directions": "landscape.api.imported",
+    "import_surface": "landscape.api.imported",
     "line": "landscape.api.planes",
     "mark": "landscape.api.bases",
     "network": "landscape.api.runs",

@@ -226,6 +226,10 @@ def pattern(template: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
+_AS = {"import": "merge"}
+"""Verbs of no rule whose results are of the kind of a rule's."""
+
+
 def kind_of(file: str | Path, header: Mapping[str, Any]) -> str:
     """Reads from its header what a file is: data set, weights, epochs, directions, history, tile, surface, ...
 
@@ -233,7 +237,8 @@ def kind_of(file: str | Path, header: Mapping[str, Any]) -> str:
         InputError: if its header does not say that this program made it.
     """
     words = str(header.get("history", "")).split()
-    made = ARTEFACTS.get(words[2]) if len(words) == 3 and words[1] == "landscape" else None
+    rule = _AS.get(words[2], words[2]) if len(words) == 3 and words[1] == "landscape" else ""
+    made = ARTEFACTS.get(rule)
     suffix = Path(re.sub(r"@\d{3}$", "", str(file))).suffix
     kinds = [kind for kind, template in made.files.items() if template.endswith(suffix)] if made else []
     if not kinds:

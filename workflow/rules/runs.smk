@@ -57,7 +57,7 @@ rule adopt:
     input:
         code=ask(jobs.code_files, "run"),
         data=ask(jobs.data_file, "run"),
-        weights=ask(jobs.adopted_file, "run"),
+        weights=ask(jobs.adopted_files, "run"),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
         history=f"{RESULTS}/runs/{{run}}/history.nc",
@@ -67,12 +67,12 @@ rule adopt:
     wildcard_constraints:
         run=runs_that_are("adopted"),
     resources:
-        mem_mb=grown(memory.of_job, "run"),
+        mem_mb=grown(memory.of_training, "run"),
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
     shell:
-        "landscape adopt --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --weights {input.weights:q}"
+        "landscape adopt --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q}"
         " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"
 
 

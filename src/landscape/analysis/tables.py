@@ -46,7 +46,7 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
 
 def _schedule(spec: Mapping[str, object]) -> str:
     """Describe a training in a few words: `sgd, batch 128, decay 0.0005, step`."""
-    if "epochs" not in spec:
+    if "optimizer" not in spec:
         return str(run_factors.epochs(spec))
     return f"{spec['optimizer']}, batch {spec['batch_size']}, decay {spec['weight_decay']:g}, {spec['schedule']}"
 

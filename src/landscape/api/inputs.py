@@ -1,11 +1,13 @@
 """Checks and reads the inputs of the public functions: networks, data, weights; and states the facts of every result."""
 
 import contextlib
+import glob
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from landscape.data.datasets import DataSet
@@ -17,17 +19,20 @@ from landscape.experiment.reading import entry
 from landscape.experiment.signatures import fields_of
 from landscape.measures.plane import Plane
 from landscape.probes.probe import Probe
-from landscape.store import checkpoint, files
+from landscape.store import checkpoint, files, fitting, user_checkpoint, weight_files
 from landscape.store.weights import Weights
+from landscape.training.weights_source import WeightsSource
 
 AnyData = Any
 """A pair (images, labels), a torch `Dataset` or `DataLoader`, or a `DataSet`."""
 
-AnyWeights = nn.Module | Mapping[str, Tensor] | str | Path
-"""A module, a state dict, or a file that holds one; `FILE@003` in a file of epochs."""
+AnyWeights = nn.Module | Mapping[str, Any] | str | Path
+"""A module, a state dict, a checkpoint that holds one, a file, `{"url": ..., "sha256": ...}` (docs/checkpoints.md);
+`FILE@003` in a file of epochs."""
 
 AnyEpochs = Sequence[AnyWeights] | Mapping[int, AnyWeights] | str | Path
-"""Weights in the order of a training, the first before it; or by epoch number; or a file of epochs."""
+"""Weights in the order of a training, the first before it; or by epoch number; or a file of epochs; or a pattern of files,
+such as `checkpoints/epoch_*.pt`."""
 
 
 def plain(network: nn.Module) -> nn.Module:
@@ -90,33 +95,39 @@ def weights_of(given: AnyWeights, network: nn.Module, name: str) -> Weights:
         name: name of the weights in errors.
 
     Raises:
-        InputError: if there are none, or they do not fit the network; each tensor is named.
+        InputError: if there are none, or they do not fit the network, with a line for each cause.
     """
+    return fitted_weights(given, network, name).weights
+
+
+def fitted_weights(given: AnyWeights, network: nn.Module, name: str) -> fitting.Fitted:
+    """Return the same with how the weights were found."""
+    if isinstance(given, Mapping) and given and set(given) <= {"url", "path", "sha256"}:
+        given = _source(given, name).located()
     if isinstance(given, str | Path):
-        name, found = str(given), _read(given)
-    elif isinstance(given, nn.Module):
-        found = plain(given).state_dict()
-    elif isinstance(given, Mapping):
-        found = checkpoint.state_dict_in(given, name)
-    else:
-        raise InputError(
-            f"{name} is of the type {type(given).__name__}; allowed are a module, a state dict, or a file with one"
-        )
-    if checkpoint.misfits(found, network):
-        found = checkpoint.plain_names(found)
-    if misfits := checkpoint.misfits(found, network):
-        raise InputError(f"{name} does not fit the network: {misfit}" for misfit in misfits)
-    own = network.state_dict()
-    counts = {key: tensor for key, tensor in own.items() if key not in found}  # batch norm's, which may be missing
-    return {key: tensor.detach().to("cpu", own[key].dtype) for key, tensor in {**found, **counts}.items()}
+        name, entry = weight_files.split(given)
+        return fitting.fitted(_read(name), network, name, entry)
+    if isinstance(given, nn.Module):
+        return fitting.fitted(plain(given).state_dict(), network, name)
+    if isinstance(given, Mapping):
+        return fitting.fitted(given, network, name, advice="hand over one of")
+    raise InputError(
+        f"{name} is of the type {type(given).__name__}; allowed are a module, a state dict, or a file with one"
+    )
 
 
 def epochs_of(given: AnyEpochs, network: nn.Module) -> dict[int, Weights]:
-    """Return the weights of a training's epochs by epoch number, in order."""
+    """Return the weights of a training's epochs by epoch number, in order.
+
+    Files are numbered by the numbers in their names where these rise, other weights by their places.
+    """
     if isinstance(given, str | Path):
-        given = checkpoint.read_epochs(given)[0]
+        is_pattern = glob.has_magic(str(given)) and not Path(given).exists()
+        given = weight_files.matching(str(given)) if is_pattern else checkpoint.read_epochs(given)[0]
     if not isinstance(given, Mapping):
-        given = dict(enumerate(given))
+        given = list(given)
+        are_files = bool(given) and all(isinstance(one, str | Path) for one in given)
+        given = weight_files.numbered([str(one) for one in given]) if are_files else dict(enumerate(given))
     return {epoch: weights_of(given[epoch], network, f"checkpoints[{epoch}]") for epoch in sorted(given)}
 
 
@@ -168,10 +179,18 @@ def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str
     }
 
 
-def _read(path: str | Path) -> Weights:
-    if files.epoch_of(path) is not None:
+def _source(given: Mapping[str, Any], name: str) -> WeightsSource:
+    try:
+        return WeightsSource.model_validate(dict(given))
+    except ValidationError as error:
+        raise InputError(f"{name} is {dict(given)!r}: {one['msg']}" for one in error.errors()) from None
+
+
+def _read(path: str) -> Any:
+    if files.epoch_of(path) is not None and not Path(path).exists():
         return checkpoint.read(path)[0]
-    found = checkpoint.adopt(path)
-    if epochs := sorted({name[:3] for name in found if name[:3].isdecimal() and name[3:4] == "/"}):
+    found = user_checkpoint.read(path)
+    names = map(str, found) if isinstance(found, Mapping) else ()
+    if epochs := sorted({name[:3] for name in names if name[:3].isdecimal() and name[3:4] == "/"}):
         raise InputError(f"{path} is a file of epochs, {epochs[0]} to {epochs[-1]}; name one: {path}@{epochs[-1]}")
     return found

@@ -149,7 +149,8 @@ def path(
         network: any network of the training's architecture; its own weights do not count.
         data: as in `plane`; losses are those of the training split.
         spec: a plane of a configuration, instead of keywords.
-        checkpoints: the kept epochs in order, the first before the training; or by the number of the epoch.
+        checkpoints: the kept epochs in order, the first before the training; or by the number of the epoch; or a pattern
+            of files, such as `checkpoints/epoch_*.pt`.
         test: as in `plane`.
         around: the end of the training, by default the last checkpoint.
         along: the directions of the plane; by default the principal components of the checkpoints.

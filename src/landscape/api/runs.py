@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import xarray as xr
 from torch import nn
 
-from landscape.api.inputs import AnyData, AnyWeights, entry_of, plain, ready, weights_of
+from landscape.api.inputs import AnyData, AnyEpochs, AnyWeights, entry_of, epochs_of, plain, ready, weights_of
 from landscape.data import datasets
 from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
@@ -111,6 +112,8 @@ def train(
     """
     network = plain(network)
     spec = spec or entry_of("runs", keys, {"network": "given", "data": "given"})
+    if spec.made != "trained":
+        raise InputError("epochs are files; a training takes a number, and landscape.adopt takes checkpoints")
     modes = {module: module.training for module in network.modules()}
     with ready(network, data, test, spec.threads) as used, contextlib.ExitStack() as stack:
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
@@ -121,19 +124,27 @@ def train(
                 module.training = training
 
 
-def adopt(network: nn.Module, weights: AnyWeights, data: AnyData, *, test: AnyData = None) -> Trained:
+def adopt(
+    network: nn.Module,
+    weights: AnyWeights | None = None,
+    data: AnyData = None,
+    *,
+    test: AnyData = None,
+    checkpoints: AnyEpochs | None = None,
+) -> Trained:
     """Put weights that were made elsewhere into a network, and measure its losses and errors.
 
     Args:
         network: is left with these weights.
-        weights: a module, a state dict or a file.
+        weights: a module, a state dict, a file, or `{"url": ..., "sha256": ...}`; by default the last of `checkpoints`.
         data: as in `plane`, and so is `test`.
+        checkpoints: the way to these weights, as in `path`; each is measured.
 
     Returns:
-        `weights`, a `history` of one row, and no `epochs`.
+        `weights`, a `history` of one row, or of a row for each checkpoint, and the checkpoints as `epochs` by number.
 
     Raises:
-        InputError: if they do not fit; each tensor is named.
+        InputError: if they do not fit, with a line for each cause.
 
     Example:
         >>> digits = ls.dataset("digits", images=100)
@@ -142,10 +153,19 @@ def adopt(network: nn.Module, weights: AnyWeights, data: AnyData, *, test: AnyDa
         (1,)
     """
     network = plain(network)
-    network.load_state_dict(weights_of(weights, network, "weights"))
+    epochs = {} if checkpoints is None else epochs_of(checkpoints, network)
+    if weights is None and not epochs:
+        raise InputError("neither weights nor checkpoints are given; state what is adopted")
+    end = epochs[max(epochs)] if weights is None else weights_of(weights, network, "weights")
+    end = {name: tensor.clone() for name, tensor in end.items()}
     with ready(network, data, test) as used:
-        kept = {name: tensor.clone() for name, tensor in weights_of(network, network, "network").items()}
-        return Trained(kept, history_of(network, used, Recorder()), {})
+        rows = []
+        for epoch, theta in epochs.items() or [(0, end)]:
+            network.load_state_dict(theta)
+            row = history_of(network, used, Recorder())
+            rows.append(row.assign_coords(epoch=("epoch", [epoch], row.epoch.attrs)))
+        network.load_state_dict(end)
+        return Trained(end, xr.concat(rows, "epoch"), epochs)
 
 
 def rescale(network: nn.Module, data: AnyData, *, by: float, around: AnyWeights | None = None) -> rescaling.Twin:

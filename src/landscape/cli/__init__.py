@@ -26,7 +26,7 @@ _OPTIONS = Group("Options", sort_key=4)
 app = App(name="landscape", help=str(landscape.__doc__).partition("\n")[0], version=landscape.__version__)
 VERBS: tuple[tuple[Group, tuple[Callable[..., Any], ...]], ...] = (
     (_USERS, (user_verbs.run, user_verbs.check, user_verbs.plan, user_verbs.show, user_verbs.clean)),
-    (_TOOLS, (report_verbs.figure, report_verbs.table, user_verbs.schema)),
+    (_TOOLS, (report_verbs.figure, report_verbs.table, user_verbs.import_, user_verbs.schema)),
     (_STEPS, (run_verbs.dataset, run_verbs.train, run_verbs.part, run_verbs.adopt, run_verbs.rescale)),
     (
         _STEPS,

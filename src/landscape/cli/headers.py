@@ -26,10 +26,11 @@ TRUSTED = "LANDSCAPE_NETWORKS"
 
 def network_of(run: Run, dataset: DataSet, device: Any) -> nn.Module:
     """Build the network of a run, on a device."""
+    from landscape.api.inputs import plain
     from landscape.networks import building
 
     shape, classes = dataset.shape, dataset.classes
-    return building.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device)
+    return plain(building.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device))
 
 
 def rebuilt(header: dict[str, Any], device: Any, theta: Weights) -> nn.Module:
@@ -39,6 +40,7 @@ def rebuilt(header: dict[str, Any], device: Any, theta: Weights) -> nn.Module:
         InputError: if it cannot be built, or the weights are not its own; if it is code from elsewhere that nobody but the
             header names: then nothing is imported.
     """
+    from landscape.api.inputs import plain
     from landscape.networks import building
     from landscape.store import checkpoint
 
@@ -55,7 +57,7 @@ def rebuilt(header: dict[str, Any], device: Any, theta: Weights) -> nn.Module:
             f"make it run; if it is yours, set {TRUSTED}={shlex.quote(name)}, as the workflow does for its configuration"
         )
     images = (channels, height, width)
-    network = building.build(name, args, seed=seed, images=images, classes=classes, device=device)
+    network = plain(building.build(name, args, seed=seed, images=images, classes=classes, device=device))
     if misfits := checkpoint.misfits(theta, network):
         raise InputError(f"the weights are not of the network in their header, {name}: {misfit}" for misfit in misfits)
     return network
@@ -138,6 +140,6 @@ def state_of(header: Mapping[str, Any]) -> str:
     """`RUN` of the end of training, `RUN@EPOCH` of a kept epoch, from a checkpoint's header."""
     from landscape.experiment.lookup import State
 
-    last = header["spec"].get("epochs")
+    last = header.get("last_epoch", header["spec"].get("epochs"))
     epoch = header.get("epoch")
     return str(State(header["name"], None if epoch == last else epoch))

@@ -232,8 +232,11 @@ def _beside(plane: Any, others: list[str], at: Opened) -> dict[str, Any]:
     read = [checkpoint.read(path) for path in others]
     if plane.directions == "start":
         _check_run(others[0], read[0][1], at)
-        if read[0][1].get("epoch") != 0:
-            raise InputError(f"directions: start needs the epoch 000, and {others[0]} is {state_of(read[0][1])}")
+        first = min(read[0][1].get("epochs", [0]), default=0) if at.header.get("last_epoch") else 0
+        if read[0][1].get("epoch") != first:
+            raise InputError(
+                f"directions: start needs the epoch {first:03d}, and {others[0]} is {state_of(read[0][1])}"
+            )
     return {"others": {state_of(header): weights for weights, header in read}}
 
 

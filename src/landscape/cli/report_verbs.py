@@ -46,8 +46,18 @@ def figure(
 
     kind, _ = specs.load(spec, "figure")
     arrays = {files.state_in(path): files.read_arrays(path) for path in weights}
-    members = figures.members(kind, _results(results), arrays)
+    found = _results(results)
+    found["history"] = [*found["history"], *_of_imported(found["surface"], found["history"])]
+    members = figures.members(kind, found, arrays)
     figures.save(figures.render(kind, members), output)
+
+
+def _of_imported(surfaces: list[xr.Dataset], histories: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Stand-ins for the histories of imported surfaces, which have none."""
+    from landscape.figures import draw
+
+    imported = [surface for surface in surfaces if str(surface.attrs["history"]).endswith(" import")]
+    return draw.stand_ins({"surface": imported, "history": histories, "probe": [], "trajectory": []})
 
 
 def table(

@@ -50,7 +50,7 @@ def train(*, spec: Spec, name: Name = "unnamed", data: Data, output: OutputsOfRu
             _log.info("this training had finished before; its files are put back")
             return
         header = {**begun.header, "seed": begun.run.seed}
-        _write(output, go_on(begun.run.epochs), f"training of {name}", header, epoch=begun.run.epochs)
+        _write(output, go_on(begun.run.last_epoch), f"training of {name}", header, epoch=begun.run.last_epoch)
         hardlinks.set_by(end, output)
 
 
@@ -69,8 +69,8 @@ def part(
     from landscape.store import files
 
     with _training(spec, name, data, output.parent) as (begun, end, go_on):
-        if not 1 <= until <= begun.run.epochs:
-            raise InputError(f"--until is {until}; {name} has the epochs 1 to {begun.run.epochs}")
+        if not 1 <= until <= begun.run.last_epoch:
+            raise InputError(f"--until is {until}; {name} has the epochs 1 to {begun.run.last_epoch}")
         if not end.is_dir():
             go_on(until)
         files.write_text(output, json.dumps({"run": name, "until": until}))
@@ -81,14 +81,29 @@ def adopt(
     spec: Spec,
     name: Name = "unnamed",
     data: Data,
-    weights: Annotated[Path, Parameter(help="safetensors, or torch.save of a state dict")],
     output: OutputsOfRun,
 ) -> None:
-    """Adopt weights that were made elsewhere."""
+    """Adopt weights that were made elsewhere, those that the specification names."""
     from landscape.api import runs
+    from landscape.store import weight_files
+    from landscape.store.fitting import read
 
-    begun = _begin(spec, "adopt", name, data, weights)
-    _write(output, runs.adopt(begun.network, weights, begun.data), f"{name}, adopted", begun.header)
+    begun = _begin(spec, "adopt", name, data)
+    run, network = begun.run, begun.network
+    if not run.adopted:
+        raise InputError(
+            "--spec is of a run without weights and without checkpoints as epochs; one says what is adopted"
+        )
+    files = {epoch: source.located() for epoch, source in run.checkpoints.items()}
+    end = files[run.last_epoch] if files else run.end.located()
+    found = read(end, network)
+    epochs = {epoch: found.weights if file == end else read(file, network).weights for epoch, file in files.items()}
+    trained = runs.adopt(network, found.weights, begun.data, checkpoints=epochs or None)
+    made = {"weights_hash": weight_files.checksum(end), **found.facts}
+    if files:
+        made["checkpoint_hashes"] = {epoch: weight_files.checksum(file) for epoch, file in files.items()}
+        made["last_epoch"] = run.last_epoch
+    _write(output, trained, f"{name}, adopted", {**begun.header, **made}, **({"epoch": run.last_epoch} if files else {}))
 
 
 def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights, output: OutputsOfRun) -> None:

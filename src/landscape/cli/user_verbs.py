@@ -6,11 +6,12 @@ import contextlib
 import json
 import math
 import sys
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from landscape.cli.options import AsJson, Config
+from landscape.cli.options import AsJson, Config, Output
 from landscape.errors import InputError
 
 
@@ -83,6 +84,24 @@ def show(
 
     found = show.described(file)
     sys.stdout.write(json.dumps(found, indent=1) + "\n" if as_json else show.text(found))
+
+
+def import_(
+    file: Annotated[Path, Parameter(help="a surface in HDF5")],
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="what the network is called; default the file's name")] = None,
+    train_images: Annotated[int, Parameter(help="images of the training loss, which the file does not tell")] = 50_000,
+    test_images: Annotated[int, Parameter(help="images of the test loss")] = 10_000,
+    classes: Annotated[int, Parameter(help="classes of the data")] = 10,
+    output: Output,
+) -> None:
+    """Turn a surface of the paper's own code (loss-landscape) into one of ours."""
+    from landscape.api import imported
+    from landscape.store import files
+
+    counts = {"train_images": train_images, "test_images": test_images, "classes": classes}
+    files.write_dataset(imported.import_surface(file, name=name, **counts), output)
 
 
 def clean(

@@ -11,6 +11,7 @@ from landscape.experiment.lookup import entry, plane, probe, run, run_of, state
 from landscape.experiment.schema import Experiment
 from landscape.experiment.user_files import own_code
 from landscape.networks.operations import operations
+from landscape.store import weight_files
 
 OPERATIONS = 2.4e16
 """At most, in one tile: 20 minutes at 20 TFLOP/s; of ResNet-56 a 51 x 51 plane over CIFAR-10's 60,000 images is two."""
@@ -54,9 +55,11 @@ def origin_file(experiment: Experiment, name: str) -> str:
     return _without_epoch(origin(experiment, name))
 
 
-def adopted_file(experiment: Experiment, name: str) -> str:
-    """The weights made elsewhere that a run adopts."""
-    return str(run(experiment, name).weights)
+def adopted_files(experiment: Experiment, name: str) -> list[str]:
+    """The files that a run adopts; none of those that are fetched."""
+    own = run(experiment, name)
+    files = [source.path for source in (*own.checkpoints.values(), own.end) if source.path is not None]
+    return list(dict.fromkeys(str(path) for file in files for path in weight_files.parts(file)))
 
 
 def threads(experiment: Experiment, name: str) -> int:
@@ -106,7 +109,7 @@ def others(experiment: Experiment, at: str, plane_name: str) -> list[str]:
         case "of":
             return [directions_file(experiment, str(seen.run), str(seen.plane))]
         case "start":
-            return [f"{epochs_file(experiment, at)}@000"]
+            return [f"{epochs_file(experiment, at)}@{run(experiment, state(experiment, at).run).first or 0:03d}"]
         case "pca":
             return [epochs_file(experiment, at)]
         case "eigenvectors":

@@ -68,14 +68,15 @@ def state(experiment: Experiment, text: str) -> State:
     if not match or match["epoch"] is None:
         return State(text)
     epoch = int(match["epoch"])
-    if found.made != "trained":
-        raise InputError(f"{text} cannot be had: the run {match['run']} is {found.made}, so it has no epochs")
+    if found.made != "trained" and not found.kept:
+        raise InputError(f"{text} cannot be had: the run {match['run']}{_no_epochs(found)}")
     if not found.keeps(epoch):
-        kept = [f"{e:03d}" for e in range(found.epochs + 1) if found.keeps(e)]
-        raise InputError(
-            f"{text} cannot be had: the run {match['run']} has keep: {found.keep} of {found.epochs} epochs, so its kept epochs are "
-            + one_of(kept)
-        )
+        kept = one_of(f"{e:03d}" for e in found.kept)
+        if found.made == "trained":
+            has = f"keep: {found.keep} of {found.last_epoch} epochs, so its kept epochs are {kept}"
+        else:
+            has = f"the checkpoints {kept}"
+        raise InputError(f"{text} cannot be had: the run {match['run']} has {has}")
     return State(match["run"], epoch)
 
 
@@ -94,9 +95,11 @@ def impossible(experiment: Experiment, at: str, plane_name: str) -> str | None:
     seen = plane(experiment, plane_name)
     own = experiment.runs[centre.run]
     match seen.directions:
-        case "start" if _normal(experiment, centre) == State(centre.run, 0):
+        case "start" if own.first is not None and _normal(experiment, centre) == _normal(
+            experiment, State(centre.run, own.first)
+        ):
             return f"plane {plane_name} leads to the start of the training, and {centre} is the start itself"
-        case "start" if not own.keeps(0):
+        case "start" if own.first is None:
             return (
                 f"plane {plane_name} leads to the start of the training, which {centre.run} does not keep{_keep(own)}"
             )
@@ -150,9 +153,17 @@ def no_path(experiment: Experiment, at: str) -> str | None:
 def _keep(own: Run, name: str = "") -> str:
     """Says which epochs a run keeps and how to keep more; to follow a statement."""
     if own.made != "trained":
-        return f": {name or 'it'} is {own.made}, so it has no epochs"
+        if not own.kept:
+            return f": {name or 'it'}{_no_epochs(own)}"
+        return f": {name or 'it'} has {len(own.kept)} checkpoints of the {PATH_EPOCHS} needed"
     kept = f", of which {name} keeps {len(own.kept)} of the {PATH_EPOCHS} epochs needed" if name else ""
-    return f"{kept} (keep: {own.keep} of {own.epochs} epochs); set keep: all, or a number"
+    return f"{kept} (keep: {own.keep} of {own.last_epoch} epochs); set keep: all, or a number"
+
+
+def _no_epochs(own: Run) -> str:
+    """To follow the name of a run that is not trained."""
+    advice = "; state its checkpoints as epochs" if own.made == "adopted" else ""
+    return f" is {own.made}, so it has no epochs{advice}"
 
 
 def _told(run: Run) -> dict[str, Any]:
@@ -162,7 +173,7 @@ def _told(run: Run) -> dict[str, Any]:
 
 def _normal(experiment: Experiment, at: State) -> State:
     """The state, the kept last epoch as what it is: the end of the training."""
-    return State(at.run) if at.epoch == experiment.runs[at.run].epochs else at
+    return State(at.run) if at.epoch == experiment.runs[at.run].last_epoch else at
 
 
 def _args(experiment: Experiment, run: Run, beside: Run) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from landscape.experiment import jobs
 from landscape.experiment.lookup import figure
 from landscape.experiment.reading import resolve
 from landscape.experiment.schema import SECTIONS, Experiment
+from landscape.store import weight_files
+from landscape.training.run_section import Run
 
 _CHECKED = Path(".snakemake/landscape")
 
@@ -78,9 +80,16 @@ def _looked_into(full: Mapping[str, Any], experiment: Experiment) -> Any:
     named = [path for name in experiment.data for path in jobs.source_files(experiment, name)]
     for name, run in experiment.runs.items():
         named += jobs.code_files(experiment, name)
-        named += [run.weights] if run.weights else []
+        if run.adopted:
+            named += [*jobs.adopted_files(experiment, name), *_fetched_before(run)]
     stamps = [(path, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in sorted(set(named))]
     return [full["data"], full["runs"], _compared(experiment), stamps]
+
+
+def _fetched_before(run: Run) -> list[str]:
+    """The run's weights from elsewhere, if the cache has them."""
+    place = run.end.here if run.end.url is not None else None
+    return [] if place is None else [weight_files.split(place)[0]]
 
 
 def _compared(experiment: Experiment) -> list[Any]:

@@ -59,7 +59,7 @@ RULES: Mapping[str, Rule] = {
     "dataset": Rule({"": _of(jobs.source_files, "data")}, _of(specs.of_data, "data")),
     "train": Rule({**_OF_RUN, "before": _of(training_chain.before, "run")}, _RUN, _TRAINING),
     "part": Rule({**_OF_RUN, "before": _of(training_chain.before, "run", "left")}, _RUN, _TRAINING),
-    "adopt": Rule({**_OF_RUN, "weights": _of(jobs.adopted_file, "run")}, _RUN, _JOB),
+    "adopt": Rule({**_OF_RUN, "weights": _of(jobs.adopted_files, "run")}, _RUN, _TRAINING),
     "rescale": Rule({**_OF_RUN, "weights": _of(jobs.origin_file, "run")}, _RUN, _JOB),
     "directions": _DIRECTIONS,
     "aimed": _DIRECTIONS,

@@ -21,7 +21,7 @@ def before(experiment: Experiment, name: str, left: str | int = 0) -> list[str]:
 def end(experiment: Experiment, name: str, left: str | int) -> int:
     """The epoch that the part with `left` jobs after it ends with: of part k of N, k/N of all epochs, rounded up."""
     parts = _parts(experiment, name, int(left))
-    return math.ceil((parts - int(left)) * experiment.runs[name].epochs / parts)
+    return math.ceil((parts - int(left)) * experiment.runs[name].last_epoch / parts)
 
 
 def _parts(experiment: Experiment, name: str, left: int) -> int:

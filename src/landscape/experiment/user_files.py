@@ -8,6 +8,7 @@ from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
 from landscape.errors import InputError, meant, one_of
 from landscape.networks import code
+from landscape.store import weight_files
 from landscape.training.run_section import Run
 
 
@@ -37,11 +38,17 @@ def of_data(path: str, data: Data) -> Iterator[str]:
 
 
 def of_run(path: str, run: Run) -> Iterator[str]:
-    weights = [run.weights] if run.weights else []
     yield from _function(f"{path}.network", path, run.network, run.args)
-    yield from _missing(path, "weights", weights)
+    weights = [run.weights.path] if run.weights and run.weights.path else []
+    epochs = [] if isinstance(run.epochs, int) else list(run.epochs)
+    for key, files in (("weights", weights), ("epochs", epochs)):
+        for file in files:
+            try:
+                weight_files.parts(file)
+            except InputError as error:
+                yield f"{path}.{key}: {error}"
     yield from _missing(path, "code", run.code)
-    yield from _braces(path, [run.network, *weights, *run.code])
+    yield from _braces(path, [run.network, *weights, *epochs, *run.code])
 
 
 def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:

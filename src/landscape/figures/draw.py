@@ -48,7 +48,7 @@ def _function(name: str, kind: type[FigureKind]) -> Callable[..., Figure]:
     ) -> Figure:
         results = _by_kind(datasets)
         spec = _section(name, kind, results, keys)
-        results["history"] += _stand_ins(spec, results)
+        results["history"] += stand_ins(results)
         found = members(spec, results, weights)
         with style.context():
             if ax is None:
@@ -186,7 +186,7 @@ def _measure(dataset: xr.Dataset) -> str:
     return str(json.loads(dataset.attrs["spec"]).get("measure"))
 
 
-def _stand_ins(spec: FigureKind, results: Results) -> list[xr.Dataset]:
+def stand_ins(results: Results) -> list[xr.Dataset]:
     """Build a history for each shown run without one, from the losses at its surfaces' centres or of its probes."""
     known = {str(of.attrs["name"]) for of in results["history"]}
     rows: dict[str, dict[int, tuple[float, float, xr.Dataset]]] = {}

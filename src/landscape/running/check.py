@@ -8,7 +8,7 @@ from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import building
-from landscape.store import checkpoint
+from landscape.store import fitting
 from landscape.training.run_section import Run
 
 
@@ -38,7 +38,7 @@ def problems(experiment: Experiment) -> list[str]:
             continue
         of_run[name] = built[key]
         if run.adopted:
-            found += [f"runs.{name}.weights {problem}" for problem in _misfits(run, built[key])]
+            found += [f"runs.{name}.{problem}" for problem in _misfits(run, built[key])]
     for path, at, plane in _seen(experiment):
         found += [f"{path} {problem}" for problem in _mismatches(experiment, of_run, at, plane)]
     return found
@@ -85,10 +85,13 @@ def _build(run: Run, shape: tuple[int, int, int], classes: int) -> Any:
 
 
 def _misfits(run: Run, network: Any) -> Iterator[str]:
-    try:
-        theta = checkpoint.adopt(str(run.weights))
-    except InputError as error:
-        yield from (f"is {run.weights!r}: {problem}" for problem in error.problems)
-        return
-    for misfit in checkpoint.misfits(theta, network):
-        yield f"is {run.weights!r}, which does not fit {run.network}: {misfit}"
+    """Say why the files that a run adopts are not of its network; of its checkpoints only about the first that is not."""
+    for key, sources in (("weights", [run.weights] if run.weights else []), ("epochs", run.checkpoints.values())):
+        for source in sources:
+            if (file := source.here) is None:
+                continue  # it is looked at when it is fetched
+            try:
+                fitting.read(file, network, called=run.network, mapped=True)
+            except InputError as error:
+                yield from (f"{key}: {problem}" for problem in error.problems)
+                break

@@ -1,4 +1,4 @@
-"""Read and write weights: safetensors with a header, and state dicts from elsewhere."""
+"""Read and write weights: safetensors with a header."""
 
 import contextlib
 import json
@@ -8,21 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from landscape.errors import InputError
 from landscape.store import files
 from landscape.store.files import HEADER, epoch_of, replacing
 from landscape.store.files import file_of as file_of
 from landscape.store.weights import Weights
-
-_NESTED = ("state_dict", "model_state_dict", "model", "net", "weights")
-_COMPILED = re.compile(r"(^|(?<=\.))_orig_mod\.")  # torch.compile's prefix of any module
-_PARALLEL = "module."  # DataParallel's prefix
-_NAMED = re.compile(r"GLOBAL:? ([\w.]+) (?:was|whose)")  # torch's message about a name in a pickle
 
 
 def write(path: str | Path, weights: Weights, header: Mapping[str, Any]) -> None:
@@ -94,53 +88,6 @@ def read_header(path: str | Path) -> files.Header:
     return files.read_header(file_of(path))
 
 
-def adopt(path: str | Path) -> Weights:
-    """Read a state dict from elsewhere: safetensors, or `torch.save` of a state dict or of a dictionary that holds one.
-
-    Removes `_orig_mod.` from names, and `module.` if all names begin with it. Unpickles nothing but tensors and plain
-    containers.
-
-    Raises:
-        InputError: if it is none of these, or a pickle with code, which is not run.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
-    try:
-        with safe_open(path, "pt") as file:
-            content: Any = {key: file.get_tensor(key) for key in list(file.keys())}
-    except (SafetensorError, OSError, ValueError) as error:
-        if path.suffix == ".safetensors":
-            raise InputError(f"{path} is not a whole safetensors file: {error}") from None
-        content = _load(path)
-    weights = _state_dict(content)
-    if weights is None:
-        raise InputError(
-            f"{path} holds no state dict: {_kinds(content)}; save it as torch.save(network.state_dict(), path)"
-        )
-    return plain_names(weights)
-
-
-def state_dict_in(content: Mapping[str, Any], name: str) -> Weights:
-    """The state dict that a dictionary is, or holds as checkpoints do.
-
-    Raises:
-        InputError: if there is none, under the name that an error calls it by.
-    """
-    weights = _state_dict(content)
-    if weights is None:
-        raise InputError(f"{name} holds no state dict: {_kinds(content)}; hand over network.state_dict()")
-    return weights
-
-
-def plain_names(weights: Weights) -> Weights:
-    """The weights under the names that the network has without `torch.compile` and parallel wrappers, detached."""
-    weights = {_COMPILED.sub("", name): tensor.detach() for name, tensor in weights.items()}
-    while all(name.startswith(_PARALLEL) for name in weights):
-        weights = {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
-    return weights
-
-
 def misfits(weights: Weights, network: nn.Module) -> list[str]:
     """List each tensor that the network or the weights lack, or that differs in shape, in one line each.
 
@@ -161,52 +108,6 @@ def misfits(weights: Weights, network: nn.Module) -> list[str]:
         if name in weights and weights[name].shape != tensor.shape
     ]
     return found
-
-
-def _load(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        text = " ".join(str(error).split())
-        advice = "save the bare weights as torch.save(network.state_dict(), path)"
-        if named := _NAMED.search(text):
-            raise InputError(
-                f"{path} holds more than tensors ({named[1]}), and opening it could run code; {advice}"
-            ) from None
-        if "TorchScript" in text:
-            raise InputError(f"{path} is a TorchScript program, and opening it could run code; {advice}") from None
-        reason = text.partition("WeightsUnpickler error: ")[2] or text
-        raise InputError(f"{path} is no safetensors file and no whole file of torch.save: {reason[:120]}") from None
-
-
-def _state_dict(content: Any) -> dict[str, Tensor] | None:
-    if _is_state_dict(content):
-        return dict(content)
-    if not isinstance(content, Mapping):
-        return None
-    for key in _NESTED:
-        if (found := _state_dict(content.get(key))) is not None:
-            return found
-    nested = [value for value in content.values() if _is_state_dict(value)]
-    return dict(nested[0]) if len(nested) == 1 else None
-
-
-def _is_state_dict(content: Any) -> bool:
-    return (
-        isinstance(content, Mapping)
-        and len(content) > 0
-        and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items())
-    )
-
-
-def _kinds(content: Any) -> str:
-    if isinstance(content, Mapping) and not content:
-        return "it is an empty dictionary"
-    if isinstance(content, Mapping):
-        return "it is a dictionary of " + ", ".join(
-            f"{key}: {type(value).__name__}" for key, value in list(content.items())[:8]
-        )
-    return f"it is a {type(content).__name__}"
 
 
 @contextlib.contextmanager

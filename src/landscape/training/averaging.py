@@ -27,8 +27,8 @@ def settle(run: Run, network: nn.Module, sums: Weights, count: int, data: DataSe
         for name, parameter in network.named_parameters():
             parameter.copy_(sums[name] / count)
     images = data.train.images
-    order = torch.randperm(len(images), generator=generator(run, run.epochs, "statistics")).to(images.device)
+    order = torch.randperm(len(images), generator=generator(run, run.last_epoch, "statistics")).to(images.device)
     layout = memory_format(data.shape)
     with torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):
-        torch.manual_seed(seed(run, run.epochs, "network at the mean"))
+        torch.manual_seed(seed(run, run.last_epoch, "network at the mean"))
         update_bn((images[batch].contiguous(memory_format=layout) for batch in batches(order, run.batch_size)), network)

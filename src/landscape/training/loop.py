@@ -69,7 +69,7 @@ def train(
             `work/set-aside-N`, of which the latest stays.
         until: the last epoch of this call, by default the run's; another process may go on from there.
     """
-    last = run.epochs if until is None else until
+    last = run.last_epoch if until is None else until
     what = f"training {name}".strip()
     for parameter in network.parameters():
         if parameter.ndim == 4:
@@ -84,7 +84,7 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         sums = {name: tensor.to(data.train.images.device) for name, tensor in state["sums"].items()}
         history = state["history"]
-        _log.info("%s: goes on after epoch %d of %d", what, state["epoch"], run.epochs)
+        _log.info("%s: goes on after epoch %d of %d", what, state["epoch"], run.last_epoch)
     start = time.monotonic() - (history["seconds"][-1] if state else 0.0)
 
     def record(epoch: int, **of_the_epoch: float) -> None:
@@ -97,7 +97,7 @@ def train(
         write_state(work, identity, epoch, network, optimizer, sums, history)
         shown = {column: row[column] for column in MEASURED if column in row} | of_the_epoch
         line = ", ".join(f"{column} {value:.4g}" for column, value in shown.items())
-        _log.info("%s: epoch %d of %d: %s", what, epoch, run.epochs, line)
+        _log.info("%s: epoch %d of %d: %s", what, epoch, run.last_epoch, line)
 
     if state is None:
         record(0)
@@ -106,8 +106,8 @@ def train(
         of_the_epoch = _epoch(run, network, optimizer, data, epoch, steps)
         if run.swa is not None and epoch > run.swa:
             averaging.add(sums, network)
-            if epoch == run.epochs:
-                averaging.settle(run, network, sums, run.epochs - run.swa, data)
+            if epoch == run.last_epoch:
+                averaging.settle(run, network, sums, run.last_epoch - run.swa, data)
         record(epoch, **of_the_epoch)
     epochs = {epoch: checkpoint.read(kept(work, epoch))[0] for epoch in run.kept if epoch <= max(done, last)}
     return Trained(snapshot(network), dataset(history), epochs)

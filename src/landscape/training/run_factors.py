@@ -29,7 +29,9 @@ def factors(history: xr.Dataset) -> dict[str, Any]:
 
 def epochs(spec: Mapping[str, Any]) -> int | str:
     """Return the epochs of a training, or `adopted` or `rescaled` for a run that is not trained."""
-    return int(spec["epochs"]) if "epochs" in spec else "rescaled" if spec.get("rescaled") else "adopted"
+    if isinstance(spec.get("epochs"), int):
+        return int(spec["epochs"])
+    return "rescaled" if spec.get("rescaled") else "adopted"
 
 
 def trained(loss: float, classes: int) -> bool:

@@ -1,14 +1,19 @@
 """The section `runs` of a configuration."""
 
+import glob
 import itertools
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from landscape.config.fields import INCIDENTAL, INERT, Ref
 from landscape.config.section import MAX_EPOCHS, Section
 from landscape.config.values import Arguments, Keep
+from landscape.errors import InputError
+from landscape.store import weight_files
+from landscape.training.weights_source import Checkpoint, WeightsSource
 
 LEARNING_RATES = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "adagrad": 0.01}
 """Defaults: sgd and adam from Li et al. 2018, section 4; adamw as adam; adagrad as torch."""
@@ -17,6 +22,37 @@ ONECYCLE_WARMUP = 0.25
 
 RULES = {"trained": "train", "adopted": "adopt", "rescaled": "rescale"}
 """The rule that makes a run, by `Run.made`."""
+
+
+def _epochs(value: Any) -> Any:
+    """Read a number of epochs, or the checkpoints of an adopted run: a pattern becomes the files that match it."""
+    if isinstance(value, list | tuple):
+        if not value or not all(isinstance(file, str | Path) and str(file) for file in value):
+            raise ValueError("must be a list of files, one or more")
+        if len(value) > MAX_EPOCHS:
+            raise ValueError(f"has {len(value)} files; at most {MAX_EPOCHS} are allowed")
+        return tuple(str(file) for file in value)
+    if isinstance(value, str) and glob.has_magic(value):
+        try:
+            return _epochs(weight_files.matching(value))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+    try:
+        epochs = int(value)
+        is_whole = epochs == float(value) and not isinstance(value, bool)
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole or not 1 <= epochs <= MAX_EPOCHS:
+        raise ValueError(
+            f"must be a whole number from 1 to {MAX_EPOCHS}, or the checkpoints of an adopted run: a pattern such as "
+            "checkpoints/epoch_*.pt, or a list of files"
+        )
+    return epochs
+
+
+_Stated = Annotated[int, Field(ge=1, le=MAX_EPOCHS)] | str | tuple[str, ...]
+Epochs = Annotated[int | tuple[str, ...], BeforeValidator(_epochs, json_schema_input_type=_Stated)]
+"""A number of epochs, or the checkpoints of an adopted run in their order."""
 
 
 class Rescaled(Section):
@@ -41,8 +77,10 @@ class Run(Section):
     )
     args: Arguments = Field({}, description="arguments of the network's function")
     data: Annotated[str, Ref("data")] = Field(description="data set for training and measuring")
-    weights: str | None = Field(
-        None, description="a state dict from elsewhere; it makes the run an adopted one, without training"
+    weights: Checkpoint | None = Field(
+        None,
+        description="a checkpoint from elsewhere, FILE or FILE#ENTRY, or {url, sha256}; it makes the run an adopted one, "
+        "without training",
     )
     rescaled: Rescaled | None = Field(
         None,
@@ -52,7 +90,11 @@ class Run(Section):
         (), description="further files of the network; a change of one redoes the run"
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of initial weights, order of images and augmentation")
-    epochs: int = Field(300, ge=1, le=MAX_EPOCHS, description="passes over the training images")
+    epochs: Epochs = Field(
+        300,
+        description="passes over the training images; of an adopted run its checkpoints, a pattern such as "
+        "`checkpoints/epoch_*.pt` or a list of files in order: states RUN@EPOCH by the numbers in their names",
+    )
     batch_size: int = Field(128, ge=1, description="images in a batch")
     optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = Field(
         "sgd", description="the optimiser; sgd has Nesterov momentum"
@@ -111,6 +153,8 @@ class Run(Section):
             self._settle("learning_rate", None)
         if self.warmup == self._default_warmup:
             self._settle("warmup", None)
+        if not isinstance(self.epochs, int):
+            return self
         if self.parts > self.epochs:
             raise ValueError(f"parts must be at most epochs, and {self.parts} is above {self.epochs}")
         if self.swa is not None and self.swa >= self.epochs:
@@ -131,7 +175,10 @@ class Run(Section):
             yield "a rescaled run is not trained, so it", set(Run.model_fields) - _SHARED_KEYS - {"rescaled"}
             return
         if self.adopted:
-            yield "an adopted run (it has weights) is not trained, so it", set(Run.model_fields) - _ADOPTED_KEYS
+            has = "weights" if self.weights is not None else "checkpoints as epochs"
+            of_path = set() if isinstance(self.epochs, int) else {"epochs"}
+            useless = set(Run.model_fields) - _ADOPTED_KEYS - of_path
+            yield f"an adopted run (it has {has}) is not trained, so it", useless
             return
         if self.optimizer != "sgd":
             yield f"optimizer: {self.optimizer}", {"momentum"}
@@ -144,7 +191,32 @@ class Run(Section):
 
     @property
     def adopted(self) -> bool:
-        return self.weights is not None
+        return self.weights is not None or not isinstance(self.epochs, int)
+
+    @property
+    def checkpoints(self) -> dict[int, WeightsSource]:
+        """The checkpoints of an adopted run by epoch, in order; `weights`, if stated too, come after the last."""
+        if isinstance(self.epochs, int):
+            return {}
+        found = {epoch: WeightsSource(path=file) for epoch, file in weight_files.numbered(self.epochs).items()}
+        if self.weights is None or str(self.weights) == self.epochs[-1]:
+            return found
+        if max(found) == MAX_EPOCHS:
+            found = dict(enumerate(found.values()))
+        return {**found, max(found) + 1: self.weights}
+
+    @property
+    def end(self) -> WeightsSource:
+        """The weights at the end of an adopted run."""
+        if self.weights is not None:
+            return self.weights
+        assert not isinstance(self.epochs, int), "only an adopted run has them"
+        return WeightsSource(path=self.epochs[-1])
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of the last epoch."""
+        return self.epochs if isinstance(self.epochs, int) else max(self.checkpoints)
 
     @property
     def initial_rate(self) -> float:
@@ -162,17 +234,28 @@ class Run(Section):
     @property
     def drops(self) -> tuple[int, ...]:
         """Epochs after which a step schedule divides the learning rate by ten."""
-        return self.milestones if self.milestones is not None else _paper_milestones(self.epochs)
+        return self.milestones if self.milestones is not None else _paper_milestones(self.last_epoch)
 
     def keeps(self, epoch: int) -> bool:
         """Return whether `RUN@EPOCH` is kept; epoch 0 has the initial weights."""
-        if self.made != "trained" or self.keep == "none" or not 0 <= epoch <= self.epochs:
+        if self.made != "trained":
+            return epoch in self.checkpoints
+        if self.keep == "none" or not 0 <= epoch <= self.last_epoch:
             return False
-        return self.keep == "all" or epoch % int(self.keep) == 0 or epoch == self.epochs
+        return self.keep == "all" or epoch % int(self.keep) == 0 or epoch == self.last_epoch
 
     @property
     def kept(self) -> list[int]:
-        return [epoch for epoch in range(self.epochs + 1) if self.keeps(epoch)]
+        if self.made != "trained":
+            return list(self.checkpoints)
+        return [epoch for epoch in range(self.last_epoch + 1) if self.keeps(epoch)]
+
+    @property
+    def first(self) -> int | None:
+        """The kept epoch that the path begins with, the initial weights; of an adopted run its first checkpoint."""
+        if self.made != "trained":
+            return min(self.checkpoints, default=None)
+        return 0 if self.keeps(0) else None
 
 
 _SHARED_KEYS = {"network", "args", "data", "code", "seed"}

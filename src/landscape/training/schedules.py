@@ -19,7 +19,7 @@ def learning_rate(run: Run, step: int, steps_per_epoch: int) -> float:
     onecycle: half a cosine from rate / 25 up to the rate over the share `run.rising` of all steps, then half a cosine
     down to rate / 250,000 (Smith and Topin 2017; as torch's OneCycleLR).
     """
-    rate, steps = run.initial_rate, run.epochs * steps_per_epoch
+    rate, steps = run.initial_rate, run.last_epoch * steps_per_epoch
     if run.schedule == "onecycle":
         last = steps - 1
         peak = max(run.rising * steps - 1, 0)

@@ -24,7 +24,7 @@ def _judged(name: str, known: Published, run: JudgedRun | None, tolerance: float
     low, high = run.errors.interval
     because = f"measured {run.errors.percent:.2f} % ({low:.2f} to {high:.2f}), tolerance {tolerance:g} points"
     epochs = run.factors.get("epochs")
-    if epochs is not None and epochs < EPOCHS:
+    if isinstance(epochs, int) and epochs < EPOCHS:
         return Judgement(claim, "confounded", f"{because}; trained for {epochs} epochs instead of {EPOCHS}")
     near = abs(run.errors.percent - known.test_error) <= tolerance
     return Judgement(claim, "reproduced" if near else "not reproduced", because)

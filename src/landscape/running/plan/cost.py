@@ -121,15 +121,16 @@ class Costs:
 def of_run(run: Run, images: Images, network: NetworkSize) -> Cost:
     """Cost of a run: training, with an evaluation of both splits before it and after every epoch.
 
-    A run made without training has one evaluation.
+    A run made without training has one evaluation, or one for each of its checkpoints.
     """
     columns = 8 * _HISTORY_COLUMNS
     if run.made != "trained":
-        return Cost(images.both() * network.flops, network.state + columns)
-    passes = FORWARD_AND_BACKWARD * (1 if run.sam is None else 2) * run.epochs  # sam takes every step twice
+        rows = len(run.kept) or 1
+        return Cost(rows * images.both() * network.flops, (1 + len(run.kept)) * network.state + rows * columns)
+    passes = FORWARD_AND_BACKWARD * (1 if run.sam is None else 2) * run.last_epoch  # sam takes every step twice
     passes += 0 if run.swa is None else 1  # batch-norm statistics of the mean
-    seen = passes * images.train + (run.epochs + 1) * images.both()
-    return Cost(seen * network.flops, (1 + len(run.kept)) * network.state + (run.epochs + 1) * columns)
+    seen = passes * images.train + (run.last_epoch + 1) * images.both()
+    return Cost(seen * network.flops, (1 + len(run.kept)) * network.state + (run.last_epoch + 1) * columns)
 
 
 def of_tile(plane: Plane, i: int, n: int, images: Images, network: NetworkSize) -> Cost:
