@@ -57,7 +57,9 @@ for _group, _verbs in VERBS:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Returns the exit code."""
-    gc.set_threshold(10_000)  # or else loading torch and pandas is 0.3 s of searching half a million objects for garbage
+    gc.set_threshold(
+        10_000
+    )  # or else loading torch and pandas is 0.3 s of searching half a million objects for garbage
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # which tells of every table of a font it leaves out
     words = list(sys.argv[1:] if arguments is None else arguments)

@@ -81,7 +81,16 @@ def tile(
         **files.provenance("tile"),
     }
     part = (tile, of)
-    found = planes.plane(at.network, at.data, plane, around=at.theta, along=along, tile=part, attributes=facts)
+    found = planes.plane(
+        at.network,
+        at.data,
+        plane,
+        loss=at.objective,
+        around=at.theta,
+        along=along,
+        tile=part,
+        attributes=facts,
+    )
     files.write_dataset(found, output)
 
 
@@ -121,12 +130,21 @@ def trajectory(
         **on_plane(name, plane, text, "trajectory", at, drawn),
         **_inputs(at, directions, data, epochs=epochs),
         **_counts(plane, at.measured_on),
-        "test_images": None,
+        "test_examples": None,
         "title": f"path of {at.header['name']} on {name}",
         "shares": drawn.get("shares"),
         "random_walk_shares": drawn.get("random_walk_shares"),
     }
-    found = planes.path(at.network, at.data, plane, checkpoints=kept, around=at.theta, along=along, attributes=facts)
+    found = planes.path(
+        at.network,
+        at.data,
+        plane,
+        checkpoints=kept,
+        loss=at.objective,
+        around=at.theta,
+        along=along,
+        attributes=facts,
+    )
     files.write_dataset(found, output)
 
 
@@ -180,7 +198,7 @@ def probe(
         raise InputError(f"the probe is at {there}, and there are {len(directions)} --directions")
     at = opened(weights, data)
     along = _around(directions[0], at, entry.plane) if directions else None
-    images = len(at.measured_on.train.labels)
+    examples = len(at.measured_on.train)
     facts = {
         "state": at.state,
         "run": at.header["name"],
@@ -189,12 +207,12 @@ def probe(
         "probe": name,
         **_inputs(at, directions[0] if directions else None, data),
         "data": at.measured_on.header.get("name"),
-        "train_images": min(entry.images or images, images),
+        "train_examples": min(entry.examples or examples, examples),
         "classes": at.measured_on.classes,
         "device": at.device,
     }
     header = header_of(name, entry, text, "probe", **{key: value for key, value in facts.items() if value is not None})
-    found, vectors = points.probe(at.network, at.data, entry, around=at.theta, along=along)
+    found, vectors = points.probe(at.network, at.data, entry, loss=at.objective, around=at.theta, along=along)
     title = {"title": f"{entry.measure} of {at.state} at {name}"}
     files.write_dataset(found.assign_attrs(tiling.attributes({**header, **title})), output[0])
     checkpoint.write(output[1], vectors, header)
@@ -285,11 +303,11 @@ def _inputs(at: Opened, directions: str | Path | None, data: Path | None = None,
 
 
 def _counts(plane: Plane, used: DataSet) -> dict[str, Any]:
-    """The data, and how many images of each split a point is measured on."""
-    train, test = len(used.train.labels), len(used.test.labels) if used.test else None
+    """The data, and how many examples of each split a point is measured on."""
+    train, test = len(used.train), len(used.test) if used.test else None
     return {
         "data": used.header.get("name"),
-        "train_images": min(plane.images or train, train),
-        "test_images": min(plane.images or test, test) if test and plane.measures_test else None,
+        "train_examples": min(plane.examples or train, train),
+        "test_examples": min(plane.examples or test, test) if test and plane.measures_test else None,
         "classes": used.classes,
     }

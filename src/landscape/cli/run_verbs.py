@@ -82,12 +82,13 @@ def adopt(
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
+    from landscape.objective.objective import objective_of
 
     run, text = specs.load(spec, "adopt")
     where = device.settle()
     used = datasets.read(data, device=where)
     network = network_of(run, used, where)
-    trained = runs.adopt(network, weights, used)
+    trained = runs.adopt(network, weights, used, loss=objective_of(run))
     made = {**_inputs(run, data, weights), "device": device.name(where)}
     header = header_of(name, run, text, "adopt", **facts_of(network, used), **made)
     _write(output, trained, f"{name}, adopted", header)
@@ -99,6 +100,7 @@ def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights,
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
+    from landscape.objective.objective import objective_of
     from landscape.store import checkpoint
 
     run, text = specs.load(spec, "rescale")
@@ -116,7 +118,7 @@ def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights,
     _log.info("%d layers are multiplied by %g: %s", len(layers), run.rescaled.by, "; ".join(layers))
     made = {**_inputs(run, data, weights), "device": device.name(where), "of": state_of(origin), "layers": layers}
     header = header_of(name, run, text, "rescale", **facts_of(network, used), **made)
-    _write(output, runs.adopt(network, twin.weights, used), f"{name}, rescaled", header)
+    _write(output, runs.adopt(network, twin.weights, used, loss=objective_of(run)), f"{name}, rescaled", header)
 
 
 @dataclass(frozen=True)

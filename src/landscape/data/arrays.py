@@ -37,14 +37,19 @@ class Source:
     Errors in finding or reading it do not name it; `datasets` puts its name before them.
     """
 
-    image_shape: tuple[int, int, int] | None
-    """(channels, height, width) of one image; None if the inputs are no images."""
+    sample: Examples
+    """Two training examples of zeros, in the shapes and types that a network sees."""
 
     classes: int | None
     """None if the targets are not whole numbers."""
 
     read: Callable[[Path], Splits]
     """Reads the splits, with images as uint8 or float32 (n, channels, height, width). Takes a folder for downloads."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(channels, height, width) of one input; None if the inputs are no images."""
+        return self.sample.image_shape
 
 
 @dataclass(frozen=True)
@@ -57,10 +62,8 @@ class Named:
     part: str | None
 
 
-def look(
-    headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]
-) -> tuple[tuple[int, int, int] | None, int | None]:
-    """Check headers and targets, and return the shape of an image and the number of classes, without reading the inputs.
+def look(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> tuple[Examples, int | None]:
+    """Check headers and targets; return the sample and the classes of a `Source`, without reading the inputs.
 
     Raises:
         InputError: with every problem found.
@@ -68,12 +71,33 @@ def look(
     if found := _problems(headers, arrays):
         raise InputError(found)
     by_kind = _by_kind(headers)
-    first = by_kind["train", "inputs"]
-    shape = _image_shape(headers[first[0].name]) if first[0].part is None else None
+
+    def zeros(kind: str) -> Rows | None:
+        named = by_kind.get(("train", kind), [])
+        return (
+            together({one.part: _zeros(headers[one.name], is_input=kind == "inputs") for one in named})
+            if named
+            else None
+        )
+
+    inputs = zeros("inputs")
+    assert inputs is not None
     targets = [one.name for (_, kind), named in by_kind.items() if kind == "targets" for one in named]
     if not targets or any(headers[name][1].kind not in "iu" for name in targets):
-        return shape, None
-    return shape, max(2, *(1 + int(arrays[name].max()) for name in targets))
+        return Examples(inputs, zeros("targets")), None
+    return Examples(inputs, zeros("targets")), max(2, *(1 + int(arrays[name].max()) for name in targets))
+
+
+def image_sample(shape: tuple[int, int, int]) -> Examples:
+    """Make the sample of a data set of labelled images, (channels, height, width)."""
+    return Examples(torch.zeros(2, *shape), torch.zeros(2, dtype=torch.int64))
+
+
+def _zeros(header: Header, *, is_input: bool) -> Tensor:
+    shape, dtype = header
+    image = _image_shape(header) if is_input else None
+    kind = torch.bool if dtype.kind == "b" else torch.int64 if dtype.kind in "iu" and not image else torch.float32
+    return torch.zeros(2, *(image or shape[1:]), dtype=kind)
 
 
 def tensors(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> Splits:
@@ -188,7 +212,7 @@ def _array_problems(one: Named, headers: Mapping[str, Header], arrays: Mapping[s
     if dtype.kind not in "fiub":
         yield f"{one.name} are {dtype} {shape}; allowed are floating-point and whole numbers and truth values"
     elif not shape:
-        yield f"{one.name} are one number; allowed are arrays with a row per example"
+        yield f"{one.name} are {dtype} {shape}; allowed are arrays with a row per example"
     elif 0 in shape:
         yield f"{one.name} are empty: {shape}"
     elif "_images" in one.name and not (_is_image(shape, dtype) or dtype.kind == "f" and len(shape) == 4):

@@ -144,16 +144,14 @@ def _damage(splits: Mapping[str, Examples], header: Mapping[str, Any]) -> str | 
     for key in ("mean", "std") if "mean" in header or "std" in header else ():
         of = header.get(key)
         fits = isinstance(of, list) and all(isinstance(x, float) for x in of)
-        if not fits or not isinstance(train, Tensor) or train.ndim != 4 or len(of) != train.shape[1]:
+        if not fits or not isinstance(train, Tensor) or train.ndim != 4 or len(of or ()) != train.shape[1]:
             return f"{key} is {of!r}, and train_inputs are {shapes(train)}"
     for name, split in splits.items():
         counts = {len(tensor) for rows in (split.inputs, split.targets) if rows is not None for tensor in leaves(rows)}
         if counts != {header["examples"].get(name)}:
             return f"{name} has {counts} examples; its header says {header['examples'].get(name)}"
-        if isinstance(train, Tensor) and isinstance(split.inputs, Tensor):
-            if (split.inputs.shape[1:], split.inputs.dtype) != (train.shape[1:], train.dtype):
-                return f"{name}_inputs are {shapes(split.inputs)}, and train_inputs {shapes(train)}"
-        if not isinstance(split.inputs, Tensor) and type(split.inputs) is not type(train):
+        ours, theirs = ([(of.shape[1:], of.dtype) for of in leaves(rows)] for rows in (split.inputs, train))
+        if ours != theirs:
             return f"{name}_inputs are {shapes(split.inputs)}, and train_inputs {shapes(train)}"
         if "mean" not in header and isinstance(split.inputs, Tensor) and split.inputs.dtype == torch.uint8:
             return f"{name}_inputs are {shapes(split.inputs)}, and the header has no mean and std"

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Rows = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
-"""One tensor or several, each with a row per example."""
+Rows = Any
+"""A tensor, a tuple or a dictionary of tensors, each with a row per example."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Examples:
     """
 
     inputs: Rows
-    targets: Rows | None
+    targets: Rows
 
     def __len__(self) -> int:
         return len(leaves(self.inputs)[0])
@@ -78,15 +78,20 @@ def mapped(rows: Rows, change: Callable[[Tensor], Tensor]) -> Rows:
     return tuple(change(tensor) for tensor in rows)
 
 
+def rows_in(rows: Rows, which: Any) -> Rows:
+    """Take the rows with an index: a slice, a mask or a tensor of numbers."""
+    return mapped(rows, lambda tensor: tensor[which])
+
+
 def joined(parts: list[Rows]) -> Rows:
     """Put rows of one structure one after the other."""
     first = parts[0]
     if len(parts) == 1:
         return first
     if isinstance(first, Tensor):
-        return torch.cat(parts)  # type: ignore[arg-type]
+        return torch.cat(parts)
     if isinstance(first, dict):
-        return {name: torch.cat([part[name] for part in parts]) for name in first}  # type: ignore[call-overload,index]
+        return {name: torch.cat([part[name] for part in parts]) for name in first}
     return tuple(map(torch.cat, zip(*parts, strict=True)))
 
 

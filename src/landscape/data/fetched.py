@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from landscape.data.arrays import Source, Splits
+from landscape.data.arrays import Source, Splits, image_sample
 from landscape.data.builtin_datasets import FETCHED
 from landscape.data.examples import Examples
 from landscape.errors import InputError
@@ -21,7 +21,7 @@ def find(name: str) -> Source:
         InputError: on reading, if the download fails.
     """
     known = FETCHED[name]
-    return Source(known.shape, known.classes, READERS[name])
+    return Source(image_sample(known.shape), known.classes, READERS[name])
 
 
 def _digits(downloads: Path) -> Splits:

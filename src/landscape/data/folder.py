@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from landscape.data.arrays import Source
+from landscape.data.arrays import Source, image_sample
 from landscape.data.examples import Examples
 from landscape.errors import InputError, one_of
 from landscape.networks.torchvision_shim import with_torchvision
@@ -61,7 +61,7 @@ def find(root: Path, size: int | None) -> Source:
             found[split] = Examples(images, torch.tensor([label for _, label in samples]))
         return found
 
-    return Source(shape, 1 + splits["train"][-1][1], read)
+    return Source(image_sample(shape), 1 + splits["train"][-1][1], read)
 
 
 def _splits(root: Path) -> dict[str, Samples]:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from landscape.data import arrays
 from landscape.data.arrays import Source, Splits
-from landscape.data.examples import image_shape
+from landscape.data.examples import Examples
 from landscape.data.objects import examples_of
 from landscape.errors import InputError
 from landscape.networks.import_function import function_named
@@ -44,12 +45,12 @@ def find(name: str, args: Mapping[str, Any]) -> Source:
             raise InputError(f"it returned {type(returned).__name__}; {_RETURNS}")
         found = {str(key): _array(key, value) for key, value in returned.items()}
     headers = {key: (array.shape, array.dtype) for key, array in found.items()}
-    shape, classes = arrays.look(headers, found)
+    sample, classes = arrays.look(headers, found)
 
     def read(downloads: Path) -> Splits:
         return arrays.tensors(headers, found)
 
-    return Source(shape, classes, read)
+    return Source(sample, classes, read)
 
 
 def _data_sets(returned: Any) -> dict[str, Any] | None:
@@ -67,7 +68,10 @@ def _of_data_sets(sets: Mapping[str, Any]) -> Source:
     splits = {split: examples_of(of, f"its {split} split") for split, of in sets.items()}
     classes = [examples.classes for examples in splits.values()]
     known = None if None in classes else max(2, *(of for of in classes if of is not None))
-    return Source(image_shape(splits["train"].inputs), known, lambda downloads: splits)
+    sample = splits["train"][:2].map(torch.zeros_like)
+    if isinstance(sample.inputs, Tensor) and sample.inputs.dtype == torch.uint8:
+        sample = Examples(sample.inputs.float(), sample.targets)  # images, which are normalised
+    return Source(sample, known, lambda downloads: splits)
 
 
 def _array(key: Any, value: Any) -> np.ndarray:

@@ -24,13 +24,13 @@ def find(path: Path) -> Source:
         InputError: if the file is malformed or, on reading, damaged.
     """
     with _opened(path) as (headers, file):
-        shape, classes = arrays.look(headers, file)
+        sample, classes = arrays.look(headers, file)
 
     def read(downloads: Path) -> Splits:
         with _opened(path) as (headers, file):
             return arrays.tensors(headers, file)
 
-    return Source(shape, classes, read)
+    return Source(sample, classes, read)
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ def examples_of(given: Any, name: str) -> Examples:
     if not found:
         raise InputError(f"{name} is empty")
     try:
-        targets = None if found[0].targets is None else joined([batch.targets for batch in found])  # type: ignore[misc]
+        targets = None if found[0].targets is None else joined([batch.targets for batch in found])
         examples = Examples(joined([batch.inputs for batch in found]), targets)
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
         raise InputError(f"{name} gives batches that cannot be stacked: {error}") from None
@@ -99,8 +99,8 @@ def _batch(given: Any, name: str) -> Examples:
             raise InputError(f"{name} has {wanted} and no inputs")
         return Examples(_rows(inputs, name), None if wanted is None else _rows(given[wanted], f"{name}.{wanted}"))
     if isinstance(given, tuple | list) and given:
-        inputs = given[0] if len(given) <= 2 else tuple(given[:-1])
-        return Examples(_rows(inputs, name), None if len(given) == 1 else _rows(given[-1], name))
+        first: Any = given[0] if len(given) <= 2 else tuple(given[:-1])
+        return Examples(_rows(first, name), None if len(given) == 1 else _rows(given[-1], name))
     return Examples(_rows(given, name), None)
 
 

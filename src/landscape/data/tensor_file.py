@@ -18,12 +18,12 @@ def find(path: Path) -> Source:
     """
     found = _read(path)
     headers = {name: (array.shape, array.dtype) for name, array in found.items()}
-    shape, classes = arrays.look(headers, found)
+    sample, classes = arrays.look(headers, found)
 
     def read(downloads: Path) -> Splits:
         return arrays.tensors(headers, found)
 
-    return Source(shape, classes, read)
+    return Source(sample, classes, read)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -94,7 +94,7 @@ class Engine:
         first = next(iter(splits.values()))[:EXAMPLES]
         self._objective = objective
         self._device = leaves(first.inputs)[0].device
-        self._is_gpu = self._device.type == "cuda"
+        self._is_gpu = on_gpu(leaves(first.inputs)[0])
         self.precision = "fp32" if precision == "tf32" and not self._is_gpu else precision
         dtype = torch.bfloat16 if precision == "bf16" else None
         example = Examples(mapped(first.inputs, _plain_copy), first.targets)
@@ -115,7 +115,9 @@ class Engine:
         self._point = form.on(whole, theta, directions, dtype, recalibration)
         self._layout = form.layout
         self._splits = {
-            name: Examples(laid_out(in_type(split.inputs, dtype) if dtype else split.inputs, form.layout), split.targets)
+            name: Examples(
+                laid_out(in_type(split.inputs, dtype) if dtype else split.inputs, form.layout), split.targets
+            )
             for name, split in splits.items()
         }
         self._counts = {name: len(split) for name, split in splits.items()}
@@ -199,7 +201,7 @@ class Engine:
         losses, scores = [], []
         with devices.tensor_floats(self.precision == "tf32"):
             for batch, network in zip(self._batches(), self._networks(), strict=False):
-                loss, score = self._objective.values(network, self._given(batch))
+                loss, score = self._values(batch, network)
                 losses.append(loss.detach())
                 scores.append(torch.zeros_like(losses[-1]) if score is None else score.detach())
         every, score = torch.cat(losses), torch.cat(scores).double()
@@ -213,6 +215,9 @@ class Engine:
             if shares is not None:  # a ratio's error is that of its residuals
                 for row, squares in ((0, 2), (3, 4)):
                     sums[squares] = (of_split[row] - of_split[row].mean() * shares).square().sum()
+
+    def _values(self, batch: Examples, network: nn.Module) -> tuple[Tensor, Tensor | None]:
+        return self._objective.values(network, self._given(batch))
 
     def _given(self, batch: Examples) -> Examples:
         """The batch as the network may have it: a copy if it writes into its inputs, none that it has differentiated."""
@@ -304,6 +309,10 @@ class Engine:
             return Measured(mean, found, _standard_error(n, loss, squares), _standard_error(n, rise, rises))
         unit = n / of.weight(self._splits[split])
         return Measured(mean, found, unit * _standard_error(n, 0.0, squares), unit * _standard_error(n, 0.0, rises))
+
+
+def on_gpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cuda"
 
 
 def record(work: Callable[[], None]) -> Callable[[], None]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from landscape.data.examples import Rows, call, leaves, mapped
+from landscape.data.examples import Rows, call, copied, leaves, rows_in
 from landscape.directions import Directions
 from landscape.engine.folding import Folded
 from landscape.store.weights import Weights
@@ -207,10 +207,9 @@ def recalibrate(network: nn.Module, inputs: Rows) -> None:
     try:
         with torch.inference_mode():
             n = len(leaves(inputs)[0])
-            parts = max(1, round(n / RECALIBRATION_BATCH))
-            for index in torch.arange(n).tensor_split(parts):
+            for index in torch.arange(n).tensor_split(max(1, round(n / RECALIBRATION_BATCH))):
                 part = slice(int(index[0]), int(index[-1]) + 1)
-                call(network, mapped(inputs, lambda tensor, part=part: tensor[part].clone()))  # it may write into them
+                call(network, copied(rows_in(inputs, part)))  # a network may write into them
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

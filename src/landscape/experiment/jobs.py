@@ -31,7 +31,7 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
         case "function":
             own = code.source_file(data.source)
             return [*([str(own)] if own else []), *data.code]
-        case "npz":
+        case "npz" | "safetensors":
             return [data.source]
         case "folder":  # a folder's time is that of the last file put in or taken out, not of what folders in it hold
             root = Path(data.source)
@@ -41,8 +41,8 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
 
 def code_files(experiment: Experiment, name: str) -> list[str]:
     """The user's own files a run is made with."""
-    own = code.source_file(run(experiment, name).network)
-    return [*([str(own)] if own else []), *experiment.runs[name].code]
+    own = dict.fromkeys(code.source_file(named) for named in run(experiment, name).code_names)
+    return [*(str(file) for file in own if file), *experiment.runs[name].code]
 
 
 def code_files_of_state(experiment: Experiment, at: str) -> list[str]:
@@ -144,7 +144,7 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
         return min(seen.tiles, points, MAX_TILES)
     own = experiment.runs[state(experiment, at).run]
     known = known_of(experiment.data[own.data].source)
-    passes = _images(experiment, at, seen.images) * seen.passes
+    passes = _images(experiment, at, seen.examples) * seen.passes
     point = passes * operations(own.network, own.args, known.shape, known.classes)
     return min(math.ceil(points / max(1, int(OPERATIONS / point) - 1)), MAX_TILES)
 
@@ -164,5 +164,5 @@ def _origin(experiment: Experiment, name: str) -> str:
 def _images(experiment: Experiment, at: str, subset: int | None) -> int:
     """Images of both splits that one point is measured on, as far as the configuration tells."""
     source = experiment.data[experiment.runs[state(experiment, at).run].data].source
-    whole = known_of(source).images
+    whole = known_of(source).examples
     return min(whole, 2 * subset) if subset else whole

@@ -16,11 +16,12 @@ def of_data(path: str, data: Data) -> Iterator[str]:
     match data.kind:
         case "function":
             yield from _function(f"{path}.source", path, source, data.args)
-        case "npz" if not Path(source).is_file():
+        case "npz" | "safetensors" if not Path(source).is_file():
             yield f"{path}.source is {source!r}, and there is no such file"
         case "folder" if not Path(source).is_dir():
             yield (
-                f"{path}.source is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz, a folder of images, "
+                f"{path}.source is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz, path/to/file.safetensors, "
+                "a folder of images, "
                 "package.module:function, path/file.py:function"
             )
         case "folder":
@@ -33,18 +34,22 @@ def of_data(path: str, data: Data) -> Iterator[str]:
 def of_run(path: str, run: Run) -> Iterator[str]:
     weights = [run.weights] if run.weights else []
     yield from _function(f"{path}.network", path, run.network, run.args)
+    for key, function in {"loss.name": run.loss.name, "objective": run.objective, "score": run.score}.items():
+        if function is not None and ":" in function:
+            yield from _function(f"{path}.{key}", path, function, None)
     yield from _missing(path, "weights", weights)
     yield from _missing(path, "code", run.code)
-    yield from _braces(path, [run.network, *weights, *run.code])
+    yield from _braces(path, [run.network, *run.own_functions, *weights, *run.code])
 
 
-def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:
+def _function(key: str, path: str, function: str, args: Mapping[str, Any] | None) -> Iterator[str]:
+    """Find mistakes in the name of a function and, unless None, in the arguments by name."""
     try:
         parameters = code.parameters(function)
     except InputError as error:
         yield f"{key} {error}"
     else:
-        if parameters:
+        if parameters and args is not None:
             yield from (f"{path}.args {problem}" for problem in parameters.problems(function, args))
 
 

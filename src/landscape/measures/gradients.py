@@ -14,6 +14,7 @@ from landscape.hessian.passes import FORWARD_AND_BACKWARD
 from landscape.lazy import np, torch, xr
 from landscape.measures import tiling
 from landscape.measures.plane import Plane
+from landscape.objective.meanings import loss_meaning
 from landscape.progress import progress
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class GradientsPlane(Plane):
 
     def template(self, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
         """Make the empty surface, as `Plane.template`; nothing is measured on the test split."""
-        loss = {"train_loss": (math.nan, tiling.loss_of(attrs).format("training examples"))}
+        loss = {"train_loss": (math.nan, loss_meaning(attrs).format("training examples"))}
         return tiling.blank(self, self._variables() | loss, attrs)
 
     def evaluate(

@@ -12,6 +12,7 @@ from landscape.geometry.grid import Status, points_of
 from landscape.lazy import np, xr
 from landscape.measures import tiling
 from landscape.measures.plane import Plane
+from landscape.objective.meanings import loss_meaning, score_in, score_meaning
 from landscape.progress import progress
 
 if TYPE_CHECKING:
@@ -44,13 +45,11 @@ _ERRORS = {
 
 def _quantities(attrs: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Quantities of each split by the suffix of their names: the attribute of `engine.Measured`, the long name."""
-    from landscape.objective.meanings import score_meaning
-
-    loss = tiling.loss_of(attrs)
+    loss = loss_meaning(attrs)
     found = {"loss": ("loss", loss)}
     if attrs.get("loss_of") != "a batch":
         found |= {suffix: (of, text.format(loss=loss)) for suffix, (of, text) in _ERRORS.items()}
-    if score := attrs.get("score"):
+    if score := score_in(attrs):
         found[score] = ("score", score_meaning(score))
     return found
 
@@ -97,12 +96,12 @@ class LossPlane(Plane):
         splits = {"train": subset(data.train, self.examples)}
         if data.test is not None and "test_loss" in whole:
             splits["test"] = subset(data.test, self.examples)
-        statistics = subset(data.train, self.recalibration_examples).inputs if self.statistics == "recalibrated" else None
+        statistics = (
+            subset(data.train, self.recalibration_examples).inputs if self.statistics == "recalibrated" else None
+        )
 
         def engine(precision: Precision) -> Engine:
-            return Engine(
-                network, theta, directions, splits, objective, precision=precision, recalibration=statistics
-            )
+            return Engine(network, theta, directions, splits, objective, precision=precision, recalibration=statistics)
 
         fast = engine(self.precision)
         index = np.asarray(indices, np.int64)

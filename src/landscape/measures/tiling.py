@@ -56,12 +56,6 @@ def blank(plane: Plane, variables: Mapping[str, tuple[Any, str]], attrs: dict[st
     return xr.Dataset(made, coords, attrs)
 
 
-def loss_of(attrs: Mapping[str, Any]) -> str:
-    """Return the long name of a loss from the attributes of a file, with `{}` for the examples it is over."""
-    unit = attrs.get("loss_unit")
-    return f"mean {attrs.get('loss', 'loss')} over the {{}}" + (f" ({unit})" if unit else "")
-
-
 def tile_of(shape: tuple[int, int], i: int, n: int) -> range:
     """Return the row-major indices of the points in tile `i` of `n` (counted from 1); sizes differ by at most one.
 

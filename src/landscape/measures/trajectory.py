@@ -13,6 +13,7 @@ from landscape.data.datasets import DataSet, subset
 from landscape.directions import Axes, Directions
 from landscape.engine.engine import Engine
 from landscape.measures.plane import Plane
+from landscape.objective.meanings import loss_meaning
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.progress import progress
 from landscape.store.weights import Weights, dot, norm
@@ -86,9 +87,7 @@ def trajectory(
     def loss(weights: Weights) -> float:
         return anywhere.at(weights)["train"].loss
 
-    on_plane = Engine(
-        network, theta, directions, split, objective, precision=plane.precision, recalibration=statistics
-    )
+    on_plane = Engine(network, theta, directions, split, objective, precision=plane.precision, recalibration=statistics)
     places = zip(found["alpha"].tolist(), found["beta"].tolist(), strict=True)
     columns = {
         "alpha": found["alpha"],
@@ -106,8 +105,8 @@ def trajectory(
         ],
         "saved_loss": [loss(weights) for weights in progress(path, len(path), "epochs as saved")],
     }
-    loss = f"mean {objective.name}" + (f" ({objective.unit})" if objective.unit else "")
-    long_names = {name: text.format(loss, len(split["train"])) for name, text in _PATH.items()}
+    said = loss_meaning(objective.facts()).replace(" over the {}", "")
+    long_names = {name: text.format(said, len(split["train"])) for name, text in _PATH.items()}
     share = (
         expected_share(path, theta, axes, plane.normalize, centred=plane.centred) if plane.has_random_axis else np.nan
     )

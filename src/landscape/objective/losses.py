@@ -61,7 +61,7 @@ def _of_classes(
 ) -> Loss:
     """Cross-entropy of logits, or the negative log-likelihood of log-probabilities."""
     weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float64)
-    smooth = {"label_smoothing": label_smoothing} if name == "cross_entropy" else {}
+    smooth: Any = {"label_smoothing": label_smoothing} if name == "cross_entropy" else {}
     function = functional.cross_entropy if name == "cross_entropy" else functional.nll_loss
 
     def taken(output: Tensor, target: Tensor, reduction: str) -> Tensor:
@@ -143,10 +143,12 @@ def _whole(output: Tensor, target: Tensor) -> Tensor:
 def _binary(weight: Any = None, pos_weight: Any = None) -> Loss:
     """Binary cross-entropy of logits, for one output or several labels."""
     given = {"weight": weight, "pos_weight": pos_weight}
-    tensors = {key: torch.as_tensor(of, dtype=torch.float64) for key, of in given.items() if of is not None}
+    tensors: dict[str, Any] = {
+        key: torch.as_tensor(of, dtype=torch.float64) for key, of in given.items() if of is not None
+    }
 
     def taken(output: Tensor, target: Tensor, reduction: str) -> Tensor:
-        moved = {key: of.to(output) for key, of in tensors.items()}
+        moved: Any = {key: of.to(output) for key, of in tensors.items()}
         target = fitted(output, target).to(output)
         if target.numel() and not bool(((target >= 0) & (target <= 1)).all()):
             raise InputError(f"targets are from {float(target.min()):g} to {float(target.max()):g}; bce takes 0 to 1")
@@ -155,7 +157,7 @@ def _binary(weight: Any = None, pos_weight: Any = None) -> Loss:
     return _plain("binary cross-entropy", "natural logarithm", taken, "accuracy")
 
 
-_REGRESSION = {
+_REGRESSION: dict[str, tuple[str, Any]] = {
     "mse": ("squared error", functional.mse_loss),
     "mae": ("absolute error", functional.l1_loss),
     "huber": ("Huber loss", functional.huber_loss),

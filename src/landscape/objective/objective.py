@@ -99,8 +99,11 @@ class Objective:
         """Return the part of the network's output that the loss takes."""
         return picked(call(network, batch.inputs), self.output)
 
-    def tried(self, network: nn.Module, examples: Examples) -> Objective:
+    def tried(self, network: nn.Module, examples: Examples, classes: int | None) -> Objective:
         """Try the network and the loss on a few examples; tell whether there is a loss for each.
+
+        Args:
+            classes: of all examples of the data.
 
         Raises:
             InputError: if the network does not take the inputs, or the loss its output.
@@ -122,7 +125,7 @@ class Objective:
                 if (score := self.score) is not None and (each := score.each) is not None:
                     self._judged(lambda: each(in_double(part), batch.targets), f"the score {score.name}", None)
                 if loss.score == "accuracy" and self.name != "binary cross-entropy":
-                    _check_classes(part, examples)
+                    _check_classes(part, classes)
         if not isinstance(losses, Tensor) or (losses.ndim and len(losses) != len(few)):
             raise InputError(
                 f"the loss {self.name} returned {shapes_of(losses)} for {len(few)} examples; it must return a number for each"
@@ -215,10 +218,6 @@ def of_loss(
     )  # fmt: skip
 
 
-CLASSIFICATION = of_loss(CROSS_ENTROPY)
-"""Cross-entropy of logits with the accuracy: the paper's."""
-
-
 def by_function(function: Callable[..., Any], score: str | None = None) -> Objective:
     """Make the objective of a function of (network, batch)."""
     return _by_objective(function, score)
@@ -289,11 +288,14 @@ def _name(function: Callable[..., Any]) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "function"
 
 
-def _check_classes(output: Tensor, examples: Examples) -> None:
+def _check_classes(output: Any, classes: int | None) -> None:
     """Refuse a network with fewer outputs than there are classes, before a loss fails on the first such example."""
-    classes = examples.classes
     if classes is None or not isinstance(output, Tensor) or output.ndim < 2:
         return
     outputs = output.shape[1] if output.ndim == 2 else max(output.shape[1], output.shape[-1])
     if outputs < classes:
         raise InputError(f"the network returned {outputs} logits for each example; the data has {classes} classes")
+
+
+CLASSIFICATION = of_loss(CROSS_ENTROPY)
+"""Cross-entropy of logits with the accuracy: the paper's."""

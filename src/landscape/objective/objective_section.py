@@ -95,6 +95,12 @@ class ObjectiveKeys(Section):
                 raise ValueError(f"objective: {self.objective} is in the place of the loss, so it takes no {extra[0]}")
         return self
 
+    @property
+    def own_functions(self) -> list[str]:
+        """The user's own functions among them."""
+        named = (self.loss.name, self.objective, self.score)
+        return [name for name in named if name is not None and ":" in name]
+
 
 def keys_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Pick the keys of the objective from a run's specification."""

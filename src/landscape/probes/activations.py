@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from landscape.errors import InputError
 from landscape.hessian.passes import FORWARD_AND_BACKWARD
 from landscape.lazy import np, torch, xr
-from landscape.measures import tiling
+from landscape.objective.meanings import loss_meaning
 from landscape.probes.probe import Probe
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ class ActivationsProbe(Probe):
             name: ("layer", np.array(columns[name]), {"long_name": text, "units": "1"}) for name, text in _NAMES.items()
         }
         variables["depth"] = ("layer", np.arange(len(seen), dtype=np.int32), {"long_name": "order of the first call"})
-        variables["train_loss"] = ((), loss, {"long_name": tiling.loss_of(objective.facts()).format("training examples"), "units": "1"})
+        variables["train_loss"] = (
+            (),
+            loss,
+            {"long_name": loss_meaning(objective.facts()).format("training examples"), "units": "1"},
+        )
         skipped = {name: layer.problem for name, layer in layers.items() if layer.problem is not None}
         status = "computed" if math.isfinite(loss) else f"non_finite: the loss at this point is {loss:g}"
         return xr.Dataset(variables, {"layer": list(seen)}, {"skipped": json.dumps(skipped), "status": status}), {}
@@ -141,9 +145,7 @@ class _LayerSums:
             self.gradient_squares = None
 
 
-def _watched(
-    network: nn.Module, split: Examples, objective: Objective
-) -> tuple[float, dict[str, _LayerSums], Weights]:
+def _watched(network: nn.Module, split: Examples, objective: Objective) -> tuple[float, dict[str, _LayerSums], Weights]:
     """Return the loss, the layers in the order of their first calls, and the gradient of the loss, float64."""
     from landscape.data.examples import Examples, copied, leaves
     from landscape.hessian.products import batch

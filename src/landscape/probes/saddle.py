@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from landscape.lazy import np, torch, xr
+from landscape.objective.meanings import loss_meaning
 from landscape.probes.probe import Probe
-from landscape.measures import tiling
 from landscape.progress import progress
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _dataset(
     values: np.ndarray,
     objective: Objective,
 ) -> xr.Dataset:
-    name = tiling.loss_of(objective.facts()).format("training examples")
+    name = loss_meaning(objective.facts()).format("training examples")
 
     def said(text: str) -> dict[str, str]:
         return {"long_name": text, "units": "1"}

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from landscape.data.datasets import DataSet
     from landscape.directions import Axes, Directions
     from landscape.hessian.krylov import Product
-    from landscape.probes.point import ProbedPoint
     from landscape.objective.objective import Objective
+    from landscape.probes.point import ProbedPoint
     from landscape.store.weights import Weights
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from landscape.data.datasets import DataSet
-from landscape.data.examples import call, laid_out, leaves, mapped, memory_format
+from landscape.data.examples import call, laid_out, leaves, memory_format, rows_in
 from landscape.store.weights import Weights
 from landscape.training.batches import batches, generator, seed
 from landscape.training.run_section import Run
@@ -35,7 +35,7 @@ def settle(run: Run, network: nn.Module, sums: Weights, count: int, data: DataSe
     layout = memory_format(inputs)
 
     def called(index: Tensor) -> None:
-        call(network, laid_out(mapped(inputs, lambda tensor: tensor[index]), layout))
+        call(network, laid_out(rows_in(inputs, index), layout))
 
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed(run, run.epochs, "network at the mean"))

@@ -9,7 +9,7 @@ import xarray as xr
 from torch import nn
 
 from landscape.data.datasets import DataSet
-from landscape.objective.meanings import score_meaning
+from landscape.objective.meanings import loss_meaning, score_meaning
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import norm
 
@@ -40,7 +40,7 @@ _SPLITS = {"train": "training examples, eval mode, not augmented", "test": "test
 
 
 def _columns(objective: Objective) -> dict[str, tuple[str, str]]:
-    loss = f"mean {objective.name} over the {{}}" + (f" ({objective.unit})" if objective.unit else "")
+    loss = loss_meaning(objective.facts())
     found = {f"{split}_loss": (loss.format(words), "1") for split, words in _SPLITS.items()}
     if objective.score is not None:
         name = objective.score.name
@@ -59,7 +59,9 @@ def history_of(
     """
     start = time.monotonic()
     row = measure(network, data, evaluate)
-    return dataset({column: [value] for column, value in {**row, "seconds": time.monotonic() - start}.items()}, objective)
+    return dataset(
+        {column: [value] for column, value in {**row, "seconds": time.monotonic() - start}.items()}, objective
+    )
 
 
 def measure(network: nn.Module, data: DataSet, evaluate: Evaluate) -> dict[str, float]:

@@ -49,9 +49,9 @@ def train(
     work: Path,
     identity: str,
     evaluate: Evaluate,
-    objective: Objective = CLASSIFICATION,
     name: str = "",
     until: int | None = None,
+    objective: Objective = CLASSIFICATION,
 ) -> Trained:
     """Train `network` in place (Li et al. 2018, section 4), or go on where a process was interrupted.
 
@@ -100,7 +100,9 @@ def train(
         if run.keeps(epoch):
             checkpoint.write(kept(work, epoch), snapshot(network), {"identity": identity, "epoch": epoch})
         write_state(work, identity, epoch, network, optimizer, sums, history)
-        shown = {column: value for column, value in row.items() if column.startswith(("train_", "test_"))} | of_the_epoch
+        shown = {
+            column: value for column, value in row.items() if column.startswith(("train_", "test_"))
+        } | of_the_epoch
         line = ", ".join(f"{column} {value:.4g}" for column, value in shown.items())
         _log.info("%s: epoch %d of %d: %s", what, epoch, run.epochs, line)
 

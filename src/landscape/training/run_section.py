@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from landscape.config.fields import INCIDENTAL, INERT, Ref
 from landscape.config.section import MAX_EPOCHS, Section
 from landscape.config.values import Arguments, Keep
+from landscape.objective.objective_section import ObjectiveKeys
 
 LEARNING_RATES = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "adagrad": 0.01}
 """Defaults: sgd and adam from Li et al. 2018, section 4; adamw as adam; adagrad as torch."""
@@ -30,7 +31,7 @@ class Rescaled(Section):
     )
 
 
-class Run(Section):
+class Run(ObjectiveKeys):
     """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
 
     The defaults are the recipe of Li et al. 2018.
@@ -51,9 +52,9 @@ class Run(Section):
     code: Annotated[tuple[str, ...], INCIDENTAL] = Field(
         (), description="further files of the network; a change of one redoes the run"
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of initial weights, order of images and augmentation")
-    epochs: int = Field(300, ge=1, le=MAX_EPOCHS, description="passes over the training images")
-    batch_size: int = Field(128, ge=1, description="images in a batch")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of initial weights, order of examples and augmentation")
+    epochs: int = Field(300, ge=1, le=MAX_EPOCHS, description="passes over the training examples")
+    batch_size: int = Field(128, ge=1, description="examples in a batch")
     optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = Field(
         "sgd", description="the optimiser; sgd has Nesterov momentum"
     )
@@ -139,6 +140,11 @@ class Run(Section):
             yield f"schedule: {self.schedule}", {"milestones"}
 
     @property
+    def code_names(self) -> list[str]:
+        """The user's own functions that the run is made with: its network, loss, objective and score."""
+        return [name for name in (self.network, *self.own_functions) if ":" in name]
+
+    @property
     def made(self) -> Literal["trained", "adopted", "rescaled"]:
         return "rescaled" if self.rescaled is not None else "adopted" if self.adopted else "trained"
 
@@ -175,7 +181,7 @@ class Run(Section):
         return [epoch for epoch in range(self.epochs + 1) if self.keeps(epoch)]
 
 
-_SHARED_KEYS = {"network", "args", "data", "code", "seed"}
+_SHARED_KEYS = {"network", "args", "data", "code", "seed", *ObjectiveKeys.model_fields}
 _ADOPTED_KEYS = {*_SHARED_KEYS, "weights", "rescaled"}
 
 
