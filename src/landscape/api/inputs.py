@@ -90,7 +90,9 @@ class Minimised:
         Raises:
             InputError: if an argument is none that is allowed, or the network does not fit data and loss.
         """
-        return self._made().tried(network, used.train, used.classes)
+        made = self._made()
+        found = [made.loss.classes(split) for split in (used.train, used.test) if split and made.loss]
+        return made.tried(network, used.train, max((of for of in found if of), default=None))
 
     def _made(self) -> Objective:
         if isinstance(self.loss, Objective):

@@ -33,6 +33,7 @@ class Loss:
         mean: the loss of a batch in training, (), as torch computes it.
         counts: c of every example, (n,); None if it is 1 for all.
         score: the score by default.
+        classes: of targets that are classes, one more than the largest that counts; None for other targets.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Loss:
     mean: Callable[[Any, Any], Tensor]
     counts: Callable[[Examples], Tensor | None]
     score: str
+    classes: Callable[[Examples], int | None] = lambda _: None
 
 
 def named(name: str, args: Mapping[str, Any]) -> Loss:
@@ -96,8 +98,15 @@ def _of_classes(
             found = weights.to(target.device)[target.long().where(counted, 0)] * counted
         return found if found.ndim == 1 else found.flatten(1).sum(1)
 
+    def classes(examples: Examples) -> int | None:
+        target = examples.targets
+        if not isinstance(target, Tensor) or target.is_floating_point():
+            return None
+        counted = target[target != ignore_index]
+        return 1 + int(counted.max()) if counted.numel() else None
+
     label = "cross-entropy" if name == "cross_entropy" else "negative log-likelihood"
-    return Loss(label, "natural logarithm", each, lambda o, t: taken(o, t, "mean"), counts, "accuracy")
+    return Loss(label, "natural logarithm", each, lambda o, t: taken(o, t, "mean"), counts, "accuracy", classes)
 
 
 def class_first(output: Any, target: Any, class_axis: int | None) -> Tensor:

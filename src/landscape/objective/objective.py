@@ -99,11 +99,11 @@ class Objective:
         """Return the part of the network's output that the loss takes."""
         return picked(call(network, batch.inputs), self.output)
 
-    def tried(self, network: nn.Module, examples: Examples, classes: int | None) -> Objective:
+    def tried(self, network: nn.Module, examples: Examples, classes: int | None = None) -> Objective:
         """Try the network and the loss on a few examples; tell whether there is a loss for each.
 
         Args:
-            classes: of all examples of the data.
+            classes: of all examples of the data; by default those of `examples`.
 
         Raises:
             InputError: if the network does not take the inputs, or the loss its output.
@@ -117,6 +117,7 @@ class Objective:
             else:
                 output = self._judged(lambda: call(network, batch.inputs), "the network", few)
                 loss, part = self.loss, picked(output, self.output)
+                _check_classes(part, classes or loss.classes(examples) if loss.classes(few) else None)
                 losses = self._judged(
                     lambda: loss.each(in_double(part), batch.targets),
                     f"the loss {self.name}, of the output {shapes_of(part)} and targets {shapes_of(few.targets)},",
@@ -124,8 +125,6 @@ class Objective:
                 )
                 if (score := self.score) is not None and (each := score.each) is not None:
                     self._judged(lambda: each(in_double(part), batch.targets), f"the score {score.name}", None)
-                if loss.score == "accuracy" and self.name != "binary cross-entropy":
-                    _check_classes(part, classes)
         if not isinstance(losses, Tensor) or (losses.ndim and len(losses) != len(few)):
             raise InputError(
                 f"the loss {self.name} returned {shapes_of(losses)} for {len(few)} examples; it must return a number for each"

@@ -31,17 +31,22 @@ class Rescaled(Section):
     )
 
 
-class Run(ObjectiveKeys):
-    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
-
-    The defaults are the recipe of Li et al. 2018.
-    """
+class _Built(Section):
+    """A network and the data it is for."""
 
     network: str = Field(
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
     )
     args: Arguments = Field({}, description="arguments of the network's function")
     data: Annotated[str, Ref("data")] = Field(description="data set for training and measuring")
+
+
+class Run(ObjectiveKeys, _Built):
+    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
+
+    The defaults are the recipe of Li et al. 2018.
+    """
+
     weights: str | None = Field(
         None, description="a state dict from elsewhere; it makes the run an adopted one, without training"
     )
