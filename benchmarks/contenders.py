@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from landscape import directions
-from landscape.data.datasets import Split
+from landscape.data.examples import Examples
 from landscape.directions import Directions
 from landscape.engine import device as devices
 from landscape.engine.engine import Engine
@@ -55,7 +55,7 @@ class Case:
         self.pair: Directions = {axis: {k: t.to(place) for k, t in step.items()} for axis, step in pair.items()}
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
         images_ = torch.from_numpy(self.pixels).permute(0, 3, 1, 2).float().div(255).sub(mean).div(std)
-        self.split = Split(images_.contiguous().to(place), self.labels.to(place))
+        self.split = Examples(images_.contiguous().to(place), self.labels.to(place))
 
 
 def authors(case: Case) -> Point:
@@ -99,7 +99,7 @@ def loss_landscapes(case: Case) -> Point:
     from loss_landscapes.model_interface.model_wrapper import wrap_model
 
     wrapper = wrap_model(copy.deepcopy(case.network).requires_grad_(False).eval())
-    metric = metrics.Loss(nn.CrossEntropyLoss(), case.split.images, case.split.labels)
+    metric = metrics.Loss(nn.CrossEntropyLoss(), case.split.inputs, case.split.targets)
     start = wrapper.get_module_parameters()
     step = rand_u_like(start)
     step.filter_normalize_(start)
@@ -123,7 +123,7 @@ def plain(case: Case) -> Point:
     def point() -> float:
         total = 0.0
         with torch.inference_mode():
-            for images, labels in zip(case.split.images.split(128), case.split.labels.split(128), strict=True):
+            for images, labels in zip(case.split.inputs.split(128), case.split.targets.split(128), strict=True):
                 total += functional.cross_entropy(network(images).double(), labels, reduction="sum").item()
         return total / case.count
 
@@ -134,7 +134,7 @@ def compiled(case: Case) -> Point:
     """Run `torch.compile` of the folded network, weights as inputs, in channels_last and the engine's batch size."""
     from landscape.engine.folding import fold
 
-    folded = fold(case.network, case.split.images[:4])
+    folded = fold(case.network, case.split.inputs[:4])
     if folded is None:
         raise ValueError("the network does not fold")
     network: nn.Module = folded.network
@@ -142,12 +142,12 @@ def compiled(case: Case) -> Point:
     network.load_state_dict(folded.centre(_moved(case)))
     run = torch.compile(network)
     size = Engine(case.network, case.theta, {}, {"train": case.split}).batch
-    pictures = case.split.images.contiguous(memory_format=torch.channels_last)
+    pictures = case.split.inputs.contiguous(memory_format=torch.channels_last)
 
     def point() -> float:
         total = 0.0
         with torch.inference_mode():
-            for images, labels in zip(pictures.split(size), case.split.labels.split(size), strict=True):
+            for images, labels in zip(pictures.split(size), case.split.targets.split(size), strict=True):
                 total += functional.cross_entropy(run(images).double(), labels, reduction="sum").item()
         return total / case.count
 

@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from benchmarks.contenders import MEAN, NETWORKS, STD, Case
 from landscape import directions
-from landscape.data.datasets import Split, read, subset
+from landscape.data.datasets import read, subset
+from landscape.data.examples import Examples
 from landscape.hessian.lanczos import extremes, pairs
 from landscape.hessian.products import Hessian
 from landscape.measures import plane_of
@@ -64,7 +65,7 @@ class Authors:
         self._network.zero_grad()
         parts = [part.view_as(p) for part, p in zip(vector.split(self._sizes), self._chosen, strict=True)]
         split = self._case.split
-        for images, labels in zip(split.images.split(BATCH), split.labels.split(BATCH), strict=True):
+        for images, labels in zip(split.inputs.split(BATCH), split.targets.split(BATCH), strict=True):
             loss = functional.cross_entropy(self._network(images), labels) * len(labels) / self._case.count
             gradients = torch.autograd.grad(loss, self._chosen, create_graph=True)
             torch.stack([(g * v).sum() for g, v in zip(gradients, parts, strict=True)]).sum().backward()
@@ -233,19 +234,19 @@ def _trained(name: str, count: int) -> Case:
             nn.utils.clip_grad_norm_(network.parameters(), 5)
             optimizer.step()
             schedule.step()
-    return _with(case, network.state_dict(), Split(images[:count], labels[:count]))
+    return _with(case, network.state_dict(), Examples(images[:count], labels[:count]))
 
 
 def _of_run(name: str, count: int, weights: Path, data: Path) -> Case:
-    """Read a network that the workflow trained, and a subset of its training images."""
+    """Read a network that the workflow trained, and a subset of its training examples."""
     return _with(Case(name, count), checkpoint.read(weights)[0], subset(read(data).train, count))
 
 
-def _with(case: Case, theta: Weights, split: Split) -> Case:
+def _with(case: Case, theta: Weights, split: Examples) -> Case:
     case.theta = {name: tensor.detach().clone() for name, tensor in theta.items()}
     case.network.load_state_dict(case.theta)
     case.pair = directions.random_pair(case.theta, building.filter_axes(case.network), 1, "filter", line=False)
-    case.split, case.count = split, len(split.labels)
+    case.split, case.count = split, len(split.targets)
     return case
 
 

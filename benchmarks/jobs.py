@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.contenders import AT, Case
 from benchmarks.processes import watched
-from landscape.data.datasets import Split
+from landscape.data.examples import Examples
 from landscape.engine.engine import Engine
 
 RUN = {"network": "resnet", "args": {"depth": 8, "width": 4}, "data": "data", "epochs": 1}
@@ -52,7 +52,7 @@ def scaling(rounds: int) -> dict[str, list[tuple[int, float]]]:
     case = Case("ResNet-20", 2048)
 
     def seconds(images: int, points: int) -> float:
-        split = Split(case.split.images[:images], case.split.labels[:images])
+        split = Examples(case.split.inputs[:images], case.split.targets[:images])
         engine = Engine(case.network, case.theta, case.pair, {"train": split})
         measured = engine.measure(iter(lambda: AT, None))
         next(measured)

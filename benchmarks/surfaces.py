@@ -179,7 +179,7 @@ def flops(case: Case) -> float:
     """Count the floating-point operations of one image, 2 x MAC."""
     counter = FlopCounterMode(display=False)
     with counter, torch.inference_mode():
-        case.network(case.split.images[:1])
+        case.network(case.split.inputs[:1])
     return float(counter.get_total_flops())
 
 

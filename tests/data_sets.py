@@ -8,7 +8,7 @@ import torch
 
 from landscape.data import datasets
 from landscape.data.data_section import Data
-from landscape.data.datasets import Split
+from landscape.data.examples import Examples
 from landscape.errors import InputError
 
 Arrays = dict[str, np.ndarray]
@@ -39,16 +39,22 @@ def problems(spec: Data) -> list[str]:
     return []
 
 
+def described(spec: Data) -> tuple[tuple[int, int, int] | None, int | None]:
+    """Shape of an image and number of classes, before anything is read."""
+    found = datasets.describe(spec)
+    return found.image_shape, found.classes
+
+
 def made(spec: Data, folder: Path, device: str = "cpu") -> datasets.DataSet:
     datasets.make(spec, folder / "made.safetensors", {"name": "ours"})
     return datasets.read(folder / "made.safetensors", device)
 
 
-def assert_normalised(split: Split | None, pixels: np.ndarray, labels: np.ndarray, mean: Any, std: Any) -> None:
+def assert_normalised(split: Examples | None, pixels: np.ndarray, labels: np.ndarray, mean: Any, std: Any) -> None:
     """`pixels` (n, channels, height, width), in [0, 1] or in the units of a float source."""
     assert split is not None
-    assert split.images.dtype == torch.float32 and split.images.is_contiguous()
-    assert split.labels.dtype == torch.int64
+    assert split.inputs.dtype == torch.float32 and split.inputs.is_contiguous()
+    assert split.targets.dtype == torch.int64
     expected = (pixels.astype(np.float64) - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
-    np.testing.assert_allclose(split.images.numpy(), expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_array_equal(split.labels.numpy(), labels)
+    np.testing.assert_allclose(split.inputs.numpy(), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(split.targets.numpy(), labels)

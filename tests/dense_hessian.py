@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, hessian
 from torch.nn import functional
 
-from landscape.data.datasets import DataSet, Split
+from landscape.data.datasets import DataSet
+from landscape.data.examples import Examples
 from landscape.directions import Axes
 from landscape.networks import building
 from landscape.store.weights import Weights
@@ -45,7 +46,7 @@ class Example:
         self.axes: Axes = building.filter_axes(network)
         pixels = torch.randn(images, 1, 4, 4, generator=generator)
         labels = torch.randint(0, CLASSES, (images,), generator=generator)
-        self.dataset = DataSet(Split(pixels, labels), None, CLASSES, torch.zeros(1), {})
+        self.dataset = DataSet(Examples(pixels, labels), None, CLASSES, torch.zeros(1), {})
 
     @staticmethod
     def _drawn(name: str, tensor: Tensor, generator: torch.Generator) -> Tensor:
@@ -65,7 +66,7 @@ class Example:
         chosen = {name: weights[name] for name in self.names(parameters)}
         flat = torch.cat([tensor.reshape(-1) for tensor in chosen.values()])
         sizes = [tensor.numel() for tensor in chosen.values()]
-        images, labels = self.dataset.train.images.double(), self.dataset.train.labels
+        images, labels = self.dataset.train.inputs.double(), self.dataset.train.targets
 
         def loss(vector: Tensor) -> Tensor:
             parts = vector.split(sizes)

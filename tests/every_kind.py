@@ -9,16 +9,16 @@ from landscape.experiment.reading import read
 CONFIG = """
 results: out
 data:
-  digits: {source: digits, images: 40}
+  digits: {source: digits, examples: 40}
 runs:
   tiny: &run {network: resnet, args: {depth: 8, width: 2}, data: digits, epochs: 2, batch_size: 20, keep: all}
   twin: {<<: *run, seed: 1, keep: none}
 planes:
-  contour: {alpha: [-1, 1, 3], beta: [-1, 1, 3], seed: 5, images: 20, tiles: 2}
-  path:    {directions: pca, alpha: [-1, 1, 3], beta: [-1, 1, 3], images: 20, tiles: 1}
-  towards: {directions: to, run: twin, alpha: [0, 1, 3], images: 20, tiles: 1}
+  contour: {alpha: [-1, 1, 3], beta: [-1, 1, 3], seed: 5, examples: 20, tiles: 2}
+  path:    {directions: pca, alpha: [-1, 1, 3], beta: [-1, 1, 3], examples: 20, tiles: 1}
+  towards: {directions: to, run: twin, alpha: [0, 1, 3], examples: 20, tiles: 1}
 probes:
-  pairs: {measure: eigenpairs, images: 10, pairs: 1}
+  pairs: {measure: eigenpairs, examples: 10, pairs: 1}
 figures:
   figure5: {draw: contours, runs: [tiny], plane: contour}
 """

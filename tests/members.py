@@ -62,8 +62,8 @@ def member(
     if test:
         columns |= {"test_loss": values + 0.3, "test_accuracy": 0.9 * accuracy}
     run = state.partition("@")[0]
-    attrs = {"state": state, "run": run, "plane": named, "classes": 10, "precision": "fp32", "train_images": 1500}
-    attrs |= {"spec": json.dumps(of_plane.in_full()), "seed": 1, "test_images": 297}
+    attrs = {"state": state, "run": run, "plane": named, "classes": 10, "precision": "fp32", "train_examples": 1500}
+    attrs |= {"spec": json.dumps(of_plane.in_full()), "seed": 1, "test_examples": 297}
     surface = xr.Dataset({name: (("alpha", "beta"), v) for name, v in columns.items()}, {"alpha": a, "beta": b}, attrs)
     return figures.Member(state, surface, history(run, test, final, **(recipe or {})), named)
 
@@ -82,7 +82,7 @@ def history(run: str, test: bool = True, final: tuple[float, float] = (0.002, 0.
     if test:
         columns |= {"test_loss": columns["train_loss"] + 0.1, "test_accuracy": columns["train_accuracy"] * 0.95}
     attrs = {"name": run, "seed": of_run.seed, "spec": json.dumps(of_run.in_full())}
-    attrs |= {"train_images": 1500, "test_images": 297}
+    attrs |= {"train_examples": 1500, "test_examples": 297}
     return xr.Dataset({name: ("epoch", v) for name, v in columns.items()}, {"epoch": epoch}, attrs)
 
 

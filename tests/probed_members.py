@@ -25,7 +25,7 @@ def probed(state: str, found: xr.Dataset, **probe: Any) -> figures.Member:
         "state": state,
         "probe": "point",
         "spec": json.dumps(probe_of(probe).in_full()),
-        "train_images": 512,
+        "train_examples": 512,
         "classes": 10,
         "status": "computed",
     }

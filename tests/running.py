@@ -138,7 +138,7 @@ def assert_same_bits(one: Path, other: Path, names: Iterable[str]) -> None:
     for name in names:
         if name.endswith(".nc"):
             these, those = (
-                files.read_dataset(folder / name).drop_vars(["seconds", "images_per_second"], errors="ignore")
+                files.read_dataset(folder / name).drop_vars(["seconds", "examples_per_second"], errors="ignore")
                 for folder in (one, other)
             )
             xr.testing.assert_equal(these, those)

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from safetensors.numpy import load_file
 
-TIMES = ["seconds", "images_per_second"]
+TIMES = ["seconds", "examples_per_second"]
 
 
 def differences(old: Path, new: Path) -> list[str]:

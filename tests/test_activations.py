@@ -11,10 +11,12 @@ import xarray as xr
 from torch import Tensor, nn
 
 from landscape import directions
-from landscape.data.datasets import DataSet, Split
+from landscape.data.datasets import DataSet
+from landscape.data.examples import Examples
 from landscape.directions import Directions
 from landscape.errors import InputError
 from landscape.networks import building
+from landscape.objective.objective import CLASSIFICATION
 from landscape.probes import probe_of
 from landscape.store.weights import displace
 
@@ -26,7 +28,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def data_set() -> DataSet:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(IMAGES, 1, 2, 2, generator=generator)
-    return DataSet(Split(images, torch.arange(IMAGES) % CLASSES), None, CLASSES, torch.zeros(1), {})
+    return DataSet(Examples(images, torch.arange(IMAGES) % CLASSES), None, CLASSES, torch.zeros(1), {})
 
 
 def drawn(network: Network) -> Network:
@@ -42,7 +44,7 @@ def measured(
     theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     axes = building.filter_axes(network)
     probe = probe_of({"measure": "activations", **keys})
-    found, vectors = probe.measured(network, theta, pair or {}, axes, dataset or data_set())
+    found, vectors = probe.measured(network, theta, pair or {}, axes, dataset or data_set(), CLASSIFICATION)
     assert vectors == {}
     return found
 
@@ -54,13 +56,13 @@ def chain() -> nn.Sequential:
 def by_hand(theta: dict[str, Tensor], dataset: DataSet) -> dict[str, dict[str, float]]:
     """Of `chain`, in numpy and float64: per layer the outputs, the gradients by them, and those by its parameters."""
     w1, b1, w2 = (theta[name].double().numpy() for name in ("1.weight", "1.bias", "3.weight"))
-    x = dataset.train.images.double().numpy().reshape(-1, 4)
+    x = dataset.train.inputs.double().numpy().reshape(-1, 4)
     before = x @ w1.T + b1
     after = np.maximum(before, 0)
     logits = after @ w2.T
     p = np.exp(logits - logits.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
-    labels = dataset.train.labels.numpy()
+    labels = dataset.train.targets.numpy()
     at_logits = p - np.eye(CLASSES)[labels]
     at_after = at_logits @ w2
     at_before = at_after * (before > 0)
@@ -111,13 +113,13 @@ def test_at_a_point_of_a_plane_over_a_subset() -> None:
     found = measured(network, pair, plane="contour", alpha=0.5, beta=-1.5)
     there = displace(theta, pair["alpha"], 0.5, pair["beta"], -1.5)
     assert_is(found, by_hand(there, dataset))
-    few = Split(dataset.train.images[:6], dataset.train.labels[:6])
-    doubled = Split(few.images.repeat(2, 1, 1, 1), few.labels.repeat(2))
+    few = Examples(dataset.train.inputs[:6], dataset.train.targets[:6])
+    doubled = Examples(few.inputs.repeat(2, 1, 1, 1), few.targets.repeat(2))
     assert_is(
         measured(network, dataset=DataSet(doubled, None, CLASSES, torch.zeros(1), {})),
         by_hand(theta, DataSet(few, None, CLASSES, torch.zeros(1), {})),
     )
-    assert float(measured(network, images=9).train_loss) != float(measured(network).train_loss)
+    assert float(measured(network, examples=9).train_loss) != float(measured(network).train_loss)
 
 
 class Twice(nn.Module):
@@ -151,10 +153,10 @@ def test_layers_called_twice_and_layers_left_out() -> None:
         "turned": "gives out the shape (4, 150), which has no row per image",
     }
     split = data_set().train
-    first = network.again(split.images.flatten(1))
+    first = network.again(split.inputs.flatten(1))
     second = network.again(first)
     turned = network.lstm(second[:, None])[0][:, 0] + second
-    loss = nn.functional.cross_entropy(network.last(turned), split.labels, reduction="sum")
+    loss = nn.functional.cross_entropy(network.last(turned), split.targets, reduction="sum")
     at_first, at_second = torch.autograd.grad(loss, [first, second], retain_graph=True)
     own = torch.autograd.grad(loss / IMAGES, list(network.again.parameters()))
     both = torch.cat([first, second], 1)
@@ -175,9 +177,9 @@ def test_convolutions_with_batch_norm_and_layers_in_place() -> None:
     found = measured(network)
     split = data_set().train
     network.eval()
-    conv = network[0](split.images)
+    conv = network[0](split.inputs)
     norm = network[1](conv)
-    loss = nn.functional.cross_entropy(network[4](norm.clamp(min=0).flatten(1)), split.labels, reduction="sum")
+    loss = nn.functional.cross_entropy(network[4](norm.clamp(min=0).flatten(1)), split.targets, reduction="sum")
     for name, output in (("0", conv), ("1", norm)):
         (gradient,) = torch.autograd.grad(loss, output, retain_graph=True)
         numbers = found.sel(layer=name)

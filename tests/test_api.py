@@ -74,7 +74,7 @@ def opened(made: Path) -> dict[str, Any]:
     """A network, its data and states, read from the files that the verbs made."""
     out = made / "out"
     data = datasets.read(out / "data/digits.safetensors")
-    network = build("resnet", {"depth": 8, "width": 2}, seed=3, images=data.shape, classes=data.classes)
+    network = build("resnet", {"depth": 8, "width": 2}, seed=3, images=data.image_shape, classes=data.classes)
     weights = out / "runs/tiny/weights.safetensors"
     return {
         "out": out,
@@ -91,12 +91,12 @@ def assert_same_variables(found: xr.Dataset, path: Path) -> None:
 
 def test_a_plane_has_the_bits_of_the_workflow(opened: dict[str, Any]) -> None:
     network, data, out = opened["network"], opened["data"], opened["out"]
-    given: dict[str, Any] = {"around": opened["weights"], "seed": 5, "images": 20, **GRID}
+    given: dict[str, Any] = {"around": opened["weights"], "seed": 5, "examples": 20, **GRID}
     assert_same_variables(ls.plane(network, data, **given), out / "surfaces/tiny/contour.nc")
     assert_same_variables(ls.plane(network, data, tile=(1, 2), **given), out / "surfaces/tiny/contour/1of2.nc")
     network.load_state_dict(checkpoint.read(opened["weights"])[0])
     del given["around"]
-    pairs = [(data.train.images, data.train.labels), (data.test.images, data.test.labels)]
+    pairs = [(data.train.inputs, data.train.targets), (data.test.inputs, data.test.targets)]
     assert_same_variables(ls.plane(network, pairs[0], test=pairs[1], **given), out / "surfaces/tiny/contour.nc")
 
 
@@ -112,9 +112,9 @@ def test_directions_have_the_bits_of_the_workflow(opened: dict[str, Any]) -> Non
 def test_a_path_has_the_bits_of_the_workflow(opened: dict[str, Any]) -> None:
     out, epochs = opened["out"], opened["epochs"]
     network, data = opened["network"], opened["data"]
-    found = ls.path(network, data, checkpoints=epochs, images=20)
+    found = ls.path(network, data, checkpoints=epochs, examples=20)
     assert_same_variables(found, out / "trajectories/tiny/path.nc")
-    one_by_one = ls.path(network, data, checkpoints=[f"{epochs}@{k:03d}" for k in range(3)], images=20)
+    one_by_one = ls.path(network, data, checkpoints=[f"{epochs}@{k:03d}" for k in range(3)], examples=20)
     xr.testing.assert_identical(one_by_one.drop_attrs(), found.drop_attrs())
 
 
@@ -126,7 +126,7 @@ def test_a_mark_has_the_bits_of_the_workflow(opened: dict[str, Any]) -> None:
 
 
 def test_a_probe_has_the_bits_of_the_workflow(opened: dict[str, Any]) -> None:
-    given: dict[str, Any] = {"around": opened["weights"], "images": 10, "pairs": 1}
+    given: dict[str, Any] = {"around": opened["weights"], "examples": 10, "pairs": 1}
     numbers, vectors = ls.probe(opened["network"], opened["data"], measure="eigenpairs", **given)
     assert_same_variables(numbers, opened["out"] / "probes/tiny/pairs.nc")
     kept = checkpoint.read(opened["out"] / "probes/tiny/pairs.safetensors")[0]
@@ -144,7 +144,7 @@ def test_a_training_has_the_bits_of_the_workflow(opened: dict[str, Any]) -> None
     kept = checkpoint.read(run / "weights.safetensors")[0]
     assert all(torch.equal(trained.weights[name], tensor) for name, tensor in kept.items())
     assert list(trained.epochs) == [0, 1, 2]
-    times = ["seconds", "images_per_second"]
+    times = ["seconds", "examples_per_second"]
     xr.testing.assert_equal(trained.history.drop_vars(times), files.read_dataset(run / "history.nc").drop_vars(times))
 
 
@@ -241,7 +241,7 @@ def test_a_probe_stands_where_the_plane_says() -> None:
 
 def test_numbers_of_a_bowl() -> None:
     """0.01 + 8 a^2 + 2 b^2 rises by 0.5 on an ellipse with the half axes 1/4 and 1/2."""
-    surface = ls.plane(small(), examples(), alpha=(-0.5, 0.5, 41), beta=(-1, 1, 41), images=4)
+    surface = ls.plane(small(), examples(), alpha=(-0.5, 0.5, 41), beta=(-1, 1, 41), examples=4)
     bowl = 0.01 + 8 * surface.alpha**2 + 2 * surface.beta**2
     found = ls.numbers(surface.assign(train_loss=bowl, train_accuracy=surface.train_accuracy * 0 + 1))
     assert float(found["area_rise_0.5"]) == pytest.approx(math.pi / 8, rel=0.01)
@@ -260,7 +260,7 @@ def test_numbers_of_a_bowl() -> None:
 
 def everything(network: nn.Module, data: Any, states: list[nn.Module]) -> Iterator[tuple[str, Callable[[], Any]]]:
     """A call of each public function that measures."""
-    few: dict[str, Any] = {"images": 12}
+    few: dict[str, Any] = {"examples": 12}
     along = ls.basis(network)
     yield "plane", lambda: ls.plane(network, data, **GRID, **few)
     yield "recalibrated", lambda: ls.plane(network, data, batchnorm="recalibrated", **GRID, **few)
@@ -395,8 +395,8 @@ def forms() -> dict[str, Any]:
 @pytest.mark.parametrize("form", forms())
 def test_data_in_every_form_is_the_same(form: str) -> None:
     network = small()
-    expected = ls.plane(network, examples(), images=12, **GRID)
-    xr.testing.assert_equal(ls.plane(network, forms()[form], images=12, **GRID), expected)
+    expected = ls.plane(network, examples(), examples=12, **GRID)
+    xr.testing.assert_equal(ls.plane(network, forms()[form], examples=12, **GRID), expected)
 
 
 def test_a_loader_that_shuffles_gives_the_same_images_at_every_call() -> None:
@@ -405,11 +405,11 @@ def test_a_loader_that_shuffles_gives_the_same_images_at_every_call() -> None:
         DataLoader(TensorDataset(*examples()), batch_size=7, shuffle=True),
         DataLoader(TensorDataset(*examples()), batch_size=7, shuffle=True, generator=own),
     ):
-        one, other = (ls.plane(small(), loader, images=12, **GRID) for _ in range(2))
+        one, other = (ls.plane(small(), loader, examples=12, **GRID) for _ in range(2))
         xr.testing.assert_equal(one, other)
         for _ in loader:
             pass
-        xr.testing.assert_equal(ls.plane(small(), loader, images=12, **GRID), one)
+        xr.testing.assert_equal(ls.plane(small(), loader, examples=12, **GRID), one)
 
 
 @pytest.mark.parametrize(
@@ -446,7 +446,7 @@ def test_weights_in_every_form_are_the_same(tmp_path: Path) -> None:
 
 def test_numbers_of_numpy_and_torch_are_numbers() -> None:
     network, data = small(), examples()
-    expected = ls.plane(network, data, alpha=(-1, 1, 3), images=12, seed=2)
+    expected = ls.plane(network, data, alpha=(-1, 1, 3), examples=12, seed=2)
     for alpha in ([-1, 1, 3], np.array([-1, 1, 3]), torch.tensor([-1, 1, 3])):
         found = ls.plane(network, data, alpha=alpha, images=np.int64(12), seed=torch.tensor(2))
         xr.testing.assert_equal(found, expected)
@@ -485,7 +485,7 @@ def test_weights_that_do_not_fit_are_named_with_one_line_for_the_cause() -> None
 
 
 PLANE_KEYS = (
-    "directions, normalize, seed, vectors, centred, batchnorm, measure, alpha, beta, images, recalibration_images, "
+    "directions, normalize, seed, vectors, centred, batchnorm, measure, alpha, beta, images, recalibration_examples, "
     "precision, parameters, memory, eigensolver"
 )
 
@@ -533,7 +533,7 @@ def mistakes() -> dict[str, Callable[[nn.Module, Any], Any]]:
         "test has images of the shape (1, 6, 5), and those of data have (1, 6, 6)": lambda n, d: ls.plane(
             n, d, test=(images[..., 1:], labels)
         ),
-        "has its own test split; leave test out": lambda n, d: ls.plane(n, ls.dataset(images=20), test=d),
+        "has its own test split; leave test out": lambda n, d: ls.plane(n, ls.dataset(examples=20), test=d),
         "the surface has train_loss": lambda n, d: ls.numbers(ls.line(n, d, alpha=(0, 1, 2)), "test_loss"),
         "surface has the dimensions layer; it needs alpha and beta": lambda n, d: ls.numbers(ls.activations(n, d)),
         "epochs is 0: input should be greater than or equal to 1": lambda n, d: ls.train(n, d, epochs=0),

@@ -37,7 +37,7 @@ def test_the_history_before_the_end_is_that_of_the_training(tmp_path: Path) -> N
     plain, averaged = pair(tmp_path, 2)
     for epoch in range(5):
         assert_same_weights(plain.epochs[epoch], averaged.epochs[epoch])
-    timeless = ["seconds", "images_per_second"]
+    timeless = ["seconds", "examples_per_second"]
     rows = [trained.history.drop_vars(timeless) for trained in (plain, averaged)]
     assert rows[0].isel(epoch=slice(5)).equals(rows[1].isel(epoch=slice(5)))
     network = a_network()
@@ -56,7 +56,7 @@ def test_batch_norm_has_the_statistics_of_the_images_as_they_are(batch_size: int
     """The statistics of one batch do not depend on its order, nor does their mean over several."""
     _, averaged = pair(tmp_path, 2, batch_size=batch_size, augment=["crop", "flip"])
     weight, bias = averaged.weights["0.weight"], averaged.weights["0.bias"]
-    before = nn.functional.conv2d(a_data_set().train.images, weight, bias, padding=1).transpose(0, 1).flatten(1)
+    before = nn.functional.conv2d(a_data_set().train.inputs, weight, bias, padding=1).transpose(0, 1).flatten(1)
     torch.testing.assert_close(averaged.weights["1.running_mean"], before.mean(1))
     if batch_size == 50:
         torch.testing.assert_close(averaged.weights["1.running_var"], before.var(1))

@@ -44,7 +44,7 @@ def history(
         "name": name,
         "spec": json.dumps(RECIPE | spec),
         "test_images": test_images,
-        "train_images": 50_000,
+        "train_examples": 50_000,
         "classes": 10,
     }
     return xr.Dataset({key: ("epoch", values) for key, values in columns.items()}, {"epoch": [0, 300]}, attrs)
@@ -146,7 +146,7 @@ def test_an_order_of_errors_on_few_images_is_not_tested() -> None:
         history(name, error, test_images=297, batch_size=n) for name, error, n in (("a", 0.1, 1), ("b", 0.3, 2))
     ]
     found = judged("1", *histories, surfaces=[bowl("a", 2), bowl("b", 8)])
-    assert found.verdict == "not tested" and found.because.startswith("297 test images")
+    assert found.verdict == "not tested" and found.because.startswith("297 test examples")
 
 
 def test_networks_with_other_train_losses_are_confounded() -> None:
@@ -295,7 +295,7 @@ def test_they_are_written_with_what_they_rest_on(tmp_path: Path) -> None:
     text = (tmp_path / "claims.md").read_text()
     numbers = [row.split("|")[1].strip().partition(".")[0] for row in text.splitlines() if row.startswith("| ")][1:-1]
     assert numbers == ["1", "2", "3a", "3b", "4", "5", "6", "7", "8a", "8b", "9", "10", "11a", "11b", "12", "13", "14"]
-    assert "cifar10" in text and "50,000 training images" in text
+    assert "cifar10" in text and "50,000 training examples" in text
     assert text.count("| not tested |") == (tmp_path / "claims.html").read_text().count("<td>not tested</td>") > 5
 
 

@@ -142,7 +142,7 @@ def test_the_bootstrap_covers_the_truth() -> None:
 
 def test_what_is_not_tested() -> None:
     assert str(comparisons.compare(*networks(range(6), range(50, 110, 10), images=297))) == (
-        "not tested: 297 test images are too few to order networks by"
+        "not tested: 297 test examples are too few to order networks by"
     )
     numbers, errors = networks(range(3), [500, 700, 900])
     assert comparisons.compare(numbers.assign(value=math.nan), errors).untested.startswith("no network has both")

@@ -182,13 +182,13 @@ def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
             {"directions": "of", "run": "small", "plane": "contour", "batchnorm": "interpolated"},
             "planes.wrong.batchnorm is 'interpolated', and the plane contour has batchnorm: stored",
         ),
-        ({"recalibration_images": 100}, "planes.wrong: batchnorm: stored takes no recalibration_images"),
+        ({"recalibration_examples": 100}, "planes.wrong: batchnorm: stored takes no recalibration_examples"),
         (
-            {"batchnorm": "recalibrated", "recalibration_images": 1},
-            "planes.wrong.recalibration_images is 1: input should",
+            {"batchnorm": "recalibrated", "recalibration_examples": 1},
+            "planes.wrong.recalibration_examples is 1: input should",
         ),
         ({"precision": "fp16"}, "planes.wrong.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"),
-        ({"images": 0}, "planes.wrong.images is 0: input should be greater than or equal to 1"),
+        ({"examples": 0}, "planes.wrong.images is 0: input should be greater than or equal to 1"),
     ],
 )
 def test_a_wrong_plane(wrong: dict[str, Any], message: str) -> None:
@@ -556,7 +556,7 @@ def test_directions_depend_on_nothing_of_the_grid_but_whether_it_is_a_line() -> 
         whole = reading.resolve(experiment(planes={"contour": {"seed": 1, **plane}}, figures={}))
         return specs.of_directions(whole, "small", "contour"), specs.of_surface(whole, "small", "contour")
 
-    coarse, fine = planes(beta=[-1, 1, 3]), planes(beta=[-2, 2, 9], alpha=[-1, 1, 7], images=5, tiles=2)
+    coarse, fine = planes(beta=[-1, 1, 3]), planes(beta=[-2, 2, 9], alpha=[-1, 1, 7], examples=5, tiles=2)
     assert coarse[0] == fine[0] and coarse[1] != fine[1]
     assert planes()[0] not in coarse
 

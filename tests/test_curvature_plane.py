@@ -13,7 +13,8 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from landscape import directions
-from landscape.data.datasets import DataSet, Split, subset
+from landscape.data.datasets import DataSet, subset
+from landscape.data.examples import Examples
 from landscape.directions import Directions
 from landscape.errors import InputError
 from landscape.geometry.grid import Status
@@ -23,6 +24,7 @@ from landscape.hessian.lanczos import TOLERANCE, TOLERANCE_OF_LARGEST, Extremes,
 from landscape.hessian.products import Hessian
 from landscape.measures import gradients, plane_of, tiling
 from landscape.networks import building
+from landscape.objective.objective import CLASSIFICATION
 from landscape.store.weights import Weights, displace
 
 from plain_networks import with_random_tensors
@@ -34,7 +36,7 @@ ALPHA, BETA = (-0.5, 0.5, 3), (-0.4, 0.4, 3)
 
 def dataset(n: int = 24) -> DataSet:
     images = torch.randn(n, 1, 4, 4, generator=torch.Generator().manual_seed(5))
-    split = Split(images, torch.arange(n) % 3)
+    split = Examples(images, torch.arange(n) % 3)
     return DataSet(split, split, 3, torch.zeros(1), {})
 
 
@@ -62,7 +64,7 @@ class Case:
         made = []
         for i in range(1, tiles + 1):
             indices = tiling.tile_of(self.plane.shape, i, tiles)
-            tile = self.plane.evaluate(whole, indices, self.network, self.theta, self.pair, self.data)
+            tile = self.plane.evaluate(whole, indices, self.network, self.theta, self.pair, self.data, CLASSIFICATION)
             made.append((f"tile {i}", tile))
         attrs = tiling.shared_attributes([tile for _, tile in made])
         return self.plane.merge(self.plane.template(test=False, attrs=attrs), made)
@@ -74,7 +76,7 @@ class Case:
     def flat(self, weights: Weights) -> Tensor:
         return torch.cat([weights[name].double().reshape(-1) for name in self.names()])
 
-    def dense(self, alpha: float, beta: float, split: Split | None = None) -> tuple[float, np.ndarray, np.ndarray]:
+    def dense(self, alpha: float, beta: float, split: Examples | None = None) -> tuple[float, np.ndarray, np.ndarray]:
         """Loss, gradient and Hessian in float64."""
         split = split or subset(self.data.train, self.plane.images)
         centre, *steps = ({k: t.double() for k, t in w.items()} for w in (self.theta, *self.pair.values()))
@@ -84,8 +86,8 @@ class Case:
         def loss(flat: Tensor) -> Tensor:
             parts = zip(self.names(), flat.split(sizes), strict=True)
             chosen = {name: part.view_as(here[name]) for name, part in parts}
-            logits = functional_call(self.network, {**here, **chosen}, (split.images.double(),))
-            return functional.cross_entropy(logits, split.labels)
+            logits = functional_call(self.network, {**here, **chosen}, (split.inputs.double(),))
+            return functional.cross_entropy(logits, split.targets)
 
         flat = self.flat(here)
         return float(loss(flat)), torch.func.grad(loss)(flat).numpy(), torch.func.hessian(loss)(flat).numpy()
@@ -95,7 +97,7 @@ def cosine(x: np.ndarray, y: np.ndarray) -> float:
     return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
 
 
-@pytest.mark.parametrize("keys", [{}, {"parameters": "all"}, {"images": 12}], ids=str)
+@pytest.mark.parametrize("keys", [{}, {"parameters": "all"}, {"examples": 12}], ids=str)
 def test_every_variable_is_what_the_whole_matrix_says(keys: dict[str, Any]) -> None:
     case = Case(precision="fp64", **keys)
     found = case.surface()
@@ -139,7 +141,7 @@ def test_every_variable_is_what_the_whole_matrix_says(keys: dict[str, Any]) -> N
             np.testing.assert_allclose(point[f"gradient_cosine_{axis}"], expected, atol=1e-5)
         used = subset(case.data.train, case.plane.images)
         halves = [
-            case.dense(float(place[0]), float(place[1]), Split(used.images[start::2], used.labels[start::2]))[1]
+            case.dense(float(place[0]), float(place[1]), Examples(used.inputs[start::2], used.targets[start::2]))[1]
             for start in (0, 1)
         ]
         assert point["gradient_cosine_halves"] == pytest.approx(cosine(*halves), abs=1e-5)
@@ -154,7 +156,7 @@ def test_every_variable_is_what_the_whole_matrix_says(keys: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("measured", ["gradients", "curvature"])
 def test_tiles_agree_with_the_whole_to_the_bit(measured: str) -> None:
-    case = Case(measured, images=12)
+    case = Case(measured, examples=12)
     whole = case.surface()
     for tiles in (2, 4, 9):
         found = case.surface(tiles)
@@ -208,13 +210,13 @@ def test_a_line_has_one_slope_and_one_curvature() -> None:
 
 
 def test_drift_is_that_of_planes_over_more_images() -> None:
-    case = Case(images=6, data=dataset(20))
+    case = Case(examples=6, data=dataset(20))
     found = case.surface(4)
     entries = json.loads(found.attrs["drift"])
     assert [entry["index"] for entry in entries] == [0, 2, 4, 6, 8]
-    wider = Case(images=12, data=dataset(20)).surface()
+    wider = Case(examples=12, data=dataset(20)).surface()
     for entry in entries:
-        assert entry["images"] == [6, 12]  # there are not four times as many
+        assert entry["examples"] == [6, 12]  # there are not four times as many
         i, j = divmod(entry["index"], 3)
         assert (entry["alpha"], entry["beta"]) == (found.alpha.values[i], found.beta.values[j])
         for name in ("eigenvalue_min", "eigenvalue_max", "residual_min", "residual_max"):
@@ -222,7 +224,7 @@ def test_drift_is_that_of_planes_over_more_images() -> None:
 
 
 def test_points_whose_loss_is_not_finite_hold_no_number() -> None:
-    case = Case(alpha=(0, 1e38, 2), images=12)
+    case = Case(alpha=(0, 1e38, 2), examples=12)
     found = case.surface()
     assert found.status.values.tolist() == [[Status.computed] * 3, [Status.non_finite] * 3]
     assert found.attrs["points_non_finite"] == 3
@@ -277,7 +279,7 @@ def test_eigsh_finds_the_same() -> None:
 def test_what_arithmetic_cannot_see_is_marked() -> None:
     """Of two classes and one image twice the Hessian of a linear layer has rank one."""
     images = torch.ones(2, 1, 4, 4) / 16
-    data = DataSet(Split(images, torch.ones(2, dtype=torch.int64)), None, 2, torch.zeros(1), {})
+    data = DataSet(Examples(images, torch.ones(2, dtype=torch.int64)), None, 2, torch.zeros(1), {})
     case = Case(data=data)
     case.network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False))
     case.theta = {"1.weight": torch.randn(2, 16, generator=torch.Generator().manual_seed(0))}

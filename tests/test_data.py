@@ -16,11 +16,11 @@ from torch import Tensor
 
 from landscape.data import datasets
 from landscape.data.data_section import Data
-from landscape.data.datasets import Split
+from landscape.data.examples import Examples, memory_format
 from landscape.errors import InputError
 from landscape.store import checkpoint
 
-from data_sets import arrays, made, problems, saved
+from data_sets import arrays, described, made, problems, saved
 
 
 def test_a_constant_channel_becomes_zero(tmp_path: Path) -> None:
@@ -28,25 +28,27 @@ def test_a_constant_channel_becomes_zero(tmp_path: Path) -> None:
     content = arrays()
     for split in ("train", "test"):
         content[f"{split}_images"][..., 1] = 77
-    content["test_images"][0, 0, 0, 1] = 78
+    content["test_examples"][0, 0, 0, 1] = 78
     found = made(saved(tmp_path, content), tmp_path)
     assert found.test is not None
-    assert float(found.train.images[:, 1].abs().max()) < 1e-6
-    assert float(found.test.images[:, 1].abs().max()) == pytest.approx(1 / 255, rel=1e-3)
+    assert float(found.train.inputs[:, 1].abs().max()) < 1e-6
+    assert float(found.test.inputs[:, 1].abs().max()) == pytest.approx(1 / 255, rel=1e-3)
     assert float(found.black[1]) == pytest.approx(-77 / 255)
-    assert found.train.images[:, [0, 2]].std(dim=(0, 2, 3), correction=0).tolist() == pytest.approx([1, 1])
+    assert found.train.inputs[:, [0, 2]].std(dim=(0, 2, 3), correction=0).tolist() == pytest.approx([1, 1])
 
 
 def test_black_is_the_value_of_a_black_pixel(tmp_path: Path) -> None:
     content = arrays()
-    content["train_images"][3] = 0
+    content["train_examples"][3] = 0
     found = made(saved(tmp_path, content), tmp_path)
-    assert torch.equal(found.train.images[3], found.black.view(3, 1, 1).expand(3, 6, 5))
+    assert torch.equal(found.train.inputs[3], found.black.view(3, 1, 1).expand(3, 6, 5))
 
 
 @pytest.mark.parametrize("source", ["digits", "cifar10"])
 def test_stated_moments_must_have_the_channels_of_the_images(tmp_path: Path, source: str) -> None:
-    channels = datasets.describe(Data(source=source))[0][0]
+    shape = described(Data(source=source))[0]
+    assert shape is not None
+    channels = shape[0]
     spec = Data(source=source, mean=(0.5,) * (channels + 1), std=(0.5,) * (channels + 1))
     message = f"is {source!r}: its images have {channels} channels; mean and std have {channels + 1}"
     assert problems(spec) == [message]
@@ -90,9 +92,9 @@ def test_reading_holds_what_is_stored_and_one_float32_set(tmp_path: Path, dtype:
 # Subsets
 
 
-def labelled(labels: list[int]) -> Split:
+def labelled(labels: list[int]) -> Examples:
     """Images whose pixels are the image's number."""
-    return Split(torch.arange(float(len(labels))).view(-1, 1, 1, 1), torch.tensor(labels))
+    return Examples(torch.arange(float(len(labels))).view(-1, 1, 1, 1), torch.tensor(labels))
 
 
 @given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=60), share=st.floats(0, 1), seed=st.integers(0, 5))
@@ -100,15 +102,15 @@ def test_a_subset_has_every_class_in_its_proportion(labels: list[int], share: fl
     split = labelled(labels)
     images = 1 + int(share * (len(labels) - 1))
     found = datasets.subset(split, images, seed)
-    assert len(found.labels) == len(found.images) == images
-    numbers = found.images.flatten().long()
+    assert len(found.targets) == len(found.inputs) == images
+    numbers = found.inputs.flatten().long()
     assert (numbers.diff() > 0).all(), "in the order of the split, none twice"
-    assert torch.equal(split.labels[numbers], found.labels)
+    assert torch.equal(split.targets[numbers], found.targets)
     for value in set(labels):
         quota = labels.count(value) * images / len(labels)
-        assert abs(int((found.labels == value).sum()) - quota) < 1
+        assert abs(int((found.targets == value).sum()) - quota) < 1
     again = datasets.subset(split, images, seed)
-    assert torch.equal(found.images, again.images)
+    assert torch.equal(found.inputs, again.inputs)
 
 
 def test_subsets_by_largest_remainders() -> None:
@@ -116,7 +118,7 @@ def test_subsets_by_largest_remainders() -> None:
     for images, counts in ((10, [5, 3, 2]), (11, [6, 3, 2]), (13, [7, 4, 2]), (1, [1, 0, 0]), (99, [49, 31, 19])):
         found = datasets.subset(split, images)
         # 5.5, 3.41, 2.09 -> 6, 3, 2;  6.5, 4.03, 2.47 -> 7, 4, 2;  49.5, 30.69, 18.81 -> 49, 31, 19
-        assert found.labels.bincount(minlength=3).tolist() == counts
+        assert found.targets.bincount(minlength=3).tolist() == counts
 
 
 def test_whole_subsets_are_the_split_and_seeds_differ() -> None:
@@ -124,10 +126,10 @@ def test_whole_subsets_are_the_split_and_seeds_differ() -> None:
     for images in (None, 100, 1000):
         assert datasets.subset(split, images) is split
     state = torch.get_rng_state()
-    drawn = [datasets.subset(split, 20, seed).images.flatten().tolist() for seed in range(3)]
+    drawn = [datasets.subset(split, 20, seed).inputs.flatten().tolist() for seed in range(3)]
     assert torch.equal(torch.get_rng_state(), state), "the global generator is left alone"
     assert all(x != y for x, y in itertools.combinations(drawn, 2))
-    assert drawn[0] == datasets.subset(split, 20).images.flatten().tolist()
+    assert drawn[0] == datasets.subset(split, 20).inputs.flatten().tolist()
 
 
 # Label noise
@@ -168,17 +170,17 @@ def test_the_file_holds_the_subset_and_the_noise(tmp_path: Path, images: int | N
     whole, _ = checkpoint.read(tmp_path / "made.safetensors")
     found = made(spec, tmp_path)
     stored, header = checkpoint.read(tmp_path / "made.safetensors")
-    part = datasets.subset(Split(whole["train_images"], whole["train_labels"]), images, seed=5)
-    assert torch.equal(stored["train_images"], part.images)
-    expected, count = datasets.mislabelled(part.labels, 4, share, seed=5)
+    part = datasets.subset(Examples(whole["train_examples"], whole["train_labels"]), images, seed=5)
+    assert torch.equal(stored["train_examples"], part.inputs)
+    expected, count = datasets.mislabelled(part.targets, 4, share, seed=5)
     assert torch.equal(stored["train_labels"], expected) and count == round(share * (images or 60))
-    assert torch.equal(found.train.labels, expected)
+    assert torch.equal(found.train.targets, expected)
     assert all(torch.equal(stored[f"test_{kind}"], whole[f"test_{kind}"]) for kind in ("images", "labels"))
-    pixels = part.images.numpy() / 255
+    pixels = part.inputs.numpy() / 255
     np.testing.assert_allclose(header["mean"], pixels.mean((0, 2, 3)), rtol=1e-9)
     np.testing.assert_allclose(header["std"], pixels.std((0, 2, 3)), rtol=1e-9)
-    assert header["counts"]["train_images"] == header["counts"]["train_labels"] == (images or 60)
-    assert header["counts"]["test_images"] == 8
+    assert header["counts"]["train_examples"] == header["counts"]["train_labels"] == (images or 60)
+    assert header["counts"]["test_examples"] == 8
     told = {key: header[key] for key in ("label_noise", "relabelled", "seed") if key in header}
     assert told == ({"label_noise": share, "relabelled": count, "seed": 5} if share else {})
 
@@ -186,14 +188,14 @@ def test_the_file_holds_the_subset_and_the_noise(tmp_path: Path, images: int | N
 def test_classes_stay_when_a_subset_lacks_some(tmp_path: Path) -> None:
     content = arrays(train=40)
     content["train_labels"] = np.array([0] * 19 + [1] * 19 + [2, 3])
-    spec = saved(tmp_path, content, images=2)
+    spec = saved(tmp_path, content, examples=2)
     found = made(spec, tmp_path)
-    assert found.train.labels.tolist() == [0, 1] and found.classes == 4 == datasets.describe(spec)[1]
+    assert found.train.targets.tolist() == [0, 1] and found.classes == 4 == described(spec)[1]
 
 
 def test_a_subset_of_more_images_than_there_are(tmp_path: Path) -> None:
-    spec = saved(tmp_path, arrays(), images=13)
-    with pytest.raises(InputError, match="ours.npz': it has 12 training images; images asks for 13"):
+    spec = saved(tmp_path, arrays(), examples=13)
+    with pytest.raises(InputError, match="ours.npz': it has 12 training examples; images asks for 13"):
         made(spec, tmp_path)
 
 
@@ -244,5 +246,5 @@ def test_crops_and_flips_are_drawn_evenly() -> None:
 
 
 def test_layout_depends_on_the_size_of_the_images_alone() -> None:
-    assert datasets.memory_format((3, 32, 32)) is torch.channels_last
-    assert datasets.memory_format((1, 8, 8)) is datasets.memory_format((64, 8, 8)) is torch.contiguous_format
+    assert memory_format(torch.zeros(1, 3, 32, 32)) is torch.channels_last
+    assert memory_format(torch.zeros(1, 1, 8, 8)) is memory_format(torch.zeros(1, 64, 8, 8)) is torch.contiguous_format

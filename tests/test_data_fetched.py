@@ -19,28 +19,28 @@ from landscape.errors import InputError
 from landscape.networks.torchvision_shim import with_torchvision
 from landscape.store import checkpoint
 
-from data_sets import assert_normalised, made
+from data_sets import assert_normalised, described, made
 
 
 def test_digits_are_scikit_learns(tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
     found = made(Data(source="digits"), tmp_path)
-    assert found.shape == (1, 8, 8) and found.classes == 10 and found.test is not None
-    assert (len(found.train.images), len(found.test.images)) == (1500, 297)
+    assert found.image_shape == (1, 8, 8) and found.classes == 10 and found.test is not None
+    assert (len(found.train.inputs), len(found.test.inputs)) == (1500, 297)
     stored, header = checkpoint.read(tmp_path / "made.safetensors")
-    assert stored["train_images"].dtype == torch.uint8 and header["name"] == "ours"
+    assert stored["train_examples"].dtype == torch.uint8 and header["name"] == "ours"
     digits = load_digits()
-    pixels = np.concatenate([stored["train_images"].numpy(), stored["test_images"].numpy()])
-    labels = np.concatenate([found.train.labels.numpy(), found.test.labels.numpy()])
+    pixels = np.concatenate([stored["train_examples"].numpy(), stored["test_examples"].numpy()])
+    labels = np.concatenate([found.train.targets.numpy(), found.test.targets.numpy()])
     rows = np.column_stack([labels, pixels.reshape(1797, 64)])
     expected = np.column_stack([digits.target, digits.data * 15])
     order, expected_order = np.lexsort(rows.T), np.lexsort(expected.T)
     np.testing.assert_array_equal(rows[order], expected[expected_order])
-    assert (order != np.arange(1797)).any() and set(found.test.labels.tolist()) == set(range(10))
+    assert (order != np.arange(1797)).any() and set(found.test.targets.tolist()) == set(range(10))
     for split, images in ((found.train, pixels[:1500]), (found.test, pixels[1500:])):
         mean, std = pixels[:1500].mean() / 255, pixels[:1500].std() / 255
-        assert_normalised(split, images / 255, split.labels.numpy(), mean, std)
+        assert_normalised(split, images / 255, split.targets.numpy(), mean, std)
 
 
 def test_digits_are_the_same_every_time(tmp_path: Path) -> None:
@@ -55,9 +55,9 @@ def test_every_data_set_that_is_known_can_be_read() -> None:
 
 
 def test_what_is_known_without_a_file() -> None:
-    assert datasets.describe(Data(source="digits")) == ((1, 8, 8), 10)
-    assert datasets.describe(Data(source="cifar10")) == ((3, 32, 32), 10)
-    assert datasets.describe(Data(source="cifar100")) == ((3, 32, 32), 100)
+    assert described(Data(source="digits")) == ((1, 8, 8), 10)
+    assert described(Data(source="cifar10")) == ((3, 32, 32), 10)
+    assert described(Data(source="cifar100")) == ((3, 32, 32), 100)
 
 
 def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,16 +77,16 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch: pyte
 def test_the_real_cifar10(tmp_path: Path) -> None:
     """Size, classes, and the mean and standard deviation that Li et al. 2018 normalise by."""
     spec = Data(source=os.environ["LANDSCAPE_CIFAR10"])
-    assert datasets.describe(spec) == ((3, 32, 32), 10) == datasets.describe(Data(source="cifar10"))
+    assert described(spec) == ((3, 32, 32), 10) == described(Data(source="cifar10"))
     found = made(spec, tmp_path)
     assert found.test is not None
-    assert found.train.images.shape == (50_000, 3, 32, 32) and found.test.images.shape == (10_000, 3, 32, 32)
-    assert found.train.labels.bincount().tolist() == [5000] * 10
-    assert found.test.labels.bincount().tolist() == [1000] * 10
+    assert found.train.inputs.shape == (50_000, 3, 32, 32) and found.test.inputs.shape == (10_000, 3, 32, 32)
+    assert found.train.targets.bincount().tolist() == [5000] * 10
+    assert found.test.targets.bincount().tolist() == [1000] * 10
     assert found.header["mean"] == pytest.approx([125.3 / 255, 123.0 / 255, 113.9 / 255], abs=2e-3)
     assert found.header["std"] == pytest.approx([63.0 / 255, 62.1 / 255, 66.7 / 255], abs=2e-3)
-    assert found.train.images.double().mean((0, 2, 3)).tolist() == pytest.approx([0] * 3, abs=1e-5)
-    assert datasets.subset(found.train, 1000).labels.bincount().tolist() == [100] * 10
+    assert found.train.inputs.double().mean((0, 2, 3)).tolist() == pytest.approx([0] * 3, abs=1e-5)
+    assert datasets.subset(found.train, 1000).targets.bincount().tolist() == [100] * 10
 
 
 def test_cifar_through_torchvisions_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from landscape.experiment.schema import Experiment
 from landscape.networks.torchvision_shim import with_torchvision
 from landscape.store import checkpoint
 
-from data_sets import assert_normalised, made
+from data_sets import assert_normalised, described, made
 
 SIX = {"train/cat": 3, "train/dog": 2, "test/cat": 1}
 
@@ -60,27 +60,27 @@ def test_splits_are_torchvisions_folders(tmp_path: Path, test: str) -> None:
         photos(root, {f"{test}/{name}": 2})
     found = made(spec, tmp_path)
     assert_is(found, root / "train", root / test)
-    assert found.shape == (3, 6, 5) and found.classes == 4
-    assert datasets.describe(spec) == (found.shape, found.classes)
-    assert found.train.labels.tolist() == [0, 1, 1, 2, 2, 2, 3, 3], "10, 9, cat, dog"
+    assert found.image_shape == (3, 6, 5) and found.classes == 4
+    assert described(spec) == (found.image_shape, found.classes)
+    assert found.train.targets.tolist() == [0, 1, 1, 2, 2, 2, 3, 3], "10, 9, cat, dog"
 
 
 def test_classes_in_the_folder_itself(tmp_path: Path) -> None:
     spec = photos(tmp_path / "photos", {"b": 2, "a": 1, "c": 3})
     found = made(spec, tmp_path)
     assert_is(found, tmp_path / "photos", None)
-    assert found.train.labels.tolist() == [0, 1, 1, 2, 2, 2]
-    assert datasets.describe(spec) == ((3, 6, 5), 3)
+    assert found.train.targets.tolist() == [0, 1, 1, 2, 2, 2]
+    assert described(spec) == ((3, 6, 5), 3)
 
 
 def test_the_test_split_is_the_first_there_is_and_may_lack_classes(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     spec = photos(root, {**SIX, "val/cat": 2, "valid/dog": 3, "more/bird": 1, "test/dog": 0})
     found = made(spec, tmp_path)
-    assert found.test is not None and found.test.labels.tolist() == [0] and found.classes == 2
+    assert found.test is not None and found.test.targets.tolist() == [0] and found.classes == 2
     (root / "test/cat/0.png").rename(root / "test/dog/0.png")
     found = made(spec, tmp_path)
-    assert found.test is not None and found.test.labels.tolist() == [1]
+    assert found.test is not None and found.test.targets.tolist() == [1]
 
 
 def test_what_is_no_image_or_hidden_is_passed_over_and_images_may_lie_deeper(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_what_is_no_image_or_hidden_is_passed_over_and_images_may_lie_deeper(tmp
     for name in ("train/dog/notes.txt", "train/classes.csv", "train/dog/._0.png", ".DS_Store", "train/dog/Thumbs.db"):
         (root / name).write_text("no image")
     again = made(spec, tmp_path)
-    assert torch.equal(plain.train.images, again.train.images) and again.classes == 2
+    assert torch.equal(plain.train.inputs, again.train.inputs) and again.classes == 2
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".ppm", ".bmp", ".tif", ".TIFF", ".webp"])
@@ -119,7 +119,7 @@ def test_images_are_grey_if_all_are(tmp_path: Path, colour: str) -> None:
         Image.new("RGB", (5, 6), (200, 3, 90)).save(root / colour / "0.png")
     found = made(spec, tmp_path)
     channels = 1 if colour == "none" else 3
-    assert found.shape == (channels, 6, 5) == datasets.describe(spec)[0]
+    assert found.image_shape == (channels, 6, 5) == described(spec)[0]
     stored, _ = checkpoint.read(tmp_path / "made.safetensors")
     for split in ("train", "test"):
         pixels, labels = image_folder(root / split)
@@ -147,7 +147,7 @@ def test_images_brought_to_one_size(tmp_path: Path, size: tuple[int, int], mode:
     photos(root, {"test/a": 2}, mode, (9, 16))
     spec = Data(source=str(root), image_size=8)
     channels = 1 if mode == "L" else 3
-    assert datasets.describe(spec) == ((channels, 8, 8), 2)
+    assert described(spec) == ((channels, 8, 8), 2)
     datasets.make(spec, tmp_path / "made.safetensors", {})
     stored, _ = checkpoint.read(tmp_path / "made.safetensors")
     for split, width, height in (("train", *size), ("test", 9, 16)):
@@ -170,7 +170,7 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
         (root / name).mkdir(parents=True)
         Image.fromarray(board.astype(np.uint8)).save(root / name / "0.png")
     datasets.make(Data(source=str(root), image_size=8), tmp_path / "made.safetensors", {})
-    pixels = checkpoint.read(tmp_path / "made.safetensors")[0]["train_images"].float()
+    pixels = checkpoint.read(tmp_path / "made.safetensors")[0]["train_examples"].float()
     assert float((pixels - 127.5).abs().max()) < 6
 
 
@@ -195,7 +195,7 @@ def test_folders_that_are_wrong(tmp_path: Path, name: str) -> None:
     root.mkdir()
     spec = photos(root, counts)
     with pytest.raises(InputError, match=f"^is {str(root)!r}: {message.replace('{root}', str(root))}"):
-        datasets.describe(spec)
+        described(spec)
     with pytest.raises(InputError, match=f"^the source is {str(root)!r}: {message.replace('{root}', str(root))}"):
         made(spec, tmp_path)
     assert not (tmp_path / "made.safetensors").exists()
@@ -208,7 +208,7 @@ def test_images_of_several_sizes(tmp_path: Path) -> None:
     message = f"{root}/train/dog/0.png has 6 x 6 pixels and {root}/train/cat/0.png 6 x 5; state image_size"
     with pytest.raises(InputError, match=message):
         made(spec, tmp_path)
-    assert made(Data(source=str(root), image_size=4), tmp_path).shape == (3, 4, 4)
+    assert made(Data(source=str(root), image_size=4), tmp_path).image_shape == (3, 4, 4)
 
 
 def test_pixels_of_more_than_8_bits(tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ def test_nothing_is_unpacked_before_it_is_read(tmp_path: Path) -> None:
     """Images cut to their headers are described as before; reading them names the first broken one."""
     root = tmp_path / "photos"
     spec = photos(root, SIX, size=(40, 40))
-    before = datasets.describe(spec)
+    before = described(spec)
     for path in root.rglob("*.png"):
         path.write_bytes(path.read_bytes()[:200])
-    assert datasets.describe(spec) == before == ((3, 40, 40), 2)
+    assert described(spec) == before == ((3, 40, 40), 2)
     with pytest.raises(InputError, match=f"{root}/train/cat/0.png is no whole image: "):
         made(spec, tmp_path)
 

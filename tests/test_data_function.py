@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landscape.data import datasets
 from landscape.data.data_section import Data
 from landscape.errors import InputError
 from landscape.experiment import reading
 from landscape.running import check
 
-from data_sets import arrays, assert_normalised, made, saved
+from data_sets import arrays, assert_normalised, described, made, saved
 
 
 def written(path: Path, text: str) -> Path:
@@ -53,7 +52,7 @@ def test_a_function_of_a_file(tmp_path: Path, kind: str, test: bool) -> None:
     if test:
         assert_normalised(found.test, pixels[1], np.arange(9) % 3, mean, std)
     assert (found.test is not None) == test
-    assert datasets.describe(spec) == ((3, 6, 5), 3) == (found.shape, found.classes)
+    assert described(spec) == ((3, 6, 5), 3) == (found.image_shape, found.classes)
 
 
 def test_it_gives_what_an_npz_of_the_same_arrays_gives(tmp_path: Path) -> None:
@@ -130,7 +129,7 @@ def test_a_function_that_is_wrong(tmp_path: Path, name: str) -> None:
     text, message = WRONG[name]
     spec = Data(source=f"{written(tmp_path / 'mine.py', text)}:load")
     with pytest.raises(InputError, match=f"^is {spec.source!r}: {message}"):
-        datasets.describe(spec)
+        described(spec)
     with pytest.raises(InputError, match=f"^the source is {spec.source!r}: {message}"):
         made(spec, tmp_path)
 

@@ -13,7 +13,7 @@ from landscape.data.data_section import Data
 from landscape.errors import InputError
 from landscape.store import checkpoint
 
-from data_sets import Arrays, arrays, assert_normalised, made, problems, saved
+from data_sets import Arrays, arrays, assert_normalised, described, made, problems, saved
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3), (6, 5, 2), (1, 1)])
@@ -34,9 +34,9 @@ def test_npz_of_bytes(tmp_path: Path, shape: tuple[int, ...], stated: bool) -> N
     np.testing.assert_allclose(found.header["std"], std, rtol=1e-12)
     assert_normalised(found.train, images["train"], content["train_labels"], mean, std)
     assert_normalised(found.test, images["test"], content["test_labels"], mean, std)
-    assert found.shape == (channels, *shape[:2]) and found.classes == 4
-    assert datasets.describe(spec) == (found.shape, found.classes)
-    assert found.header["counts"] == {"train_images": 12, "train_labels": 12, "test_images": 5, "test_labels": 5}
+    assert found.image_shape == (channels, *shape[:2]) and found.classes == 4
+    assert described(spec) == (found.image_shape, found.classes)
+    assert found.header["counts"] == {"train_examples": 12, "train_labels": 12, "test_examples": 5, "test_labels": 5}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, ">f4"])
@@ -53,14 +53,14 @@ def test_npz_of_floats_is_taken_in_its_own_units(tmp_path: Path, dtype: Any) -> 
     np.testing.assert_allclose(found.header["std"], std, rtol=1e-9)
     assert_normalised(found.train, images["train"], content["train_labels"], mean, std)
     assert_normalised(found.test, images["test"], content["test_labels"], mean, std)
-    assert datasets.describe(spec) == ((2, 6, 5), 4) == (found.shape, found.classes)
+    assert described(spec) == ((2, 6, 5), 4) == (found.image_shape, found.classes)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64, ">i8"])
 def test_any_whole_numbers_are_labels(tmp_path: Path, dtype: Any) -> None:
     content = arrays()
     content |= {name: content[name].astype(dtype) for name in ("train_labels", "test_labels")}
-    assert made(saved(tmp_path, content), tmp_path).train.labels.tolist() == [0, 1, 2, 3] * 3
+    assert made(saved(tmp_path, content), tmp_path).train.targets.tolist() == [0, 1, 2, 3] * 3
 
 
 def test_without_a_test_split(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_without_a_test_split(tmp_path: Path) -> None:
     spec = saved(tmp_path, content)
     found = made(spec, tmp_path)
     assert found.test is None
-    assert datasets.describe(spec) == ((3, 6, 5), 4) == (found.shape, found.classes)
+    assert described(spec) == ((3, 6, 5), 4) == (found.image_shape, found.classes)
 
 
 def test_classes_are_counted_over_both_splits_and_are_two_at_least(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_classes_are_counted_over_both_splits_and_are_two_at_least(tmp_path: Pat
         ({**content, **{f"{s}_labels": 0 * content[f"{s}_labels"] for s in ("train", "test")}}, 2),
     ):
         spec = saved(tmp_path, labels)
-        assert made(spec, tmp_path).classes == classes == datasets.describe(spec)[1]
+        assert made(spec, tmp_path).classes == classes == described(spec)[1]
 
 
 @pytest.mark.parametrize(("train", "test"), [([1, 2, 4], [1]), ([1, 2, 3], [0]), ([2, 3], [2]), ([0, 1, 2], [1, 2])])
@@ -101,13 +101,13 @@ def test_what_else_is_in_the_file_does_not_matter(tmp_path: Path) -> None:
         archive.writestr("notes.txt", "made on Monday")
         archive.writestr("folder/", "")
     found = made(spec, tmp_path)
-    assert datasets.describe(spec) == ((3, 6, 5), 4) == (found.shape, found.classes)
+    assert described(spec) == ((3, 6, 5), 4) == (found.image_shape, found.classes)
     assert set(checkpoint.read(tmp_path / "made.safetensors")[0]) == set(arrays())
 
 
 def test_compressed_files_are_read(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "ours.npz", **arrays())  # type: ignore[arg-type]
-    assert made(Data(source=str(tmp_path / "ours.npz")), tmp_path).shape == (3, 6, 5)
+    assert made(Data(source=str(tmp_path / "ours.npz")), tmp_path).image_shape == (3, 6, 5)
 
 
 def replaced(**new: Any) -> Arrays:
@@ -120,9 +120,9 @@ def without(*names: str) -> Arrays:
 
 OBJECTS = np.array([{}] * 12, dtype=object)
 MALFORMED: dict[str, tuple[Arrays, str]] = {
-    "no training images": (without("train_images"), "lacks train_images; it holds train_labels, test_images, test_labels"),
+    "no training examples": (without("train_images"), "lacks train_images; it holds train_labels, test_images, test_labels"),
     "nothing": ({}, "lacks train_images, train_labels; it holds nothing"),
-    "test images without labels": (without("test_labels"), "lacks test_labels"),
+    "test examples without labels": (without("test_labels"), "lacks test_labels"),
     "test labels without images": (without("test_images"), "lacks test_images"),
     "lengths differ": (replaced(train_labels=np.zeros(11, int)), "has 12 train_images and 11 train_labels"),
     "lengths of the test split differ": (replaced(test_labels=np.zeros(6, int)), "has 5 test_images and 6 test_labels"),
@@ -145,12 +145,12 @@ MALFORMED: dict[str, tuple[Arrays, str]] = {
     "videos": (replaced(test_images=np.zeros((5, 2, 6, 5, 3), np.uint8)), r"test_images are uint8 \(5, 2, 6, 5, 3\)"),
     "one image": (replaced(train_images=np.zeros((), np.uint8)), r"train_images are uint8 \(\)"),
     "no images": (arrays(train=0), r"train_images are empty: \(0, 6, 5, 3\)"),
-    "no test images": (arrays(test=0), r"test_images are empty: \(0, 6, 5, 3\)"),
+    "no test examples": (arrays(test=0), r"test_images are empty: \(0, 6, 5, 3\)"),
     "images without pixels": (arrays(shape=(0, 5, 3)), r"train_images are empty: \(12, 0, 5, 3\)"),
     "bytes with channels first": (arrays(shape=(3, 32, 32)), "uint8 has the channels last"),
     "floats with channels last": (replaced(train_images=np.zeros((12, 32, 32, 3))), "float has them first"),
-    "other test images": (replaced(test_images=np.zeros((5, 6, 6, 3), np.uint8)), r"test_images are uint8 \(5, 6, 6, 3\); those of"),
-    "float test images": (replaced(test_images=np.zeros((5, 3, 6, 5))), r"train_images are uint8 \(12, 6, 5, 3\); those of"),
+    "other test examples": (replaced(test_images=np.zeros((5, 6, 6, 3), np.uint8)), r"test_images are uint8 \(5, 6, 6, 3\); those of"),
+    "float test examples": (replaced(test_images=np.zeros((5, 3, 6, 5))), r"train_images are uint8 \(12, 6, 5, 3\); those of"),
 }  # fmt: skip
 
 

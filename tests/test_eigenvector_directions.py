@@ -13,6 +13,7 @@ from landscape.data import datasets
 from landscape.data.data_section import Data
 from landscape.errors import InputError
 from landscape.networks import building
+from landscape.objective.objective import CLASSIFICATION
 from landscape.probes import probe_of
 from landscape.store import checkpoint, files
 from landscape.store.weights import Weights, norm
@@ -25,7 +26,7 @@ SMOOTH = {"hidden": [6], "activation": "softplus", "linear_std": 0.3}
 
 def found_by_a_probe(example: Example, **keys: Any) -> tuple[Any, Weights]:
     probe = probe_of({"measure": "eigenpairs", "precision": "fp64", **keys})
-    return probe.measured(example.network, example.theta, {}, example.axes, example.dataset)
+    return probe.measured(example.network, example.theta, {}, example.axes, example.dataset, CLASSIFICATION)
 
 
 @pytest.mark.parametrize("parameters", ["filters", "all"])
@@ -72,7 +73,7 @@ def test_eigenvectors_that_cannot_be_directions() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smooth network's initial weights, as the run `net` and as epochs 0 and 1 of it, and data."""
     folder = tmp_path_factory.mktemp("eigenvectors")
-    datasets.make(Data(source="digits", images=200), folder / "data.safetensors", {"name": "digits"})
+    datasets.make(Data(source="digits", examples=200), folder / "data.safetensors", {"name": "digits"})
     run = Run(network="mlp", args=SMOOTH, data="digits", epochs=1, keep="all")
     built = building.build("mlp", SMOOTH, seed=3, images=(1, 8, 8), classes=10)
     theta = built.state_dict()
@@ -82,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-PAIRS = {"measure": "eigenpairs", "images": 100, "precision": "fp64"}
+PAIRS = {"measure": "eigenpairs", "examples": 100, "precision": "fp64"}
 SHARP = {"directions": "eigenvectors", "probe": "pairs"}
 
 
@@ -106,7 +107,7 @@ def test_from_the_probe_to_the_surface(folder: Path, capsys: pytest.CaptureFixtu
     assert not does(folder, capsys, "probe", PAIRS, "pairs", **data_file)
     assert not does(folder, capsys, "directions", SHARP, "sharp", other="pairs.safetensors")
     step = 0.1
-    plane = {**SHARP, "alpha": [-step, step, 3], "beta": [-step, step, 3], "images": 100}
+    plane = {**SHARP, "alpha": [-step, step, 3], "beta": [-step, step, 3], "examples": 100}
     drawn = {"directions": "sharp.safetensors"}
     assert not does(folder, capsys, "tile", plane, "surface", **data_file, **drawn)
     probe, surface = (files.read_dataset(folder / name) for name in ("pairs.nc", "surface.nc"))
@@ -119,7 +120,7 @@ def test_from_the_probe_to_the_surface(folder: Path, capsys: pytest.CaptureFixtu
     header = checkpoint.read_header(folder / "sharp.safetensors")
     assert (header["probe"], header["vectors"]) == ("pairs", ["largest-1", "smallest-1"])
     assert header["unit_length_alpha"] == pytest.approx(1, rel=1e-6)
-    wanted = {"run": "net", "state": "net", "probe": "pairs", "train_images": 100, "graph": "kept", "classes": 10}
+    wanted = {"run": "net", "state": "net", "probe": "pairs", "train_examples": 100, "graph": "kept", "classes": 10}
     assert {key: probe.attrs[key] for key in wanted} == wanted
     assert json.loads(probe.attrs["spec"])["pairs"] == 2
     assert probe.attrs["title"] == "eigenpairs of net at pairs"
@@ -152,9 +153,17 @@ def test_a_probe_on_a_plane_takes_the_directions_of_this_plane_and_state(
     data_file = {"data": "data.safetensors"}
     assert not does(folder, capsys, "directions", {}, "contour")
     drawn = {"directions": "contour.safetensors"}
-    there = {"measure": "trace", "plane": "contour", "alpha": 0.5, "beta": -1, "images": 100, "vectors": 2, "draws": 2}
+    there = {
+        "measure": "trace",
+        "plane": "contour",
+        "alpha": 0.5,
+        "beta": -1,
+        "examples": 100,
+        "vectors": 2,
+        "draws": 2,
+    }
     assert not does(folder, capsys, "probe", there, "there", **data_file, **drawn)
-    plane = {"alpha": [0.5, 0.5, 1], "beta": [-1, -1, 1], "images": 100}
+    plane = {"alpha": [0.5, 0.5, 1], "beta": [-1, -1, 1], "examples": 100}
     assert not does(folder, capsys, "tile", plane, "point", **data_file, **drawn)
     found, point = (files.read_dataset(folder / f"{name}.nc") for name in ("there", "point"))
     assert float(found.train_loss) == pytest.approx(float(point.train_loss[0]), rel=1e-5)

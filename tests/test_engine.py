@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from landscape import directions
-from landscape.data.datasets import Split
+from landscape.data.examples import Examples
 from landscape.directions import Directions
 from landscape.engine import device, engine, fusing
 from landscape.engine.engine import Engine, Measured
@@ -34,9 +34,9 @@ torch.set_num_threads(1)
 Points = list[tuple[float, float]]
 
 
-def split(images: Tensor, classes: int, seed: int = 0) -> Split:
+def split(images: Tensor, classes: int, seed: int = 0) -> Examples:
     generator = torch.Generator().manual_seed(seed)
-    return Split(images, torch.randint(0, classes, (len(images),), generator=generator))
+    return Examples(images, torch.randint(0, classes, (len(images),), generator=generator))
 
 
 def settled(network: nn.Module, seed: int = 0) -> nn.Module:
@@ -72,20 +72,20 @@ def plain(network: nn.Module, theta: Weights, pair: Directions, at: tuple[float,
 
 
 def assert_right(
-    network: nn.Module, data: Split, points: Points, pair: Directions | None = None, batches: int = 3
+    network: nn.Module, data: Examples, points: Points, pair: Directions | None = None, batches: int = 3
 ) -> list[float]:
     """Check losses within 1e-5 of float64, or 1e-7 of the largest logit, in at least so many batches; return them."""
     theta, pair = weights_of(network), pair or pair_for(network)
     losses = []
     made = Engine(network, theta, pair, {"train": data})
-    made.batch = min(made.batch, math.ceil(len(data.labels) / batches))
+    made.batch = min(made.batch, math.ceil(len(data.targets) / batches))
     for at, (found, _) in zip(points, made.measure(points), strict=True):
-        logits = plain(network, theta, pair, at, data.images)
-        loss = functional.cross_entropy(logits, data.labels).item()
+        logits = plain(network, theta, pair, at, data.inputs)
+        loss = functional.cross_entropy(logits, data.targets).item()
         assert abs(found["train"].loss - loss) <= 1e-5 * loss + 1e-7 * float(logits.abs().max()), (at, loss)
         margin = logits.topk(2).values.diff().abs().min() / logits.abs().max()
         if margin > 1e-5:  # else rounding may decide which class is first
-            assert found["train"].accuracy == (logits.argmax(1) == data.labels).double().mean().item()
+            assert found["train"].score == (logits.argmax(1) == data.targets).double().mean().item()
         losses.append(found["train"].loss)
     return losses
 
@@ -99,16 +99,16 @@ def test_random_networks(blocks: list[dict[str, Any]]) -> None:
     assert_right(network, split(torch.randn(6, 4, 7, 7), 3), [(0.0, 0.0), (0.7, -0.4), (-3.0, 1.0)], batches=batches)
 
 
-def with_a_minimum(network: nn.Module, data: Split, classes: int) -> nn.Module:
+def with_a_minimum(network: nn.Module, data: Examples, classes: int) -> nn.Module:
     """The network with a last layer that gives every image a logit of 16 for its class: a loss under 1e-5."""
     last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     seen: list[Tensor] = []
     hook = last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].double()))
     with torch.no_grad():
-        network(data.images)
+        network(data.inputs)
     hook.remove()
     inputs = torch.cat([seen[0], torch.ones(len(seen[0]), 1)], 1)
-    wanted = 16.0 * functional.one_hot(data.labels, classes).double()
+    wanted = 16.0 * functional.one_hot(data.targets, classes).double()
     solved = torch.linalg.lstsq(inputs, wanted, driver="gelsd").solution.T
     with torch.no_grad():
         last.weight.copy_(solved[:, :-1])
@@ -289,12 +289,12 @@ def test_a_network_that_writes_into_its_images_leaves_ours_alone() -> None:
             return out
 
     network, data = Overwriting(), split(torch.randn(9, 3, 2, 2), 3)
-    images = data.images.clone()
+    images = data.inputs.clone()
     theta, pair = weights_of(network), pair_for(network)
     found = losses(Engine(network, theta, pair, {"train": data}), [(0.0, 0.0), (0.0, 0.0)])
-    assert torch.equal(data.images, images)
+    assert torch.equal(data.inputs, images)
     logits = functional.linear(0.5 * images.flatten(1), theta["linear.weight"], theta["linear.bias"]).double()
-    expected = functional.cross_entropy(logits, data.labels).item()
+    expected = functional.cross_entropy(logits, data.targets).item()
     assert [measured.loss for measured in found] == pytest.approx([expected, expected], rel=1e-6)
 
 
@@ -304,7 +304,7 @@ def test_standard_errors_are_those_of_the_losses_of_each_image() -> None:
     points = [(0.0, 0.0), (0.3, -0.4)]
     made = [found["train"] for found, _ in Engine(network, theta, pair, {"train": data}).measure(points)]
     losses = [
-        functional.cross_entropy(plain(network, theta, pair, at, data.images), data.labels, reduction="none").numpy()
+        functional.cross_entropy(plain(network, theta, pair, at, data.inputs), data.targets, reduction="none").numpy()
         for at in points
     ]
     for measured, loss in zip(made, losses, strict=True):
@@ -336,7 +336,7 @@ def test_overflow_is_where_it_is_in_the_plain_network(step: float, shortcut: boo
         ours.append(next(made.measure([(step, step)]))[0]["train"].loss)
     network.load_state_dict(displace(theta, pair["alpha"], step, pair["beta"], step))
     with torch.no_grad():
-        logits = network(data.images).double()
+        logits = network(data.inputs).double()
     assert [math.isfinite(loss) for loss in ours] == 2 * [bool(logits.isfinite().all())]
 
 
@@ -344,14 +344,14 @@ def test_relus_are_in_the_convolutions_after_a_first_batch_that_is_far_from_over
     network, data = a_resnet(), split(torch.randn(6, 3, 32, 32), 10)
     made = Engine(network, weights_of(network), pair_for(network), {"train": data})
     made.batch = 2
-    forward, used, form = made._logits, [], made._fused
+    forward, used, form = made._values, [], made._fused
     assert form is not None
 
-    def looking(images: Tensor, network: nn.Module) -> Tensor:
+    def looking(images: Examples, network: nn.Module) -> Any:
         used.append({id(form.apart): "apart", id(form.together): "together"}[id(network)])
         return forward(images, network)
 
-    made._logits = looking  # type: ignore[method-assign]
+    made._values = looking  # type: ignore[method-assign]
     list(made.measure([(1e20, 1e20), (0.5, 0.0)]))
     near, far = ["apart", "together", "together"], ["apart"] * 3
     assert used == near + far + near
@@ -383,8 +383,8 @@ def test_recalibrated_statistics_are_those_of_swa(kind: str) -> None:
         moved.load_state_dict(displace(theta, pair["alpha"], a, pair["beta"], b))
         torch.optim.swa_utils.update_bn(images.tensor_split(2), moved)
         with torch.no_grad():
-            logits = moved.double().eval()(data.images.double())
-        assert found["train"].loss == pytest.approx(functional.cross_entropy(logits, data.labels).item(), rel=1e-5)
+            logits = moved.double().eval()(data.inputs.double())
+        assert found["train"].loss == pytest.approx(functional.cross_entropy(logits, data.targets).item(), rel=1e-5)
     stored = Engine(network, theta, pair, {"train": data}).measure(points)
     assert next(stored)[0]["train"].loss != pytest.approx(found["train"].loss, rel=1e-3)
 
@@ -466,21 +466,21 @@ def test_splits_share_batches_and_are_told_apart() -> None:
     splits = {name: split(torch.randn(n, 3, 32, 32), 10) for name, n in sizes.items()}
     theta, pair, at = weights_of(network), pair_for(network), (0.2, -0.1)
     made = Engine(network, theta, pair, splits)
-    forward, seen = made._logits, []
+    forward, seen = made._values, []
 
-    def looking(images: Tensor, network: nn.Module) -> Tensor:
+    def looking(images: Examples, network: nn.Module) -> Any:
         seen.append(len(images))
         return forward(images, network)
 
-    made._logits = looking  # type: ignore[method-assign]
+    made._values = looking  # type: ignore[method-assign]
     (found, _) = next(made.measure([at]))
     whole, rest = divmod(sum(sizes.values()), made.batch)
     assert whole and seen == 2 * ([made.batch] * whole + [rest])
     for name, data in splits.items():
         alone = next(Engine(network, theta, pair, {name: data}).measure([at]))[0][name]
-        logits, here = plain(network, theta, pair, at, data.images), found[name]
-        assert here.loss == pytest.approx(functional.cross_entropy(logits, data.labels).item(), rel=1e-6)
-        assert here.accuracy == (logits.argmax(1) == data.labels).double().mean().item()
+        logits, here = plain(network, theta, pair, at, data.inputs), found[name]
+        assert here.loss == pytest.approx(functional.cross_entropy(logits, data.targets).item(), rel=1e-6)
+        assert here.score == (logits.argmax(1) == data.targets).double().mean().item()
         assert (here.error, here.paired_error) == pytest.approx((alone.error, alone.paired_error), rel=1e-5)
 
 
@@ -526,7 +526,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     data = split(torch.randn(300, 3, 2, 2), 3)
     theta, pair, points = weights_of(network), pair_for(network), [(0.0, 0.0), (0.5, 1.0), (1.0, 0.5)]
     made = Engine(network, theta, pair, {"train": data})
-    record, forward = engine.record, made._logits
+    record, forward = engine.record, made._values
     seen: list[int] = []
 
     def without_room(work: Callable[[], None]) -> Callable[[], None]:
@@ -534,7 +534,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return record(work)
 
-    def one_time_less(images: Tensor, network: nn.Module) -> Tensor:
+    def one_time_less(images: Examples, network: nn.Module) -> Any:
         """Another process takes memory after the second point was measured."""
         seen.append(len(images))
         if len(images) > 64 and seen.count(128) > 6:
@@ -543,17 +543,17 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
 
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(engine, "record", without_room)
-    monkeypatch.setattr(made, "_logits", one_time_less)
+    monkeypatch.setattr(made, "_values", one_time_less)
     with caplog.at_level("INFO"):
         found = losses(made, points)
     assert (made.planned_batch, made.batch) == (512, 64)
     assert seen[0] == 300 and {128, 64} < set(seen)
     assert len(as_on_a_gpu) == 2, "the graph of a larger batch is not used again"
     for images in (256, 128, 64):
-        assert f"out of memory; going on with {images} images in a batch" in caplog.text
+        assert f"out of memory; going on with {images} examples in a batch" in caplog.text
     for measured, at in zip(found, points, strict=True):
-        logits = plain(network, theta, pair, at, data.images)
-        assert measured.loss == pytest.approx(functional.cross_entropy(logits, data.labels).item(), rel=1e-6)
+        logits = plain(network, theta, pair, at, data.inputs)
+        assert measured.loss == pytest.approx(functional.cross_entropy(logits, data.targets).item(), rel=1e-6)
 
 
 def test_a_network_that_no_graph_can_hold_runs_without(as_on_a_gpu: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -589,15 +589,14 @@ def test_tf32_is_asked_for_while_a_gpu_computes(as_on_a_gpu: list[Any], monkeypa
     network, data = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), split(torch.randn(9, 3, 2, 2), 3)
     for precision, expected in (("fp32", False), ("tf32", True)):
         made = Engine(network, weights_of(network), {}, {"train": data}, precision=precision)  # type: ignore[arg-type]
-        forward = made._logits
+        forward = made._values
         seen: list[bool] = []
 
-        def looking(images: Tensor, forward: Any = forward, seen: Any = seen) -> Tensor:
+        def looking(batch: Examples, network: nn.Module, forward: Any = forward, seen: Any = seen) -> Any:
             seen.append(torch.backends.cuda.matmul.allow_tf32)
-            logits: Tensor = forward(images)
-            return logits
+            return forward(batch, network)
 
-        monkeypatch.setattr(made, "_logits", looking)
+        monkeypatch.setattr(made, "_values", looking)
         losses(made, [(0.0, 0.0)])
         assert set(seen) == {expected} and made.precision == precision
 
@@ -696,7 +695,7 @@ def test_odd_networks_have_the_answer_of_the_plain_loop(kind: str) -> None:
         moved = copy.deepcopy(network)
         moved.load_state_dict(displace(theta, pair["alpha"], at[0], pair["beta"], at[1]))
         with torch.no_grad():
-            loss = functional.cross_entropy(moved(data.images.clone()).double(), data.labels).item()
+            loss = functional.cross_entropy(moved(data.inputs.clone()).double(), data.targets).item()
         assert found["train"].loss == pytest.approx(loss, rel=1e-4), at
 
 

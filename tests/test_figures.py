@@ -335,15 +335,15 @@ def test_the_users_own_style_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_caption_says_how_statistics_were_taken_and_how_far_the_precision_is_off() -> None:
-    of = member("net", batchnorm="recalibrated", recalibration_images=1024)
+    of = member("net", batchnorm="recalibrated", recalibration_examples=1024)
     of.seen.attrs |= {
-        "recalibration_images": 300,
+        "recalibration_examples": 300,
         "precision": "bf16",
         "precision_points": 17,
         "precision_deviation": 0.0042,
     }
     said = " ".join(words.surface_made([of]))
-    assert "batch-norm statistics recalibrated at every point on 300 training images" in said
+    assert "batch-norm statistics recalibrated at every point on 300 training examples" in said
     assert "precision bf16 (at 17 points the loss deviates from fp32 by at most 0.42 %)" in said
     assert "batch-norm statistics as stored with the weights; precision fp32." in " ".join(
         words.surface_made([member("net")])

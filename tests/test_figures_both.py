@@ -17,7 +17,7 @@ BOTH = spec(Contours, runs=["a"], plane="contour", variable="both")
 
 
 def shifted() -> figures.Member:
-    """Lowest at the centre for the training images, at (0.5, -0.2) for the test images."""
+    """Lowest at the centre for the training examples, at (0.5, -0.2) for the test examples."""
     one = member("a")
     a, b = np.meshgrid(one.seen.alpha, one.seen.beta, indexing="ij")
     test = 0.3 + 3 * (a - 0.5) ** 2 + 4 * (b + 0.2) ** 2

@@ -125,9 +125,9 @@ def test_a_finer_plane_gives_the_level_lines() -> None:
 
 
 def test_the_caption_tells_images_tolerance_residuals_and_drift() -> None:
-    members = [curved("net", images=256, **GRID)]
+    members = [curved("net", examples=256, **GRID)]
     said = published(figures.render(map_spec(members), members).caption).astext()
-    assert "1,500 training images" in said and "precision fp32" in said
+    assert "1,500 training examples" in said and "precision fp32" in said
     assert "at most 1 % of it and that of lambda_min at most 1 % of it or 0.1 % of lambda_max" in said
     assert "residuals of at most 0.4 % (lambda_max)" in said
     surface = members[0].seen

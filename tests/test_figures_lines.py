@@ -74,7 +74,7 @@ def pair(hole: bool = True) -> list[figures.Member]:
     recipes: list[dict[str, Any]] = [{"epochs": 12, "batch_size": size, "weight_decay": 0} for size in (100, 1000)]
     small = member("small", between, **TO, named="to-large", recipe=recipes[0])
     again = member("small", valley(1), **TO, named="again", batchnorm="recalibrated", recipe=recipes[0])
-    again.seen.attrs["recalibration_images"] = 1024
+    again.seen.attrs["recalibration_examples"] = 1024
     twice = {name: 2 * values for name, values in weights.items()}
     return [
         replace(small, weights=weights),
@@ -105,7 +105,7 @@ def bundles_of(count: int, images: int = 10_000) -> tuple[Any, list[figures.Memb
         members += lines_of(f"net{k}", [3 - 0.3 * (k % 2), 3, 4], "raw", normalize="none", final=final)
         members += lines_of(f"net{k}", [1 + k, 2 + k, 4 + k], "own", final=final)
     for of in members:
-        of.history.attrs["test_images"] = images
+        of.history.attrs["test_examples"] = images
     rows = [[f"{named}{k}" for k in range(3)] for named in ("raw", "own")]
     return spec(Bundles, runs=names_of(members), rows=rows), members
 
@@ -369,7 +369,7 @@ def test_an_interpolation_has_the_line_with_its_widths() -> None:
     assert "error 10.1 % (7.2 to 14.1) at 0 error 10.1 % (7.2 to 14.1) at 1" in said
     assert "On the line to large: w at least 1.21 at alpha 0, w not resolved at alpha 1." in drawing.caption
     assert "9 of 201 points not finite" in drawing.caption
-    assert "recalibrated at every point on 1,024 training images" in drawing.caption
+    assert "recalibrated at every point on 1,024 training examples" in drawing.caption
 
 
 def test_norms_are_drawn_over_steps_with_the_drops_of_the_rate() -> None:
@@ -492,7 +492,7 @@ def test_the_order_of_bundles_is_tested_from_five_runs_on_and_never_on_few_image
     own = orders(6)[1]
     assert own.n == 6 and own.tau == pytest.approx(-1) and own.p == pytest.approx(2 / math.factorial(6))
     assert str(own) == "tau \N{MINUS SIGN}1.00, p 0.0028, n 6"
-    assert [of.reason for of in orders(6, images=1000)] == 2 * ["no more than 1,000 test images"]
+    assert [of.reason for of in orders(6, images=1000)] == 2 * ["no more than 1,000 test examples"]
     assert orders(4)[1].reason.startswith("4 trained runs")
 
 

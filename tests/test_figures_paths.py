@@ -368,7 +368,7 @@ def test_sharpness_joins_runs_that_differ_in_one_factor_but_the_seed() -> None:
 
 def test_sharpness_compares_networks_only_on_enough_test_images() -> None:
     few, many = (texts(sharpness_of(networks(images)).figure).replace("\n", " ") for images in (297, 10000))
-    assert "not tested: 297 test images are too few" in few and "tau" not in few
+    assert "not tested: 297 test examples are too few" in few and "tau" not in few
     assert "tau 1.00" in many and "5 networks" in many
 
 

@@ -70,7 +70,7 @@ def test_words_are_valid_and_leave_neither_figure_nor_each_other(kind: int) -> N
     assert_texts_apart(drawing.figure)
     said = published(drawing.caption).astext()
     assert all(member.state.partition("@")[0] in said for member in members)
-    assert "512 training images" in said
+    assert "512 training examples" in said
 
 
 def test_saving_gives_equal_bytes(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def member(state: str = "net@003", loss: Loss = saddle, eigenvalues: np.ndarray 
     }
     run = state.partition("@")[0]
     probed = json.dumps(SaddleProbe(measure="saddle", tolerance=1e-4).in_full())
-    attrs = {"run": run, "train_images": 500, "spec": probed}
+    attrs = {"run": run, "train_examples": 500, "spec": probed}
     probe = xr.Dataset(numbers, {"alpha": alpha, "beta": beta}, attrs)
     return figures.Member(state, None, history(run), probe=probe)
 
@@ -108,7 +108,7 @@ def test_the_words_give_the_numbers() -> None:
     caption = published(found.caption).astext()
     assert "net, epoch 3: saddle, of index 2; of 10 eigenvalues 5 zero" in caption
     assert "train loss 2.3 there, 2.1 at the state, 0.002 at the end of training" in caption
-    assert "over 500 training images" in caption and "zero up to 1.4e\N{MINUS SIGN}08" in caption
+    assert "over 500 training examples" in caption and "zero up to 1.4e\N{MINUS SIGN}08" in caption
 
 
 def test_a_minimum_is_not_called_a_saddle() -> None:

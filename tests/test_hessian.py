@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from landscape import directions
 from landscape.config.values import Parameters
-from landscape.data.datasets import Split
+from landscape.data.examples import Examples
 from landscape.errors import InputError
 from landscape.hessian import products as module
 from landscape.hessian.products import Hessian, filter_scale, scaled
@@ -27,9 +27,9 @@ torch.set_num_threads(1)
 POINTS = [(0.0, 0.0), (0.4, -0.3)]
 
 
-def split(images: tuple[int, int, int] = (1, 4, 4), n: int = 20, classes: int = 4) -> Split:
+def split(images: tuple[int, int, int] = (1, 4, 4), n: int = 20, classes: int = 4) -> Examples:
     drawn = torch.randn(n, *images, generator=torch.Generator().manual_seed(5))
-    return Split(drawn, torch.arange(n) % classes)
+    return Examples(drawn, torch.arange(n) % classes)
 
 
 def mlp(*widths: int) -> nn.Module:
@@ -79,7 +79,7 @@ NETWORKS = {"resnet": resnet, "vgg": vgg, "mlp": lambda: mlp(16, 5, 4, 4), "grou
 class Case:
     """A network in float64 with the plane around it, and its loss written down a second time."""
 
-    def __init__(self, network: nn.Module, parameters: Parameters = "filters", data: Split | None = None):
+    def __init__(self, network: nn.Module, parameters: Parameters = "filters", data: Examples | None = None):
         torch.manual_seed(0)  # of layers that draw their own weights there is no other use
         self.network, self.split, self.parameters = network.double().eval(), data or split(), parameters
         self.theta: Weights = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
@@ -98,8 +98,8 @@ class Case:
 
         def loss(flat: Tensor) -> Tensor:
             chosen = {name: part.view_as(here[name]) for name, part in zip(names, flat.split(sizes), strict=True)}
-            logits = functional_call(self.network, {**here, **chosen}, (self.split.images.double(),))
-            return functional.cross_entropy(logits, self.split.labels)
+            logits = functional_call(self.network, {**here, **chosen}, (self.split.inputs.double(),))
+            return functional.cross_entropy(logits, self.split.targets)
 
         flat = torch.cat([here[name].reshape(-1) for name in names])
         return float(loss(flat)), torch.func.grad(loss)(flat), torch.func.hessian(loss)(flat)
@@ -155,7 +155,7 @@ def test_single_precision_is_near() -> None:
 def test_the_graph_is_kept_where_it_fits() -> None:
     """The kept and the recomputed graph of the same point give the same bits."""
     case = Case(with_random_tensors(resnet()))
-    needed = case.hessian().image_bytes * len(case.split.labels)
+    needed = case.hessian().example_bytes * len(case.split.targets)
     kept, anew = case.hessian(memory=needed), case.hessian(memory=needed - 1)
     assert kept.keeps and not anew.keeps
     vector = torch.randn(kept.size, dtype=torch.float64)
@@ -166,7 +166,7 @@ def test_the_graph_is_kept_where_it_fits() -> None:
 def test_the_measured_memory_is_what_the_tensors_of_a_layer_take() -> None:
     """Of a linear layer and a softmax the graph keeps about its input, its output and the latter's gradient."""
     case = Case(nn.Sequential(nn.Flatten(), nn.Linear(16, 4)))
-    assert 8 * 16 <= case.hessian().image_bytes <= 8 * (16 + 10 * 4)
+    assert 8 * 16 <= case.hessian().example_bytes <= 8 * (16 + 10 * 4)
 
 
 def test_gradients_of_halves() -> None:
@@ -174,7 +174,7 @@ def test_gradients_of_halves() -> None:
     hessian = case.hessian()
     hessian.move(0.3, 0.1)
     for start, found in enumerate(hessian.gradients_of_halves()):
-        half = Split(case.split.images[start::2], case.split.labels[start::2])
+        half = Examples(case.split.inputs[start::2], case.split.targets[start::2])
         other = Case(case.network, data=half)
         other.theta, other.pair = case.theta, case.pair
         close(found, other.dense(0.3, 0.1)[1])
@@ -221,7 +221,7 @@ def test_a_loss_that_is_linear_has_no_curvature(monkeypatch: pytest.MonkeyPatch)
         return logits.gather(1, labels[:, None]).sum()
 
     monkeypatch.setattr(functional, "cross_entropy", mean_logit)
-    case = Case(Linear(), data=Split(torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64)))
+    case = Case(Linear(), data=Examples(torch.zeros(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64)))
     for memory in (0, 2**20):
         hessian = case.hessian(memory=memory)
         assert not hessian.product(torch.ones(4, dtype=torch.float64)).any()

@@ -98,7 +98,7 @@ def measured(folder: Path, kind: str, x: Any, y: Any = None, states: list[Tensor
 
 
 X, Y = np.linspace(-1, 1, num=5), np.linspace(-1, 1, num=3)
-COUNTS: dict[str, Any] = {"train_images": 24, "test_images": 24, "classes": 4}
+COUNTS: dict[str, Any] = {"train_examples": 24, "test_examples": 24, "classes": 4}
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ CONFIG: dict[str, Any] = {
     "results": "results/tiny",
     "data": {"digits": {"source": "digits"}},
     "runs": {"good": RUN, "bad": {"network": "broken.py:Net", "data": "digits", "epochs": 1}},
-    "planes": {"line": {"alpha": [-1, 1, 3], "images": 20, "tiles": 1}},
+    "planes": {"line": {"alpha": [-1, 1, 3], "examples": 20, "tiles": 1}},
     "figures": {"lines": {"draw": "lines", "runs": ["good"], "plane": "line"}},
 }
 

@@ -19,7 +19,7 @@ CONFIG = {
         "long": {**RECIPE, "args": {"depth": 8, "width": 8}, "epochs": 16},
         "short": {**RECIPE, "args": {"depth": 8, "width": 4}, "epochs": 2},
     },
-    "planes": {"contour": {"alpha": [-1, 1, 9], "beta": [-1, 1, 9], "seed": 1, "tiles": 3, "images": 300}},
+    "planes": {"contour": {"alpha": [-1, 1, 9], "beta": [-1, 1, 9], "seed": 1, "tiles": 3, "examples": 300}},
 }
 TARGETS = ("results/surfaces/long/contour.nc", "results/runs/short/history.nc")
 LOG = "results/logs/train/long.log"

@@ -19,6 +19,7 @@ LAYERS = [
     {"hessian"},
     {"engine"},
     {"directions"},
+    {"objective"},
     {"data"},
     {"networks"},
     {"geometry"},

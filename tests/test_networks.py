@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape.data.datasets import Split
+from landscape.data.examples import Examples
 from landscape.engine import engine
 from landscape.networks import building, resnet
 
@@ -178,7 +178,7 @@ def test_networks_without_batch_norm_are_measured_by_the_engine(network: str, no
     images, labels = torch.randn(20, *DIGITS, generator=generator), torch.arange(20) % 10
     theta = {name: tensor.clone() for name, tensor in built.state_dict().items()}
     step = {name: torch.randn(tensor.shape, generator=generator) * 0.05 for name, tensor in theta.items()}
-    measuring = engine.Engine(built, theta, {"alpha": step}, {"train": Split(images, labels)})
+    measuring = engine.Engine(built, theta, {"alpha": step}, {"train": Examples(images, labels)})
     points = [(0.0, 0.0), (0.5, 0.0)]
     for (alpha, _), (found, negative) in zip(points, measuring.measure(points), strict=True):
         built.load_state_dict({name: theta[name] + alpha * step[name] for name in theta})

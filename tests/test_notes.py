@@ -39,7 +39,7 @@ def test_of_a_configuration_that_uses_all_it_names_nothing_is_noted(
 
 
 def test_entries_that_nothing_uses_are_named_and_how_to_make_them() -> None:
-    line, pairs = {"alpha": [-1, 1, 3]}, {"measure": "eigenpairs", "images": 10}
+    line, pairs = {"alpha": [-1, 1, 3]}, {"measure": "eigenpairs", "examples": 10}
     assert said(changed(planes={"line": line}, probes={"pairs": pairs}, data={"more": {"source": "digits"}})) == (
         "planes.line is used by no figure, claim or summary, and left out; to measure a run there: "
         "landscape run CONFIG results/surfaces/RUN/line.nc\n"
@@ -61,7 +61,7 @@ def test_entries_that_are_used_through_others_count_as_used() -> None:
         "bends": {"directions": "eigenvectors", "probe": "pairs", "alpha": [-1, 1, 3], "beta": [-1, 1, 3]},
         "towards": {"directions": "to", "run": "other", "alpha": [0, 1, 3]},
     }
-    probes = {"pairs": {"measure": "eigenpairs", "images": 10}}
+    probes = {"pairs": {"measure": "eigenpairs", "examples": 10}}
     figures = {
         name: {"draw": "contours", "runs": ["small@001" if name == "back" else "small"], "plane": name}
         for name in ("back", "bends")

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from landscape.data.datasets import DataSet, Split
+from landscape.data.datasets import DataSet
+from landscape.data.examples import Examples
 from landscape.training import loop
 
 from toy_training import CLASSES, a_data_set, a_network, a_run, evaluate
@@ -36,7 +37,7 @@ def test_steps_follow_the_textbook(settings: dict[str, Any], tmp_path: Path) -> 
     linear = nn.Linear(64, CLASSES, bias=False)
     network = nn.Sequential(nn.Flatten(), linear)
     theta = linear.weight.detach().double().numpy().copy()
-    x, onehot = data.train.images.flatten(1).double().numpy(), np.eye(CLASSES)[data.train.labels.numpy()]
+    x, onehot = data.train.inputs.flatten(1).double().numpy(), np.eye(CLASSES)[data.train.targets.numpy()]
 
     def loss_and_gradient(theta: np.ndarray) -> tuple[float, np.ndarray]:
         p = np.exp(x @ theta.T)
@@ -116,7 +117,7 @@ def test_sam_bounces_across_a_ravine(h: float, sam: float | None, tmp_path: Path
 
     Plain gradient descent ends at the bottom.
     """
-    data = DataSet(Split(torch.zeros(40, 1, 2, 2), torch.zeros(40).long()), None, 2, torch.zeros(1), {})
+    data = DataSet(Examples(torch.zeros(40, 1, 2, 2), torch.zeros(40).long()), None, 2, torch.zeros(1), {})
     run = a_run(epochs=5, batch_size=1, learning_rate=0.1, momentum=0.0, weight_decay=0.0, schedule="constant", sam=sam)
     network = Ravine(h)
     loop.train(run, network, data, tmp_path, "x", evaluate)

@@ -61,9 +61,9 @@ def test_what_is_not_tested() -> None:
         and orders.orders([h.drop_vars("test_accuracy") for h in histories], surfaces).empty
     )
     for of in histories:
-        of.attrs["test_images"] = 297
+        of.attrs["test_examples"] = 297
     rows = orders.orders(histories, surfaces)
-    assert rows["beware"][0] == "not tested: 297 test images are too few to order networks by"
+    assert rows["beware"][0] == "not tested: 297 test examples are too few to order networks by"
     assert rows["beware"][2] == "not tested: no network has both a number and a test error"  # convex beyond the border
     assert orders.page(rows).shown["order agrees in"].tolist() == 3 * [""]
 

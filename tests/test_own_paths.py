@@ -22,8 +22,8 @@ from test_checkpoint import network, state
 
 RUN = {"network": "resnet", "args": {"depth": 8, "width": 2}, "data": "digits"}
 PLANES = {
-    "path": {"directions": "pca", "alpha": [-1, 1, 3], "beta": [-1, 1, 3], "images": 20, "tiles": 1},
-    "back": {"directions": "start", "alpha": [0, 1, 3], "images": 20, "tiles": 1},
+    "path": {"directions": "pca", "alpha": [-1, 1, 3], "beta": [-1, 1, 3], "examples": 20, "tiles": 1},
+    "back": {"directions": "start", "alpha": [0, 1, 3], "examples": 20, "tiles": 1},
 }
 
 
@@ -138,7 +138,7 @@ def test_the_line_between_two_checkpoints_is_one_line_of_python(tmp_path: Path) 
 def experiment(folder: Path, **runs: Any) -> Experiment:
     content = {
         "results": str(folder / "out").lstrip("/"),
-        "data": {"digits": {"source": "digits", "images": 40}},
+        "data": {"digits": {"source": "digits", "examples": 40}},
         "runs": {name: {**RUN, **keys} for name, keys in runs.items()},
         "planes": {**PLANES, "between": {"directions": "to", "run": "b", "alpha": [0, 1, 11]}},
     }
@@ -227,7 +227,7 @@ def test_stated_weights_come_after_the_last_checkpoint(folder: Path) -> None:
 
 def test_two_checkpoints_and_the_line_between_them_are_three_lines_of_yaml(folder: Path) -> None:
     text = f"""
-        data: {{digits: {{source: digits, images: 40}}}}
+        data: {{digits: {{source: digits, examples: 40}}}}
         runs:
           a: &a {{network: resnet, args: {{depth: 8, width: 2}}, data: digits, weights: {folder}/epoch_0.pt}}
           b: {{<<: *a, weights: {folder}/epoch_3.pt}}

@@ -124,7 +124,7 @@ def test_parts_by_hand_make_the_files_of_one(tmp_path: Path) -> None:
     """Through the command line, the last part from a finished training too."""
     spec = json.dumps({"network": "resnet", "args": {"depth": 8, "width": 2}, "data": "digits", "epochs": 3, "keep": 2})
     data = tmp_path / "digits.safetensors"
-    assert cli.main(["dataset", "--spec", '{"source": "digits", "images": 200}', "--output", str(data)]) == 0
+    assert cli.main(["dataset", "--spec", '{"source": "digits", "examples": 200}', "--output", str(data)]) == 0
 
     def verb(name: str, *options: str) -> int:
         return cli.main([name, "--spec", spec, "--data", str(data), *options])

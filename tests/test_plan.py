@@ -20,7 +20,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from landscape import cli, directions
 from landscape.artefacts import Job
 from landscape.data import datasets
+from landscape.data.arrays import Source, image_sample
 from landscape.data.data_section import Data
+from landscape.data.examples import Examples
 from landscape.engine import fusing
 from landscape.errors import InputError
 from landscape.experiment import reading, specs
@@ -32,6 +34,7 @@ from landscape.hessian.products import Hessian
 from landscape.measures import plane_of, tiling
 from landscape.measures.plane import Plane
 from landscape.networks import building
+from landscape.objective.objective import CLASSIFICATION
 from landscape.probes import probe_of
 from landscape.running import plan
 from landscape.running.plan import sizes
@@ -57,6 +60,11 @@ def run(**keys: Any) -> Run:
     return Run.model_validate({"network": "resnet", "args": {"depth": 8, "width": 4}, "data": "digits", **keys})
 
 
+def known(shape: tuple[int, int, int]) -> Source:
+    """A data set of images of ten classes, which is not read."""
+    return Source(image_sample(shape), 10, lambda downloads: {})
+
+
 def plane(**keys: Any) -> Plane:
     return plane_of({"alpha": [-1, 1, 5], "beta": [-1, 1, 3], **keys})
 
@@ -65,7 +73,7 @@ def every_rule() -> dict[str, Any]:
     """The smoke experiment with figures of every kind of file, a table and claims."""
     content: dict[str, Any] = yaml.safe_load(SMOKE.read_text())
     content["planes"] |= {
-        "plan-path": {"directions": "pca", "alpha": [-1, 1, 5], "beta": [-1, 1, 5], "images": 50},
+        "plan-path": {"directions": "pca", "alpha": [-1, 1, 5], "beta": [-1, 1, 5], "examples": 50},
         "plan-three": {"directions": "through", "runs": ["other", "small@001"], "alpha": [0, 1, 3], "beta": [0, 1, 3]},
     }
     content["figures"] |= {
@@ -145,7 +153,7 @@ def layer_by_layer(network: nn.Module, image: torch.Tensor) -> int:
     [("resnet", {"depth": 20}, 0.0816), ("vgg9", {}, 0.383), ("densenet121", {}, 1.777)],
 )
 def test_operations_of_a_forward_pass(name: str, args: dict[str, Any], giga: float) -> None:
-    counted = sizes.network(run(network=name, args=args), RGB, 10).flops
+    counted = sizes.network(run(network=name, args=args), known(RGB)).flops
     network = building.build(name, args, seed=0, images=RGB, classes=10)
     assert counted == layer_by_layer(network, torch.zeros(1, *RGB))
     assert counted / 1e9 == pytest.approx(giga, rel=1e-3)
@@ -163,7 +171,7 @@ def test_a_network_that_looks_at_numbers_is_counted_too(tmp_path: Path) -> None:
         "        x = self.convolution(x if float(x.sum()) >= 0 else -x).mean((2, 3))\n"
         "        return self.linear(x)\n"
     )
-    counted = sizes.network(run(network=f"{file}:Looking", args={}), RGB, 10)
+    counted = sizes.network(run(network=f"{file}:Looking", args={}), known(RGB))
     weights = 3 * 4 * 9, 4 * 10, 10
     assert counted.flops == 2 * weights[0] * 30 * 30 + 2 * weights[1]
     assert counted.parameters == counted.moving == counted.state == 4 * sum(weights)
@@ -183,9 +191,9 @@ def test_operations_of_tiles() -> None:
 
     assert tiles(1) == 10 * 16 * 1200
     assert tiles(4) == 10 * 19 * 1200  # every tile measures the centre too
-    assert tiles(4, images=500) == 10 * 19 * 700
-    assert tiles(4, batchnorm="recalibrated", recalibration_images=300) == 10 * 19 * 1500
-    assert tiles(4, batchnorm="recalibrated", recalibration_images=3000) == 10 * 19 * 2200
+    assert tiles(4, examples=500) == 10 * 19 * 700
+    assert tiles(4, batchnorm="recalibrated", recalibration_examples=300) == 10 * 19 * 1500
+    assert tiles(4, batchnorm="recalibrated", recalibration_examples=3000) == 10 * 19 * 2200
     assert tiles(4, precision="bf16") == 10 * (19 + 15 + 4) * 1200  # all 15 points are tried in fp32, by each tile
 
 
@@ -211,16 +219,16 @@ class Counting(nn.Module):
     "keys",
     [
         {},
-        {"images": 30},
-        {"batchnorm": "recalibrated", "recalibration_images": 50},
-        {"precision": "bf16", "images": 30},
+        {"examples": 30},
+        {"batchnorm": "recalibrated", "recalibration_examples": 50},
+        {"precision": "bf16", "examples": 30},
     ],
     ids=str,
 )
 def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
     seen, network = plane(**keys), Counting()
     generator = torch.Generator().manual_seed(0)
-    train, test = (datasets.Split(torch.randn(n, 1, 2, 2, generator=generator), torch.arange(n) % 2) for n in (80, 40))
+    train, test = (Examples(torch.randn(n, 1, 2, 2, generator=generator), torch.arange(n) % 2) for n in (80, 40))
     steps = {axis: {name: p.detach().clone() for name, p in network.named_parameters()} for axis in ("alpha", "beta")}
     seen.evaluate(
         seen.template(test=True, attrs={}),
@@ -229,6 +237,7 @@ def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
         {name: tensor.clone() for name, tensor in network.state_dict().items()},
         steps,
         datasets.DataSet(train, test, 2, torch.zeros(1), {}),
+        CLASSIFICATION,
     )
     planned = of_tile(seen, 1, 2, Images(80, 40, 0), NetworkSize(1, 0, 0, 0)).flops
     assert planned <= network.seen["images"] <= planned + 40  # a few on which forms of the network are tried
@@ -264,15 +273,15 @@ def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest
     monkeypatch.setattr(fusing, "available", lambda: False)  # the counter knows torch's public operators only
     network = Smooth()
     theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    seen = plane(measure=measured, images=20)
-    train = datasets.Split(torch.randn(90, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(90) % 2)
+    seen = plane(measure=measured, examples=20)
+    train = Examples(torch.randn(90, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(90) % 2)
     dataset = datasets.DataSet(train, None, 2, torch.zeros(1), {})
     pair = directions.random_pair(theta, building.filter_axes(network), 0, "filter", line=False)
     with FlopCounterMode(display=False) as counter:
         whole = seen.template(test=False, attrs={})
-        seen.evaluate(whole, tiling.tile_of(seen.shape, 1, 2), network, theta, pair, dataset)
+        seen.evaluate(whole, tiling.tile_of(seen.shape, 1, 2), network, theta, pair, dataset, CLASSIFICATION)
     with FlopCounterMode(display=False) as one:
-        network(train.images[:1])
+        network(train.inputs[:1])
     planned = of_tile(seen, 1, 2, Images(90, None, 0), NetworkSize(one.get_total_flops(), 0, 0, 0)).flops
     assert planned == pytest.approx(counter.get_total_flops(), rel=0.1)
 
@@ -282,9 +291,9 @@ def test_a_tile_of_curvature_pays_for_more_images_where_it_holds_such_a_point() 
         return of_tile(plane(measure="curvature", **keys), i, 15, IMAGES, TEN).flops / 10
 
     each = 3 * 3 + 22 * 9
-    assert passes(2, images=500) == 500 * (each + 3 * 3)  # and the gradients at the three points beside it
-    assert passes(15, images=500) == 500 * (each + 2 * 20 * 9)
-    assert passes(15, images=100) == 100 * (each + 6 * 20 * 9)
+    assert passes(2, examples=500) == 500 * (each + 3 * 3)  # and the gradients at the three points beside it
+    assert passes(15, examples=500) == 500 * (each + 2 * 20 * 9)
+    assert passes(15, examples=100) == 100 * (each + 6 * 20 * 9)
     assert passes(15) == 1000 * each
 
 
@@ -292,7 +301,7 @@ def test_operations_of_probes() -> None:
     def cost(**keys: Any) -> Cost:
         return of_probe(probe_of(keys), IMAGES, TEN)
 
-    assert cost(measure="trace", vectors=4, draws=6, images=50).flops == 10 * 50 * (3 + 2 * 10 * 9)
+    assert cost(measure="trace", vectors=4, draws=6, examples=50).flops == 10 * 50 * (3 + 2 * 10 * 9)
     assert cost(measure="spectrum", vectors=4, steps=30).flops == 10 * 1000 * (3 + 2 * 120 * 9)
     assert cost(measure="eigenpairs", pairs=1).flops == 10 * 1000 * (3 + 2 * 20 * 9)
     assert cost(measure="eigenpairs", pairs=3).disk == 6 * TEN.parameters
@@ -307,15 +316,15 @@ def test_a_step_of_training_takes_three_forward_passes() -> None:
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(4, 1, 8, 8)).sum().backward()
     first = 2 * next(network.parameters()).numel() * 8 * 8
-    planned = of_run(small, Images(4, None, 0), sizes.network(small, (1, 8, 8), 10))
-    evaluations = of_run(run(weights="w.pt"), Images(4, None, 0), sizes.network(small, (1, 8, 8), 10)).flops * 301
+    planned = of_run(small, Images(4, None, 0), sizes.network(small, known((1, 8, 8))))
+    evaluations = of_run(run(weights="w.pt"), Images(4, None, 0), sizes.network(small, known((1, 8, 8)))).flops * 301
     assert counter.get_total_flops() == (planned.flops - evaluations) / 300 - 4 * first
 
 
 def test_operations_of_trajectories() -> None:
     assert of_trajectory(run(epochs=4, keep=2), plane(), IMAGES, TEN).flops == 10 * 10 * 1000
-    assert of_trajectory(run(epochs=4, keep="all"), plane(images=600), IMAGES, TEN).flops == 10 * 16 * 600
-    recalibrated = plane(batchnorm="recalibrated", recalibration_images=300)
+    assert of_trajectory(run(epochs=4, keep="all"), plane(examples=600), IMAGES, TEN).flops == 10 * 16 * 600
+    recalibrated = plane(batchnorm="recalibrated", recalibration_examples=300)
     assert of_trajectory(run(epochs=4, keep=2), recalibrated, IMAGES, TEN).flops == 10 * (10 * 1000 + 4 * 300)
 
 
@@ -379,7 +388,7 @@ def test_without_a_solver_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tiles_that_are_too_long_too_short_or_good() -> None:
     experiment = reading.read(SMOKE)  # its plane `contour` has 9 x 7 points in 3 tiles, on 100 images of each split
-    built = [sizes.network(run, (1, 8, 8), 10) for run in experiment.runs.values()]
+    built = [sizes.network(run, known((1, 8, 8))) for run in experiment.runs.values()]
     network = max(built, key=lambda network: network.flops)
 
     def longest(n: int) -> int:
@@ -403,7 +412,7 @@ def test_tiles_that_are_too_long_too_short_or_good() -> None:
 def test_disk_is_that_of_the_files(tmp_path: Path) -> None:
     experiment = reading.read(SMOKE)
     small = experiment.runs["small"]
-    digits = sizes.images(experiment.data["digits"], (1, 8, 8), "")
+    digits = sizes.images(experiment.data["digits"], image_sample((1, 8, 8)), "")
     assert digits is not None
     theta = building.build(small.network, small.args, seed=0, images=(1, 8, 8), classes=10).state_dict()
     parameters = {name: t for name, t in theta.items() if "running" not in name and "tracked" not in name}
@@ -411,7 +420,7 @@ def test_disk_is_that_of_the_files(tmp_path: Path) -> None:
 
     datasets.make(experiment.data["digits"], tmp_path / "digits", {})
     counts = checkpoint.read_header(tmp_path / "digits")["counts"]
-    assert (digits.train, digits.test) == (counts["train_images"], counts["test_images"])
+    assert (digits.train, digits.test) == (counts["train_examples"], counts["test_examples"])
     checkpoint.write(tmp_path / "weights", theta, {})
     checkpoint.write_epochs(tmp_path / "epochs", {epoch: theta for epoch in range(4)}, {})
     pair = {f"{axis}/{name}": t for axis in ("alpha", "beta") for name, t in parameters.items()}
@@ -438,11 +447,11 @@ def test_images_of_a_file_are_counted_by_its_labels(tmp_path: Path) -> None:
             f"{split}_images": np.zeros((n, *layout), kind) for split, n in (("train", 20), ("test", 6))
         }
         np.savez_compressed(path, **labels, **images)
-        assert sizes.images(Data(source=str(path)), shape, "") == Images(20, 6, 26 * (192 * size + 8))
-        used = sizes.images(Data(source=str(path), images=12), shape, "")
+        assert sizes.images(Data(source=str(path)), image_sample(shape), "") == Images(20, 6, 26 * (192 * size + 8))
+        used = sizes.images(Data(source=str(path), examples=12), image_sample(shape), "")
         assert used == Images(12, 6, 18 * (192 * size + 8))
     np.savez(path, train_images=np.zeros((20, 8, 8, 3), "uint8"), train_labels=labels["train_labels"])
-    assert sizes.images(Data(source=str(path)), shape, "") == Images(20, None, 20 * 200)
+    assert sizes.images(Data(source=str(path)), image_sample(shape), "") == Images(20, None, 20 * 200)
 
 
 def of_own_function(folder: Path) -> dict[str, Any]:
@@ -475,7 +484,7 @@ def test_what_is_not_known_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     made = Path(experiment.results, "data/ours.safetensors")
     datasets.make(spec, made, {"spec_hash": specs.digest(specs.of("dataset", spec))})
     found = plan.values(experiment, "c.yaml")
-    network = sizes.network(experiment.runs["own"], (1, 8, 8), 10)
+    network = sizes.network(experiment.runs["own"], known((1, 8, 8)))
     assert found["unknown"] == []
     assert found["figures"]["own"]["flops"] == of_run(experiment.runs["own"], Images(40, None, 0), network).flops
 

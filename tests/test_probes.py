@@ -12,6 +12,7 @@ from landscape import directions
 from landscape.data.datasets import DataSet, subset
 from landscape.directions import Directions
 from landscape.errors import InputError
+from landscape.objective.objective import CLASSIFICATION
 from landscape.probes import PROBES, probe_of
 from landscape.probes.probe import Probe
 from landscape.store.weights import Weights, displace
@@ -28,7 +29,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 def measured(example: Example, measure: str, pair: Directions | None = None, **keys: Any) -> tuple[xr.Dataset, Weights]:
     probe = probe_of({"measure": measure, "precision": "fp64", **keys})
-    return probe.measured(example.network, example.theta, pair or {}, example.axes, example.dataset)
+    return probe.measured(example.network, example.theta, pair or {}, example.axes, example.dataset, CLASSIFICATION)
 
 
 def vector(vectors: Weights, name: str, names: list[str]) -> np.ndarray:
@@ -138,7 +139,7 @@ def test_single_precision_hardly_matters(example: Example, measure: str, name: s
 
 
 def test_a_subset_is_that_of_the_planes(example: Example) -> None:
-    found, _ = measured(example, "eigenpairs", images=9, pairs=1)
+    found, _ = measured(example, "eigenpairs", examples=9, pairs=1)
     few = subset(example.dataset.train, 9)
     example.dataset = DataSet(few, None, example.dataset.classes, example.dataset.black, {})
     assert float(found.eigenvalue_largest[0]) == pytest.approx(np.linalg.eigvalsh(example.dense())[-1], rel=0.01)

@@ -14,11 +14,13 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landscape.data.datasets import DataSet, Split
+from landscape.data.datasets import DataSet
+from landscape.data.examples import Examples
 from landscape.errors import InputError
 from landscape.hessian import saddle_search
 from landscape.networks import building
 from landscape.networks.mlp import mlp
+from landscape.objective.objective import CLASSIFICATION
 from landscape.probes import probe_of
 from landscape.store.weights import Weights
 
@@ -31,7 +33,7 @@ def data_set(images: int = 60, overlap: float = 1.0) -> DataSet:
     labels = torch.arange(images) % 5 % CLASSES  # 2/5, 2/5, 1/5 of them
     means = torch.tensor([[1.5, 0.0, 0.5, 0.0], [0.0, -1.0, 0.0, 0.5], [-1.0, 1.0, 0.0, -0.5]])
     drawn = means[labels] + overlap * torch.randn(images, 4, generator=generator)
-    return DataSet(Split(drawn.view(-1, 1, 2, 2), labels), None, CLASSES, torch.zeros(1), {})
+    return DataSet(Examples(drawn.view(-1, 1, 2, 2), labels), None, CLASSES, torch.zeros(1), {})
 
 
 def network(hidden: tuple[int, ...] = (HIDDEN,), **args: Any) -> nn.Module:
@@ -43,7 +45,7 @@ def network(hidden: tuple[int, ...] = (HIDDEN,), **args: Any) -> nn.Module:
 def measured(built: nn.Module, dataset: DataSet, **keys: Any) -> tuple[xr.Dataset, Weights]:
     theta = {name: tensor.clone() for name, tensor in built.state_dict().items()}
     probe = probe_of({"measure": "saddle", "points": 7, **keys})
-    return probe.measured(built, theta, {}, building.filter_axes(built), dataset)
+    return probe.measured(built, theta, {}, building.filter_axes(built), dataset, CLASSIFICATION)
 
 
 def vector(vectors: Weights, name: str) -> Tensor:
@@ -52,7 +54,7 @@ def vector(vectors: Weights, name: str) -> Tensor:
 
 def loss_of(dataset: DataSet) -> Any:
     """The loss of one hidden layer of tanh units as a function of all weights, written down a second time."""
-    x, labels = dataset.train.images.double().reshape(-1, 4), dataset.train.labels
+    x, labels = dataset.train.inputs.double().reshape(-1, 4), dataset.train.targets
 
     def loss(flat: Tensor) -> Tensor:
         w1, b1, w2, b2 = flat.split([4 * HIDDEN, HIDDEN, CLASSES * HIDDEN, CLASSES])
@@ -128,7 +130,7 @@ def test_the_path_comes_down(found: tuple[xr.Dataset, Weights]) -> None:
 
 
 def test_over_a_subset_with_another_activation() -> None:
-    numbers, vectors = measured(network(activation="softplus"), data_set(), images=20)
+    numbers, vectors = measured(network(activation="softplus"), data_set(), examples=20)
     assert int(numbers["index"]) == HIDDEN * (CLASSES - 1) and float(numbers.gradient_norm) < 1e-6
     assert set(vectors) == {
         f"{name}/{parameter}" for name in ("saddle", "smallest-1", "largest-1") for parameter in network().state_dict()

@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 from torch import nn
 
+from landscape.objective.objective import CLASSIFICATION
 from landscape.probes import probe_of
 from landscape.probes.spectrum import density, quadrature
 
@@ -24,7 +25,7 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 def measured(example: Example, measure: str, **keys: Any) -> xr.Dataset:
     probe = probe_of({"measure": measure, "precision": "fp64", **keys})
-    found, vectors = probe.measured(example.network, example.theta, {}, example.axes, example.dataset)
+    found, vectors = probe.measured(example.network, example.theta, {}, example.axes, example.dataset, CLASSIFICATION)
     assert not vectors
     return found
 
@@ -146,7 +147,7 @@ def test_a_spectrum_and_a_trace_of_the_same_vectors_have_one_trace(example: Exam
 def test_a_constant_loss_has_one_eigenvalue() -> None:
     """Of a last layer that nothing reaches: H = 0."""
     example = Example(nn.Sequential(nn.Flatten(), nn.Linear(16, CLASSES)))
-    example.dataset.train.images.zero_()
+    example.dataset.train.inputs.zero_()
     found = measured(example, "spectrum", vectors=2, steps=4)
     assert float(found.eigenvalue_max) == float(found.eigenvalue_min) == float(found.trace) == 0
     assert np.trapezoid(found.density, found.eigenvalue) == pytest.approx(1, rel=1e-6)

@@ -22,7 +22,7 @@ def history(name: str, accuracy: float, **attrs: Any) -> xr.Dataset:
         "test_loss": [2.3, 0.7, 0.2],
         "test_accuracy": [0.1, 0.7, accuracy],
     }
-    facts = {"name": name, "spec": json.dumps(spec), "parameters": 1234, "classes": 10, "test_images": 200, **attrs}
+    facts = {"name": name, "spec": json.dumps(spec), "parameters": 1234, "classes": 10, "test_examples": 200, **attrs}
     return xr.Dataset({k: ("epoch", np.array(v)) for k, v in columns.items()}, {"epoch": range(3)}, facts)
 
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from landscape import directions
-from landscape.data.datasets import DataSet, Split, subset
+from landscape.data.datasets import DataSet, subset
+from landscape.data.examples import Examples
 from landscape.engine import recorder
 from landscape.engine.engine import Engine
 from landscape.engine.recorder import Recorder
@@ -25,6 +26,7 @@ from landscape.measures import MEASURES, loss, plane_of, tiling
 from landscape.measures.loss import LossPlane
 from landscape.measures.plane import Plane
 from landscape.networks import building
+from landscape.objective.objective import CLASSIFICATION
 
 torch.set_num_threads(1)
 
@@ -35,7 +37,7 @@ LOSSES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 def dataset(channels: int = 1, size: int = 8, n: int = 40, classes: int = 10) -> DataSet:
     generator = torch.Generator().manual_seed(7)
     splits = [
-        Split(
+        Examples(
             torch.randn(count, channels, size, size, generator=generator),
             torch.arange(count) % classes,
         )
@@ -71,7 +73,8 @@ def surface_along(
     whole = plane.template(test=data.test is not None, attrs={"spec_hash": "x"})
     parts = tiles or [range(plane.shape[0] * plane.shape[1])]
     made = [
-        (f"tile {k}", plane.evaluate(whole, indices, network, theta, pair, data)) for k, indices in enumerate(parts)
+        (f"tile {k}", plane.evaluate(whole, indices, network, theta, pair, data, CLASSIFICATION))
+        for k, indices in enumerate(parts)
     ]
     return merged(plane, made)
 
@@ -115,7 +118,7 @@ def test_a_quadratic_on_a_plane_is_its_polynomial() -> None:
     theta = {"w": network.w.detach().clone()}
     d1, d2 = torch.tensor([[0.3, 0.1], [-0.2, 0.7]]), torch.tensor([[0.0, 1.0], [0.4, 0.2]])
     images = torch.zeros(6, 1, 2, 2)
-    data = DataSet(Split(images, torch.ones(6, dtype=torch.int64)), None, 2, torch.zeros(1), {})
+    data = DataSet(Examples(images, torch.ones(6, dtype=torch.int64)), None, 2, torch.zeros(1), {})
     found = surface_along(network, theta, {"alpha": {"w": d1}, "beta": {"w": d2}}, a_plane(), data)
     a, b = np.meshgrid(found.alpha, found.beta, indexing="ij")
     t, u, v = (x.double() for x in (theta["w"], d1, d2))
@@ -141,9 +144,9 @@ def test_every_point_is_what_the_plain_loop_says() -> None:
             for name, split in (("train", data.train), ("test", data.test)):
                 assert split is not None
                 with torch.no_grad():
-                    logits = plain(split.images.double())
-                loss = functional.cross_entropy(logits, split.labels).item()
-                accuracy = (logits.argmax(1) == split.labels).double().mean().item()
+                    logits = plain(split.inputs.double())
+                loss = functional.cross_entropy(logits, split.targets).item()
+                accuracy = (logits.argmax(1) == split.targets).double().mean().item()
                 assert math.isclose(found[f"{name}_loss"].values[i, j], loss, rel_tol=1e-5)
                 assert math.isclose(found[f"{name}_accuracy"].values[i, j], accuracy, abs_tol=1e-12)
     assert found.train_loss.dims == ("alpha", "beta")
@@ -337,12 +340,12 @@ def test_overflow_stays_in_the_file_and_is_counted() -> None:
 
 def test_a_subset_of_the_images_is_the_plain_mean_over_it() -> None:
     network, data = resnet(), dataset()
-    found = surface_of(network, a_plane(images=20, alpha=[0, 0, 1], beta=[0, 0, 1]), data)
+    found = surface_of(network, a_plane(examples=20, alpha=[0, 0, 1], beta=[0, 0, 1]), data)
     part = subset(data.train, 20)
-    assert len(part.labels) == 20
+    assert len(part.targets) == 20
     with torch.no_grad():
-        logits = copy.deepcopy(network).eval()(part.images).double()
-    assert math.isclose(found.train_loss.item(), functional.cross_entropy(logits, part.labels).item(), rel_tol=1e-6)
+        logits = copy.deepcopy(network).eval()(part.inputs).double()
+    assert math.isclose(found.train_loss.item(), functional.cross_entropy(logits, part.targets).item(), rel_tol=1e-6)
 
 
 def tile_pair() -> tuple[xr.Dataset, list[xr.Dataset]]:
@@ -351,7 +354,7 @@ def tile_pair() -> tuple[xr.Dataset, list[xr.Dataset]]:
     pair = directions.random_pair(theta, building.filter_axes(network), 1, "filter", line=False)
     whole = plane.template(test=True, attrs={"spec_hash": "x", "precision": "fp32"})
     parts = (range(0, 9), range(9, 20))
-    return whole, [plane.evaluate(whole, part, network, theta, pair, data) for part in parts]
+    return whole, [plane.evaluate(whole, part, network, theta, pair, data, CLASSIFICATION) for part in parts]
 
 
 def test_merge_refuses_what_does_not_fit_and_says_which() -> None:
@@ -433,9 +436,9 @@ def test_noise_is_told_from_shape() -> None:
 def test_a_recalibrated_plane_takes_its_statistics_from_the_subset_it_declares() -> None:
     network, data = resnet(linear_std=1.0), dataset()
     keys: dict[str, Any] = {"alpha": [0, 1, 2], "beta": None, "batchnorm": "recalibrated"}
-    found = surface_of(network, a_plane(**keys, recalibration_images=20), data)
+    found = surface_of(network, a_plane(**keys, recalibration_examples=20), data)
     statistics = copy.deepcopy(network)
-    torch.optim.swa_utils.update_bn([subset(data.train, 20).images], statistics)
+    torch.optim.swa_utils.update_bn([subset(data.train, 20).inputs], statistics)
     assert float(found.train_loss[0, 0]) == pytest.approx(recorded(statistics, data)["train_loss"], rel=1e-5)
-    other = surface_of(network, a_plane(**keys, recalibration_images=30), data)
+    other = surface_of(network, a_plane(**keys, recalibration_examples=30), data)
     assert not np.allclose(other.train_loss, found.train_loss, rtol=1e-2)

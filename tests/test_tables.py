@@ -19,7 +19,7 @@ def history(name: str, wrong: int | None = 600, **spec: Any) -> xr.Dataset:
     columns = {"train_loss": [2.3, 0.002]}
     if wrong is not None:
         columns["test_accuracy"] = [0.1, 1 - wrong / 10_000]
-    attrs = {"name": name, "spec": json.dumps(recipe), "train_images": 50_000, "test_images": 10_000}
+    attrs = {"name": name, "spec": json.dumps(recipe), "train_examples": 50_000, "test_examples": 10_000}
     return xr.Dataset({k: ("epoch", v) for k, v in columns.items()}, {"epoch": [0, 300]}, attrs)
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from landscape.data.datasets import DataSet, memory_format
+from landscape.data.datasets import DataSet
+from landscape.data.examples import memory_format
 from landscape.engine.device import tensor_floats
 from landscape.training import loop
 from landscape.training.history import history_of
@@ -48,8 +49,8 @@ def test_running_loss_is_the_mean_over_images(tmp_path: Path) -> None:
 
 
 def test_layout_depends_on_the_shape_of_the_images_only(tmp_path: Path) -> None:
-    assert memory_format((1, 8, 8)) == torch.contiguous_format
-    assert memory_format((3, 32, 32)) == torch.channels_last
+    assert memory_format(torch.zeros(1, 1, 8, 8)) == torch.contiguous_format
+    assert memory_format(torch.zeros(1, 3, 32, 32)) == torch.channels_last
     for size, expected in ((8, {False}), (32, {True})):
         network = Witness()
         data = numbered(6, channels=3, size=size)
@@ -147,7 +148,7 @@ def test_history_and_kept_epochs(tmp_path: Path) -> None:
     trained = loop.train(a_run(epochs=5, keep=2, milestones=[2, 4]), network, data, tmp_path, "x", evaluate)
     history = trained.history
     assert history.epoch.values.tolist() == [0, 1, 2, 3, 4, 5]
-    for name in ("running_loss", "learning_rate", "gradient_norm", "images_per_second"):
+    for name in ("running_loss", "learning_rate", "gradient_norm", "examples_per_second"):
         assert np.isnan(history[name].values).tolist() == [True] + 5 * [False]
     assert all("long_name" in v.attrs and "units" in v.attrs and v.dtype == np.float64 for v in history.values())
     np.testing.assert_allclose(history.learning_rate[1:], [0.05, 0.05, 0.005, 0.005, 0.0005])
@@ -168,13 +169,13 @@ def test_history_and_kept_epochs(tmp_path: Path) -> None:
     assert row.train_loss[0] == history.train_loss[0]
 
 
-def test_images_per_second_are_those_of_the_training_passes(tmp_path: Path) -> None:
+def test_examples_per_second_are_those_of_the_training_passes(tmp_path: Path) -> None:
     def slow(network: nn.Module, data: DataSet) -> dict[str, float]:
         time.sleep(0.05)
         return evaluate(network, data)
 
     history = loop.train(a_run(epochs=3), a_network(), a_data_set(), tmp_path, "x", slow).history
-    passes = 50 / history.images_per_second[1:].values
+    passes = 50 / history.examples_per_second[1:].values
     assert (passes > 0).all()
     assert (passes + 0.05 < np.diff(history.seconds)).all()
 

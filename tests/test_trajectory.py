@@ -19,12 +19,14 @@ from torch.nn import functional
 from landscape import cli, directions
 from landscape.data import datasets
 from landscape.data.data_section import Data
-from landscape.data.datasets import DataSet, Split, subset
+from landscape.data.datasets import DataSet, subset
+from landscape.data.examples import Examples
 from landscape.directions import Directions
 from landscape.measures import plane_of, trajectory
 from landscape.measures.loss import LossPlane
 from landscape.measures.plane import Plane
 from landscape.networks import building
+from landscape.objective.objective import CLASSIFICATION
 from landscape.store import checkpoint, files
 from landscape.store.weights import Weights
 from landscape.training.run_section import Run
@@ -46,13 +48,13 @@ class Training:
     def __init__(self) -> None:
         digits = load_digits()
         images = torch.tensor(digits.images[:200] / 8 - 1, dtype=torch.float32).unsqueeze(1)
-        self.data = DataSet(Split(images, torch.tensor(digits.target[:200])), None, 10, torch.zeros(1), {})
+        self.data = DataSet(Examples(images, torch.tensor(digits.target[:200])), None, 10, torch.zeros(1), {})
         self.network = building.build("resnet", {"depth": 8, "width": 4}, seed=0, images=(1, 8, 8), classes=10)
         self.axes = building.filter_axes(self.network)
         optimizer = torch.optim.SGD(self.network.parameters(), lr=0.05, momentum=0.9)
         self.epochs = {0: self._saved()}
         for epoch in range(1, 5):
-            for x, y in zip(images.split(50), self.data.train.labels.split(50), strict=True):
+            for x, y in zip(images.split(50), self.data.train.targets.split(50), strict=True):
                 optimizer.zero_grad()
                 functional.cross_entropy(self.network(x), y).backward()
                 optimizer.step()
@@ -77,7 +79,7 @@ class Training:
         """The surface's loss at its centre."""
         centre = plane.model_copy(update={"alpha": (0.0, 0.0, 1), "beta": None if plane.is_line else (0.0, 0.0, 1)})
         whole = centre.template(test=False, attrs={})
-        tile = centre.evaluate(whole, [0], self.network, self.theta, pair, self.data)
+        tile = centre.evaluate(whole, [0], self.network, self.theta, pair, self.data, CLASSIFICATION)
         return float(tile.train_loss[0])
 
     def loss(self, weights: Weights, images: int | None = None) -> float:
@@ -86,7 +88,7 @@ class Training:
         network.load_state_dict(weights)
         split = subset(self.data.train, images)
         with torch.no_grad():
-            return functional.cross_entropy(network(split.images.double()), split.labels).item()
+            return functional.cross_entropy(network(split.inputs.double()), split.targets).item()
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +142,11 @@ def test_coordinates_and_distances_are_those_of_least_squares(training: Training
 
 
 def test_the_three_losses_are_the_plain_loops(training: Training) -> None:
-    plane = LossPlane(directions="pca", images=60)
+    plane = LossPlane(directions="pca", examples=60)
     pair = training.drawn(plane)
     found = training.path(plane, pair)
     filters = directions.with_filters(training.axes)
-    assert "60 training images" in found.saved_loss.attrs["long_name"]
+    assert "60 training examples" in found.saved_loss.attrs["long_name"]
     for epoch, weights in training.epochs.items():
         at = found.sel(epoch=epoch)
         there = dict(training.theta)
@@ -213,7 +215,7 @@ def test_a_line_has_no_shares_of_a_second_axis(training: Training) -> None:
 
 
 def test_a_recalibrated_plane_has_its_own_statistics_under_the_path(training: Training) -> None:
-    plane = LossPlane(directions="pca", batchnorm="recalibrated", recalibration_images=100)
+    plane = LossPlane(directions="pca", batchnorm="recalibrated", recalibration_examples=100)
     pair = training.drawn(plane)
     found = training.path(plane, pair)
     assert float(found.projected_loss[-1]) == training.at_centre(plane, pair)
@@ -267,7 +269,7 @@ def test_a_plane_through_two_states_has_their_own_losses(training: Training) -> 
     for state, (alpha, beta) in zip((b, c), places, strict=True):
         plane = LossPlane(directions="through", runs=["b", "c"], alpha=[alpha, alpha, 1], beta=[beta, beta, 1])
         whole = plane.template(test=False, attrs={})
-        tile = plane.evaluate(whole, [0], training.network, theta, pair, training.data)
+        tile = plane.evaluate(whole, [0], training.network, theta, pair, training.data, CLASSIFICATION)
         assert math.isclose(tile.train_loss[0], training.loss(state), rel_tol=1e-4)
 
 
@@ -310,14 +312,14 @@ def does(folder: Path, verb: str, spec: dict[str, Any], capsys: pytest.CaptureFi
 def test_the_verbs_write_a_path_with_where_it_comes_from(
     training: Training, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = {"directions": "pca", "images": 50}
+    spec = {"directions": "pca", "examples": 50}
     assert not does(folder, "directions", {"directions": "pca"}, capsys, other="epochs.safetensors")
     inputs = {"epochs": "epochs.safetensors", "data": "data.safetensors"}
     assert not does(folder, "trajectory", spec, capsys, **inputs)
     found = files.read_dataset(folder / "trajectory.out")
     drawn = checkpoint.read_header(folder / "directions.out")
     wanted = {"title": "path of net on plane", "run": "net", "state": "net", "plane": "plane", "centred": 1}
-    wanted |= {"train_images": 50, "parameters": 4964, "cosine": drawn["cosine"]}
+    wanted |= {"train_examples": 50, "parameters": 4964, "cosine": drawn["cosine"]}
     assert {key: found.attrs[key] for key in wanted} == wanted
     assert json.loads(found.attrs["spec"])["directions"] == "pca"
     assert json.loads(found.attrs["shares"]) == drawn["shares"]

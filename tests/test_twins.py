@@ -19,7 +19,7 @@ from landscape.store import checkpoint
 from landscape.training import run_factors
 
 CONFIG = """
-data: {digits: {source: digits, images: 40}}
+data: {digits: {source: digits, examples: 40}}
 runs:
   twin-{seed}: {rescaled: {run: "net-1@001", by: 10}, sweep: {seed: [0]}}
   net-{seed}: {network: resnet, args: {depth: 8, width: 2}, data: digits, epochs: 1, batch_size: 20, keep: all, sweep: {seed: [1]}}

@@ -138,7 +138,7 @@ def test_another_normalisation_of_the_data_trains_every_run_anew(finished: Path,
     assert before.keys() == after.keys()
     assert not any(torch.equal(before[name], after[name]) for name in before if name.endswith("weight"))
     whole, still = (
-        datasets.read(place / RESULTS / "data/digits.safetensors").train.images for place in (folder, finished)
+        datasets.read(place / RESULTS / "data/digits.safetensors").train.inputs for place in (folder, finished)
     )
     assert not torch.allclose(whole, still)
 
@@ -235,7 +235,7 @@ def test_a_surface_says_what_it_is(finished: Path) -> None:
     assert json.loads(attrs["spec"])["directions"] == "of"
     assert json.loads(attrs["run_spec"])["network"] == "resnet"
     assert {"torch", "landscape", "numpy"} <= json.loads(attrs["versions"]).keys()
-    assert attrs["train_images"] == attrs["test_images"] == 100
+    assert attrs["train_examples"] == attrs["test_examples"] == 100
     assert all(isinstance(value, str | int | float | np.integer | np.floating) for value in attrs.values())
 
 
@@ -275,7 +275,7 @@ def test_a_point_on_file_is_the_network_moved_along_both_directions(finished: Pa
                 moved[key.partition("/")[2]] = moved[key.partition("/")[2]] + step * drawn[key].double()
         network.load_state_dict(moved)
         with torch.no_grad():
-            loss = nn.functional.cross_entropy(network(split.images.double()), split.labels).item()
+            loss = nn.functional.cross_entropy(network(split.inputs.double()), split.targets).item()
         assert float(surface.train_loss.sel(alpha=alpha, beta=beta, method="nearest")) == pytest.approx(loss, rel=1e-5)
 
 
@@ -340,8 +340,8 @@ def test_an_interpolation_ends_at_the_other_run(finished: Path) -> None:
     assert whole.test is not None
     train, test = (datasets.subset(split, 100) for split in (whole.train, whole.test))
     with torch.no_grad():
-        loss = nn.functional.cross_entropy(other(train.images), train.labels).item()
-        share = (other(test.images).argmax(1) == test.labels).float().mean().item()
+        loss = nn.functional.cross_entropy(other(train.inputs), train.targets).item()
+        share = (other(test.inputs).argmax(1) == test.targets).float().mean().item()
     assert float(line.train_loss.sel(alpha=1)) == pytest.approx(loss, rel=1e-4)
     assert float(line.test_accuracy.sel(alpha=1)) == pytest.approx(share, abs=0.011)
 

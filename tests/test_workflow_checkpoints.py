@@ -53,15 +53,15 @@ def test_what_was_made_elsewhere_is_a_run(tmp_path: Path, served: str) -> None:
     run: dict[str, Any] = {"network": "resnet", "args": {"depth": 8, "width": 2}, "data": "digits"}
     parallel = {"network": "nets.py:net", "data": "digits"}
     content = {
-        "data": {"digits": {"source": "digits", "images": 40}},
+        "data": {"digits": {"source": "digits", "examples": 40}},
         "runs": {
             "far": {**run, "weights": {"url": f"{served}/w.pt#ema", "sha256": sha256}},
             "mine": {**run, "epochs": "epoch_*.pt"},
             "parallel": {**parallel, "weights": "parallel.safetensors"},
         },
         "planes": {
-            "tiny": {"alpha": [-1, 1, 3], "images": 20},
-            "path": {"directions": "pca", "alpha": [-1, 1, 3], "beta": [-1, 1, 3], "images": 20},
+            "tiny": {"alpha": [-1, 1, 3], "examples": 20},
+            "path": {"directions": "pca", "alpha": [-1, 1, 3], "beta": [-1, 1, 3], "examples": 20},
         },
     }
     saved = {f"module.1.{name}": tensor for name, tensor in torch.nn.Linear(64, 10).state_dict().items()}

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.data.datasets import DataSet, Split
+from landscape.data.datasets import DataSet
+from landscape.data.examples import Examples
 from landscape.training import loop
 from landscape.training.history import Evaluate
 from landscape.training.run_section import Run
@@ -24,9 +25,9 @@ def a_run(**settings: Any) -> Run:
 def a_data_set(images: int = 50, size: int = 8, test: bool = True) -> DataSet:
     generator = torch.Generator().manual_seed(1)
 
-    def split(n: int) -> Split:
+    def split(n: int) -> Examples:
         labels = torch.arange(n) % CLASSES
-        return Split(torch.randn(n, 1, size, size, generator=generator) + labels[:, None, None, None], labels)
+        return Examples(torch.randn(n, 1, size, size, generator=generator) + labels[:, None, None, None], labels)
 
     return DataSet(split(images), split(20) if test else None, CLASSES, torch.tensor([-0.5]), {})
 
@@ -53,9 +54,9 @@ def evaluate(network: nn.Module, data: DataSet) -> dict[str, float]:
     for name, split in {"train": data.train, "test": data.test}.items():
         if split is not None:
             with torch.no_grad():
-                logits = network(split.images).double()
-            found[f"{name}_loss"] = nn.functional.cross_entropy(logits, split.labels).item()
-            found[f"{name}_accuracy"] = (logits.argmax(1) == split.labels).double().mean().item()
+                logits = network(split.inputs).double()
+            found[f"{name}_loss"] = nn.functional.cross_entropy(logits, split.targets).item()
+            found[f"{name}_accuracy"] = (logits.argmax(1) == split.targets).double().mean().item()
     return found
 
 
@@ -79,7 +80,7 @@ def assert_same(a: loop.Trained, b: loop.Trained) -> None:
     """Equal to the last bit, but for the times it took."""
     assert_same_weights(a.weights, b.weights)
     assert set(a.history) == set(b.history)
-    for column in set(a.history) - {"seconds", "images_per_second"}:
+    for column in set(a.history) - {"seconds", "examples_per_second"}:
         np.testing.assert_array_equal(a.history[column], b.history[column], err_msg=str(column))
     assert a.epochs.keys() == b.epochs.keys()
     for epoch in a.epochs:
@@ -110,4 +111,4 @@ class Witness(nn.Module):
 
 def numbered(images: int, channels: int = 1, size: int = 2) -> DataSet:
     filled = torch.arange(images).float()[:, None, None, None].expand(-1, channels, size, size).contiguous()
-    return DataSet(Split(filled, torch.arange(images) % CLASSES), None, CLASSES, torch.zeros(channels), {})
+    return DataSet(Examples(filled, torch.arange(images) % CLASSES), None, CLASSES, torch.zeros(channels), {})

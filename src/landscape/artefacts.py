@@ -33,19 +33,19 @@ class Stage:
 
 
 STAGES: Mapping[str, Stage] = {
-    "dataset": Stage("data", 1),
-    "train": Stage("runs", 3),
-    "adopt": Stage("runs", 3),
-    "rescale": Stage("runs", 1),
-    "directions": Stage("planes", 1),
-    "surface": Stage("planes", 3),
-    "trajectory": Stage("planes", 2),
-    "mark": Stage("planes", 1),
-    "probe": Stage("probes", 2),
-    "figure": Stage("figures", 3),
-    "table": Stage("tables", 1),
-    "summary": Stage("summary", 3),
-    "claims": Stage("claims", 3),
+    "dataset": Stage("data", 2),
+    "train": Stage("runs", 4),
+    "adopt": Stage("runs", 4),
+    "rescale": Stage("runs", 2),
+    "directions": Stage("planes", 2),
+    "surface": Stage("planes", 4),
+    "trajectory": Stage("planes", 3),
+    "mark": Stage("planes", 2),
+    "probe": Stage("probes", 3),
+    "figure": Stage("figures", 4),
+    "table": Stage("tables", 2),
+    "summary": Stage("summary", 4),
+    "claims": Stage("claims", 4),
 }
 
 

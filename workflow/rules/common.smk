@@ -24,13 +24,15 @@ except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
 # Rules call the verbs of this installation, even if its environment is not activated, or those of the image.
-# LANDSCAPE_NETWORKS lists the user's own networks: a verb runs no code just because a file names it.
+# LANDSCAPE_NETWORKS lists the user's own networks and losses: a verb runs no code just because a file names it.
 IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 BIN = (
     "" if IN_IMAGE else f'PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
 )
 OWN = "\n".join(
-    {run.network: None for run in EXPERIMENT.runs.values() if ":" in run.network}
+    dict.fromkeys(
+        name for run in EXPERIMENT.runs.values() for name in run.code_names
+    )
 )
 EXPORTS = f"export {BIN}LANDSCAPE_NETWORKS={shlex.quote(OWN)}; "
 shell.prefix(EXPORTS.replace("{", "{{").replace("}", "}}"))

@@ -36,11 +36,11 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
         "epochs": run_factors.epochs(spec),
         "schedule": _schedule(spec),
         "train loss": float(last.train_loss),
-        "train images": int(history.attrs["train_images"]),
+        "train images": int(history.attrs["train_examples"]),
     }
     if found := run_factors.errors(history):
         low, high = found.interval
-        row |= {"test error (%)": found.percent, "low (%)": low, "high (%)": high, "test images": found.images}
+        row |= {"test error (%)": found.percent, "low (%)": low, "high (%)": high, "test examples": found.images}
     return row
 
 
@@ -63,7 +63,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
         shown["measured (%)"] = [
             "" if pd.isna(e) else f"{e:.2f} ({low:.2f} to {high:.2f})" for e, low, high in measured
         ]
-        shown["test images"] = rows["test images"].map(lambda n: "" if pd.isna(n) else f"{int(n):,}")
+        shown["test examples"] = rows["test examples"].map(lambda n: "" if pd.isna(n) else f"{int(n):,}")
     shown["train loss"] = rows["train loss"].map("{:.3g}".format)
     shown["epochs"] = rows["epochs"].astype(str)
     shown["schedule"] = rows["schedule"]
@@ -71,7 +71,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 _NOTE = (
-    "Measured: test error after the last epoch, in brackets its 95 % Wilson interval over the test images. Published: in Li et "
+    "Measured: test error after the last epoch, in brackets its 95 % Wilson interval over the test examples. Published: in Li et "
     "al. 2018 unless the CSV says otherwise. Unverified: the number was not checked at its source. Train loss: mean "
-    "cross-entropy (natural logarithm) in eval mode over the un-augmented training images."
+    "cross-entropy (natural logarithm) in eval mode over the un-augmented training examples."
 )

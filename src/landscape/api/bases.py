@@ -30,7 +30,7 @@ _LEADS = {
 """Arguments that directions lead to, and the values of `directions` allowed with each, the default first."""
 
 
-@keywords("planes", "loss", without=("alpha", "beta", "images", "recalibration_images", "precision"))
+@keywords("planes", "loss", without=("alpha", "beta", "examples", "recalibration_examples", "precision"))
 def basis(
     network: nn.Module,
     *,
@@ -53,7 +53,7 @@ def basis(
         Under `alpha` and `beta` a tensor for each parameter of the network, on the CPU.
 
     Example:
-        >>> net = ls.network("resnet", ls.dataset("digits", images=100), depth=8, width=2)
+        >>> net = ls.network("resnet", ls.dataset("digits", examples=100), depth=8, width=2)
         >>> d1, d2 = ls.basis(net, seed=1).values()
         >>> bool(d1["conv1.weight"].norm().isclose(net.conv1.weight.norm()))  # filter by filter
         True
@@ -85,7 +85,7 @@ def mark(
         `alpha` and `beta` of the orthogonal projection, the `distance` from the plane, and `distance_to_centre`.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> one, other = (ls.network("resnet", digits, depth=8, width=2, seed=seed) for seed in (0, 1))
         >>> found = ls.mark(one, other, along=ls.basis(one, to=other))
         >>> round(float(found.alpha), 6), round(float(found.distance), 3)

@@ -2,7 +2,8 @@
 
 import contextlib
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,19 @@ from landscape.errors import InputError
 from landscape.experiment.reading import entry
 from landscape.experiment.signatures import fields_of
 from landscape.measures.plane import Plane
+from landscape.objective import objective as objectives
+from landscape.objective.objective import Objective
+from landscape.objective.objective_section import ObjectiveKeys
 from landscape.probes.probe import Probe
 from landscape.store import checkpoint, files, fitting, user_checkpoint, weight_files
 from landscape.store.weights import Weights
 from landscape.training.weights_source import WeightsSource
 
 AnyData = Any
-"""A pair (images, labels), a torch `Dataset` or `DataLoader`, or a `DataSet`."""
+"""A pair (inputs, targets), inputs alone, a torch `Dataset` or `DataLoader`, or a `DataSet`."""
+
+AnyLoss = str | Mapping[str, Any] | Callable[..., Any] | Objective | None
+"""A loss by name, with arguments as {"name": ..., "args": ...}, or a function of (output, target); None is cross-entropy."""
 
 AnyWeights = nn.Module | Mapping[str, Any] | str | Path
 """A module, a state dict, a checkpoint that holds one, a file, `{"url": ..., "sha256": ...}` (docs/checkpoints.md);
@@ -56,7 +63,7 @@ def plain(network: nn.Module) -> nn.Module:
     for name, parameter in parameters.items():
         if isinstance(parameter, nn.UninitializedParameter):
             raise InputError(
-                f"network has a lazy layer: the shape of {name} is not known; pass an image through it first"
+                f"network has a lazy layer: the shape of {name} is not known; pass an example through it first"
             )
         if parameter.dtype != torch.float32:
             raise InputError(f"network has {name} in {parameter.dtype}; allowed is torch.float32: call network.float()")
@@ -70,6 +77,53 @@ def ready(network: nn.Module, data: AnyData, test: AnyData, threads: int = 1) ->
     current = torch.cuda.device(where) if where.type == "cuda" else contextlib.nullcontext()
     with device.settled(threads), current:
         yield data_set(data, where, test)
+
+
+@dataclass(frozen=True)
+class Minimised:
+    """What the public functions are told of the loss: their arguments `loss`, `objective`, `output`, `score`."""
+
+    loss: AnyLoss = None
+    objective: str | Callable[..., Any] | None = None
+    output: str | int | None = None
+    score: str | Callable[..., Any] | None = None
+
+    def tried(self, network: nn.Module, used: DataSet) -> Objective:
+        """Make the objective, tried on a few examples.
+
+        Raises:
+            InputError: if an argument is none that is allowed, or the network does not fit data and loss.
+        """
+        made = self._made()
+        found = [made.loss.classes(split) for split in (used.train, used.test) if split and made.loss]
+        return made.tried(network, used.train, max((of for of in found if of), default=None))
+
+    def _made(self) -> Objective:
+        if isinstance(self.loss, Objective):
+            return self.loss
+        if self.objective is not None:
+            if self.loss is not None or self.output is not None:
+                raise InputError("objective is in the place of loss and output; leave these out")
+            score = self.score if isinstance(self.score, str) or self.score is None else "a function"
+            if callable(self.objective):
+                return objectives.by_function(self.objective, score)
+            return objectives.objective_of(_keys(objective=self.objective, score=score))
+        if callable(self.loss):
+            return objectives.of_loss(self.loss, self.output, self.score)
+        given = {"loss": self.loss, "output": self.output}
+        if callable(self.score):
+            keys = _keys(**given)
+            return objectives.of_loss(keys.loss, keys.output, self.score)
+        return objectives.objective_of(_keys(**given, score=self.score))
+
+
+def _keys(**given: Any) -> ObjectiveKeys:
+    try:
+        return ObjectiveKeys(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise InputError(
+            ".".join(map(str, one["loc"])) + ": " + one["msg"].removeprefix("Value error, ") for one in error.errors()
+        ) from None
 
 
 def entry_of(section: str, keys: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Any:
@@ -159,9 +213,10 @@ def directions_of(along: Mapping[str, Mapping[str, Tensor]], network: nn.Module)
     return {axis: {name: step.detach().cpu() for name, step in along[axis].items()} for axis in sorted(along)}
 
 
-def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str, Any]:
-    """State the facts about the network, the data and the specification that every result carries."""
-    name, images = type(network).__name__, len(used.train.labels)
+def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe, objective: Objective) -> dict[str, Any]:
+    """State the facts about the network, the data, the loss and the specification that every result carries."""
+    name, count = type(network).__name__, len(used.train)
+    tested = used.test if spec.measures_test else None
     return {
         "title": f"{spec.measure} of {name}",
         "run": name,
@@ -170,10 +225,9 @@ def facts_of(network: nn.Module, used: DataSet, spec: Plane | Probe) -> dict[str
         "spec": spec.in_full(),
         "data": used.header.get("name"),
         "classes": used.classes,
-        "train_images": min(spec.images or images, images),
-        "test_images": min(spec.images or len(used.test.labels), len(used.test.labels))
-        if used.test and spec.measures_test
-        else None,
+        "train_examples": min(spec.examples or count, count),
+        "test_examples": min(spec.examples or len(tested), len(tested)) if tested else None,
+        **objective.facts(),
         "device": device.name(next(network.parameters()).device),
         **files.provenance("probe" if isinstance(spec, Probe) else "tile"),
     }

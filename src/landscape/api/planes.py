@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import xarray as xr
@@ -10,7 +10,18 @@ from torch import nn
 
 from landscape import geometry
 from landscape.api.bases import laid
-from landscape.api.inputs import AnyData, AnyEpochs, AnyWeights, epochs_of, facts_of, plain, ready, weights_of
+from landscape.api.inputs import (
+    AnyData,
+    AnyEpochs,
+    AnyLoss,
+    AnyWeights,
+    Minimised,
+    epochs_of,
+    facts_of,
+    plain,
+    ready,
+    weights_of,
+)
 from landscape.config.values import PATH_EPOCHS
 from landscape.directions import Directions
 from landscape.errors import InputError
@@ -31,6 +42,10 @@ def plane(
     /,
     *,
     test: AnyData = None,
+    loss: AnyLoss = None,
+    objective: str | Callable[..., Any] | None = None,
+    output: str | int | None = None,
+    score: str | Callable[..., Any] | None = None,
     to: AnyWeights | None = None,
     through: AnyWeights | Sequence[AnyWeights] | None = None,
     checkpoints: AnyEpochs | None = None,
@@ -45,11 +60,20 @@ def plane(
 
     Args:
         network: is left as it is; batch norm and dropout are measured in eval mode.
-        data: the training split: a pair of images, float (n, channels, height, width), and labels, integers (n,); a torch
-            `Dataset` or `DataLoader` of such; or what `dataset` makes, with its test split. It is read once, with torch's
-            random numbers seeded by 0: a loader that shuffles gives the same images at every call.
+        data: the training split: a pair of inputs and targets, of which each is a tensor or an array with a row per
+            example, or a tuple or a dictionary of them; inputs alone; a torch `Dataset` or `DataLoader` of such; or what
+            `dataset` makes, with its test split. The network is called with a tensor, or with the tuple's members as
+            arguments, or the dictionary's as keywords. Data are read once, with torch's random numbers seeded by 0: a
+            loader that shuffles gives the same examples at every call.
         spec: a plane of a configuration, instead of keywords.
         test: the test split, in the same forms.
+        loss: `cross_entropy` (default), `bce`, `mse`, `mae`, `huber` or `nll`, with arguments as in
+            `{"name": "cross_entropy", "args": {"label_smoothing": 0.1}}`; or a function of (output, target) that returns a
+            number for each example, (n,), or (n, ...), which is averaged over all but the examples.
+        objective: in the place of a loss, a function of (network, batch) that returns a number for each example; the batch
+            is (inputs, targets), or the inputs alone where there are no targets.
+        output: the part of the network's output that the loss takes, a name or a position; default the whole, or `logits`.
+        score: `accuracy`, `r2`, `perplexity`, `none` or a function like `loss`; default by the loss.
         to: where the line from the network leads, at alpha = 1: a module, a state dict or a file. Batch norm's running
             statistics move along, unless `batchnorm` says otherwise.
         through: one or two further states that the plane goes through; statistics as with `to`.
@@ -63,8 +87,8 @@ def plane(
         keys: of the section `planes`.
 
     Returns:
-        Dimensions (alpha, beta). With `measure="loss"` the mean cross-entropy in nats and the share of right answers on both
-        splits, standard errors of the losses, plain and paired with the centre; with `gradients` the gradient too, with
+        Dimensions (alpha, beta). With `measure="loss"` the mean loss (cross-entropy in nats) and the score on both splits
+        (`train_loss`, `train_accuracy`), standard errors of the losses, plain and paired with the centre; with `gradients` the gradient too, with
         `curvature` the extreme eigenvalues of the Hessian with residuals and bounds. `status` tells for each point if
         it was computed.
 
@@ -72,9 +96,9 @@ def plane(
         InputError: if a key, the data, or other weights do not fit.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> net = ls.network("resnet", digits, depth=8, width=2)
-        >>> surface = ls.plane(net, digits, alpha=(-1, 1, 3), beta=(-1, 1, 3), images=50)
+        >>> surface = ls.plane(net, digits, alpha=(-1, 1, 3), beta=(-1, 1, 3), examples=50)
         >>> dict(surface.train_loss.sizes)
         {'alpha': 3, 'beta': 3}
     """
@@ -83,10 +107,11 @@ def plane(
     leads = {"to": to, "through": through, "checkpoints": checkpoints, "eigenvectors": eigenvectors, "along": along}
     spec, pair, facts = laid(network, theta, spec, keys, leads)
     with ready(network, data, test) as used:
-        known = {**facts_of(network, used, spec), **facts}
+        measured = Minimised(loss, objective, output, score).tried(network, used)
+        known = {**facts_of(network, used, spec, measured), **facts}
         whole = spec.template(test=used.test is not None, attrs=tiling.attributes({**known, **(attributes or {})}))
         indices = tiling.tile_of(spec.shape, *(tile or (1, 1)))
-        part = spec.evaluate(whole, indices, network, theta, pair, used)
+        part = spec.evaluate(whole, indices, network, theta, pair, used, measured)
     part.attrs["tile"] = "{} of {}".format(*(tile or (1, 1)))
     return part if tile else merge([("the plane", part)], spec)
 
@@ -103,9 +128,9 @@ def line(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
         As `plane`, with one `beta`, 0.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> one, other = (ls.network("resnet", digits, depth=8, width=2, seed=seed) for seed in (0, 1))
-        >>> between = ls.line(one, digits, to=other, alpha=(0, 1, 3), images=50)
+        >>> between = ls.line(one, digits, to=other, alpha=(0, 1, 3), examples=50)
         >>> between.train_loss.shape
         (3, 1)
     """
@@ -138,6 +163,10 @@ def path(
     *,
     checkpoints: AnyEpochs,
     test: AnyData = None,
+    loss: AnyLoss = None,
+    objective: str | Callable[..., Any] | None = None,
+    output: str | int | None = None,
+    score: str | Callable[..., Any] | None = None,
     around: AnyWeights | None = None,
     along: Directions | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -151,25 +180,24 @@ def path(
         spec: a plane of a configuration, instead of keywords.
         checkpoints: the kept epochs in order, the first before the training; or by the number of the epoch; or a pattern
             of files, such as `checkpoints/epoch_*.pt`.
-        test: as in `plane`.
+        test: as in `plane`, and so are `loss`, `objective`, `output` and `score`.
         around: the end of the training, by default the last checkpoint.
         along: the directions of the plane; by default the principal components of the checkpoints.
         attributes: further attributes of the result.
         keys: of the section `planes`.
 
     Returns:
-        Over `epoch` the coordinates `alpha` and `beta`, the distances from the plane and to the end, and three losses in
-        nats: of the plane at the projection, of the epoch's weights with the end's batch norm, and as saved. Over `axis` the
+        Over `epoch` the coordinates `alpha` and `beta`, the distances from the plane and to the end, and three losses: of the plane at the projection, of the epoch's weights with the end's batch norm, and as saved. Over `axis` the
         share of the path's variance, and that of a random walk with the same steps.
 
     Raises:
         InputError: if there are fewer than three checkpoints, or one does not fit the network.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> net = ls.network("resnet", digits, depth=8, width=2)
         >>> steps = ls.train(net, digits, epochs=2, batch_size=50, keep="all").epochs
-        >>> walked = ls.path(net, digits, checkpoints=steps, images=50)
+        >>> walked = ls.path(net, digits, checkpoints=steps, examples=50)
         >>> walked.saved_loss.shape
         (3,)
     """
@@ -184,8 +212,9 @@ def path(
     grid = {"beta": (-1, 1, 3)} if is_plane else {}
     spec, pair, facts = laid(network, theta, spec, {**grid, **keys}, leads)
     with ready(network, data, test) as used:
-        found = trajectory(spec, network, theta, pair, epochs, filter_axes(network), used)
-    known = {**facts_of(network, used, spec), "centred": int(spec.centred), **facts, **(attributes or {})}
+        measured = Minimised(loss, objective, output, score).tried(network, used)
+        found = trajectory(spec, network, theta, pair, epochs, filter_axes(network), used, measured)
+    known = {**facts_of(network, used, spec, measured), "centred": int(spec.centred), **facts, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known))
 
 
@@ -194,7 +223,7 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
 
     Args:
         surface: the result of `plane` or `line`, also saved and opened again.
-        variable: a loss, in nats.
+        variable: a loss.
 
     Returns:
         A variable without dimensions for each of `geometry.NAMES`, NaN with the attribute `reason` where undefined. Lengths
@@ -205,9 +234,9 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
         InputError: if it is no surface, or has no such variable.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> net = ls.network("resnet", digits, depth=8, width=2)
-        >>> found = ls.numbers(ls.plane(net, digits, alpha=(-1, 1, 7), beta=(-1, 1, 7), images=50))
+        >>> found = ls.numbers(ls.plane(net, digits, alpha=(-1, 1, 7), beta=(-1, 1, 7), examples=50))
         >>> float(found.step_alpha).__round__(2)
         0.33
     """
@@ -225,7 +254,9 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
 
 def _findings(surface: xr.Dataset) -> list[Finding]:
     centre = geometry.centre_index(surface)
-    if centre is None or "train_accuracy" not in surface:
+    if centre is None or "train_loss" not in surface:
         return []
-    here = surface[["train_loss", "train_accuracy"]].isel(alpha=centre[0], beta=centre[1])
+    here = surface[[name for name in ("train_loss", "train_accuracy") if name in surface]].isel(
+        alpha=centre[0], beta=centre[1]
+    )
     return geometry.findings(surface, here)

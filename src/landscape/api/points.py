@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import xarray as xr
@@ -10,7 +10,9 @@ from torch import nn
 
 from landscape.api.inputs import (
     AnyData,
+    AnyLoss,
     AnyWeights,
+    Minimised,
     directions_of,
     entry_of,
     facts_of,
@@ -34,6 +36,10 @@ def probe(
     spec: Probe | None = None,
     /,
     *,
+    loss: AnyLoss = None,
+    objective: str | Callable[..., Any] | None = None,
+    output: str | int | None = None,
+    score: str | Callable[..., Any] | None = None,
     around: AnyWeights | None = None,
     along: Directions | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -45,6 +51,7 @@ def probe(
         network: is left as it is; it is measured in eval mode.
         data: the training split, as in `plane`.
         spec: a probe of a configuration, instead of keywords.
+        loss: as in `plane`, and so are `objective`, `output` and `score`.
         around: the weights to measure at, or around; by default those of the network.
         along: directions from `basis`, of the plane with the coordinates `alpha` and `beta`.
         attributes: further attributes of the result.
@@ -66,8 +73,9 @@ def probe(
     if spec is None:
         spec = entry_of("probes", keys, {"plane": "given"} if along is not None else {})
     with ready(network, data, None) as used:
-        found, vectors = spec.measured(network, theta, pair, filter_axes(network), used)
-    known = {**facts_of(network, used, spec), "probe": spec.measure, **(attributes or {})}
+        measured = Minimised(loss, objective, output, score).tried(network, used)
+        found, vectors = spec.measured(network, theta, pair, filter_axes(network), used, measured)
+    known = {**facts_of(network, used, spec, measured), "probe": spec.measure, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known)), vectors
 
 
@@ -84,8 +92,8 @@ def eigenpairs(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
         `measure="eigenpairs"` gives the vectors too.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
-        >>> found = ls.eigenpairs(ls.network("resnet", digits, depth=8, width=2), digits, pairs=1, images=20)
+        >>> digits = ls.dataset("digits", examples=100)
+        >>> found = ls.eigenpairs(ls.network("resnet", digits, depth=8, width=2), digits, pairs=1, examples=20)
         >>> bool(found.eigenvalue_largest[0] > found.eigenvalue_smallest[0])
         True
     """
@@ -101,8 +109,8 @@ def spectrum(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
         keys: of the section `probes`.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
-        >>> found = ls.spectrum(ls.network("resnet", digits, depth=8, width=2), digits, vectors=2, steps=5, images=20)
+        >>> digits = ls.dataset("digits", examples=100)
+        >>> found = ls.spectrum(ls.network("resnet", digits, depth=8, width=2), digits, vectors=2, steps=5, examples=20)
         >>> found.node_value.shape
         (2, 5)
     """
@@ -118,8 +126,8 @@ def trace(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
         keys: of the section `probes`.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
-        >>> found = ls.trace(ls.network("resnet", digits, depth=8, width=2), digits, vectors=2, draws=2, images=20)
+        >>> digits = ls.dataset("digits", examples=100)
+        >>> found = ls.trace(ls.network("resnet", digits, depth=8, width=2), digits, vectors=2, draws=2, examples=20)
         >>> found.trace_sample.shape
         (2,)
     """
@@ -135,8 +143,8 @@ def activations(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
         keys: of the section `probes`.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
-        >>> found = ls.activations(ls.network("resnet", digits, depth=8, width=2), digits, images=20)
+        >>> digits = ls.dataset("digits", examples=100)
+        >>> found = ls.activations(ls.network("resnet", digits, depth=8, width=2), digits, examples=20)
         >>> str(found.layer.values[0])
         'conv1'
     """
@@ -152,9 +160,9 @@ def saddle(network: nn.Module, data: AnyData, **keys: Any) -> xr.Dataset:
         keys: of the section `probes`.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> net = ls.network("mlp", digits, hidden=[2], activation="tanh", linear_std=0.01)
-        >>> found = ls.saddle(net, digits, images=20, points=5)
+        >>> found = ls.saddle(net, digits, examples=20, points=5)
         >>> found.eigenvalue.size == sum(p.numel() for p in net.parameters())
         True
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,18 @@ import torch
 import xarray as xr
 from torch import nn
 
-from landscape.api.inputs import AnyData, AnyEpochs, AnyWeights, entry_of, epochs_of, plain, ready, weights_of
+from landscape.api.inputs import (
+    AnyData,
+    AnyEpochs,
+    AnyLoss,
+    AnyWeights,
+    Minimised,
+    entry_of,
+    epochs_of,
+    plain,
+    ready,
+    weights_of,
+)
 from landscape.data import datasets
 from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
@@ -21,6 +33,7 @@ from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
 from landscape.experiment.signatures import keywords
 from landscape.networks.building import build
+from landscape.objective.objective import objective_of
 from landscape.store import files
 from landscape.training import loop, rescaling
 from landscape.training.history import history_of
@@ -30,22 +43,22 @@ from landscape.training.run_section import Run
 
 @keywords("data")
 def dataset(source: str | Path = "digits", **keys: Any) -> DataSet:
-    """Fetch or read a data set, normalised by the mean and the standard deviation of its training images.
+    """Fetch or read a data set, with images of uint8 normalised by the mean and the standard deviation of those of training.
 
     Args:
-        source: as the key of the configuration: `digits`, `cifar10`, an .npz file, a folder of images, a function.
+        source: as the key of the configuration: `digits`, `cifar10`, an .npz or .safetensors file, a folder of images, a function.
         keys: of the section `data`.
 
     Raises:
         InputError: if there is no such source, or its content does not fit.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
-        >>> digits.train.images.shape
+        >>> digits = ls.dataset("digits", examples=100)
+        >>> digits.train.inputs.shape
         torch.Size([100, 1, 8, 8])
     """
     spec: Data = entry_of("data", keys, {"source": str(source)})
-    if spec.kind in ("npz", "folder") and not Path(spec.source).exists():
+    if spec.kind in ("npz", "safetensors", "folder") and not Path(spec.source).exists():
         built_in = ", ".join(FETCHED)
         raise InputError(f"source is {spec.source!r}, and there is no such file or folder; built in are {built_in}")
     with tempfile.TemporaryDirectory() as folder:
@@ -66,12 +79,12 @@ def network(name: str, data: AnyData, *, seed: int = 0, **args: Any) -> nn.Modul
         InputError: if there is no such network, or it cannot be built with these arguments.
 
     Example:
-        >>> net = ls.network("resnet", ls.dataset("digits", images=100), depth=8, width=2)
+        >>> net = ls.network("resnet", ls.dataset("digits", examples=100), depth=8, width=2)
         >>> sum(p.numel() for p in net.parameters())
         1384
     """
     used = data_set(data, torch.device("cpu"))
-    return build(name, args, seed=seed, images=used.shape, classes=used.classes)
+    return build(name, args, seed=seed, images=used.image_shape, classes=used.classes)
 
 
 @keywords("runs")
@@ -82,6 +95,10 @@ def train(
     /,
     *,
     test: AnyData = None,
+    loss: AnyLoss = None,
+    objective: str | Callable[..., Any] | None = None,
+    output: str | int | None = None,
+    score: str | Callable[..., Any] | None = None,
     work: str | Path | None = None,
     identity: str = "given",
     name: str = "",
@@ -95,6 +112,7 @@ def train(
         data: as in `plane`; images are cropped (`augment`) over zeros, black where `dataset` knows it.
         spec: a run of a configuration, instead of keywords.
         test: the test split, measured after every epoch.
+        loss: as in `plane`, and so are `objective`, `output` and `score`.
         work: folder from which an interrupted training resumes; without it nothing is kept.
         identity: tells trainings in one folder apart; a training with another one is set aside.
         name: the training's name in progress bars and logs.
@@ -105,7 +123,7 @@ def train(
         `weights`, the `history` with a row for each epoch and one before, and the `epochs` that are kept, by number.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> trained = ls.train(ls.network("resnet", digits, depth=8, width=2), digits, epochs=2, batch_size=50)
         >>> trained.history.sizes["epoch"]
         3
@@ -118,10 +136,18 @@ def train(
     with ready(network, data, test, spec.threads) as used, contextlib.ExitStack() as stack:
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
         try:
-            return loop.train(spec, network, used, folder, identity, Recorder(), name, until)
+            measured = _minimised(spec, Minimised(loss, objective, output, score)).tried(network, used)
+            return loop.train(spec, network, used, folder, identity, Recorder(measured), name, until, measured)
         finally:
             for module, training in modes.items():
                 module.training = training
+
+
+def _minimised(spec: Run, given: Minimised) -> Minimised:
+    """The loss of the run's own keys, where the arguments do not say another."""
+    if given != Minimised():
+        return given
+    return Minimised(objective_of(spec))
 
 
 def adopt(
@@ -131,13 +157,17 @@ def adopt(
     *,
     test: AnyData = None,
     checkpoints: AnyEpochs | None = None,
+    loss: AnyLoss = None,
+    objective: str | Callable[..., Any] | None = None,
+    output: str | int | None = None,
+    score: str | Callable[..., Any] | None = None,
 ) -> Trained:
     """Put weights that were made elsewhere into a network, and measure its losses and errors.
 
     Args:
         network: is left with these weights.
         weights: a module, a state dict, a file, or `{"url": ..., "sha256": ...}`; by default the last of `checkpoints`.
-        data: as in `plane`, and so is `test`.
+        data: as in `plane`, and so are `test`, `loss`, `objective`, `output` and `score`.
         checkpoints: the way to these weights, as in `path`; each is measured.
 
     Returns:
@@ -147,7 +177,7 @@ def adopt(
         InputError: if they do not fit, with a line for each cause.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> one, other = (ls.network("resnet", digits, depth=8, width=2, seed=seed) for seed in (0, 1))
         >>> ls.adopt(one, other, digits).history.train_loss.shape
         (1,)
@@ -159,10 +189,11 @@ def adopt(
     end = epochs[max(epochs)] if weights is None else weights_of(weights, network, "weights")
     end = {name: tensor.clone() for name, tensor in end.items()}
     with ready(network, data, test) as used:
-        rows = []
+        measured = Minimised(loss, objective, output, score).tried(network, used)
+        evaluate, rows = Recorder(measured), []
         for epoch, theta in epochs.items() or [(0, end)]:
             network.load_state_dict(theta)
-            row = history_of(network, used, Recorder())
+            row = history_of(network, used, evaluate, measured)
             rows.append(row.assign_coords(epoch=("epoch", [epoch], row.epoch.attrs)))
         network.load_state_dict(end)
         return Trained(end, xr.concat(rows, "epoch"), epochs)
@@ -181,7 +212,7 @@ def rescale(network: nn.Module, data: AnyData, *, by: float, around: AnyWeights 
         `weights`, and the layers that were rescaled: `normed`, which batch norm reads, and `joined`, with the layer after.
 
     Example:
-        >>> digits = ls.dataset("digits", images=100)
+        >>> digits = ls.dataset("digits", examples=100)
         >>> twin = ls.rescale(ls.network("resnet", digits, depth=8, width=2), digits, by=10)
         >>> len(twin.normed) + len(twin.joined)
         9
@@ -189,4 +220,4 @@ def rescale(network: nn.Module, data: AnyData, *, by: float, around: AnyWeights 
     network = plain(network)
     theta = weights_of(around if around is not None else network, network, "around")
     with ready(network, data, None) as used:
-        return rescaling.twin(network, theta, by, used.train.images[: rescaling.EXAMPLES])
+        return rescaling.twin(network, theta, by, used.train[: rescaling.EXAMPLES].inputs)

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     from landscape.config.section import Section
     from landscape.data.datasets import DataSet
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
     from landscape.training.run_section import Run
 
 TRUSTED = "LANDSCAPE_NETWORKS"
-"""Names the networks, one a line, that are code of the user's and that a file's header may have built; the workflow sets it."""
+"""Names the networks and losses, one a line, that are code of the user's and that a file's header may have run; the workflow
+sets it."""
 
 
 def network_of(run: Run, dataset: DataSet, device: Any) -> nn.Module:
@@ -29,8 +31,8 @@ def network_of(run: Run, dataset: DataSet, device: Any) -> nn.Module:
     from landscape.api.inputs import plain
     from landscape.networks import building
 
-    shape, classes = dataset.shape, dataset.classes
-    return plain(building.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device))
+    images, classes = dataset.image_shape, dataset.classes
+    return plain(building.build(run.network, run.args, seed=run.seed, images=images, classes=classes, device=device))
 
 
 def rebuilt(header: dict[str, Any], device: Any, theta: Weights) -> nn.Module:
@@ -46,21 +48,40 @@ def rebuilt(header: dict[str, Any], device: Any, theta: Weights) -> nn.Module:
 
     try:
         run = {key: header["spec"][key] for key in ("network", "args", "seed")}
-        channels, height, width = map(int, header["images"])
-        name, args, seed, classes = str(run["network"]), dict(run["args"]), int(run["seed"]), int(header["classes"])
+        channels, height, width = map(int, header["image_shape"]) if header["image_shape"] else (0, 0, 0)
+        name, args, seed = str(run["network"]), dict(run["args"]), int(run["seed"])
+        classes = None if header["classes"] is None else int(header["classes"])
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise InputError(f"the header of the weights does not describe a network ({problem})") from None
-    if ":" in name and name not in os.environ.get(TRUSTED, "").splitlines():
-        raise InputError(
-            f"the weights are of the network {name!r}, which is code from outside of landscape, and a file alone does not "
-            f"make it run; if it is yours, set {TRUSTED}={shlex.quote(name)}, as the workflow does for its configuration"
-        )
-    images = (channels, height, width)
+    _trust(name, "network")
+    images = (channels, height, width) if channels else None
     network = plain(building.build(name, args, seed=seed, images=images, classes=classes, device=device))
     if misfits := checkpoint.misfits(theta, network):
         raise InputError(f"the weights are not of the network in their header, {name}: {misfit}" for misfit in misfits)
     return network
+
+
+def _trust(name: str, what: str) -> None:
+    """Refuse code from elsewhere that nobody but a header names."""
+    if ":" in name and name not in os.environ.get(TRUSTED, "").splitlines():
+        raise InputError(
+            f"the weights are of the {what} {name!r}, which is code from outside of landscape, and a file alone does not "
+            f"make it run; if it is yours, set {TRUSTED}={shlex.quote(name)}, as the workflow does for its configuration"
+        )
+
+
+def objective_of(spec: Mapping[str, Any]) -> Objective:
+    """Make the objective of a run from the specification in its header, as `rebuilt` makes its network."""
+    from landscape.objective import objective
+    from landscape.objective.objective_section import keys_of
+
+    keys = keys_of(spec)
+    loss = keys.get("loss")
+    names = {"loss": loss["name"] if isinstance(loss, Mapping) else loss, "score": keys.get("score")}
+    for what, name in {**names, "objective": keys.get("objective")}.items():
+        _trust(str(name), what)
+    return objective.objective_of(keys)
 
 
 @dataclass(frozen=True)
@@ -88,6 +109,10 @@ class Opened:
         return checksum(self.weights)
 
     @property
+    def objective(self) -> Objective:
+        return objective_of(self.header["spec"])
+
+    @property
     def measured_on(self) -> DataSet:
         assert self.data is not None
         return self.data
@@ -110,10 +135,10 @@ def facts_of(network: nn.Module, dataset: DataSet) -> dict[str, Any]:
     """Facts about a run's network and data, by which both can be rebuilt and counted."""
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "images": dataset.shape,
+        "image_shape": dataset.image_shape,
         "classes": dataset.classes,
-        "train_images": len(dataset.train.labels),
-        "test_images": len(dataset.test.labels) if dataset.test else None,
+        "train_examples": len(dataset.train),
+        "test_examples": len(dataset.test) if dataset.test else None,
     }
 
 

@@ -70,7 +70,7 @@ def tile(
 
     seen = _seen(spec, "surface", name, weights, directions, data)
     facts = {**seen.facts, "title": f"{seen.at.state} on {name}", **files.provenance("tile")}
-    found = planes.plane(*seen.measured, **seen.directed, tile=(tile, of), attributes=facts)
+    found = planes.plane(*seen.measured, loss=seen.at.objective, **seen.directed, tile=(tile, of), attributes=facts)
     files.write_dataset(found, output)
 
 
@@ -109,12 +109,12 @@ def trajectory(
         raise InputError(f"{weights} is {at.state}; a trajectory needs the end, epoch {max(kept)}")
     facts = {
         **seen.facts,
-        "test_images": None,
+        "test_examples": None,
         "title": f"path of {at.header['name']} on {name}",
         "shares": seen.drawn.get("shares"),
         "random_walk_shares": seen.drawn.get("random_walk_shares"),
     }
-    found = planes.path(*seen.measured, **seen.directed, checkpoints=kept, attributes=facts)
+    found = planes.path(*seen.measured, loss=seen.at.objective, **seen.directed, checkpoints=kept, attributes=facts)
     files.write_dataset(found, output)
 
 
@@ -161,7 +161,7 @@ def probe(
         raise InputError(f"the probe is at {there}, and there are {len(directions)} --directions")
     at = opened(weights, data)
     along = _around(directions[0], at, entry.plane) if directions else None
-    images = len(at.measured_on.train.labels)
+    examples = len(at.measured_on.train)
     facts = {
         "state": at.state,
         "run": at.header["name"],
@@ -170,12 +170,12 @@ def probe(
         "probe": name,
         **_inputs(at, directions[0] if directions else None, data),
         "data": at.measured_on.header.get("name"),
-        "train_images": min(entry.images or images, images),
+        "train_examples": min(entry.examples or examples, examples),
         "classes": at.measured_on.classes,
         "device": at.device,
     }
     header = header_of(name, entry, text, "probe", **{key: value for key, value in facts.items() if value is not None})
-    found, vectors = points.probe(at.network, at.data, entry, around=at.theta, along=along)
+    found, vectors = points.probe(at.network, at.data, entry, loss=at.objective, around=at.theta, along=along)
     title = {"title": f"{entry.measure} of {at.state} at {name}"}
     files.write_dataset(found.assign_attrs(tiling.attributes({**header, **title})), output[0])
     checkpoint.write(output[1], vectors, header)
@@ -303,11 +303,11 @@ def _inputs(at: Opened, directions: str | Path | None, data: Path | None = None,
 
 
 def _counts(plane: Plane, used: DataSet) -> dict[str, Any]:
-    """The data, and how many images of each split a point is measured on."""
-    train, test = len(used.train.labels), len(used.test.labels) if used.test else None
+    """The data, and how many examples of each split a point is measured on."""
+    train, test = len(used.train), len(used.test) if used.test else None
     return {
         "data": used.header.get("name"),
-        "train_images": min(plane.images or train, train),
-        "test_images": min(plane.images or test, test) if test and plane.measures_test else None,
+        "train_examples": min(plane.examples or train, train),
+        "test_examples": min(plane.examples or test, test) if test and plane.measures_test else None,
         "classes": used.classes,
     }

@@ -85,6 +85,7 @@ def adopt(
 ) -> None:
     """Adopt weights that were made elsewhere, those that the specification names."""
     from landscape.api import runs
+    from landscape.objective.objective import objective_of
     from landscape.store import weight_files
     from landscape.store.fitting import read
 
@@ -98,17 +99,20 @@ def adopt(
     end = files[run.last_epoch] if files else run.end.located()
     found = read(end, network)
     epochs = {epoch: found.weights if file == end else read(file, network).weights for epoch, file in files.items()}
-    trained = runs.adopt(network, found.weights, begun.data, checkpoints=epochs or None)
+    trained = runs.adopt(network, found.weights, begun.data, checkpoints=epochs or None, loss=objective_of(run))
     made = {"weights_hash": weight_files.checksum(end), **found.facts}
     if files:
         made["checkpoint_hashes"] = {epoch: weight_files.checksum(file) for epoch, file in files.items()}
         made["last_epoch"] = run.last_epoch
-    _write(output, trained, f"{name}, adopted", {**begun.header, **made}, **({"epoch": run.last_epoch} if files else {}))
+    _write(
+        output, trained, f"{name}, adopted", {**begun.header, **made}, **({"epoch": run.last_epoch} if files else {})
+    )
 
 
 def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights, output: OutputsOfRun) -> None:
     """Rescale the weights of a run so that they compute the same."""
     from landscape.api import runs
+    from landscape.objective.objective import objective_of
     from landscape.store import checkpoint
 
     begun = _begin(spec, "rescale", name, data, weights)
@@ -122,7 +126,7 @@ def rescale(*, spec: Spec, name: Name = "unnamed", data: Data, weights: Weights,
     layers += [f"{both.layer}, made up for by {both.following}" for both in twin.joined]
     _log.info("%d layers are multiplied by %g: %s", len(layers), run.rescaled.by, "; ".join(layers))
     header = {**begun.header, "of": state_of(origin), "layers": layers}
-    _write(output, runs.adopt(network, twin.weights, begun.data), f"{name}, rescaled", header)
+    _write(output, runs.adopt(network, twin.weights, begun.data, loss=objective_of(run)), f"{name}, rescaled", header)
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def _begin(spec: str, stage: str, name: str, data: Path, weights: str | Path | N
     where = device.settle(run.threads if stage == "train" else 1)
     used = datasets.read(data, device=where)
     network = network_of(run, used, where)
-    inputs = {"data_hash": checksum(data), "code_hash": [checksum(path) for path in own_code(run.network, run.code)]}
+    inputs = {"data_hash": checksum(data), "code_hash": [checksum(path) for path in own_code(run.code_names, run.code)]}
     if weights is not None:
         inputs["weights_hash"] = checksum(weights)
     header = header_of(name, run, text, stage, **facts_of(network, used), **inputs, device=device.name(where))
@@ -216,5 +220,5 @@ def _source_of(spec: DataSection) -> dict[str, Any]:
             listed = [(str(path.relative_to(spec.source)), checksum(path)) for path in found]
             return {"source_hash": hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
         case "function":
-            return {"code_hash": [checksum(path) for path in own_code(spec.source, spec.code) if path.is_file()]}
+            return {"code_hash": [checksum(path) for path in own_code([spec.source], spec.code) if path.is_file()]}
     return {}

@@ -1,10 +1,15 @@
-"""Check arrays of images and labels, from an .npz file or a function, and turn them into tensors.
+"""Check arrays of examples, from a file or a function, and turn them into tensors.
 
-The arrays are `train_images`, `train_labels` and, with a test split, `test_images`, `test_labels`. Images are uint8
-(n, height, width[, channel]) or float (n, channel, height, width); labels are whole numbers (n,), counted from 0.
+The arrays are `train_inputs` and `train_targets` and, with a test split, `test_inputs` and `test_targets`; of several inputs
+or targets each has its name: `train_inputs_NAME`. Images may be called so: `train_images` and `train_labels`.
+
+uint8 of (n, height, width[, channel]) are images. All else is taken as it stands: floating-point numbers as float32, whole
+numbers (tokens, labels) as int64, truth values as masks. Labels, whole numbers (n,), are counted from 0. There may be no
+targets at all.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,121 +17,252 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.errors import InputError
+from landscape.data.examples import Examples, Rows
+from landscape.errors import InputError, one_of
 
 Header = tuple[tuple[int, ...], np.dtype]
 """Shape and type of an array."""
 
+Splits = dict[str, Examples]
+"""The examples of `train` and, if there is one, of `test`."""
+
+_NAME = re.compile(r"(?P<split>train|test)_(?P<kind>inputs|targets|images|labels)(?:_(?P<part>\w+))?")
+_KINDS = {"images": "inputs", "labels": "targets"}
+
 
 @dataclass(frozen=True)
 class Source:
-    """A data set whose headers are checked and whose images are not yet read.
+    """A data set whose headers are checked and whose inputs are not yet read.
 
     Errors in finding or reading it do not name it; `datasets` puts its name before them.
     """
 
-    shape: tuple[int, int, int]
-    """(channels, height, width) of one image."""
+    sample: Examples
+    """Two training examples of zeros, in the shapes and types that a network sees."""
 
-    classes: int
-    read: Callable[[Path], dict[str, Tensor]]
-    """Reads the splits: images, uint8 or float32 (n, channels, height, width), and labels, int64 (n,). Takes a folder for
-    downloads."""
+    classes: int | None
+    """None if the targets are not whole numbers."""
+
+    read: Callable[[Path], Splits]
+    """Reads the splits, with images as uint8 or float32 (n, channels, height, width). Takes a folder for downloads."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(channels, height, width) of one input; None if the inputs are no images."""
+        return self.sample.image_shape
 
 
-def look(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> tuple[tuple[int, int, int], int]:
-    """Check headers and labels, and return ((channels, height, width), classes), without reading the images.
+@dataclass(frozen=True)
+class Named:
+    """An array of a data set, by its name: `train_inputs_mask` is the part `mask` of the inputs of `train`."""
+
+    name: str
+    split: str
+    kind: str
+    part: str | None
+
+
+def look(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> tuple[Examples, int | None]:
+    """Check headers and targets; return the sample and the classes of a `Source`, without reading the inputs.
 
     Raises:
         InputError: with every problem found.
     """
     if found := _problems(headers, arrays):
         raise InputError(found)
-    classes = 1 + max(int(arrays[f"{split}_labels"].max()) for split in _splits(headers))
-    return _image_shape(headers["train_images"]), max(classes, 2)
+    by_kind = _by_kind(headers)
+
+    def zeros(kind: str) -> Rows | None:
+        named = by_kind.get(("train", kind), [])
+        return (
+            together({one.part: _zeros(headers[one.name], is_input=kind == "inputs") for one in named})
+            if named
+            else None
+        )
+
+    inputs = zeros("inputs")
+    assert inputs is not None
+    targets = [one.name for (_, kind), named in by_kind.items() if kind == "targets" for one in named]
+    if not targets or any(headers[name][1].kind not in "iu" for name in targets):
+        return Examples(inputs, zeros("targets")), None
+    return Examples(inputs, zeros("targets")), max(2, *(1 + int(arrays[name].max()) for name in targets))
 
 
-def tensors(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+def image_sample(shape: tuple[int, int, int]) -> Examples:
+    """Make the sample of a data set of labelled images, (channels, height, width)."""
+    return Examples(torch.zeros(2, *shape), torch.zeros(2, dtype=torch.int64))
+
+
+def _zeros(header: Header, *, is_input: bool) -> Tensor:
+    shape, dtype = header
+    image = _image_shape(header) if is_input else None
+    kind = torch.bool if dtype.kind == "b" else torch.int64 if dtype.kind in "iu" and not image else torch.float32
+    return torch.zeros(2, *(image or shape[1:]), dtype=kind)
+
+
+def tensors(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> Splits:
     """Turn arrays that passed `look` into tensors.
 
     Raises:
         InputError: if a value is not finite.
     """
-    found = {}
-    for split in _splits(headers):
-        found[f"{split}_images"] = _images(arrays[f"{split}_images"])
-        found[f"{split}_labels"] = torch.from_numpy(arrays[f"{split}_labels"].astype(np.int64))
-    for name, tensor in found.items():
-        if tensor.is_floating_point() and (not_finite := tensor.numel() - int(tensor.isfinite().count_nonzero())):
-            raise InputError(f"{name} hold {not_finite} values that are not finite")
+    by_kind = _by_kind(headers)
+
+    def rows(split: str, kind: str) -> Rows | None:
+        named = by_kind.get((split, kind), [])
+        found = {one.part: _tensor(arrays[one.name], one.name, is_input=kind == "inputs") for one in named}
+        return together(found) if found else None
+
+    splits = {}
+    for split in dict.fromkeys(split for split, _ in by_kind):
+        inputs = rows(split, "inputs")
+        assert inputs is not None
+        splits[split] = Examples(inputs, rows(split, "targets"))
+    return splits
+
+
+def together(parts: Mapping[str | None, Tensor]) -> Rows:
+    """Make rows of named parts: one without a name is a tensor, names that are numbers make a tuple."""
+    if list(parts) == [None]:
+        return parts[None]
+    if all(str(part).isdecimal() for part in parts):
+        return tuple(parts[part] for part in sorted(parts, key=lambda part: int(str(part))))
+    return {str(part): tensor for part, tensor in parts.items()}
+
+
+def not_finite(tensor: Tensor, name: str) -> str | None:
+    """Say how many values of a tensor are not finite, and where the first is; None if all are finite."""
+    if not tensor.is_floating_point() or not (number := tensor.numel() - int(tensor.isfinite().count_nonzero())):
+        return None
+    where = (~tensor.isfinite()).nonzero()[0].tolist()
+    return f"{name} hold {number} values that are not finite, the first at {where}"
+
+
+def _tensor(array: np.ndarray, name: str, *, is_input: bool) -> Tensor:
+    if is_input and _is_image(array.shape, array.dtype):
+        array = array[..., None] if array.ndim == 3 else array
+        return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+    if array.dtype.kind == "b":
+        return torch.from_numpy(np.ascontiguousarray(array))
+    if array.dtype.kind in "iu":
+        return torch.from_numpy(array.astype(np.int64))
+    with np.errstate(over="ignore"):  # an overflow in float32 is refused as not finite
+        tensor = torch.from_numpy(array.astype(np.float32))
+    if problem := not_finite(tensor, name):
+        raise InputError(problem)
+    return tensor
+
+
+def _named(names: Iterable[str]) -> list[Named]:
+    found = []
+    for name in names:
+        if match := _NAME.fullmatch(name):
+            kind = match["kind"]
+            found.append(Named(name, match["split"], _KINDS.get(kind, kind), match["part"]))
     return found
 
 
-def _splits(names: Container[str]) -> tuple[str, ...]:
-    return ("train", "test") if "test_images" in names or "test_labels" in names else ("train",)
-
-
-def _images(array: np.ndarray) -> Tensor:
-    if array.dtype == np.uint8:
-        array = array[..., None] if array.ndim == 3 else array
-        return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
-    with np.errstate(over="ignore"):  # an overflow in float32 is refused as not finite
-        return torch.from_numpy(array.astype(np.float32))
+def _by_kind(names: Iterable[str]) -> dict[tuple[str, str], list[Named]]:
+    found: dict[tuple[str, str], list[Named]] = {}
+    for one in sorted(_named(names), key=lambda one: one.split != "train"):
+        found.setdefault((one.split, one.kind), []).append(one)
+    return found
 
 
 def _problems(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> list[str]:
-    splits = _splits(headers)
-    wanted = [f"{split}_{kind}" for split in splits for kind in ("images", "labels")]
-    missing = [name for name in wanted if name not in headers]
-    if missing:
-        return [f"it lacks {', '.join(missing)}; it holds {', '.join(headers) or 'nothing'}"]
-    found = [problem for split in splits for problem in _split_problems(split, headers, arrays)]
+    by_kind = _by_kind(headers)
+    splits = list(dict.fromkeys(["train", *(split for split, _ in by_kind)]))
+    has_targets = any(kind == "targets" for _, kind in by_kind) or any("_images" in name for name in headers)
+    words = (
+        ("images", "labels") if any(re.search("_(images|labels)", name) for name in headers) else ("inputs", "targets")
+    )
+    wanted = dict(zip(("inputs", "targets"), words, strict=True))
+    kinds = ["inputs", "targets"] if has_targets else ["inputs"]
+    missing = [f"{split}_{wanted[kind]}" for split in splits for kind in kinds if (split, kind) not in by_kind]
+    strange = [name for name in headers if re.match("(train|test)_", name) and not _NAME.fullmatch(name)]
+    if missing or strange:
+        lacking = [f"it lacks {', '.join(missing)}; it holds {', '.join(headers) or 'nothing'}"] if missing else []
+        return lacking + [
+            f"it holds {name}; names are train_inputs, train_targets, train_inputs_NAME" for name in strange
+        ]
+    found = [problem for one in _named(headers) for problem in _array_problems(one, headers, arrays)]
+    for split in splits:
+        found += _split_problems([one for one in _named(headers) if one.split == split], headers)
     if found:
         return found
-    if "test" in splits and _kind(headers["train_images"]) != _kind(headers["test_images"]):
-        return [
-            f"{split}_images are {dtype} {shape}; those of the two splits must have one type and size"
-            for split in splits
-            for shape, dtype in [headers[f"{split}_images"]]
-        ]
-    values = np.unique(np.concatenate([arrays[f"{split}_labels"] for split in splits]))
-    if values[0] == 1 and values[-1] == len(values):
+    for one in by_kind["train", "inputs"] if "test" in splits else ():
+        other = next((o for o in by_kind["test", "inputs"] if o.part == one.part), None)
+        if other is None:
+            return [f"it has {one.name}, and no such inputs of test"]
+        if _kind(headers[one.name]) != _kind(headers[other.name]):
+            return [
+                f"{which.name} are {dtype} {shape}; those of the two splits must have one type and size"
+                for which in (one, other)
+                for shape, dtype in [headers[which.name]]
+            ]
+    labels = [one.name for one in _named(headers) if one.kind == "targets" and _is_labels(headers[one.name])]
+    values = np.unique(np.concatenate([arrays[name] for name in labels])) if labels else np.array([])
+    if values.size > 1 and values[0] == 1 and values[-1] == len(values):
         return [f"labels are counted from 1 to {values[-1]}; subtract 1, classes are counted from 0"]
     return []
 
 
-def _split_problems(split: str, headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
-    (images, dtype), (labels, label_dtype) = headers[f"{split}_images"], headers[f"{split}_labels"]
-    if not (dtype == np.uint8 and len(images) in (3, 4) or dtype.kind == "f" and len(images) == 4):
+def _array_problems(one: Named, headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
+    shape, dtype = headers[one.name]
+    if dtype.kind not in "fiub":
+        yield f"{one.name} are {dtype} {shape}; allowed are floating-point and whole numbers and truth values"
+    elif not shape:
+        yield f"{one.name} are {dtype} {shape}; allowed are arrays with a row per example"
+    elif 0 in shape:
+        yield f"{one.name} are empty: {shape}"
+    elif "_images" in one.name and not (_is_image(shape, dtype) or dtype.kind == "f" and len(shape) == 4):
         yield (
-            f"{split}_images are {dtype} {images}; they must be uint8 (n, height, width[, channel]) "
+            f"{one.name} are {dtype} {shape}; they must be uint8 (n, height, width[, channel]) "
             "or float (n, channel, height, width)"
         )
-    elif 0 in images:
-        yield f"{split}_images are empty: {images}"
-    elif _swapped(images, dtype):
-        yield f"{split}_images are {dtype} {images}; uint8 has the channels last, float has them first"
-    if label_dtype.kind not in "iu" or len(labels) != 1:
-        yield f"{split}_labels are {label_dtype} {labels}; they must be whole numbers (n,)"
-    elif images and images[0] != labels[0]:
-        yield f"it has {images[0]} {split}_images and {labels[0]} {split}_labels"
-    elif labels[0] and (lowest := arrays[f"{split}_labels"].min()) < 0:
-        yield f"{split}_labels go down to {lowest}; classes are counted from 0"
+    elif "_labels" in one.name and not _is_labels((shape, dtype)):
+        yield f"{one.name} are {dtype} {shape}; they must be whole numbers (n,)"
+    elif one.kind == "inputs" and _swapped(shape, dtype):
+        yield f"{one.name} are {dtype} {shape}; uint8 has the channels last, float has them first"
+    elif one.kind == "targets" and _is_labels((shape, dtype)):
+        values = arrays[one.name]
+        if (lowest := values.min()) < 0:
+            where = int(values.argmin())
+            yield f"{one.name} go down to {lowest}, at {where}; classes are counted from 0"
+
+
+def _split_problems(named: list[Named], headers: Mapping[str, Header]) -> Iterator[str]:
+    parts = {one.part for one in named if one.kind == "inputs"}
+    if None in parts and len(parts) > 1:
+        yield f"it holds {one_of([one.name for one in named])}; inputs are one array, or each has a name of its own"
+    lengths = {one.name: headers[one.name][0][0] for one in named if headers[one.name][0]}
+    if len(set(lengths.values())) > 1:
+        yield f"it has {' and '.join(f'{length} {name}' for name, length in lengths.items())}"
+
+
+def _is_labels(header: Header) -> bool:
+    return header[1].kind in "iu" and len(header[0]) == 1
+
+
+def _is_image(shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    return dtype == np.uint8 and len(shape) in (3, 4)
 
 
 def _swapped(shape: tuple[int, ...], dtype: np.dtype) -> bool:
     """Return whether the channels are at the wrong end: images look square, with 1, 3 or 4 channels there."""
     if dtype == np.uint8:
         return len(shape) == 4 and shape[1] in (1, 3, 4) and shape[2] == shape[3] > 4
-    return shape[3] in (1, 3, 4) and shape[1] == shape[2] > 4
+    return dtype.kind == "f" and len(shape) == 4 and shape[3] in (1, 3, 4) and shape[1] == shape[2] > 4
 
 
-def _kind(header: Header) -> tuple[bool, tuple[int, int, int]]:
-    return header[1] == np.uint8, _image_shape(header)
-
-
-def _image_shape(header: Header) -> tuple[int, int, int]:
+def _kind(header: Header) -> tuple[str, tuple[int, ...]]:
+    """Type and shape of an example, as the network sees it."""
     shape, dtype = header
-    if dtype != np.uint8:
-        return shape[1], shape[2], shape[3]
-    return (shape[3] if len(shape) == 4 else 1), shape[1], shape[2]
+    return dtype.kind if dtype != np.uint8 else "uint8", _image_shape(header) or shape[1:]
+
+
+def _image_shape(header: Header) -> tuple[int, int, int] | None:
+    shape, dtype = header
+    if _is_image(shape, dtype):
+        return (shape[3] if len(shape) == 4 else 1), shape[1], shape[2]
+    return (shape[1], shape[2], shape[3]) if dtype.kind == "f" and len(shape) == 4 else None

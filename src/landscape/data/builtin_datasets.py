@@ -14,7 +14,7 @@ class Known:
     about: str
 
     @property
-    def images(self) -> int:
+    def examples(self) -> int:
         """The images of both splits together."""
         return self.train + self.test
 

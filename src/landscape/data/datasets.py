@@ -1,4 +1,4 @@
-"""Make and read data sets: a training and a test split, each two normalised tensors on the device."""
+"""Make and read data sets: a training and a test split, normalised, on the device."""
 
 import contextlib
 import hashlib
@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.data import fetched, folder, function, npz
-from landscape.data.arrays import Source
+from landscape.data import fetched, folder, function, npz, tensor_file
+from landscape.data.arrays import Source, together
 from landscape.data.data_section import Data
+from landscape.data.examples import Examples, laid_out, leaves, memory_format, shapes
 from landscape.errors import InputError
 from landscape.store import checkpoint
 
@@ -20,107 +21,151 @@ _PADDING = 4
 
 
 @dataclass(frozen=True)
-class Split:
-    """Normalised images, float32 (n, channels, height, width), laid out by `memory_format`, and labels, int64 (n,)."""
-
-    images: Tensor
-    labels: Tensor
-
-
-@dataclass(frozen=True)
 class DataSet:
-    """A normalised data set. `black` holds the value of a black pixel per channel."""
+    """A data set as networks see it.
 
-    train: Split
-    test: Split | None
-    classes: int
-    black: Tensor
+    Attributes:
+        test: None if there is no test split.
+        classes: None if the targets are not whole numbers.
+        black: value of a black pixel per channel, (channels,); None if the inputs are no images.
+    """
+
+    train: Examples
+    test: Examples | None
+    classes: int | None
+    black: Tensor | None
     header: Mapping[str, Any]
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of one image."""
-        _, channels, height, width = self.train.images.shape
-        return channels, height, width
-
-
-def memory_format(shape: tuple[int, int, int]) -> torch.memory_format:
-    """Return the memory layout of images, and so of convolutions: for small images the plain one is as fast (measured).
-
-    The layout alters bits, so it depends on the shape (channels, height, width) alone.
-    """
-    return torch.channels_last if shape[1] * shape[2] >= 32 * 32 else torch.contiguous_format
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(channels, height, width) of one image; None if the inputs are no images."""
+        return self.train.image_shape
 
 
 def make(spec: Data, path: Path, header: Mapping[str, Any]) -> None:
-    """Download or read a data set, and write the part in use, uint8 or float32, with its normalisation in the header.
+    """Download or read a data set, and write the part in use, with the normalisation of images in the header.
 
-    `images` takes a subset of the training split, and `label_noise` replaces some of its labels; the test split stays
-    whole. Mean and standard deviation are by default those of the training images in use.
+    `examples` takes a subset of the training split, and `label_noise` replaces some of its labels; the test split stays
+    whole. Images of uint8 are normalised, by default by mean and standard deviation of the training images in use. Float
+    arrays are taken as they are, unless `mean` and `std` are stated.
 
     Raises:
         InputError: if the source is missing or malformed.
     """
     with _naming_source(f"the source is {spec.source!r}"):
         source = _find(spec)
-        arrays = source.read(path.parent / "downloads")
-        images, labels = arrays["train_images"], arrays["train_labels"]
-        if spec.images is not None:
-            if spec.images > len(labels):
-                raise InputError(f"it has {len(labels)} training images; images asks for {spec.images}")
-            index = _stratified(labels, spec.images, spec.seed)
-            images, labels = images[index], labels[index]
-    facts: dict[str, Any] = {}
-    if spec.label_noise:
-        labels, relabelled = mislabelled(labels, source.classes, spec.label_noise, spec.seed)
-        facts = {"label_noise": spec.label_noise, "relabelled": relabelled, "seed": spec.seed}
-    arrays |= {"train_images": images, "train_labels": labels}
-    mean, std = (spec.mean, spec.std) if spec.mean is not None else moments(images)
-    facts |= {
-        "mean": mean,
-        "std": std,
-        "classes": source.classes,
-        "counts": {name: len(t) for name, t in arrays.items()},
-    }
-    checkpoint.write(path, arrays, {**header, **facts})
+        splits = source.read(path.parent / "downloads")
+        train = splits["train"]
+        if spec.examples is not None:
+            if spec.examples > len(train):
+                raise InputError(f"it has {len(train)} training examples; examples asks for {spec.examples}")
+            train = subset(train, spec.examples, spec.seed)
+        facts: dict[str, Any] = {}
+        if spec.label_noise:
+            if not _has_labels(train) or source.classes is None:
+                raise InputError(
+                    f"its targets are {shapes(train.targets)}, and label_noise needs labels, whole numbers (n,)"
+                )
+            assert isinstance(train.targets, Tensor)
+            labels, relabelled = mislabelled(train.targets, source.classes, spec.label_noise, spec.seed)
+            train = Examples(train.inputs, labels)
+            facts = {"label_noise": spec.label_noise, "relabelled": relabelled, "seed": spec.seed}
+    splits = {**splits, "train": train}
+    if spec.mean is not None:
+        facts |= {"mean": spec.mean, "std": spec.std}
+    elif isinstance(train.inputs, Tensor) and train.inputs.dtype == torch.uint8:
+        facts |= dict(zip(("mean", "std"), moments(train.inputs), strict=True))
+    counts = {name: len(examples) for name, examples in splits.items()}
+    checkpoint.write(path, _flat(splits), {**header, **facts, "classes": source.classes, "examples": counts})
 
 
 def read(path: str | Path, device: str | torch.device = "cpu") -> DataSet:
     """Read a data set that `make` wrote, and normalise it: (pixel - mean) / std, pixels of uint8 in [0, 1]."""
     arrays, header = checkpoint.read(path)
-    missing = [key for key in ("mean", "std", "classes") if key not in header]
-    if missing or "train_images" not in arrays:
+    if "classes" not in header or "examples" not in header:
         raise InputError(f"{path} is no data set made by `landscape dataset`")
-    if problem := _damage(arrays, header):
+    try:
+        splits = _unflat(arrays)
+        problem = _damage(splits, header)
+    except (KeyError, IndexError) as error:
+        problem = f"it lacks {error}"
+    if problem:
         raise InputError(f"{path} is damaged: {problem}")
-    mean, std = (torch.tensor(header[key], dtype=torch.float32).view(-1, 1, 1) for key in ("mean", "std"))
+    train = splits["train"].inputs
+    black = None
+    if isinstance(train, Tensor) and (train.dtype == torch.uint8 or train.ndim == 4 and train.is_floating_point()):
+        black = torch.zeros(train.shape[1], device=device)
+    if "mean" in header:
+        mean, std = (torch.tensor(header[key], dtype=torch.float32).view(-1, 1, 1) for key in ("mean", "std"))
+        black = (-mean / std).flatten().to(device)
+        for name, split in splits.items():
+            assert isinstance(split.inputs, Tensor)
+            splits[name] = Examples(_normalised(split.inputs, mean, std), split.targets)
+    elif black is not None:
+        splits = {
+            name: Examples(laid_out(of.inputs, memory_format(of.inputs)), of.targets) for name, of in splits.items()
+        }
+    test = splits["test"].to(device) if "test" in splits else None
+    return DataSet(splits["train"].to(device), test, header["classes"], black, header)
 
-    def split(name: str) -> Split:
-        images = _normalised(arrays[f"{name}_images"], mean, std)
-        return Split(images.to(device), arrays[f"{name}_labels"].to(device))
 
-    test = split("test") if "test_images" in arrays else None
-    return DataSet(split("train"), test, header["classes"], (-mean / std).flatten().to(device), header)
+def _flat(splits: Mapping[str, Examples]) -> dict[str, Tensor]:
+    """Name every tensor: `train_inputs`, or `train_inputs/NAME` where there are several."""
+    found: dict[str, Tensor] = {}
+    for split, examples in splits.items():
+        for kind, rows in (("inputs", examples.inputs), ("targets", examples.targets)):
+            name = f"{split}_{kind}"
+            if isinstance(rows, Tensor):
+                found[name] = rows
+            elif rows is not None:
+                parts = rows.items() if isinstance(rows, dict) else enumerate(rows)
+                found |= {f"{name}/{part}": tensor for part, tensor in parts}
+    return found
 
 
-def _damage(arrays: Mapping[str, Tensor], header: Mapping[str, Any]) -> str | None:
+def _unflat(tensors: Mapping[str, Tensor]) -> dict[str, Examples]:
+    rows: dict[str, dict[str | None, Tensor]] = {}
+    for name, tensor in tensors.items():
+        of, slash, part = name.partition("/")
+        rows.setdefault(of, {})[part if slash else None] = tensor
+    return {
+        split: Examples(
+            together(rows[f"{split}_inputs"]),
+            together(rows[f"{split}_targets"]) if f"{split}_targets" in rows else None,
+        )
+        for split in ("train", "test")
+        if split == "train" or "test_inputs" in rows
+    }
+
+
+def _damage(splits: Mapping[str, Examples], header: Mapping[str, Any]) -> str | None:
     """Describe the first contradiction between a file's header and its tensors; None if there is none."""
-    channels = arrays["train_images"].shape[1:2]
-    for key in ("mean", "std"):
-        of = header[key]
-        if not isinstance(of, list) or [len(of)] != list(channels) or not all(isinstance(x, float) for x in of):
-            return f"{key} is {of!r}, and train_images have the shape {tuple(arrays['train_images'].shape)}"
-    for split in ("train", "test") if "test_images" in arrays else ("train",):
-        images, labels = arrays[f"{split}_images"], arrays.get(f"{split}_labels", torch.empty(0))
-        if images.ndim != 4 or images.shape[1:2] != channels or images.dtype not in (torch.uint8, torch.float32):
-            return f"{split}_images has the shape {tuple(images.shape)} and the type {images.dtype}"
-        if labels.shape != images.shape[:1] or labels.dtype != torch.int64 or not len(labels):
-            return f"{split}_labels has the shape {tuple(labels.shape)} and the type {labels.dtype}"
-        if not 0 <= int(labels.min()) <= int(labels.max()) < header["classes"]:
-            return (
-                f"{split}_labels are from {labels.min()} to {labels.max()}, and there are {header['classes']} classes"
-            )
+    train = splits["train"].inputs
+    for key in ("mean", "std") if "mean" in header or "std" in header else ():
+        of = header.get(key)
+        fits = isinstance(of, list) and all(isinstance(x, float) for x in of)
+        if not fits or not isinstance(train, Tensor) or train.ndim != 4 or len(of or ()) != train.shape[1]:
+            return f"{key} is {of!r}, and train_inputs are {shapes(train)}"
+    for name, split in splits.items():
+        counts = {len(tensor) for rows in (split.inputs, split.targets) if rows is not None for tensor in leaves(rows)}
+        if counts != {header["examples"].get(name)}:
+            return f"{name} has {counts} examples; its header says {header['examples'].get(name)}"
+        ours, theirs = ([(of.shape[1:], of.dtype) for of in leaves(rows)] for rows in (split.inputs, train))
+        if ours != theirs:
+            return f"{name}_inputs are {shapes(split.inputs)}, and train_inputs {shapes(train)}"
+        if "mean" not in header and isinstance(split.inputs, Tensor) and split.inputs.dtype == torch.uint8:
+            return f"{name}_inputs are {shapes(split.inputs)}, and the header has no mean and std"
+        if _has_labels(split):
+            labels, classes = split.targets, header["classes"]
+            assert isinstance(labels, Tensor)
+            if classes is None or not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+                return f"{name}_targets are from {labels.min()} to {labels.max()}, and there are {classes} classes"
     return None
+
+
+def _has_labels(examples: Examples) -> bool:
+    targets = examples.targets
+    return isinstance(targets, Tensor) and targets.ndim == 1 and targets.dtype == torch.int64
 
 
 def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -130,7 +175,7 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """
     n, channels, height, width = images.shape
     result = images if images.dtype == torch.float32 else torch.empty(images.shape)
-    last = memory_format((channels, height, width)) is torch.channels_last
+    last = memory_format(result) is torch.channels_last
     for part, target in zip(images.split(100), result.split(100), strict=True):
         pixels = part.float().div_(255) if part.dtype == torch.uint8 else part.clone()
         pixels.sub_(mean).div_(std)
@@ -141,15 +186,14 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return result.view(n, height, width, channels).permute(0, 3, 1, 2) if last else result
 
 
-def describe(spec: Data) -> tuple[tuple[int, int, int], int]:
-    """Return ((channels, height, width), classes) of a data set, without reading the images of a file or folder.
+def describe(spec: Data) -> Source:
+    """Look at a data set without reading the inputs of a file or folder.
 
     Raises:
         InputError: if the source is missing or malformed; the message continues the key, as in `data.NAME.source`.
     """
     with _naming_source(f"is {spec.source!r}"):
-        source = _find(spec)
-    return source.shape, source.classes
+        return _find(spec)
 
 
 def _find(spec: Data) -> Source:
@@ -158,13 +202,17 @@ def _find(spec: Data) -> Source:
             source = fetched.find(spec.source)
         case "npz":
             source = npz.find(Path(spec.source))
+        case "safetensors":
+            source = tensor_file.find(Path(spec.source))
         case "folder":
             source = folder.find(Path(spec.source), spec.image_size)
         case "function":
             source = function.find(spec.source, spec.args)
-    channels = source.shape[0]
-    if spec.mean is not None and len(spec.mean) != channels:
-        raise InputError(f"its images have {channels} channels; mean and std have {len(spec.mean)}")
+    if spec.mean is not None:
+        if source.image_shape is None:
+            raise InputError("its inputs are no images, and mean and std are of images")
+        if len(spec.mean) != source.image_shape[0]:
+            raise InputError(f"its images have {source.image_shape[0]} channels; mean and std have {len(spec.mean)}")
     return source
 
 
@@ -191,25 +239,27 @@ def moments(images: Tensor) -> tuple[list[float], list[float]]:
     return (mean / scale).tolist(), torch.where(constant, 1.0, variance.sqrt() / scale).tolist()
 
 
-def subset(split: Split, images: int | None, seed: int = 0) -> Split:
-    """Draw a stratified subset from `seed`: every class in its proportion (largest remainders first), in the split's order.
+def subset(split: Examples, examples: int | None, seed: int = 0) -> Examples:
+    """Draw a subset from `seed`, in the split's order.
 
-    None, or at least as many images as the split has, gives the split itself.
+    With labels it is stratified: every class in its proportion (largest remainders first). None, or at least as many
+    examples as the split has, gives the split itself.
     """
-    n = len(split.labels)
-    if images is None or images >= n:
+    if examples is None or examples >= len(split):
         return split
-    index = _stratified(split.labels.cpu(), images, seed).to(split.images.device)
-    return Split(split.images[index], split.labels[index])
+    labels = split.targets if _has_labels(split) else torch.zeros(len(split), dtype=torch.int64)
+    assert isinstance(labels, Tensor)
+    index = _stratified(labels.cpu(), examples, seed)
+    return split.map(lambda tensor: tensor[index.to(tensor.device)])
 
 
-def _stratified(labels: Tensor, images: int, seed: int) -> Tensor:
-    """Indices of the images in a stratified subset, ascending."""
+def _stratified(labels: Tensor, examples: int, seed: int) -> Tensor:
+    """Indices of the examples in a stratified subset, ascending."""
     values, counts = labels.unique(return_counts=True)
-    quotas = counts.double() * images / len(labels)
+    quotas = counts.double() * examples / len(labels)
     shares = quotas.floor().long()
     order = torch.argsort(quotas - shares, descending=True, stable=True)
-    shares[order[: images - int(shares.sum())]] += 1
+    shares[order[: examples - int(shares.sum())]] += 1
     generator = torch.Generator().manual_seed(seed)
     chosen = []
     for value, share in zip(values, shares, strict=True):

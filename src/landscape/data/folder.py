@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from landscape.data.arrays import Source
+from landscape.data.arrays import Source, image_sample
+from landscape.data.examples import Examples
 from landscape.errors import InputError, one_of
 from landscape.networks.torchvision_shim import with_torchvision
 from landscape.progress import progress
@@ -51,17 +52,16 @@ def find(root: Path, size: int | None) -> Source:
     grey = all(_is_grey(path) for samples in splits.values() for path, _ in samples)
     shape = (1 if grey else 3, height, width)
 
-    def read(downloads: Path) -> dict[str, Tensor]:
-        arrays = {}
+    def read(downloads: Path) -> dict[str, Examples]:
+        found = {}
         for split, samples in splits.items():
             images = torch.empty((len(samples), *shape), dtype=torch.uint8)
             for place, (path, _) in zip(images, progress(samples, len(samples), f"images of {split}"), strict=True):
                 place.copy_(_pixels(path, shape, first, size))
-            arrays[f"{split}_images"] = images
-            arrays[f"{split}_labels"] = torch.tensor([label for _, label in samples])
-        return arrays
+            found[split] = Examples(images, torch.tensor([label for _, label in samples]))
+        return found
 
-    return Source(shape, 1 + splits["train"][-1][1], read)
+    return Source(image_sample(shape), 1 + splits["train"][-1][1], read)
 
 
 def _splits(root: Path) -> dict[str, Samples]:

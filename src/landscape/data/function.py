@@ -5,35 +5,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from landscape.data import arrays
-from landscape.data.arrays import Source
+from landscape.data.arrays import Source, Splits
+from landscape.data.examples import Examples
+from landscape.data.objects import examples_of
 from landscape.errors import InputError
 from landscape.networks.import_function import function_named
+
+_RETURNS = (
+    "it must return a mapping with train_inputs, train_targets and, for a test split, test_inputs, test_targets; or a torch "
+    "data set, or those of training and test as a pair or as a mapping with train and test"
+)
 
 
 def find(name: str, args: Mapping[str, Any]) -> Source:
     """Call `package.module:function` or `path/file.py:function` once, and check the data set that it returns.
 
-    The function returns a mapping with the arrays of `landscape.data.arrays`, as NumPy arrays, tensors or lists; other
-    entries are ignored. The check of a configuration calls it too, since only a call tells shape and classes. A function
-    that draws at random must use a fixed seed, or its calls disagree.
+    The function returns a mapping with the arrays of `landscape.data.arrays`, as NumPy arrays, tensors or lists; or a torch
+    `Dataset` or `DataLoader`, or two for the splits. The check of a configuration calls it too, since only a call tells
+    shape and classes. A function that draws at random must use a fixed seed, or its calls disagree.
 
     Raises:
         InputError: if the call fails or returns something else.
     """
-    returned = _returned(name, args)
-    headers = {key: (array.shape, array.dtype) for key, array in returned.items()}
-    shape, classes = arrays.look(headers, returned)
-
-    def read(downloads: Path) -> dict[str, Tensor]:
-        return arrays.tensors(headers, returned)
-
-    return Source(shape, classes, read)
-
-
-def _returned(name: str, args: Mapping[str, Any]) -> dict[str, np.ndarray]:
     with function_named(name, prefix="") as function:
         try:
             returned = function(**args)
@@ -41,12 +39,39 @@ def _returned(name: str, args: Mapping[str, Any]) -> dict[str, np.ndarray]:
             raise
         except (Exception, SystemExit) as error:
             raise InputError(f"the call failed: {type(error).__name__}: {error}") from error
+        if (sets := _data_sets(returned)) is not None:
+            return _of_data_sets(sets)
         if not isinstance(returned, Mapping):
-            raise InputError(
-                f"it returned {type(returned).__name__}; it must return a mapping with train_images, train_labels and, "
-                "for a test split, test_images, test_labels"
-            )
-        return {str(key): _array(key, value) for key, value in returned.items()}
+            raise InputError(f"it returned {type(returned).__name__}; {_RETURNS}")
+        found = {str(key): _array(key, value) for key, value in returned.items()}
+    headers = {key: (array.shape, array.dtype) for key, array in found.items()}
+    sample, classes = arrays.look(headers, found)
+
+    def read(downloads: Path) -> Splits:
+        return arrays.tensors(headers, found)
+
+    return Source(sample, classes, read)
+
+
+def _data_sets(returned: Any) -> dict[str, Any] | None:
+    """Return the torch data sets by split; None if there are none."""
+    if isinstance(returned, Dataset | DataLoader):
+        returned = {"train": returned}
+    if isinstance(returned, tuple | list) and len(returned) == 2:
+        returned = dict(zip(("train", "test"), returned, strict=True))
+    if not isinstance(returned, Mapping) or set(returned) not in ({"train"}, {"train", "test"}):
+        return None
+    return dict(returned) if all(isinstance(of, Dataset | DataLoader) for of in returned.values()) else None
+
+
+def _of_data_sets(sets: Mapping[str, Any]) -> Source:
+    splits = {split: examples_of(of, f"its {split} split") for split, of in sets.items()}
+    classes = [examples.classes for examples in splits.values()]
+    known = None if None in classes else max(2, *(of for of in classes if of is not None))
+    sample = splits["train"][:2].map(torch.zeros_like)
+    if isinstance(sample.inputs, Tensor) and sample.inputs.dtype == torch.uint8:
+        sample = Examples(sample.inputs.float(), sample.targets)  # images, which are normalised
+    return Source(sample, known, lambda downloads: splits)
 
 
 def _array(key: Any, value: Any) -> np.ndarray:

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from landscape.data import arrays
-from landscape.data.arrays import Header, Source
+from landscape.data.arrays import Header, Source, Splits
 from landscape.errors import InputError
 
 _DAMAGE = (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -25,13 +24,13 @@ def find(path: Path) -> Source:
         InputError: if the file is malformed or, on reading, damaged.
     """
     with _opened(path) as (headers, file):
-        shape, classes = arrays.look(headers, file)
+        sample, classes = arrays.look(headers, file)
 
-    def read(downloads: Path) -> dict[str, Tensor]:
+    def read(downloads: Path) -> Splits:
         with _opened(path) as (headers, file):
             return arrays.tensors(headers, file)
 
-    return Source(shape, classes, read)
+    return Source(sample, classes, read)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
+from landscape.data.examples import Rows, call
 from landscape.store.weights import Weights
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -71,7 +72,7 @@ class Folded:
         return {name: tensor for name, tensor in weights.items() if name in names}
 
 
-def fold(network: nn.Module, example: Tensor) -> Folded | None:
+def fold(network: nn.Module, example: Rows) -> Folded | None:
     """Fold all batch norms that can be folded; return None if the network cannot be traced.
 
     A batch norm folds if it is the only reader of a convolution or linear layer, and both are called once. DenseNet's
@@ -79,7 +80,7 @@ def fold(network: nn.Module, example: Tensor) -> Folded | None:
     names.
 
     Args:
-        example: a few images; if their logits change, the result is None.
+        example: inputs of a few examples; if their outputs change, or are no tensor, the result is None.
     """
     names = [name for name, _ in network.named_parameters(remove_duplicate=False)]
     if len(names) > len(list(network.parameters())):
@@ -90,13 +91,15 @@ def fold(network: nn.Module, example: Tensor) -> Folded | None:
     except Exception:  # the network's own code runs, and may raise anything
         return None
     with torch.inference_mode():
-        expected = network(example)
+        expected = call(network, example)
+    if not isinstance(expected, Tensor):
+        return None
     theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     folded = Folded(traced, tuple(_fold(traced)))
     folded.network.load_state_dict(folded.centre(theta), strict=False)
     try:
         with torch.inference_mode():
-            found = folded.network(example)
+            found = call(folded.network, example)
     except Exception:
         return None
     if not isinstance(found, Tensor) or found.shape != expected.shape:

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from landscape.data.datasets import memory_format
+from landscape.data.examples import Examples, Rows, copied, laid_out, memory_format
 from landscape.directions import Directions
 from landscape.engine.folding import Folded, fold
 from landscape.engine.fusing import Fused, fuse
 from landscape.engine.plane_point import Moving, Point
+from landscape.objective.objective import Objective
 from landscape.store.weights import Weights
 
 _log = logging.getLogger(__name__)
 
 EXAMPLES = 4
-"""Images on which a folded or fused network is compared with the plain one before use."""
+"""Examples on which a folded or fused network is compared with the plain one before use."""
 
 _OTHER_POINTS = ((0.5, -0.4), (-6.0, 9.0))  # away from the centre, where a wrong form is far off
 _TOLERANCE = 1e-3
@@ -44,47 +45,74 @@ class Form:
         theta: Weights,
         directions: Directions,
         dtype: torch.dtype | None = None,
-        recalibration: Tensor | None = None,
+        recalibration: Rows | None = None,
     ) -> Point:
         return Point(whole, self.network, self.folded, theta, directions, self.layout, dtype, recalibration)
 
 
-def fastest(whole: nn.Module, theta: Weights, directions: Directions, example: Tensor) -> Form:
-    """Return the fastest form that reproduces the logits at the centre and, on a plane, at two other points.
+def fastest(
+    whole: nn.Module,
+    theta: Weights,
+    directions: Directions,
+    example: Examples,
+    objective: Objective,
+    *,
+    alone: bool = False,
+) -> Form:
+    """Return the fastest form that reproduces the outputs at the centre and, on a plane, at two other points.
 
-    The last resort is the network itself in the plain layout. All tiles of a plane test the same points and so get the
-    same form. The weights of `whole` may change.
+    The last resort is the network itself in the plain layout: with `alone`, for an objective that calls the network itself,
+    and for outputs that are no tensor. All tiles of a plane test the same points and so get the same form. The weights of
+    `whole` may change.
     """
+    resort = Form(whole, "plain", None, torch.contiguous_format)
+    if alone or objective.loss is None:
+        return resort
     points = [(0.0, 0.0), *(_OTHER_POINTS if directions else ())]
     plain = Moving(copy.deepcopy(whole), theta, directions, torch.contiguous_format, None)
-    expected = [_logits_at(plain, point, example) for point in points]
-    for form in _forms(whole, example):
-        network, images = form.on(whole, theta, directions), example.clone(memory_format=form.layout)
-        if all(the_same(_logits_at(network, point, images), e) for point, e in zip(points, expected, strict=True)):
+    expected = [_output_at(plain, point, example, objective) for point in points]
+    if not isinstance(objective.output_of(whole, Examples(copied(example.inputs), None)), Tensor):
+        return resort
+    for form in _forms(whole, example.inputs):
+        network = form.on(whole, theta, directions)
+        given = Examples(laid_out(copied(example.inputs), form.layout), example.targets)
+        if all(
+            the_same(_output_at(network, point, given, objective), e) for point, e in zip(points, expected, strict=True)
+        ):
             return form
         _log.debug("%s kernels, %s: not used", form.kernels, "folded" if form.folded else "whole")
-    return Form(whole, "plain", None, torch.contiguous_format)
+    return resort
 
 
 @torch.inference_mode()
-def _logits_at(network: Moving | Point, point: tuple[float, float], images: Tensor) -> Tensor:
+def _output_at(network: Moving | Point, point: tuple[float, float], given: Examples, objective: Objective) -> Tensor:
     network.move(*point)
-    logits: Tensor = network.network(images.clone())
-    return logits
+    return seen(network.network, given, objective)
+
+
+def seen(network: nn.Module, given: Examples, objective: Objective) -> Tensor:
+    """Return what tells two forms of a network apart: its output or, if that is no tensor, the losses of the examples."""
+    batch = Examples(copied(given.inputs), given.targets)
+    if objective.loss is not None:
+        output = objective.output_of(network, batch)
+        if isinstance(output, Tensor):
+            return output
+        batch = Examples(copied(given.inputs), given.targets)
+    return objective.values_of_loss(network, batch)
 
 
 def the_same(found: Tensor, expected: Tensor) -> bool:
-    """Return whether two sets of logits agree up to rounding. If the expected ones overflow, anything agrees."""
+    """Return whether two outputs agree up to rounding. If the expected one overflows, anything agrees."""
     if not bool(expected.isfinite().all()):
         return True
     return bool((found - expected).abs().max() <= _TOLERANCE * expected.abs().max())
 
 
-def _forms(whole: nn.Module, example: Tensor) -> Iterator[Form]:
-    layout = memory_format((example.shape[1], example.shape[2], example.shape[3]))
-    folded = fold(whole, example.clone())  # both may write into the images
+def _forms(whole: nn.Module, inputs: Rows) -> Iterator[Form]:
+    layout = memory_format(inputs)
+    folded = fold(whole, copied(inputs))  # both may write into the inputs
     if folded is not None:
-        fused = fuse(folded.network, example.clone())
+        fused = fuse(folded.network, inputs.clone()) if isinstance(inputs, Tensor) else None
         if fused is not None:
             yield Form(fused.apart, "onednn", folded, layout, fused)
         yield Form(folded.network, "plain", folded, layout)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landscape.data.examples import Rows, call, copied, leaves, rows_in
 from landscape.directions import Directions
 from landscape.engine.folding import Folded
 from landscape.store.weights import Weights
@@ -143,7 +144,7 @@ class Point:
     Args:
         whole: the network itself.
         measured: the form that computes, folded or `whole` itself.
-        recalibration: images from which batch norm takes new statistics at every point, or None.
+        recalibration: inputs from which batch norm takes new statistics at every point, or None.
     """
 
     def __init__(
@@ -155,11 +156,11 @@ class Point:
         directions: Directions,
         layout: torch.memory_format,
         dtype: torch.dtype | None,
-        recalibration: Tensor | None = None,
+        recalibration: Rows | None = None,
     ):
         self.network = measured
         self._whole, self._folded = whole, folded
-        self._images = recalibration
+        self._inputs = recalibration
         self._folds_once = (
             folded is not None and recalibration is None and all(map(folded.leaves_norms_alone, directions.values()))
         )
@@ -180,8 +181,8 @@ class Point:
 
     def move(self, alpha: float, beta: float) -> None:
         self._moving.move(alpha, beta)
-        if self._images is not None:
-            recalibrate(self._whole, self._images)
+        if self._inputs is not None:
+            recalibrate(self._whole, self._inputs)
         if self._folded and not self._folds_once:
             self._refolded.load(self._folded.centre(self._here))
 
@@ -189,8 +190,8 @@ class Point:
         return self._moving.negative_variances()
 
 
-def recalibrate(network: nn.Module, images: Tensor) -> None:
-    """Give batch norm the statistics of these images: means over batches of about 128, as `torch.optim.swa_utils.update_bn`.
+def recalibrate(network: nn.Module, inputs: Rows) -> None:
+    """Give batch norm the statistics of these inputs: means over batches of about 128, as `torch.optim.swa_utils.update_bn`.
 
     Only batch norm is in train mode during the one pass; afterwards all is in eval mode.
     """
@@ -205,8 +206,10 @@ def recalibrate(network: nn.Module, images: Tensor) -> None:
         norm.train()
     try:
         with torch.inference_mode():
-            for batch in images.tensor_split(max(1, round(len(images) / RECALIBRATION_BATCH))):
-                network(batch.clone())  # a network may write into its images
+            n = len(leaves(inputs)[0])
+            for index in torch.arange(n).tensor_split(max(1, round(n / RECALIBRATION_BATCH))):
+                part = slice(int(index[0]), int(index[-1]) + 1)
+                call(network, copied(rows_in(inputs, part)))  # a network may write into them
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

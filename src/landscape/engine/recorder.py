@@ -1,4 +1,4 @@
-"""The loss and accuracy of a network during its training, as a plane would measure them at its centre."""
+"""The loss and score of a network during its training, as a plane would measure them at its centre."""
 
 import copy
 
@@ -7,6 +7,7 @@ from torch import nn
 
 from landscape.data.datasets import DataSet
 from landscape.engine.engine import Engine
+from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
 
@@ -17,22 +18,26 @@ class Recorder:
     network itself is left alone: a copy is measured.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, objective: Objective = CLASSIFICATION) -> None:
+        self._objective = objective
         self._kept: tuple[DataSet, nn.Module, Engine] | None = None
 
     def __call__(self, network: nn.Module, data: DataSet) -> dict[str, float]:
-        """`train_loss`, `train_accuracy`, and, with a test split, `test_loss` and `test_accuracy`."""
+        """`train_loss`, the score as `train_NAME`, and, with a test split, `test_loss` and `test_NAME`."""
         theta = {name: tensor.detach() for name, tensor in network.state_dict().items()}
         splits = {"train": data.train} | ({"test": data.test} if data.test else {})
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
         try:
             if self._kept is None or self._kept[0] is not data or not self._follows(*self._kept[1:], theta):
-                self._kept = data, copy.deepcopy(network).eval(), Engine(network, theta, {}, splits)
+                self._kept = data, copy.deepcopy(network).eval(), Engine(network, theta, {}, splits, self._objective)
             found = self._kept[2].centre()
         finally:
             torch.set_num_threads(threads)
-        return {f"{name}_{of}": getattr(found[name], of) for name in splits for of in ("loss", "accuracy")}
+        measured = {f"{name}_loss": found[name].loss for name in splits}
+        if (score := self._objective.score) is not None:
+            measured |= {f"{name}_{score.name}": found[name].score for name in splits}
+        return measured
 
     @staticmethod
     def _follows(network: nn.Module, engine: Engine, theta: Weights) -> bool:

@@ -58,6 +58,10 @@ _ALTERS = {
 """The sections whose stages depend on the defaults of what is no section with a stage of its own."""
 
 
+def _plain(default: Any) -> Any:
+    return default.model_dump(mode="json") if isinstance(default, BaseModel) else default
+
+
 def _defaults() -> dict[str, dict[str, Any]]:
     kinds: dict[str, type[BaseModel]] = {
         f"{section}: {name}" if name else section: kind
@@ -66,7 +70,7 @@ def _defaults() -> dict[str, dict[str, Any]]:
     }
     kinds["directions"] = DirectionKeys
     found = {
-        entry: {key: field.default for key, field in kind.model_fields.items() if not field.is_required()}
+        entry: {key: _plain(field.default) for key, field in kind.model_fields.items() if not field.is_required()}
         for entry, kind in kinds.items()
     }
     for name in code.BUILTIN:

@@ -28,8 +28,8 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
     data = entry("data set", experiment.data, name)
     match data.kind:
         case "function":
-            return list(map(str, own_code(data.source, data.code)))
-        case "npz":
+            return list(map(str, own_code([data.source], data.code)))
+        case "npz" | "safetensors":
             return [data.source]
         case "folder":  # a folder's time is that of the last file put in or taken out, not of what folders in it hold
             root = Path(data.source)
@@ -40,7 +40,7 @@ def source_files(experiment: Experiment, name: str) -> list[str]:
 def code_files(experiment: Experiment, at: str) -> list[str]:
     """The user's own files that the run of a state is made with."""
     made = run_of(experiment, at)
-    return list(map(str, own_code(made.network, made.code)))
+    return list(map(str, own_code(made.code_names, made.code)))
 
 
 def origin(experiment: Experiment, name: str) -> str:
@@ -143,8 +143,8 @@ def tiles(experiment: Experiment, at: str, plane_name: str) -> int:
         return min(seen.tiles, points, MAX_TILES)
     own = run_of(experiment, at)
     known = known_of(experiment.data[own.data].source)
-    images = known.images if seen.images is None else min(known.images, 2 * seen.images)  # of both splits
-    point = images * seen.passes * operations(own.network, own.args, known.shape, known.classes)
+    examples = known.examples if seen.examples is None else min(known.examples, 2 * seen.examples)  # of both splits
+    point = examples * seen.passes * operations(own.network, own.args, known.shape, known.classes)
     return min(math.ceil(points / max(1, int(OPERATIONS / point) - 1)), MAX_TILES)
 
 

@@ -90,10 +90,12 @@ def _images(experiment: Experiment, at: str) -> int:
     size = 0
     if data.kind == "npz":
         size = _unpacked(Path(data.source))
+    elif data.kind == "safetensors" and Path(data.source).is_file():
+        size = Path(data.source).stat().st_size
     elif data.kind == "folder":
         size = _of_images(Path(data.source), data.image_size)
     known = known_of(data.source)
-    return size or known.images * math.prod(known.shape)
+    return size or known.examples * math.prod(known.shape)
 
 
 def _unpacked(npz: Path) -> int:

@@ -96,7 +96,7 @@ def sweep(template: str, entry: Mapping[str, Any], fields: Mapping[str, Any]) ->
     return entries
 
 
-INHERITED = ("network", "args", "data", "code")
+INHERITED = ("network", "args", "data", "code", "loss", "objective", "output", "score")
 """Keys that a rescaled run takes over from the run it comes from."""
 
 

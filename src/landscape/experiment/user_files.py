@@ -12,10 +12,10 @@ from landscape.store import weight_files
 from landscape.training.run_section import Run
 
 
-def own_code(function: str, stated: Iterable[str]) -> list[Path]:
-    """The user's own files behind a function: that which defines it, if it is named by its file, and the `code` stated."""
-    defined = code.source_file(function)
-    return [*([defined] if defined else []), *map(Path, stated)]
+def own_code(functions: Iterable[str], stated: Iterable[str]) -> list[Path]:
+    """The user's own files behind functions: those that define them, if they are named by file, and the `code` stated."""
+    defined = dict.fromkeys(code.source_file(function) for function in functions)
+    return [*(file for file in defined if file), *map(Path, stated)]
 
 
 def of_data(path: str, data: Data) -> Iterator[str]:
@@ -23,11 +23,12 @@ def of_data(path: str, data: Data) -> Iterator[str]:
     match data.kind:
         case "function":
             yield from _function(f"{path}.source", path, source, data.args)
-        case "npz" if not Path(source).is_file():
+        case "npz" | "safetensors" if not Path(source).is_file():
             yield f"{path}.source is {source!r}, and there is no such file"
         case "folder" if not Path(source).is_dir():
             yield (
-                f"{path}.source is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz, a folder of images, "
+                f"{path}.source is {source!r}; allowed are {one_of(FETCHED)}, path/to/file.npz, path/to/file.safetensors, "
+                f"a folder of images, "
                 f"package.module:function, path/file.py:function{meant(FETCHED, source)}"
             )
         case "folder":
@@ -39,6 +40,9 @@ def of_data(path: str, data: Data) -> Iterator[str]:
 
 def of_run(path: str, run: Run) -> Iterator[str]:
     yield from _function(f"{path}.network", path, run.network, run.args)
+    for key, function in {"loss.name": run.loss.name, "objective": run.objective, "score": run.score}.items():
+        if function is not None and ":" in function:
+            yield from _function(f"{path}.{key}", path, function, None)
     weights = [run.weights.path] if run.weights and run.weights.path else []
     epochs = [] if isinstance(run.epochs, int) else list(run.epochs)
     for key, files in (("weights", weights), ("epochs", epochs)):
@@ -48,16 +52,17 @@ def of_run(path: str, run: Run) -> Iterator[str]:
             except InputError as error:
                 yield f"{path}.{key}: {error}"
     yield from _missing(path, "code", run.code)
-    yield from _braces(path, [run.network, *weights, *epochs, *run.code])
+    yield from _braces(path, [run.network, *run.own_functions, *weights, *epochs, *run.code])
 
 
-def _function(key: str, path: str, function: str, args: Mapping[str, Any]) -> Iterator[str]:
+def _function(key: str, path: str, function: str, args: Mapping[str, Any] | None) -> Iterator[str]:
+    """Find mistakes in the name of a function and, unless None, in the arguments by name."""
     try:
         parameters = code.parameters(function)
     except InputError as error:
         yield f"{key} {error}"
     else:
-        if parameters:
+        if parameters and args is not None:
             yield from (f"{path}.args {problem}" for problem in parameters.problems(function, args))
 
 

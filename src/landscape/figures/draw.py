@@ -205,7 +205,7 @@ def stand_ins(results: Results) -> list[xr.Dataset]:
             {
                 "name": run,
                 "spec": next(iter(of.values()))[2].attrs.get("run_spec", "{}"),
-                "train_images": next(iter(of.values()))[2].attrs.get("train_images", 0),
+                "train_examples": next(iter(of.values()))[2].attrs.get("train_examples", 0),
             },
         )
         for run, of in rows.items()

@@ -22,7 +22,7 @@ MANY = 10
 """Least number of networks for an interval of the rank correlation."""
 
 TEST_IMAGES = 1000
-"""Least number of test images for a comparison by test errors: one of digits' 297 images is a third of a percent."""
+"""Least number of test examples for a comparison by test errors: one of digits' 297 images is a third of a percent."""
 
 ORDERS = 40_320
 """Orders tried if some values are equal: all orders of up to 8 values (8! = 40,320), else random ones."""
@@ -112,7 +112,7 @@ def compare(
     if not len(found):
         return Comparison(0, untested="no network has both a number and a test error")
     if (fewest := int(found["images"].min())) < TEST_IMAGES:
-        return Comparison(len(found), untested=f"{fewest:,} test images are too few to order networks by")
+        return Comparison(len(found), untested=f"{fewest:,} test examples are too few to order networks by")
     if len(found) < 2:
         return Comparison(1, untested="there is only one network")
     apart = separated(*np.transpose([_interval(row.error, row.images) for row in found.itertuples()]))
@@ -250,7 +250,7 @@ def _per_network(known: pd.DataFrame) -> pd.DataFrame:
 
 
 def _interval(error: float, images: float) -> tuple[float, float]:
-    """Return Wilson's interval of a mean error over runs, as of one run, since all have the same test images."""
+    """Return Wilson's interval of a mean error over runs, as of one run, since all have the same test examples."""
     return wilson(round(error * images), round(images))
 
 

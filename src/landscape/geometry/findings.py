@@ -17,7 +17,7 @@ UNTRAINED = 0.25
 """A run counts as not trained if its loss is above this share of ln(classes), the loss of guessing.
 
 At a quarter, the right class has a probability of classes**-0.25 in the geometric mean, 0.56 for ten classes: the
-network still misses many training images, so its weights are no minimiser.
+network still misses many training examples, so its weights are no minimiser.
 """
 
 _LOWER = 0.01  # a point is reported if it lies below the centre by this share of ln(classes)

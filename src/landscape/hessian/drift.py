@@ -1,4 +1,4 @@
-"""Drift of the extreme eigenvalues with more images: on a subset the largest is too large, the smallest too small."""
+"""Drift of the extreme eigenvalues with more examples: on a subset the largest is too large, the smallest too small."""
 
 import math
 from collections.abc import Callable
@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from landscape.data.datasets import Split, subset
+from landscape.data.datasets import subset
+from landscape.data.examples import Examples
 from landscape.geometry.grid import points_of
 from landscape.hessian.lanczos import Extremes
 from landscape.hessian.products import Hessian
 
 MULTIPLES = (2, 4)
-"""Multiples of the plane's number of images over which the eigenvalues of a few points are found again."""
+"""Multiples of the plane's number of examples over which the eigenvalues of a few points are found again."""
 
 _NUMBERS = {
     "eigenvalue_min": "minimum",
@@ -34,28 +35,28 @@ def sample(whole: xr.Dataset) -> list[int]:
 
 def drift(
     points: xr.Dataset,
-    train: Split,
-    images: int,
-    over: Callable[[Split], Hessian],
+    train: Examples,
+    examples: int,
+    over: Callable[[Examples], Hessian],
     find: Callable[[Hessian], Extremes],
 ) -> list[dict[str, Any]]:
-    """Collect the eigenvalues at some points of a tile, and find them again over 2 and 4 times as many images if available.
+    """Collect the eigenvalues at some points of a tile, and find them again over 2 and 4 times as many examples if available.
 
     Args:
-        images: number of images that the tile is measured on.
+        examples: number of examples that the tile is measured on.
         over: builds the Hessian over a split.
         find: finds the extreme eigenvalues of a Hessian at its current point.
 
     Returns:
-        A dictionary for each point: `index`, `alpha`, `beta`, the list `images` of numbers of images, and lists as long of
+        A dictionary for each point: `index`, `alpha`, `beta`, the list `examples` of numbers of examples, and lists as long of
         both eigenvalues and their residuals under the names of the surface's variables; None for a value not finite.
     """
-    numbers = [images, *(n for n in (multiple * images for multiple in MULTIPLES) if n <= len(train.labels))]
+    numbers = [examples, *(n for n in (multiple * examples for multiple in MULTIPLES) if n <= len(train))]
     entries = []
     for k in range(points.sizes["point"]):
         point = points.isel(point=k)
         entry: dict[str, Any] = {"index": int(point["index"]), "alpha": float(point.alpha), "beta": float(point.beta)}
-        entries.append({**entry, "images": numbers, **{name: [_number(float(point[name]))] for name in _NUMBERS}})
+        entries.append({**entry, "examples": numbers, **{name: [_number(float(point[name]))] for name in _NUMBERS}})
     for n in numbers[1:] if entries else []:
         hessian = over(subset(train, n))
         for entry in entries:

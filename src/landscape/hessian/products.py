@@ -9,22 +9,25 @@ differences of a surface need not agree with it. In fp32 a few activations fall 
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.config.values import Parameters
-from landscape.data.datasets import Split, memory_format
+from landscape.data.examples import Examples, call, copied, laid_out, leaves, mapped, memory_format
 from landscape.directions import Axes, Directions, with_filters
 from landscape.engine import device as devices
 from landscape.engine.folding import Folded, fold
 from landscape.engine.plane_point import Moving
 from landscape.errors import InputError
 from landscape.hessian.derivatives import TwiceDifferentiable
+from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
-EXAMPLES = 4  # images that check folding and measure the memory of an image
+EXAMPLES = 4  # examples that check folding and measure the memory of an example
+PIECE = 2**28  # bytes of one piece of the graph, where the examples are no images
 PIXELS = 2**17
 """Pixels in one piece of the graph, 128 images of 32 x 32: with 64 images a product takes 3 to 7 % longer, with 32 or 256
 some 10 % (measured on a CPU)."""
@@ -34,14 +37,14 @@ DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
 
 class Hessian:
-    """The mean cross-entropy over a split as a function of the chosen parameters, at points theta + alpha d1 + beta d2.
+    """The loss over a split as a function of the chosen parameters, at points theta + alpha d1 + beta d2.
 
     Vectors are flat, (size,), over the chosen parameters in the network's order. They refer to the original network, even if
     a product is computed with folded batch norms: H v = s * H_folded (s * v).
 
-    A product is reverse over reverse mode. If the graph of the gradient over all images fits `memory`, it is built once for
-    a point and kept; otherwise every product rebuilds it, piece by piece. The choice depends on the network, the number of
-    images and `memory` alone.
+    A product is reverse over reverse mode. If the graph of the gradient over all examples fits `memory`, it is built once
+    for a point and kept; otherwise every product rebuilds it, piece by piece. The choice depends on the network, the number
+    of examples and `memory` alone.
 
     Attributes:
         names: the chosen parameters.
@@ -49,7 +52,7 @@ class Hessian:
         size: number of weights in them.
         keeps: whether the graph of a point is kept.
         folded: number of folded batch norms.
-        image_bytes: memory that the graph of one image takes.
+        example_bytes: memory that the graph of one example takes.
     """
 
     def __init__(
@@ -57,8 +60,9 @@ class Hessian:
         network: nn.Module,
         theta: Weights,
         directions: Directions,
-        split: Split,
+        split: Examples,
         axes: Axes,
+        objective: Objective = CLASSIFICATION,
         *,
         parameters: Parameters = "filters",
         dtype: torch.dtype = torch.float32,
@@ -79,16 +83,21 @@ class Hessian:
         theta, directions = _cast(theta, dtype), {axis: _cast(step, dtype) for axis, step in directions.items()}
         whole = copy.deepcopy(network).to(dtype).eval().requires_grad_(False)
         whole.load_state_dict(theta, strict=True)
-        example = split.images[:EXAMPLES].to(dtype).clone(memory_format=torch.contiguous_format)
-        folded = fold(whole, example.clone()) if folding and parameters == "filters" else None
+        self._objective = objective
+        example = split[:EXAMPLES].in_type(dtype)
+        inputs = mapped(example.inputs, lambda tensor: tensor.clone(memory_format=torch.contiguous_format))
+        may_fold = folding and parameters == "filters" and objective.loss is not None and _runs_alone(whole, inputs)
+        folded = fold(whole, copied(inputs)) if may_fold else None
         if folded is not None and not self._serves(folded, directions):
             folded = None
         self.folded = len(folded.pairs) if folded else 0
         self._network = folded.network if folded else whole
-        layout = memory_format((example.shape[1], example.shape[2], example.shape[3]))
-        self._images = split.images.to(dtype).contiguous(memory_format=layout)
-        self._labels = split.labels
-        self._batch = batch(split.images)
+        self._twice = _Twice(self._network)
+        layout = memory_format(inputs)
+        split = split.in_type(dtype)
+        self._split = Examples(laid_out(split.inputs, layout), split.targets)
+        self._dtype, self._device = dtype, leaves(split.inputs)[0].device
+        self._weight = objective.weight(split)
         self._moving = _moving(self._network, folded, theta, directions, layout)
         named = dict(self._network.named_parameters())
         self._chosen: list[Tensor] = [named[name].requires_grad_(True) for name in self.names]
@@ -96,8 +105,11 @@ class Hessian:
         self._sizes = [shape.numel() for shape in self.shapes]
         self.size = sum(self._sizes)
         self._scale = _row_scales(folded, theta, self.names, self._chosen) if folded else None
-        self.image_bytes = self._measured()
-        self.keeps = self.image_bytes * len(self._labels) <= memory
+        self._batch = batch(split)
+        self.example_bytes = self._measured()
+        if split.image_shape is None:
+            self._batch = max(1, min(len(split), PIECE // max(1, self.example_bytes)))
+        self.keeps = self.example_bytes * len(split) <= memory
         self._pieces: list[_Piece] = []
         self.move(0.0, 0.0)
 
@@ -115,15 +127,15 @@ class Hessian:
 
     @property
     def dtype(self) -> torch.dtype:
-        return self._images.dtype
+        return self._dtype
 
     @property
     def device(self) -> torch.device:
-        return self._images.device
+        return self._device
 
     @property
-    def images(self) -> int:
-        return len(self._labels)
+    def examples(self) -> int:
+        return len(self._split)
 
     def loss(self) -> float:
         """Return the loss here, summed in float64."""
@@ -138,13 +150,14 @@ class Hessian:
         return self._summed(self._made(graph=False))
 
     def gradients_of_halves(self) -> tuple[Tensor, Tensor]:
-        """Return the gradients of the mean loss over the even images and over the odd ones, each (size,)."""
+        """Return the gradients of the loss over the even examples and over the odd ones, each (size,)."""
         halves = []
         for start in (0, 1):
-            images, labels = self._images[start::2], self._labels[start::2]
+            half = self._split[start::2]
+            weight = self._objective.weight(half)
             total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
-            for part, of in zip(images.split(self._batch), labels.split(self._batch), strict=True):
-                total += self._piece(part, of, len(labels), graph=False).gradient
+            for part in half.split(self._batch):
+                total += self._piece(part, weight, graph=False).gradient
             halves.append(self._scaled(total))
         return halves[0], halves[1]
 
@@ -193,18 +206,18 @@ class Hessian:
         return loss, self._scaled(total)
 
     def _made(self, graph: bool) -> Iterator["_Piece"]:
-        for images, labels in zip(self._images.split(self._batch), self._labels.split(self._batch), strict=True):
-            yield self._piece(images, labels, len(self._labels), graph=graph)
+        for part in self._split.split(self._batch):
+            yield self._piece(part, self._weight, graph=graph)
 
-    def _piece(self, images: Tensor, labels: Tensor, n: int, *, graph: bool) -> "_Piece":
-        return _Piece(self._network, self._chosen, images, labels, n, graph=graph)
+    def _piece(self, part: Examples, weight: float, *, graph: bool) -> "_Piece":
+        return _Piece(self._network, self._chosen, part, self._objective, weight, self._twice, graph=graph)
 
     def _scaled(self, vector: Tensor) -> Tensor:
         return vector if self._scale is None else vector * self._scale
 
     def _measured(self) -> int:
-        """Measure the bytes that the graph of a gradient saves for one image, without the parameters."""
-        few = min(EXAMPLES, len(self._labels))
+        """Measure the bytes that the graph of a gradient saves for one example, without the parameters."""
+        few = min(EXAMPLES, len(self._split))
         own = {t.untyped_storage().data_ptr() for t in (*self._network.parameters(), *self._network.buffers())}
         found: dict[int, int] = {}
 
@@ -215,27 +228,65 @@ class Hessian:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
-            piece = self._piece(self._images[:few], self._labels[:few], few, graph=True)
+            piece = self._piece(self._split[:few], float(few), graph=True)
         del piece
         return sum(found.values()) // few
 
 
-def batch(images: Tensor) -> int:
-    """Number of images of this size in one piece."""
-    return max(1, PIXELS // (images.shape[2] * images.shape[3]))
+def batch(examples: Examples) -> int:
+    """Number of examples in one piece: of images by their size, of others a few."""
+    shape = examples.image_shape
+    return max(1, PIXELS // (shape[1] * shape[2])) if shape else EXAMPLES
+
+
+def _runs_alone(network: nn.Module, inputs: Any) -> bool:
+    """Return whether the network runs without gradients, as folding needs."""
+    try:
+        with torch.inference_mode():
+            call(network, copied(inputs))
+    except RuntimeError:
+        return False
+    return True
+
+
+class _Twice:
+    """A context in which all that the network computes can be differentiated twice.
+
+    Fused kernels of attention and of recurrent layers have no second derivative; their plain forms do.
+    """
+
+    def __init__(self, network: nn.Module):
+        self._is_recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(TwiceDifferentiable())
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            if self._is_recurrent:
+                stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            yield
 
 
 class _Piece:
-    """The share of a few images in the mean loss at the current point: value, gradient and graph."""
+    """The share of a few examples in the loss at the current point: value, gradient and graph."""
 
     def __init__(
-        self, network: nn.Module, chosen: list[Tensor], images: Tensor, labels: Tensor, n: int, *, graph: bool
+        self,
+        network: nn.Module,
+        chosen: list[Tensor],
+        part: Examples,
+        objective: Objective,
+        weight: float,
+        twice: _Twice,
+        *,
+        graph: bool,
     ):
         self._chosen = chosen
         with devices.tensor_floats(False):
-            with TwiceDifferentiable() if graph else contextlib.nullcontext():
-                logits = network(images.clone())
-            loss = functional.cross_entropy(logits.double(), labels, reduction="sum") / n
+            with twice() if graph else contextlib.nullcontext():
+                loss = objective.total(network, Examples(copied(part.inputs), part.targets)) / weight
             found = torch.autograd.grad(loss, chosen, create_graph=graph, allow_unused=True)
         self.loss = float(loss.detach())
         self.gradient = _joined(found, chosen).detach()

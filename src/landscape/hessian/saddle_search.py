@@ -7,17 +7,17 @@ not zero (there H g = 0), and a gradient that fades as the weights of a network 
 import copy
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional
 
-from landscape.data.datasets import Split
+from landscape.data.examples import Examples, copied
 from landscape.directions import Axes
 from landscape.errors import InputError
 from landscape.hessian.products import Hessian
+from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
 MOST_PARAMETERS = 4000  # every step decomposes their dense Hessian
@@ -67,14 +67,18 @@ class CriticalPoint:
 
 
 class Loss:
-    """The mean cross-entropy over a split as a function of all parameters, flat, in float64."""
+    """The loss over a split as a function of all parameters, flat, in float64."""
 
-    def __init__(self, network: nn.Module, theta: Weights, split: Split, axes: Axes):
+    def __init__(
+        self, network: nn.Module, theta: Weights, split: Examples, axes: Axes, objective: Objective = CLASSIFICATION
+    ):
         """Prepare the network in float64.
 
         Raises:
             InputError: if the network has too many parameters, or layers with kinks.
         """
+        if objective.loss is None:
+            raise InputError("measure: saddle takes a loss of the network's output, and no objective")
         size = sum(theta[name].numel() for name in axes)
         if size > MOST_PARAMETERS:
             raise InputError(
@@ -89,10 +93,19 @@ class Loss:
             )
         self._theta = theta
         self._hessian = Hessian(
-            network, theta, {}, split, axes, parameters="all", dtype=torch.float64, memory=0, folding=False
+            network,
+            theta,
+            {},
+            split,
+            axes,
+            objective,
+            parameters="all",
+            dtype=torch.float64,
+            memory=0,
+            folding=False,
         )
         self._network = copy.deepcopy(network).double().eval().requires_grad_(False)
-        self._images, self._labels = split.images.double(), split.labels
+        self._split, self._objective = split.in_type(torch.float64), objective
         self._buffers = {name: t.double() if t.is_floating_point() else t for name, t in theta.items()}
         self.start = self._hessian.flatten(theta)
         self.unflatten = self._hessian.unflatten
@@ -108,7 +121,7 @@ class Loss:
 
     def hessian(self, point: Tensor) -> Tensor:
         """Return the dense Hessian, (n, n). For small networks many columns at once are ten times as fast as one by one."""
-        at_once = max(1, _COLUMNS // (1 + 4 * self._hessian.image_bytes * len(self._labels)))
+        at_once = max(1, _COLUMNS // (1 + 4 * self._hessian.example_bytes * len(self._split)))
         point = point.clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad(self._at(point), point, create_graph=True)
         units = torch.eye(len(point), dtype=point.dtype, device=point.device).split(at_once)
@@ -119,8 +132,13 @@ class Loss:
         return (whole + whole.T) / 2
 
     def _at(self, point: Tensor) -> Tensor:
-        logits = functional_call(self._network, {**self._buffers, **self.unflatten(point)}, (self._images.clone(),))
-        return functional.cross_entropy(logits, self._labels)
+        weights = {**self._buffers, **self.unflatten(point)}
+
+        def at_point(*inputs: Any, **named: Any) -> Any:
+            return functional_call(self._network, weights, inputs, named)
+
+        batch = Examples(copied(self._split.inputs), self._split.targets)
+        return self._objective.total(at_point, batch) / self._objective.weight(batch)  # type: ignore[arg-type]
 
 
 def search(loss: Loss, tolerance: float) -> CriticalPoint:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landscape.directions import Directions
     from landscape.hessian.lanczos import Extremes
     from landscape.hessian.products import Hessian
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 SEEN = {"fp32": 1e-5, "fp64": 1e-13}
@@ -56,6 +57,7 @@ class CurvaturePlane(GradientsPlane):
         theta: Weights,
         directions: Directions,
         data: DataSet,
+        objective: Objective,
     ) -> xr.Dataset:
         """Measure some points of the plane, as `Plane.evaluate`.
 
@@ -64,10 +66,10 @@ class CurvaturePlane(GradientsPlane):
         the plane. If this does not help either, the point has not converged.
 
         Returns:
-            A tile. Its attribute `drift` holds the eigenvalues over more images at the tile's points among the five of
+            A tile. Its attribute `drift` holds the eigenvalues over more examples at the tile's points among the five of
             `drift.sample`.
         """
-        field = CurvatureField(self, whole, network, theta, directions, data)
+        field = CurvatureField(self, whole, network, theta, directions, data, objective)
         tile = field.tile(indices)
         tile.attrs["drift"] = json.dumps(field.drift(tile))
         tile.attrs["points_searched_again"] = field.searched_again
@@ -87,11 +89,11 @@ class CurvaturePlane(GradientsPlane):
         """Add to the gradients of `GradientsPlane` one more gradient at every point and the products with the Hessian.
 
         The products are those of the search for the extreme eigenvalues, those within the plane, and those of the search
-        over more images at a few points.
+        over more examples at a few points.
         """
         from landscape.hessian import drift
 
-        used = min(self.images or train, train)
+        used = min(self.examples or train, train)
         products = SEARCH[self.eigensolver] + (1 if self.is_line else 2)
         again = sum(multiple for multiple in drift.MULTIPLES if multiple * used <= train)
         drifting = len(set(indices).intersection(_drifting(self)))
@@ -126,7 +128,7 @@ class CurvaturePlane(GradientsPlane):
 
 @functools.cache  # a plan calls it for every tile
 def _drifting(plane: CurvaturePlane) -> list[int]:
-    """Return the row-major indices of the points that are also searched over more images."""
+    """Return the row-major indices of the points that are also searched over more examples."""
     from landscape.hessian import drift
 
     return drift.sample(plane.template(test=False, attrs={}))
@@ -147,8 +149,9 @@ class CurvatureField(GradientField):
         theta: Weights,
         directions: Directions,
         data: DataSet,
+        objective: Objective,
     ):
-        super().__init__(plane, whole, network, theta, directions, data)
+        super().__init__(plane, whole, network, theta, directions, data, objective)
         self._eigensolver = plane.eigensolver
         self.searched_again = 0
 
@@ -220,9 +223,9 @@ class CurvatureField(GradientField):
         return np.asarray((inside < low) | (inside > high))
 
     def drift(self, tile: xr.Dataset) -> list[dict[str, Any]]:
-        """Find the eigenvalues over more images at the points of a tile that `drift.sample` chooses."""
+        """Find the eigenvalues over more examples at the points of a tile that `drift.sample` chooses."""
         from landscape.hessian import drift
 
         few = tile.isel(point=np.flatnonzero(np.isin(tile["index"].values, drift.sample(self._whole))))
         self._hessian.move(0.0, 0.0)  # this also frees the graph
-        return drift.drift(few, self._data.train, self._hessian.images, self._over, self._extremes)
+        return drift.drift(few, self._data.train, self._hessian.examples, self._over, self._extremes)

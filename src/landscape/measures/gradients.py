@@ -14,18 +14,21 @@ from landscape.hessian.passes import FORWARD_AND_BACKWARD
 from landscape.lazy import np, torch, xr
 from landscape.measures import tiling
 from landscape.measures.plane import Plane
+from landscape.objective.meanings import loss_meaning
 from landscape.progress import progress
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from landscape.data.datasets import DataSet, Split
+    from landscape.data.datasets import DataSet
+    from landscape.data.examples import Examples
     from landscape.directions import Directions
     from landscape.hessian.products import Hessian
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 _VARIABLES: dict[str, tuple[Any, str]] = {
-    "train_loss": (math.nan, "mean cross-entropy over the training images (natural logarithm)"),
+    "train_loss": (math.nan, ""),
     "gradient_norm": (math.nan, "norm of its gradient over the chosen parameters"),
     "gradient_alpha": (math.nan, "inner product of the gradient with the first direction"),
     "gradient_beta": (math.nan, "inner product of the gradient with the second direction"),
@@ -33,7 +36,7 @@ _VARIABLES: dict[str, tuple[Any, str]] = {
         math.nan,
         "cosine between steepest descent in the plane and the way to the centre, in the plane's metric",
     ),
-    "gradient_cosine_halves": (math.nan, "cosine between the gradients over two halves of the images"),
+    "gradient_cosine_halves": (math.nan, "cosine between the gradients over two halves of the examples"),
     "gradient_cosine_alpha": (math.nan, "cosine between the gradients here and at the next point along alpha"),
     "gradient_cosine_beta": (math.nan, "cosine between the gradients here and at the next point along beta"),
 }
@@ -56,7 +59,8 @@ class GradientsPlane(Plane):
 
     def template(self, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
         """Make the empty surface, as `Plane.template`; nothing is measured on the test split."""
-        return tiling.blank(self, self._variables(), attrs)
+        loss = {"train_loss": (math.nan, loss_meaning(attrs).format("training examples"))}
+        return tiling.blank(self, self._variables() | loss, attrs)
 
     def evaluate(
         self,
@@ -66,13 +70,14 @@ class GradientsPlane(Plane):
         theta: Weights,
         directions: Directions,
         data: DataSet,
+        objective: Objective,
     ) -> xr.Dataset:
-        return GradientField(self, whole, network, theta, directions, data).tile(indices)
+        return GradientField(self, whole, network, theta, directions, data, objective).tile(indices)
 
     def forward_passes(self, indices: range, train: int, test: int | None) -> float:
-        """Count a gradient over all images and two over halves at every point, and one at each neighbour in the next tile."""
+        """Count a gradient over all examples and two over halves at every point, and one at each neighbour in the next tile."""
         beside = min(self.shape[1], math.prod(self.shape) - indices.stop)
-        return FORWARD_AND_BACKWARD * (2 * len(indices) + beside) * min(self.images or train, train)
+        return FORWARD_AND_BACKWARD * (2 * len(indices) + beside) * min(self.examples or train, train)
 
     def _variables(self) -> dict[str, tuple[Any, str]]:
         """Return the initial value and the meaning of every variable by name."""
@@ -91,22 +96,23 @@ class GradientField:
         theta: Weights,
         directions: Directions,
         data: DataSet,
+        objective: Objective,
     ):
         from landscape.data.datasets import subset
         from landscape.hessian.within_plane import Slice
 
         tiling.check_axes(whole, directions)
         self._plane, self._whole, self._data = plane, whole, data
-        self._network, self._theta = network, theta
+        self._network, self._theta, self._objective = network, theta, objective
         self._directions = {axis: directions[axis] for axis in (("alpha",) if plane.is_line else ("alpha", "beta"))}
         self._shape = whole.sizes["alpha"], whole.sizes["beta"]
-        self._hessian = self._over(subset(data.train, plane.images))
+        self._hessian = self._over(subset(data.train, plane.examples))
         self._slice = Slice(self._directions, self._hessian)
         self._slopes: dict[int, tuple[float, Tensor]] = {}
         row = (self._shape[1] + 2) * self._hessian.size * self._hessian.dtype.itemsize
         self._holds_a_row = row <= (plane.graph_memory or 2048) * 2**20
 
-    def _over(self, split: Split) -> Hessian:
+    def _over(self, split: Examples) -> Hessian:
         """Build the Hessian of the loss over a split, at the centre."""
         from landscape.hessian.products import DTYPES, Hessian
         from landscape.networks import building
@@ -117,6 +123,7 @@ class GradientField:
             self._directions,
             split,
             building.filter_axes(self._network),
+            self._objective,
             parameters=self._plane.parameters,
             dtype=DTYPES[self._plane.precision],
             memory=self._plane.graph_memory * 2**20,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from landscape.geometry.grid import Status, points_of
 from landscape.lazy import np, xr
 from landscape.measures import tiling
 from landscape.measures.plane import Plane
+from landscape.objective.meanings import loss_meaning, score_in, score_meaning
 from landscape.progress import progress
 
 if TYPE_CHECKING:
@@ -21,31 +22,40 @@ if TYPE_CHECKING:
     from landscape.data.datasets import DataSet
     from landscape.directions import Directions
     from landscape.engine.engine import Engine
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 SAMPLE = 17
 """Number of points of a plane at which a reduced precision is compared with fp32."""
 
-_SPLITS = {"train": "training", "test": "test"}
-_QUANTITIES = {
-    "loss": ("loss", "mean cross-entropy over the {} images (natural logarithm)"),
+_SPLITS = {"train": "training examples", "test": "test examples"}
+_ERRORS = {
     "loss_standard_error": (
         "error",
-        "standard error of the mean cross-entropy over {} images, as of a simple random sample of "
-        "the population they are from",
+        "standard error of {loss}, as of a simple random sample of the population they are from",
     ),
     "loss_paired_standard_error": (
         "paired_error",
-        "standard error of the rise of the mean cross-entropy over the centre's on the same "
-        "{} images, as of a simple random sample of the population they are from",
+        "standard error of the rise over the centre's of {loss}, on the same examples, as of a simple random sample of the "
+        "population they are from",
     ),
-    "accuracy": ("accuracy", "share of the {} images classified correctly"),
 }
-"""Quantities of each split: suffix of the variable's name, attribute of `engine.Measured`, long name."""
+"""Errors of each split's loss: suffix of the variable's name, attribute of `engine.Measured`, long name."""
+
+
+def _quantities(attrs: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Quantities of each split by the suffix of their names: the attribute of `engine.Measured`, the long name."""
+    loss = loss_meaning(attrs)
+    found = {"loss": ("loss", loss)}
+    if attrs.get("loss_of") != "a batch":
+        found |= {suffix: (of, text.format(loss=loss)) for suffix, (of, text) in _ERRORS.items()}
+    if score := score_in(attrs):
+        found[score] = ("score", score_meaning(score))
+    return found
 
 
 class LossPlane(Plane):
-    """The loss and the accuracy on both splits (Li et al. 2018, section 2)."""
+    """The loss and the score on both splits (Li et al. 2018, section 2)."""
 
     passes: ClassVar[int] = 1
     measures_test: ClassVar[bool] = True
@@ -61,12 +71,12 @@ class LossPlane(Plane):
             f"{split}_{suffix}": (np.nan, text.format(word))
             for split, word in _SPLITS.items()
             if test or split != "test"
-            for suffix, (_, text) in _QUANTITIES.items()
+            for suffix, (_, text) in _quantities(attrs).items()
         }
         negative = {"negative_variances": (np.int32(0), "batch-norm channels whose interpolated variance is negative")}
         whole = tiling.blank(self, measured | (negative if self.statistics == "interpolated" else {}), attrs)
         for name in measured:
-            whole[name].attrs |= _ancillary(name)
+            whole[name].attrs |= _ancillary(name, whole)
         return whole
 
     def evaluate(
@@ -77,18 +87,21 @@ class LossPlane(Plane):
         theta: Weights,
         directions: Directions,
         data: DataSet,
+        objective: Objective,
     ) -> xr.Dataset:
         from landscape.data.datasets import subset
         from landscape.engine.engine import Engine
 
         tiling.check_axes(whole, directions)
-        splits = {"train": subset(data.train, self.images)}
+        splits = {"train": subset(data.train, self.examples)}
         if data.test is not None and "test_loss" in whole:
-            splits["test"] = subset(data.test, self.images)
-        statistics = subset(data.train, self.recalibration_images).images if self.statistics == "recalibrated" else None
+            splits["test"] = subset(data.test, self.examples)
+        statistics = (
+            subset(data.train, self.recalibration_examples).inputs if self.statistics == "recalibrated" else None
+        )
 
         def engine(precision: Precision) -> Engine:
-            return Engine(network, theta, directions, splits, precision=precision, recalibration=statistics)
+            return Engine(network, theta, directions, splits, objective, precision=precision, recalibration=statistics)
 
         fast = engine(self.precision)
         index = np.asarray(indices, np.int64)
@@ -102,9 +115,9 @@ class LossPlane(Plane):
         if fast.batch < fast.planned_batch:
             tile.attrs["batch_planned"] = fast.planned_batch
         if statistics is not None:
-            tile.attrs["recalibration_images"] = len(statistics)
+            tile.attrs["recalibration_examples"] = self.recalibrating(len(data.train))
         if fast.precision != "fp32":
-            del fast  # frees its images too
+            del fast  # frees its examples too
             sampled = np.intersect1d(index, _sample(whole))
             deviations = _deviations(tile, _tile(whole, sampled, engine("fp32"))) if sampled.size else np.array([])
             tile.attrs |= {
@@ -119,14 +132,14 @@ class LossPlane(Plane):
         passes = points + 1.0
         if self.precision != "fp32":
             passes += min(SAMPLE, whole) * points / whole + 1
-        both = sum(min(self.images or split, split) for split in (train, test or 0))
+        both = sum(min(self.examples or split, split) for split in (train, test or 0))
         return passes * (both + self.recalibrating(train))
 
 
 def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
     """Measure the points of a plane with these row-major indices, as a tile."""
     alpha, beta = points_of(whole, index)
-    columns = tiling.blank_columns(whole, index.size)
+    columns, quantities = tiling.blank_columns(whole, index.size), _quantities(whole.attrs)
     status = columns["status"]
     status[:] = Status.computed
     points = zip(alpha.tolist(), beta.tolist(), strict=True)
@@ -137,16 +150,16 @@ def _tile(whole: xr.Dataset, index: np.ndarray, engine: Engine) -> xr.Dataset:
             status[k] = Status.negative_variance
             continue
         for split, measured in found.items():
-            for suffix, (of, _) in _QUANTITIES.items():
+            for suffix, (of, _) in quantities.items():
                 columns[f"{split}_{suffix}"][k] = getattr(measured, of)
         if not all(np.isfinite(measured.loss) for measured in found.values()):
             status[k] = Status.non_finite
     return tiling.as_tile(whole, index, columns)
 
 
-def _ancillary(name: str) -> dict[str, str]:
+def _ancillary(name: str, whole: xr.Dataset) -> dict[str, str]:
     """Name the error and status variables of a variable in the CF attribute `ancillary_variables`."""
-    errors = [f"{name}_standard_error", f"{name}_paired_standard_error"] if name.endswith("_loss") else []
+    errors = [error for error in (f"{name}_standard_error", f"{name}_paired_standard_error") if error in whole]
     return {"ancillary_variables": " ".join([*errors, "status"])}
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from landscape.data.datasets import DataSet
     from landscape.directions import Directions
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 Statistics = Literal["stored", "interpolated", "recalibrated"]
@@ -159,7 +160,7 @@ class Plane(_Drawn):
     """A pair of directions, a grid, and what is measured there; without beta, a line. A measure is a subclass."""
 
     passes: ClassVar[int]
-    """Cost of a point in forward passes over its images, about; it sets the default number of tiles."""
+    """Cost of a point in forward passes over its examples, about; it sets the default number of tiles."""
     measures_test: ClassVar[bool] = False
     """True if the test split is measured too."""
 
@@ -168,9 +169,11 @@ class Plane(_Drawn):
     beta: Axis | None = Field(
         None, description="the grid along the second direction; without it a line, except with directions: pca"
     )
-    images: int | None = Field(None, ge=1, description="stratified subset of each split; default all")
-    recalibration_images: int = Field(
-        1024, ge=2, description="stratified training subset that batchnorm: recalibrated takes its statistics from"
+    examples: int | None = Field(
+        None, ge=1, description="subset of each split, with labels a stratified one; default all"
+    )
+    recalibration_examples: int = Field(
+        1024, ge=2, description="training subset that batchnorm: recalibrated takes its statistics from"
     )
     precision: Precision = "fp32"
     tiles: Annotated[int | None, INERT] = Field(
@@ -190,7 +193,7 @@ class Plane(_Drawn):
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
         yield from super()._useless()
         if self.statistics != "recalibrated":
-            yield f"batchnorm: {self.statistics}", {"recalibration_images"}
+            yield f"batchnorm: {self.statistics}", {"recalibration_examples"}
 
     def drawn(self) -> DirectionKeys:
         stated = self.model_dump(exclude_defaults=True, include=set(_Drawn.model_fields))
@@ -216,7 +219,7 @@ class Plane(_Drawn):
 
         Args:
             test: whether the data set has a test split.
-            attrs: attributes of the surface.
+            attrs: attributes of the surface, those of the objective (`Objective.facts`) among them.
         """
         raise NotImplementedError
 
@@ -228,8 +231,9 @@ class Plane(_Drawn):
         theta: Weights,
         directions: Directions,
         data: DataSet,
+        objective: Objective,
     ) -> xr.Dataset:
-        """Measure some points of the plane, over the images it declares, in its precision.
+        """Measure some points of the plane, over the examples it declares, in its precision.
 
         Every point is the centre plus two additions, with coordinates of the whole plane. So a point has the same bits in
         any tile.
@@ -240,6 +244,7 @@ class Plane(_Drawn):
             network: a network with the architecture of `theta`, on the device of `data`; it is not changed.
             theta: the centre, every parameter and buffer.
             directions: one for each axis of the plane.
+            objective: the loss and the score.
 
         Returns:
             A tile: the variables of `whole` over the dimension `point`, with the point's row-major `index`. Its attributes
@@ -255,14 +260,14 @@ class Plane(_Drawn):
         return tiling.merge(whole, tiles)
 
     def forward_passes(self, indices: range, train: int, test: int | None) -> float:
-        """Estimate the cost of a tile in forward passes of single images.
+        """Estimate the cost of a tile in forward passes of single examples.
 
         Args:
             indices: row-major indices of its points.
-            train, test: numbers of images in the data set's splits.
+            train, test: numbers of examples in the data set's splits.
         """
         raise NotImplementedError
 
     def recalibrating(self, train: int) -> int:
-        """Number of the `train` training images that recalibrate the batch-norm statistics of a point."""
-        return min(self.recalibration_images, train) if self.statistics == "recalibrated" else 0
+        """Number of the `train` training examples that recalibrate the batch-norm statistics of a point."""
+        return min(self.recalibration_examples, train) if self.statistics == "recalibrated" else 0

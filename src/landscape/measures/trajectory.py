@@ -13,6 +13,8 @@ from landscape.data.datasets import DataSet, subset
 from landscape.directions import Axes, Directions
 from landscape.engine.engine import Engine
 from landscape.measures.plane import Plane
+from landscape.objective.meanings import loss_meaning
+from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.progress import progress
 from landscape.store.weights import Weights, dot, norm
 
@@ -22,11 +24,10 @@ _PATH = {
     "distance": "distance from the plane",
     "distance_to_end": "distance to the end of the training, the centre of the plane",
     "step_norm": "distance to the kept epoch before",
-    "projected_loss": "mean cross-entropy of the plane at the projection of the epoch's weights, over {} training images "
-    "(natural logarithm)",
-    "weights_loss": "mean cross-entropy with the epoch's parameters that have filters, and all else of the end of the "
-    "training, over {} training images (natural logarithm)",
-    "saved_loss": "mean cross-entropy of the epoch as it was saved, over {} training images (natural logarithm)",
+    "projected_loss": "{} of the plane at the projection of the epoch's weights, over {} training examples",
+    "weights_loss": "{} with the epoch's parameters that have filters, and all else of the end of the training, over {} "
+    "training examples",
+    "saved_loss": "{} of the epoch as it was saved, over {} training examples",
 }
 _AXES = {
     "share": "share of the path's {} along the axis, of beta along its part orthogonal to alpha",
@@ -49,11 +50,12 @@ def trajectory(
     epochs: Mapping[int, Weights],
     axes: Axes,
     data: DataSet,
+    objective: Objective = CLASSIFICATION,
 ) -> xr.Dataset:
     """Project the kept epochs of a run on a plane around its end, and measure their losses.
 
     Projections are orthogonal; they and the distances are over the plane's own parameters (`directions.measured_over`).
-    Losses are over the training images that the plane declares, in eval mode and in its precision. `projected_loss` treats
+    Losses are over the training examples that the plane declares, in eval mode and in its precision. `projected_loss` treats
     batch norm as the plane does; it is NaN where an interpolated variance is negative. Non-finite losses are kept.
 
     Args:
@@ -77,15 +79,15 @@ def trajectory(
     path = list(epochs.values())
     products = planes.gram(path, names)
     found = _located(path, theta, directions, names)
-    split = {"train": subset(data.train, plane.images)}
-    statistics = subset(data.train, plane.recalibration_images).images if plane.statistics == "recalibrated" else None
+    split = {"train": subset(data.train, plane.examples)}
+    statistics = subset(data.train, plane.recalibration_examples).inputs if plane.statistics == "recalibrated" else None
 
-    anywhere = Engine(network, theta, {}, split, precision=plane.precision)
+    anywhere = Engine(network, theta, {}, split, objective, precision=plane.precision)
 
     def loss(weights: Weights) -> float:
         return anywhere.at(weights)["train"].loss
 
-    on_plane = Engine(network, theta, directions, split, precision=plane.precision, recalibration=statistics)
+    on_plane = Engine(network, theta, directions, split, objective, precision=plane.precision, recalibration=statistics)
     places = zip(found["alpha"].tolist(), found["beta"].tolist(), strict=True)
     columns = {
         "alpha": found["alpha"],
@@ -103,7 +105,8 @@ def trajectory(
         ],
         "saved_loss": [loss(weights) for weights in progress(path, len(path), "epochs as saved")],
     }
-    long_names = {name: text.format(len(split["train"].labels)) for name, text in _PATH.items()}
+    said = loss_meaning(objective.facts()).replace(" over the {}", "")
+    long_names = {name: text.format(said, len(split["train"])) for name, text in _PATH.items()}
     share = (
         expected_share(path, theta, axes, plane.normalize, centred=plane.centred) if plane.has_random_axis else np.nan
     )

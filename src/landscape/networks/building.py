@@ -17,8 +17,8 @@ def build(
     args: Mapping[str, Any],
     *,
     seed: int,
-    images: tuple[int, int, int],
-    classes: int,
+    images: tuple[int, int, int] | None,
+    classes: int | None,
     device: str | torch.device | None = None,
 ) -> nn.Module:
     """Build the network that a configuration names, with initial weights drawn from `seed`.
@@ -29,7 +29,8 @@ def build(
         network: a built-in name, `package.module:function` or `path/file.py:function`.
         args: arguments of the function, without those in its name (the depth in `resnet56`). `in_channels`, `image_size`
             and `num_classes` come from the data set if the function has these parameters and `args` lacks them.
-        images: (channels, height, width) of one image.
+        images: (channels, height, width) of one image; None if the inputs are no images.
+        classes: None if the targets are not whole numbers.
         device: `meta` gives a network without weights, which takes no memory.
 
     Raises:
@@ -100,18 +101,27 @@ def _filter_axis(layer: nn.Module, parameter: nn.Parameter) -> int | None:
 
 
 def _arguments(
-    network: str, function: Callable[..., Any], args: Mapping[str, Any], images: tuple[int, int, int], classes: int
+    network: str,
+    function: Callable[..., Any],
+    args: Mapping[str, Any],
+    images: tuple[int, int, int] | None,
+    classes: int | None,
 ) -> dict[str, Any]:
     """Add to `args` the parameters that the function takes from the data set, and check that all fit its signature."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # compiled code need not have one
         return dict(args)
-    channels, height, width = images
+    channels, height, width = images or (None, None, None)
     known = {"in_channels": channels, "image_size": height, "num_classes": classes}
     wanted = [name for name in known if name in signature.parameters and name not in args]
     if "image_size" in wanted and height != width:
         raise InputError(f"{network} takes one image_size, and the images are {height} x {width}; state it in args")
+    for name in [name for name in wanted if known[name] is None]:
+        if network in code.BUILTIN:
+            what = "labels, whole numbers (n,)" if name == "num_classes" else "images"
+            raise InputError(f"{network} takes its {name} from the data, which has no {what}; state it in args")
+        wanted.remove(name)
     given = {**{name: known[name] for name in wanted}, **args}
     try:
         signature.bind(**given)

@@ -14,20 +14,23 @@ from typing import TYPE_CHECKING, Any, Literal
 from landscape.errors import InputError
 from landscape.hessian.passes import FORWARD_AND_BACKWARD
 from landscape.lazy import np, torch, xr
+from landscape.objective.meanings import loss_meaning
 from landscape.probes.probe import Probe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from landscape.data.datasets import DataSet, Split
+    from landscape.data.datasets import DataSet
+    from landscape.data.examples import Examples
     from landscape.directions import Axes, Directions
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 _NAMES = {
-    "activation_mean": "mean of the layer's output over images and positions",
-    "activation_std": "standard deviation of the layer's output over images and positions",
+    "activation_mean": "mean of the layer's output over examples and positions",
+    "activation_std": "standard deviation of the layer's output over examples and positions",
     "activation_zero_share": "share of exact zeros in the layer's output",
-    "gradient_norm": "norm of the gradient of an image's loss by the layer's output, mean over images",
+    "gradient_norm": "norm of the gradient of an example's loss by the layer's output, mean over examples",
     "weight_gradient_norm": "norm of the gradient of the mean loss by the layer's own parameters; NaN where it has none",
     "weight_norm": "norm of the layer's own parameters; NaN where it has none",
 }
@@ -39,13 +42,19 @@ class ActivationsProbe(Probe):
     measure: Literal["activations"]
 
     def measured(
-        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+        self,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        axes: Axes,
+        dataset: DataSet,
+        objective: Objective,
     ) -> tuple[xr.Dataset, Weights]:
         """Measure the output of every leaf module, and the gradient of the training loss by it.
 
-        It measures at the probe's point, in eval mode, over the training images that the probe declares, with sums in
+        It measures at the probe's point, in eval mode, over the training examples that the probe declares, with sums in
         float64. Layers are in the order of their first calls. A layer that is called several times counts once, with all
-        its outputs. A layer whose output is not a floating-point tensor with a row per image (a tuple, say) is left out; the
+        its outputs. A layer whose output is not a floating-point tensor with a row per example (a tuple, say) is left out; the
         attribute `skipped` names it.
 
         Returns:
@@ -62,10 +71,10 @@ class ActivationsProbe(Probe):
             weights = displace(theta, directions["alpha"], self.alpha, directions.get("beta"), self.beta)
         network = copy.deepcopy(network).eval().requires_grad_(True)
         network.load_state_dict(weights, strict=True)
-        loss, layers, gradients = _watched(network, subset(dataset.train, self.images))
+        loss, layers, gradients = _watched(network, subset(dataset.train, self.examples), objective)
         seen = {name: layer for name, layer in layers.items() if layer.problem is None}
         if not seen:
-            raise InputError("no layer of the network gives out a tensor with a row per image")
+            raise InputError("no layer of the network gives out a tensor with a row per example")
         columns: dict[str, list[float]] = {name: [] for name in _NAMES}
         for name, layer in seen.items():
             own = [
@@ -74,14 +83,18 @@ class ActivationsProbe(Probe):
             columns["activation_mean"].append(layer.mean)
             columns["activation_std"].append(layer.std)
             columns["activation_zero_share"].append(layer.zeros / layer.count)
-            columns["gradient_norm"].append(layer.gradient_norms / layer.images if layer.images else math.nan)
+            columns["gradient_norm"].append(layer.gradient_norms / layer.examples if layer.examples else math.nan)
             columns["weight_gradient_norm"].append(_norm([gradients[key] for key in own]))
             columns["weight_norm"].append(_norm([weights[key] for key in own]))
         variables: dict[str, Any] = {
             name: ("layer", np.array(columns[name]), {"long_name": text, "units": "1"}) for name, text in _NAMES.items()
         }
         variables["depth"] = ("layer", np.arange(len(seen), dtype=np.int32), {"long_name": "order of the first call"})
-        variables["train_loss"] = ((), loss, {"long_name": "mean cross-entropy over the training images", "units": "1"})
+        variables["train_loss"] = (
+            (),
+            loss,
+            {"long_name": loss_meaning(objective.facts()).format("training examples"), "units": "1"},
+        )
         skipped = {name: layer.problem for name, layer in layers.items() if layer.problem is not None}
         status = "computed" if math.isfinite(loss) else f"non_finite: the loss at this point is {loss:g}"
         return xr.Dataset(variables, {"layer": list(seen)}, {"skipped": json.dumps(skipped), "status": status}), {}
@@ -99,10 +112,10 @@ class _LayerSums:
     total: float = 0.0
     squares: float = 0.0
     zeros: int = 0
-    images: int = 0
+    examples: int = 0
     gradient_norms: float = 0.0
     gradient_squares: Tensor | None = field(default=None, repr=False)
-    """Squared gradient norms of the current batch, per image, summed over the calls."""
+    """Squared gradient norms of the current batch, per example, summed over the calls."""
 
     @property
     def mean(self) -> float:
@@ -127,31 +140,34 @@ class _LayerSums:
 
     def end_batch(self) -> None:
         if self.gradient_squares is not None:
-            self.images += len(self.gradient_squares)
+            self.examples += len(self.gradient_squares)
             self.gradient_norms += float(self.gradient_squares.sqrt().sum())
             self.gradient_squares = None
 
 
-def _watched(network: nn.Module, split: Split) -> tuple[float, dict[str, _LayerSums], Weights]:
-    """Return the mean loss, the layers in the order of their first calls, and the gradient of the mean loss, float64."""
+def _watched(network: nn.Module, split: Examples, objective: Objective) -> tuple[float, dict[str, _LayerSums], Weights]:
+    """Return the loss, the layers in the order of their first calls, and the gradient of the loss, float64."""
+    from landscape.data.examples import Examples, copied, leaves
     from landscape.hessian.products import batch
 
     named = dict(network.named_parameters(remove_duplicate=False))
     gradients = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in named.items()}
     total = 0.0
     with _hooks(network) as layers:
-        size = batch(split.images)
-        for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
-            images = images.clone().requires_grad_(True)  # so that layers before the first parameter get gradients too
-            loss = torch.nn.functional.cross_entropy(network(images.clone()).double(), labels, reduction="sum")
-            found = torch.autograd.grad(loss, [*named.values(), images], allow_unused=True)
+        weight = objective.weight(split)
+        for part in split.split(batch(split)):
+            inputs = copied(part.inputs)
+            wanted = [of.requires_grad_(True) for of in leaves(inputs) if of.is_floating_point()]
+            # so that layers before the first parameter get gradients too
+            loss = objective.total(network, Examples(copied(inputs), part.targets))
+            found = torch.autograd.grad(loss, [*named.values(), *wanted], allow_unused=True)
             for name, gradient in zip(named, found, strict=False):
                 if gradient is not None:
-                    gradients[name] += gradient.double() / len(split.labels)
+                    gradients[name] += gradient.double() / weight
             for layer in layers.values():
                 layer.end_batch()
             total += float(loss.detach())
-    return total / len(split.labels), layers, gradients
+    return total / weight, layers, gradients
 
 
 @contextlib.contextmanager

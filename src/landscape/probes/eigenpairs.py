@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from landscape.directions import Axes, Directions
     from landscape.hessian.krylov import Product
     from landscape.hessian.lanczos import Pairs
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 
@@ -27,7 +28,13 @@ class EigenpairsProbe(HessianProbe):
     pairs: int = Field(2, ge=1, description="eigenpairs at each end")
 
     def measured(
-        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+        self,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        axes: Axes,
+        dataset: DataSet,
+        objective: Objective,
     ) -> tuple[xr.Dataset, Weights]:
         """Find the k largest and the k smallest eigenpairs of H, and the eigenvalues of D H D (names in `_scaled`).
 
@@ -47,7 +54,7 @@ class EigenpairsProbe(HessianProbe):
         from landscape.hessian.products import scaled
         from landscape.probes.point import reach
 
-        point = reach(self, network, theta, directions, axes, dataset)
+        point = reach(self, network, theta, directions, axes, dataset, objective)
         hessian = point.hessian
 
         def found_by(product: Product) -> Pairs:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from landscape.data.datasets import DataSet, subset
 from landscape.directions import Axes, Directions
 from landscape.hessian.products import DTYPES, Hessian, filter_scale
+from landscape.objective.objective import Objective
 from landscape.probes.probe import HessianProbe
 from landscape.store.weights import Weights, displace
 
@@ -46,15 +47,22 @@ class ProbedPoint:
 
 
 def reach(
-    probe: HessianProbe, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+    probe: HessianProbe,
+    network: nn.Module,
+    theta: Weights,
+    directions: Directions,
+    axes: Axes,
+    dataset: DataSet,
+    objective: Objective,
 ) -> ProbedPoint:
     """Go to the probe's point: the centre `theta`, or a point on the plane of `directions` around it."""
     hessian = Hessian(
         network,
         theta,
         directions,
-        subset(dataset.train, probe.images),
+        subset(dataset.train, probe.examples),
         axes,
+        objective,
         parameters=probe.parameters,
         dtype=DTYPES[probe.precision],
         memory=probe.memory * 2**20,

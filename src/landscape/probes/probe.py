@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from landscape.data.datasets import DataSet
     from landscape.directions import Axes, Directions
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 
@@ -35,7 +36,9 @@ class Probe(Section):
     )
     alpha: float = Field(0.0, description="of the point, with `plane`")
     beta: float = Field(0.0, description="of the point, with `plane`")
-    images: int | None = Field(None, ge=1, description="stratified subset of the training split; default all")
+    examples: int | None = Field(
+        None, ge=1, description="subset of the training split, with labels a stratified one; default all"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="of the random vectors")
 
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
@@ -48,7 +51,13 @@ class Probe(Section):
         return 0
 
     def measured(
-        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+        self,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        axes: Axes,
+        dataset: DataSet,
+        objective: Objective,
     ) -> tuple[xr.Dataset, Weights]:
         """Measure at the centre `theta`, or at the probe's point on the plane of `directions` around it.
 
@@ -57,6 +66,7 @@ class Probe(Section):
             theta: every parameter and buffer.
             directions: the directions of the probe's plane; empty for the centre.
             axes: `building.filter_axes` of the network.
+            objective: the loss.
 
         Returns:
             The numbers, with the attribute `status`: computed, or the problem. And the vectors that belong to them, empty
@@ -68,7 +78,7 @@ class Probe(Section):
         raise NotImplementedError
 
     def forward_passes(self) -> int | None:
-        """Estimate the cost in forward passes over the probe's images; None if it is unknown."""
+        """Estimate the cost in forward passes over the probe's examples; None if it is unknown."""
         raise NotImplementedError
 
     def disk(self, parameters: int) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from landscape.lazy import np, torch, xr
+from landscape.objective.meanings import loss_meaning
 from landscape.probes.probe import Probe
 from landscape.progress import progress
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from landscape.data.datasets import DataSet
     from landscape.directions import Axes, Directions
     from landscape.hessian.saddle_search import CriticalPoint, Loss
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 
@@ -40,11 +42,17 @@ class SaddleProbe(Probe):
         return 2048
 
     def measured(
-        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+        self,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        axes: Axes,
+        dataset: DataSet,
+        objective: Objective,
     ) -> tuple[xr.Dataset, Weights]:
         """Search for a saddle from `theta`, and measure the loss on the plane of its extreme eigenvectors.
 
-        The search is over all parameters, in float64, over the training images that the probe declares, in eval mode. The
+        The search is over all parameters, in float64, over the training examples that the probe declares, in eval mode. The
         plane is the saddle + alpha times the unit eigenvector of the smallest eigenvalue + beta times that of the largest.
         Alpha reaches to the first minimum of the loss along its axis, on the nearer side. Beta reaches to where the loss has
         risen by as much. If the search ends in a minimum, the index is 0, and the plane shows the minimum.
@@ -55,7 +63,7 @@ class SaddleProbe(Probe):
         from landscape.data.datasets import subset
         from landscape.hessian.saddle_search import Loss, search
 
-        loss = Loss(network, theta, subset(dataset.train, self.images), axes)
+        loss = Loss(network, theta, subset(dataset.train, self.examples), axes, objective)
         found = search(loss, self.tolerance)
         smallest, largest = (_oriented(found.vectors[:, k]) for k in (0, -1))
         reach = _reaches(lambda step: loss.value(found.point + step), found, smallest, largest)
@@ -65,7 +73,7 @@ class SaddleProbe(Probe):
         shown = progress(steps, len(steps), "saddle's plane")
         values = [loss.value(found.point + a * smallest + b * largest) for a, b in shown]
         vectors = {"saddle": found.point, "smallest-1": smallest, "largest-1": largest}
-        return _dataset(loss, found, alpha, beta, np.reshape(values, (alpha.size, beta.size))), {
+        return _dataset(loss, found, alpha, beta, np.reshape(values, (alpha.size, beta.size)), objective), {
             f"{key}/{name}": part for key, vector in vectors.items() for name, part in loss.unflatten(vector).items()
         }
 
@@ -107,7 +115,16 @@ def _oriented(vector: Tensor) -> Tensor:
     return vector * torch.sign(vector[vector.abs().argmax()])
 
 
-def _dataset(loss: Loss, found: CriticalPoint, alpha: np.ndarray, beta: np.ndarray, values: np.ndarray) -> xr.Dataset:
+def _dataset(
+    loss: Loss,
+    found: CriticalPoint,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    values: np.ndarray,
+    objective: Objective,
+) -> xr.Dataset:
+    name = loss_meaning(objective.facts()).format("training examples")
+
     def said(text: str) -> dict[str, str]:
         return {"long_name": text, "units": "1"}
 
@@ -116,10 +133,10 @@ def _dataset(loss: Loss, found: CriticalPoint, alpha: np.ndarray, beta: np.ndarr
         "loss": (
             ("alpha", "beta"),
             values,
-            said("mean cross-entropy over the training images (natural logarithm) on the plane through the saddle"),
+            said(f"{name} on the plane through the saddle"),
         ),
         "gradient_norm_path": ("step", np.array(found.norms), said("norm of the gradient along the search")),
-        "loss_path": ("step", np.array(found.losses), said("mean cross-entropy along the search")),
+        "loss_path": ("step", np.array(found.losses), said(f"{name} along the search")),
         "eigenvalue": ("eigen", eigenvalues, said("eigenvalues of the Hessian at the saddle, ascending")),
         "index": ((), np.int32((eigenvalues < -found.threshold).sum()), said("number of negative eigenvalues")),
         "negative_threshold": (
@@ -128,7 +145,7 @@ def _dataset(loss: Loss, found: CriticalPoint, alpha: np.ndarray, beta: np.ndarr
             said("an eigenvalue is negative where it is below minus this, and zero up to this"),
         ),
         "gradient_norm": ((), found.norms[-1], said("norm of the gradient at the saddle")),
-        "train_loss": ((), found.losses[-1], said("mean cross-entropy at the saddle")),
+        "train_loss": ((), found.losses[-1], said(f"{name} at the saddle")),
         "newton_step": ((), found.newton_step, said("length of the Newton step at the saddle")),
         "distance": ((), float((found.point - loss.start).norm()), said("distance of the saddle from the state")),
         "theta_norm": ((), float(found.point.norm()), said("norm of the weights at the saddle")),

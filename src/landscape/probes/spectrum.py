@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from landscape.data.datasets import DataSet
     from landscape.directions import Axes, Directions
     from landscape.hessian.krylov import Product
+    from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
 WIDTH = 0.005
@@ -38,7 +39,13 @@ class SpectrumProbe(HessianProbe):
     steps: int = Field(60, ge=2, description="Lanczos steps from each random vector")
 
     def measured(
-        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+        self,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        axes: Axes,
+        dataset: DataSet,
+        objective: Objective,
     ) -> tuple[xr.Dataset, Weights]:
         """Estimate the density of eigenvalues p(x) = 1/n sum_i delta(x - lambda_i), smoothed, of H and of D H D.
 
@@ -62,7 +69,7 @@ class SpectrumProbe(HessianProbe):
         from landscape.hessian.products import scaled
         from landscape.probes.point import reach
 
-        point = reach(self, network, theta, directions, axes, dataset)
+        point = reach(self, network, theta, directions, axes, dataset, objective)
         products = {"": point.hessian.product, "_scaled": scaled(point.hessian, point.scale)}
         found = xr.Dataset({"train_loss": point.hessian.loss()})
         for suffix, product in products.items():

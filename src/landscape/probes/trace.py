@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from landscape.data.datasets import DataSet
     from landscape.directions import Axes, Directions
     from landscape.hessian.krylov import Product
+    from landscape.objective.objective import Objective
     from landscape.probes.point import ProbedPoint
     from landscape.store.weights import Weights
 
@@ -30,7 +31,13 @@ class TraceProbe(HessianProbe):
     draws: int = Field(32, ge=2, description="random directions of each kind whose curvature is averaged")
 
     def measured(
-        self, network: nn.Module, theta: Weights, directions: Directions, axes: Axes, dataset: DataSet
+        self,
+        network: nn.Module,
+        theta: Weights,
+        directions: Directions,
+        axes: Axes,
+        dataset: DataSet,
+        objective: Objective,
     ) -> tuple[xr.Dataset, Weights]:
         """Estimate two traces, and for each the mean of d'Hd over random directions d that has the same expectation.
 
@@ -48,7 +55,7 @@ class TraceProbe(HessianProbe):
         from landscape.hessian.products import scaled
         from landscape.probes.point import reach
 
-        point = reach(self, network, theta, directions, axes, dataset)
+        point = reach(self, network, theta, directions, axes, dataset, objective)
         hessian = point.hessian
         by_filters = scaled(hessian, point.scale)
         normalised = (_filter_normalised(draw, point, axes) for draw in _gaussian(point, self.seed))

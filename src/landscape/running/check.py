@@ -1,13 +1,20 @@
 """Checks of a configuration that need torch: networks can be built, and weights and planes fit them."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from torch import nn
+
 from landscape.data import datasets
+from landscape.data.arrays import Source
+from landscape.data.examples import Examples, copied, shapes
 from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import building
+from landscape.objective.objective import Objective, objective_of
+from landscape.objective.objective_section import ObjectiveKeys
 from landscape.store import fitting
 from landscape.training.run_section import Run
 
@@ -15,11 +22,12 @@ from landscape.training.run_section import Run
 def problems(experiment: Experiment) -> list[str]:
     """List every mistake in the files and networks of an experiment, each with its path in the configuration.
 
-    Each distinct network is built once, on the meta device, which takes no memory. Only the headers of data sets are
-    read; a data set that a function returns is made.
+    Each distinct network is built once on the meta device, which takes no memory, and called once with two examples, in
+    evaluation and, for a run that is trained, in training. Only the headers of data sets are read; a data set that a
+    function returns is made.
     """
     found: list[str] = []
-    described: dict[str, tuple[tuple[int, int, int], int]] = {}
+    described: dict[str, Source] = {}
     for name, spec in experiment.data.items():
         try:
             described[name] = datasets.describe(spec)
@@ -30,11 +38,13 @@ def problems(experiment: Experiment) -> list[str]:
     for name, run in experiment.runs.items():
         if run.data not in described:
             continue  # its data set is reported above
-        key = repr((run.network, run.args, described[run.data]))
+        known = described[run.data]
+        keys = {name: getattr(run, name) for name in ObjectiveKeys.model_fields}
+        key = repr((run.network, run.args, run.data, keys, run.made))
         if key not in built:
-            built[key] = _build(run, *described[run.data])
+            built[key] = _built(run, known)
         if isinstance(built[key], InputError):
-            found += [f"runs.{name}.network: {problem}" for problem in built[key].problems]
+            found += [f"runs.{name}{problem}" for problem in built[key].problems]
             continue
         of_run[name] = built[key]
         if run.adopted:
@@ -77,11 +87,37 @@ def _shapes(network: Any) -> dict[str, tuple[int, ...]]:
     return {name: tuple(parameter.shape) for name, parameter in network.named_parameters()}
 
 
-def _build(run: Run, shape: tuple[int, int, int], classes: int) -> Any:
+def _built(run: Run, known: Source) -> Any:
+    """Build a run's network on the meta device, and try another on two examples; the mistakes that follow its name."""
+    given: Any = {"seed": run.seed, "images": known.image_shape, "classes": known.classes}
     try:
-        return building.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device="meta")
+        network = building.build(run.network, run.args, **given, device="meta")
     except InputError as error:
-        return error
+        return InputError(f".network: {problem}" for problem in error.problems)
+    try:
+        made = building.build(run.network, run.args, **given)
+        objective = objective_of(run)
+        objective = objective.tried(made, known.sample, known.classes)
+        if run.made == "trained":
+            _try_to_train(made, objective, known.sample)
+    except InputError as error:
+        return InputError(f": {problem}" for problem in error.problems)
+    return network
+
+
+def _try_to_train(network: nn.Module, objective: Objective, sample: Examples) -> None:
+    """Try a forward and a backward pass in training mode.
+
+    Raises:
+        InputError: if there is none.
+    """
+    network.train()
+    batch = Examples(copied(sample.inputs), sample.targets)
+    try:
+        objective.training(network, batch, contextlib.nullcontext()).backward()
+    except Exception as error:  # from the network's own code
+        first = (str(error).strip() or "no message").splitlines()[0]
+        raise InputError(f"it cannot be trained on {shapes(sample.inputs)}: {type(error).__name__}: {first}") from error
 
 
 def _misfits(run: Run, network: Any) -> Iterator[str]:

@@ -1,10 +1,13 @@
 """Stochastic weight averaging (Izmailov et al. 2018): the mean of the weights after several epochs."""
 
+from collections.abc import Callable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from landscape.data.datasets import DataSet, memory_format
+from landscape.data.datasets import DataSet
+from landscape.data.examples import call, laid_out, leaves, memory_format, rows_in
 from landscape.store.weights import Weights
 from landscape.training.batches import batches, generator, seed
 from landscape.training.run_section import Run
@@ -20,15 +23,31 @@ def add(sums: Weights, network: nn.Module) -> None:
 def settle(run: Run, network: nn.Module, sums: Weights, count: int, data: DataSet) -> None:
     """Give the network the mean weights of `count` epochs, and batch norm its statistics at the mean.
 
-    The statistics are means over the batches of one fp32 pass in train mode over all training images, without augmentation.
-    The seed sets the order of images, since a data set may be sorted by class. Other buffers keep their last values.
+    The statistics are means over the batches of one fp32 pass in train mode over all training examples, without
+    augmentation. The seed sets the order of examples, since a data set may be sorted by class. Other buffers keep their last values.
     """
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.copy_(sums[name] / count)
-    images = data.train.images
-    order = torch.randperm(len(images), generator=generator(run, run.last_epoch, "statistics")).to(images.device)
-    layout = memory_format(data.shape)
-    with torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):
+    inputs = data.train.inputs
+    device = leaves(inputs)[0].device
+    order = torch.randperm(len(data.train), generator=generator(run, run.last_epoch, "statistics")).to(device)
+    layout = memory_format(inputs)
+
+    def called(index: Tensor) -> None:
+        call(network, laid_out(rows_in(inputs, index), layout))
+
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed(run, run.last_epoch, "network at the mean"))
-        update_bn((images[batch].contiguous(memory_format=layout) for batch in batches(order, run.batch_size)), network)
+        update_bn(batches(order, run.batch_size), _Called(network, called))
+
+
+class _Called(nn.Module):
+    """A network that torch's `update_bn` calls with the numbers of examples."""
+
+    def __init__(self, network: nn.Module, called: Callable[[Tensor], None]):
+        super().__init__()
+        self.network, self._called = network, called
+
+    def forward(self, index: Tensor) -> None:
+        self._called(index)

@@ -9,24 +9,19 @@ import xarray as xr
 from torch import nn
 
 from landscape.data.datasets import DataSet
+from landscape.objective.meanings import loss_meaning, score_meaning
+from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import norm
 
 Evaluate = Callable[[nn.Module, DataSet], dict[str, float]]
-"""Measures a network in eval mode: `train_loss`, `train_accuracy` (a fraction) and, with a test split, `test_loss`,
-`test_accuracy`."""
+"""Measures a network in eval mode: `train_loss`, the score as `train_NAME` and, with a test split, `test_loss` and
+`test_NAME`."""
 
 History = dict[str, list[float]]
 """One list per column, one number per epoch."""
 
 COLUMNS = {
-    "train_loss": ("mean cross-entropy (natural logarithm) over the training images, eval mode, not augmented", "1"),
-    "train_accuracy": ("share of the training images classified correctly, eval mode, not augmented", "1"),
-    "test_loss": ("mean cross-entropy (natural logarithm) over the test images, eval mode", "1"),
-    "test_accuracy": ("share of the test images classified correctly, eval mode", "1"),
-    "running_loss": (
-        "mean cross-entropy (natural logarithm) while training, train mode, augmented as the run says",
-        "1",
-    ),
+    "running_loss": ("loss while training, train mode, augmented as the run says", "1"),
     "learning_rate": ("learning rate at the last step of the epoch", "1"),
     "weight_norm": ("L2 norm of all parameters", "1"),
     "gradient_norm": (
@@ -34,41 +29,54 @@ COLUMNS = {
         "1",
     ),
     "seconds": ("time since the start of training, pauses between processes left out", "s"),
-    "images_per_second": (
-        "training images over the time of the training passes of the epoch, without evaluation",
+    "examples_per_second": (
+        "training examples over the time of the training passes of the epoch, without evaluation",
         "s-1",
     ),
 }
-"""Long name and unit of each column."""
+"""Long name and unit of the columns beside those that are measured: losses and scores on both splits."""
 
-MEASURED = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+_SPLITS = {"train": "training examples, eval mode, not augmented", "test": "test examples, eval mode"}
 
 
-def history_of(network: nn.Module, data: DataSet, evaluate: Evaluate) -> xr.Dataset:
+def _columns(objective: Objective) -> dict[str, tuple[str, str]]:
+    loss = loss_meaning(objective.facts())
+    found = {f"{split}_loss": (loss.format(words), "1") for split, words in _SPLITS.items()}
+    if objective.score is not None:
+        name = objective.score.name
+        found |= {f"{split}_{name}": (score_meaning(name).format(words), "1") for split, words in _SPLITS.items()}
+    return found | COLUMNS
+
+
+def history_of(
+    network: nn.Module, data: DataSet, evaluate: Evaluate, objective: Objective = CLASSIFICATION
+) -> xr.Dataset:
     """Measure a network that is not trained here: a history with the row of epoch 0.
 
-    Dimension `epoch`; variables `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy` (absent without a test
-    split), `running_loss`, `learning_rate`, `gradient_norm`, `images_per_second` (these four NaN at epoch 0),
-    `weight_norm`, `seconds`.
+    Dimension `epoch`; variables `train_loss`, `test_loss` and the score, such as `train_accuracy` and `test_accuracy` (of
+    test absent without a test split), `running_loss`, `learning_rate`, `gradient_norm`, `examples_per_second` (these four
+    NaN at epoch 0), `weight_norm`, `seconds`.
     """
     start = time.monotonic()
     row = measure(network, data, evaluate)
-    return dataset({column: [value] for column, value in {**row, "seconds": time.monotonic() - start}.items()})
+    return dataset(
+        {column: [value] for column, value in {**row, "seconds": time.monotonic() - start}.items()}, objective
+    )
 
 
 def measure(network: nn.Module, data: DataSet, evaluate: Evaluate) -> dict[str, float]:
     """Measure a row of the history; columns of a trained epoch are NaN."""
     measured = evaluate(network, data)
-    row = {column: math.nan for column in COLUMNS if column in measured or column not in MEASURED} | measured
+    row = measured | dict.fromkeys(COLUMNS, math.nan)
     row["weight_norm"] = norm({name: parameter.detach() for name, parameter in network.named_parameters()})
     return row
 
 
-def dataset(history: History) -> xr.Dataset:
+def dataset(history: History, objective: Objective = CLASSIFICATION) -> xr.Dataset:
     """Turn a history into a Dataset along the dimension `epoch`."""
-    epochs = np.arange(len(history["seconds"]))
+    epochs, told = np.arange(len(history["seconds"])), _columns(objective)
     columns = {
-        column: ("epoch", np.array(values, np.float64), dict(zip(("long_name", "units"), COLUMNS[column], strict=True)))
+        column: ("epoch", np.array(values, np.float64), dict(zip(("long_name", "units"), told[column], strict=True)))
         for column, values in history.items()
     }
     number = ("epoch", epochs, {"long_name": "epochs trained (0: before training)", "units": "1"})

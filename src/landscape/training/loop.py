@@ -9,14 +9,16 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from landscape.data.datasets import DataSet, augment, memory_format
+from landscape.data.datasets import DataSet, augment
+from landscape.data.examples import Examples, copied, laid_out, leaves, memory_format
 from landscape.engine.device import tensor_floats
+from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.progress import progress
 from landscape.store import checkpoint
 from landscape.store.weights import Weights
 from landscape.training import averaging
 from landscape.training.batches import batches, generator, seed
-from landscape.training.history import MEASURED, Evaluate, History, dataset, measure
+from landscape.training.history import Evaluate, History, dataset, measure
 from landscape.training.optimisers import optimizer_of, uphill
 from landscape.training.resuming import kept, resume, snapshot, write_state
 from landscape.training.run_section import Run
@@ -49,6 +51,7 @@ def train(
     evaluate: Evaluate,
     name: str = "",
     until: int | None = None,
+    objective: Objective = CLASSIFICATION,
 ) -> Trained:
     """Train `network` in place (Li et al. 2018, section 4), or go on where a process was interrupted.
 
@@ -71,18 +74,20 @@ def train(
     """
     last = run.last_epoch if until is None else until
     what = f"training {name}".strip()
+    layout = memory_format(data.train.inputs)
     for parameter in network.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=memory_format(data.shape))
+            parameter.data = parameter.data.contiguous(memory_format=layout)
     optimizer = optimizer_of(run, network)
-    steps = len(batches(torch.arange(len(data.train.labels)), run.batch_size))
+    steps = len(batches(torch.arange(len(data.train)), run.batch_size))
+    device = leaves(data.train.inputs)[0].device
     history: History = {}
     sums: Weights = {}
     state = resume(run, network, work, identity)
     if state is not None:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-        sums = {name: tensor.to(data.train.images.device) for name, tensor in state["sums"].items()}
+        sums = {name: tensor.to(device) for name, tensor in state["sums"].items()}
         history = state["history"]
         _log.info("%s: goes on after epoch %d of %d", what, state["epoch"], run.last_epoch)
     start = time.monotonic() - (history["seconds"][-1] if state else 0.0)
@@ -95,7 +100,9 @@ def train(
         if run.keeps(epoch):
             checkpoint.write(kept(work, epoch), snapshot(network), {"identity": identity, "epoch": epoch})
         write_state(work, identity, epoch, network, optimizer, sums, history)
-        shown = {column: row[column] for column in MEASURED if column in row} | of_the_epoch
+        shown = {
+            column: value for column, value in row.items() if column.startswith(("train_", "test_"))
+        } | of_the_epoch
         line = ", ".join(f"{column} {value:.4g}" for column, value in shown.items())
         _log.info("%s: epoch %d of %d: %s", what, epoch, run.last_epoch, line)
 
@@ -103,73 +110,91 @@ def train(
         record(0)
     done = state["epoch"] if state else 0
     for epoch in progress(range(done + 1, last + 1), last, what, done):
-        of_the_epoch = _epoch(run, network, optimizer, data, epoch, steps)
+        of_the_epoch = _epoch(run, network, optimizer, data, objective, epoch, steps)
         if run.swa is not None and epoch > run.swa:
             averaging.add(sums, network)
             if epoch == run.last_epoch:
                 averaging.settle(run, network, sums, run.last_epoch - run.swa, data)
         record(epoch, **of_the_epoch)
     epochs = {epoch: checkpoint.read(kept(work, epoch))[0] for epoch in run.kept if epoch <= max(done, last)}
-    return Trained(snapshot(network), dataset(history), epochs)
+    return Trained(snapshot(network), dataset(history, objective), epochs)
 
 
 def _epoch(
-    run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, data: DataSet, epoch: int, steps: int
+    run: Run,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: DataSet,
+    objective: Objective,
+    epoch: int,
+    steps: int,
 ) -> dict[str, float]:
     """Train for one epoch, and return its columns of the history."""
     start = time.monotonic()
-    images, labels = data.train.images, data.train.labels
+    train, layout = data.train, memory_format(data.train.inputs)
+    device = leaves(train.inputs)[0].device
     random = generator(run, epoch, "images")
-    order = torch.randperm(len(labels), generator=random).to(images.device)
-    total, norms = torch.zeros(2, dtype=torch.float64, device=images.device)
+    order = torch.randperm(len(train), generator=random).to(device)
+    total, norms = torch.zeros(2, dtype=torch.float64, device=device)
     network.train()
     with (
-        torch.random.fork_rng([images.device] if images.device.type == "cuda" else []),
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
         tensor_floats(run.precision == "tf32"),
     ):
         torch.manual_seed(seed(run, epoch, "network"))  # dropout takes no generator
-        for step, batch in enumerate(batches(order, run.batch_size), (epoch - 1) * steps):
+        for step, index in enumerate(batches(order, run.batch_size), (epoch - 1) * steps):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(run, step, steps)
-            x = augment(images[batch], data.black, random, crop="crop" in run.augment, flip="flip" in run.augment)
-            x = x.contiguous(memory_format=memory_format(data.shape))
-            loss, gradient = _step(run, network, optimizer, x, labels[batch])
-            total += loss.double() * len(batch)
+            batch = _augmented(run, train[index], data.black, random)
+            batch = Examples(laid_out(batch.inputs, layout), batch.targets)
+            loss, gradient = _step(run, network, optimizer, objective, batch)
+            total += loss.double() * len(index)
             norms += gradient
     return {
-        "running_loss": float(total) / len(labels),
+        "running_loss": float(total) / len(train),
         "learning_rate": learning_rate(run, epoch * steps - 1, steps),
         "gradient_norm": float(norms) / steps,
-        "images_per_second": len(labels) / (time.monotonic() - start),
+        "examples_per_second": len(train) / (time.monotonic() - start),
     }
 
 
+def _augmented(run: Run, batch: Examples, black: Tensor | None, random: torch.Generator) -> Examples:
+    """Augment images as the run says; what is no image is left alone."""
+    if batch.image_shape is None or black is None:
+        return batch
+    assert isinstance(batch.inputs, Tensor)
+    return Examples(
+        augment(batch.inputs, black, random, crop="crop" in run.augment, flip="flip" in run.augment), batch.targets
+    )
+
+
 def _step(
-    run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor
+    run: Run, network: nn.Module, optimizer: torch.optim.Optimizer, objective: Objective, batch: Examples
 ) -> tuple[Tensor, Tensor]:
     """Take one step of the optimiser; return the batch's loss before it, and the norm of the loss's gradient.
 
     With `run.sam`, the step follows (and clips) the gradient at the end of a step up of this length, with new draws of
     dropout.
     """
-    again = x.clone() if run.sam is not None else x  # a network may write into its images
-    loss, norm = _gradient(run, network, x, labels)
+    again = batch  # a network may write into its inputs
+    if run.sam is not None:
+        again = Examples(copied(batch.inputs), batch.targets)
+    loss, norm = _gradient(run, network, objective, batch)
     stepped = norm
     if run.sam is not None:
         with uphill(network, run.sam, norm):
-            _, stepped = _gradient(run, network, again, labels)
+            _, stepped = _gradient(run, network, objective, again)
     if run.clip is not None:
         nn.utils.clip_grads_with_norm_(network.parameters(), run.clip, stepped)
     optimizer.step()
     return loss, norm
 
 
-def _gradient(run: Run, network: nn.Module, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _gradient(run: Run, network: nn.Module, objective: Objective, batch: Examples) -> tuple[Tensor, Tensor]:
     """Compute the gradient of the batch's loss in the parameters; return the loss and the gradient's norm."""
     network.zero_grad()
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-        logits = network(x)
-    loss = nn.functional.cross_entropy(logits.to(x.dtype), labels)
+    cast = torch.autocast(leaves(batch.inputs)[0].device.type, torch.bfloat16, enabled=run.precision == "bf16")
+    loss = objective.training(network, batch, cast)
     loss.backward()
     norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
     return loss.detach(), norm

@@ -12,6 +12,7 @@ from landscape.config.fields import INCIDENTAL, INERT, Ref
 from landscape.config.section import MAX_EPOCHS, Section
 from landscape.config.values import Arguments, Keep
 from landscape.errors import InputError
+from landscape.objective.objective_section import ObjectiveKeys
 from landscape.store import weight_files
 from landscape.training.weights_source import Checkpoint, WeightsSource
 
@@ -66,17 +67,22 @@ class Rescaled(Section):
     )
 
 
-class Run(Section):
-    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
-
-    The defaults are the recipe of Li et al. 2018.
-    """
+class _Built(Section):
+    """A network and the data it is for."""
 
     network: str = Field(
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
     )
     args: Arguments = Field({}, description="arguments of the network's function")
     data: Annotated[str, Ref("data")] = Field(description="data set for training and measuring")
+
+
+class Run(ObjectiveKeys, _Built):
+    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
+
+    The defaults are the recipe of Li et al. 2018.
+    """
+
     weights: Checkpoint | None = Field(
         None,
         description="a checkpoint from elsewhere, FILE or FILE#ENTRY, or {url, sha256}; it makes the run an adopted one, "
@@ -89,13 +95,13 @@ class Run(Section):
     code: Annotated[tuple[str, ...], INCIDENTAL] = Field(
         (), description="further files of the network; a change of one redoes the run"
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of initial weights, order of images and augmentation")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of initial weights, order of examples and augmentation")
     epochs: Epochs = Field(
         300,
-        description="passes over the training images; of an adopted run its checkpoints, a pattern such as "
+        description="passes over the training examples; of an adopted run its checkpoints, a pattern such as "
         "`checkpoints/epoch_*.pt` or a list of files in order: states RUN@EPOCH by the numbers in their names",
     )
-    batch_size: int = Field(128, ge=1, description="images in a batch")
+    batch_size: int = Field(128, ge=1, description="examples in a batch")
     optimizer: Literal["sgd", "adam", "adamw", "adagrad"] = Field(
         "sgd", description="the optimiser; sgd has Nesterov momentum"
     )
@@ -186,6 +192,11 @@ class Run(Section):
             yield f"schedule: {self.schedule}", {"milestones"}
 
     @property
+    def code_names(self) -> list[str]:
+        """The user's own functions that the run is made with: its network, loss, objective and score."""
+        return [name for name in (self.network, *self.own_functions) if ":" in name]
+
+    @property
     def made(self) -> Literal["trained", "adopted", "rescaled"]:
         return "rescaled" if self.rescaled is not None else "adopted" if self.adopted else "trained"
 
@@ -258,7 +269,7 @@ class Run(Section):
         return 0 if self.keeps(0) else None
 
 
-_SHARED_KEYS = {"network", "args", "data", "code", "seed"}
+_SHARED_KEYS = {"network", "args", "data", "code", "seed", *ObjectiveKeys.model_fields}
 _ADOPTED_KEYS = {*_SHARED_KEYS, "weights", "rescaled"}
 
 

@@ -75,7 +75,7 @@ def _about(histories: Sequence[xr.Dataset]) -> str:
     """Describe the runs behind the verdicts: their data, their number, the length of their training."""
     data = sorted({json.loads(history.attrs["spec"])["data"] for history in histories})
     epochs = [history.sizes["epoch"] - 1 for history in histories if history.sizes["epoch"] > 1]
-    images = sorted({int(history.attrs["train_images"]) for history in histories})
+    images = sorted({int(history.attrs["train_examples"]) for history in histories})
     short = (
         f", a schedule of {min(epochs)} to {max(epochs)} epochs where the paper has 300" if max(epochs) < 300 else ""
     )

@@ -155,7 +155,7 @@ def _drift(seen: Surfaces) -> str:
     points = [point for of in seen for surface in of for point in json.loads(surface.attrs["drift"])]
     found = []
     for point in points:
-        values = zip(point["images"], point["eigenvalue_min"], point["eigenvalue_max"], strict=True)
+        values = zip(point["examples"], point["eigenvalue_min"], point["eigenvalue_max"], strict=True)
         ratios = [(n, abs(min(low, 0)) / high) for n, low, high in values if low is not None and high and high > 0]
         if len(ratios) > 1:
             found.append((ratios[0], ratios[-1]))

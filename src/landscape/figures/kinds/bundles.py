@@ -64,7 +64,7 @@ class Bundles(OfRuns):
         return Drawing(panels.figure, _numbers(rows), _caption(self, members, rows, orders, top))
 
 
-_RUNS, _IMAGES = 5, 1000  # an order is not tested with fewer runs, or no more test images
+_RUNS, _IMAGES = 5, 1000  # an order is not tested with fewer runs, or no more test examples
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def order(row: Sequence[Group]) -> Order:
     """Test if wider runs have lower test errors, over trained runs whose widths are all resolved and inside the range."""
     rows = [run.first.row for run in row]
     if not all("test_accuracy" in of for of in rows):
-        return Order(math.nan, math.nan, 0, "no test images")
-    if min(int(run.first.history.attrs["test_images"]) for run in row) <= _IMAGES:
-        return Order(math.nan, math.nan, 0, f"no more than {_IMAGES:,} test images")
+        return Order(math.nan, math.nan, 0, "no test examples")
+    if min(int(run.first.history.attrs["test_examples"]) for run in row) <= _IMAGES:
+        return Order(math.nan, math.nan, 0, f"no more than {_IMAGES:,} test examples")
     wells = [widths.wells(run.surfaces) for run in row]
     whole = [
         _is_trained(run) and not any(well.cut for well in of) and math.isfinite(widths.median(of))

@@ -271,7 +271,7 @@ def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
     outside = max(share for row in rows for share in row.densities.outside)
     seen = (
         "Left: loss (blue, left axis) and accuracy (vermilion, right axis) on the line from one run, at alpha = 0, to "
-        "another one, at alpha = 1; of the training images solid and of the test images dashed; beyond the runs on grey."
+        "another one, at alpha = 1; of the training examples solid and of the test examples dashed; beyond the runs on grey."
         f"{line_axes.above([member.seen for member in shown], top)} Spans where a loss is not finite are hatched. The "
         "brackets are w, the length of the interval around each end on which the train loss lies less than 0.5 above that "
         "at the end; below the panel the test errors of both runs. Middle: the norm of all parameters after each epoch, over the steps taken, both axes logarithmic, so "
@@ -282,8 +282,8 @@ def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
     )
     made = ["The direction is the difference of the weights of the two runs.", *words.surface_made(shown)[1:]]
     if again := [row.recalibrated.seen for row in rows if row.recalibrated]:
-        images = words.each(int(surface.attrs["recalibration_images"]) for surface in again)
-        made.insert(3, f"The thin lines are with statistics recalibrated at every point on {images} training images.")
+        images = words.each(int(surface.attrs["recalibration_examples"]) for surface in again)
+        made.insert(3, f"The thin lines are with statistics recalibrated at every point on {images} training examples.")
     items = [
         item
         for row in rows

@@ -99,8 +99,8 @@ def _caption(
 ) -> str:
     surfaces = [surface for bundle in bundles for surface in bundle.surfaces]
     seen = (
-        f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss of the training images "
-        f"(solid) and of the test images (dashed) along {words.escape(', '.join(spec.line))}; the axes are the same in all "
+        f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss of the training examples "
+        f"(solid) and of the test examples (dashed) along {words.escape(', '.join(spec.line))}; the axes are the same in all "
         f"panels.{line_axes.above(surfaces, top)}{counted(bundles)} The bar is the interval around the centre on which the "
         "train loss lies less than 0.5 above that at the centre, its length the width; of several lines both are medians, "
         "with the extremes of the width in brackets. Below: level lines of the train loss on the plane "

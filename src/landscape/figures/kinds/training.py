@@ -156,7 +156,7 @@ def _caption(spec: Training, members: Sequence[Member], shares: Sequence[Sequenc
     parts = "; the runs are shared out among the columns, whose axes are the same" if len(shares) > 1 else ""
     seen = (
         "Training: loss (logarithmic axis), error and learning rate after each epoch, epoch 0 before training; "
-        f"{'training images solid, test images dashed' if test else 'of the training images'}; one colour and marker per "
+        f"{'training examples solid, test examples dashed' if test else 'of the training examples'}; one colour and marker per "
         f"run{bands if max(seeds) > 1 else ''}{parts}."
     )
     made = (

@@ -103,5 +103,5 @@ def _drift(surface: xr.Dataset) -> str:
             told.append(f"{name} by {number(min(changes))} to {number(max(changes))} %")
     if not told:
         return ""
-    images = max(max(p["images"]) for p in points)
+    images = max(max(p["examples"]) for p in points)
     return f" On {images:,} images, at {len(points)} of the points, {' and '.join(told)} of what it is here."

@@ -66,7 +66,7 @@ def errors(group: Group) -> list[str]:
     rows = [members[0].row for members in group.states]
     if not all("test_accuracy" in row for row in rows):
         return []
-    images = int(group.first.history.attrs["test_images"])
+    images = int(group.first.history.attrs["test_examples"])
     accuracies = [float(row.test_accuracy) for row in rows]
     if len(rows) == 1:
         return [f"test error {words.error_of(accuracies[0], images)}"]

@@ -99,7 +99,7 @@ def error_at(surface: xr.Dataset, alpha: float) -> str | None:
     if "test_accuracy" not in line or alpha not in line.alpha:
         return None
     accuracy = float(line.test_accuracy.sel(alpha=alpha))
-    return words.error_of(accuracy, int(surface.attrs["test_images"])) if np.isfinite(accuracy) else None
+    return words.error_of(accuracy, int(surface.attrs["test_examples"])) if np.isfinite(accuracy) else None
 
 
 def _curve(

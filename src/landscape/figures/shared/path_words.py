@@ -108,7 +108,7 @@ def _shares_explained(members: Sequence[Member]) -> str:
 
 def _losses_explained(members: Sequence[Member]) -> str:
     images = words.each(
-        min(int(member.history.attrs["train_images"]), words.plane(member.trajectory).get("images") or 10**12)
+        min(int(member.history.attrs["train_examples"]), words.plane(member.trajectory).get("examples") or 10**12)
         for member in members
         if member.trajectory is not None
     )

@@ -41,9 +41,9 @@ def made(members: Sequence[Member]) -> list[str]:
     if spec["plane"] is not None:
         place = f"({spec['alpha']:g}, {spec['beta']:g})".replace("-", "\N{MINUS SIGN}")
         at = f"the point {place} of the plane {words.escape(spec['plane'])} around each state"
-    images = words.each(probe.attrs["train_images"] for probe in probes)
+    images = words.each(probe.attrs["train_examples"] for probe in probes)
     said = [
-        f"Measured at {at}, of the mean cross-entropy (natural logarithm) over {images} training images, not augmented, in "
+        f"Measured at {at}, of the mean cross-entropy (natural logarithm) over {images} training examples, not augmented, in "
         "eval mode, without weight decay."
     ]
     if spec["measure"] != "activations":

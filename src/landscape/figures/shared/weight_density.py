@@ -61,7 +61,7 @@ def norms(member: Member) -> pd.DataFrame:
     history = member.past
     run = Run.model_validate_json(member.history.attrs["spec"])
     epoch = history.epoch.values if run.made == "trained" else np.zeros(0, int)
-    steps = math.ceil(int(member.history.attrs["train_images"]) / run.batch_size)
+    steps = math.ceil(int(member.history.attrs["train_examples"]) / run.batch_size)
     drops = run.drops if run.schedule == "step" else ()
     return pd.DataFrame(
         {

@@ -144,7 +144,7 @@ def _statistics(surface: xr.Dataset) -> str:
     return {
         "stored": "as stored with the weights",
         "interpolated": "interpolated with the weights",
-        "recalibrated": f"recalibrated at every point on {surface.attrs.get('recalibration_images', 0):,} training images",
+        "recalibrated": f"recalibrated at every point on {surface.attrs.get('recalibration_examples', 0):,} training examples",
     }[seen.statistics]
 
 
@@ -214,7 +214,7 @@ def escape(text: str) -> str:
 
 
 def _error(member: Member) -> str:
-    return error_of(float(member.row.test_accuracy), int(member.history.attrs["test_images"]))
+    return error_of(float(member.row.test_accuracy), int(member.history.attrs["test_examples"]))
 
 
 def _at_centre(surface: xr.Dataset, place: str = "") -> str:

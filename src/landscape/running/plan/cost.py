@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from landscape.artefacts import Job
 from landscape.data import datasets
+from landscape.data.arrays import Source
 from landscape.data.data_section import Data
 from landscape.errors import InputError
 from landscape.experiment.lookup import state
@@ -98,18 +99,18 @@ class Costs:
 
     def _counted(self, name: str, spec: Data) -> Images | None:
         made = f"{self._experiment.results}/data/{name}.safetensors"
-        found = sizes.images(spec, self._described[name][0], made)
+        found = sizes.images(spec, self._described[name].sample, made)
         if found is None:
             self.unknown.append(f"how many images data.{name} has ({spec.source}); it is known once {made} is made")
         return found
 
     def _measured(self, name: str, run: Run) -> NetworkSize | None:
-        shape, classes = self._described[run.data]
-        key = repr((run.network, run.args, shape, classes))
+        known = self._described[run.data]
+        key = repr((run.network, run.args, run.data))
         if key not in self._networks:
             self._networks[key] = None
             try:
-                self._networks[key] = sizes.network(run, shape, classes)
+                self._networks[key] = sizes.network(run, known)
             except InputError as error:
                 raise InputError(f"runs.{name}.network: {problem}" for problem in error.problems) from None
             except Exception as error:  # from the network's own code
@@ -143,21 +144,21 @@ def of_tile(plane: Plane, i: int, n: int, images: Images, network: NetworkSize) 
 
 def of_probe(probe: Probe, images: Images, network: NetworkSize) -> Cost:
     """Cost of a probe, about."""
-    passes, used = probe.forward_passes(), min(probe.images or images.train, images.train)
+    passes, used = probe.forward_passes(), min(probe.examples or images.train, images.train)
     disk = probe.disk(network.parameters)
     return Cost(disk=disk, known=False) if passes is None else Cost(passes * used * network.flops, disk)
 
 
 def of_trajectory(run: Run, plane: Plane, images: Images, network: NetworkSize) -> Cost:
-    """Cost of three losses of every kept epoch over training images: on the plane, of its weights alone, as saved.
+    """Cost of three losses of every kept epoch over training examples: on the plane, of its weights alone, as saved.
 
     The loss on the plane is also measured at the centre, and treats batch norm as the plane does.
     """
-    kept, used = len(run.kept), min(plane.images or images.train, images.train)
+    kept, used = len(run.kept), min(plane.examples or images.train, images.train)
     return Cost(((3 * kept + 1) * used + (kept + 1) * plane.recalibrating(images.train)) * network.flops)
 
 
-def _described(name: str, spec: Data) -> tuple[tuple[int, int, int], int]:
+def _described(name: str, spec: Data) -> Source:
     try:
         return datasets.describe(spec)
     except InputError as error:
@@ -167,4 +168,4 @@ def _described(name: str, spec: Data) -> tuple[tuple[int, int, int], int]:
 @functools.cache
 def _point(plane: Plane, test: bool) -> int:
     """Bytes of a surface at one point."""
-    return sum(variable.dtype.itemsize for variable in plane.template(test=test, attrs={}).values())
+    return sum(variable.dtype.itemsize for variable in plane.template(test=test, attrs={"score": "score"}).values())

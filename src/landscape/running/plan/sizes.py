@@ -2,7 +2,7 @@
 
 import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from landscape.data.arrays import Source
 from landscape.data.builtin_datasets import FETCHED
 from landscape.data.data_section import Data
+from landscape.data.examples import Examples, Rows, call, leaves, mapped
 from landscape.errors import InputError
 from landscape.experiment import specs
 from landscape.networks import building
@@ -24,14 +26,14 @@ _LABEL = 8  # bytes
 
 @dataclass(frozen=True)
 class Images:
-    """Number of images in each split of a data set, and their bytes on disk, with labels."""
+    """Number of examples in each split of a data set, and their bytes on disk, with targets."""
 
     train: int
     test: int | None
     disk: int
 
     def both(self, subset: int | None = None) -> int:
-        """Count the images of both splits, or of a subset of each."""
+        """Count the examples of both splits, or of a subset of each."""
         return sum(min(subset or split, split) for split in (self.train, self.test or 0))
 
 
@@ -40,7 +42,7 @@ class NetworkSize:
     """Size of a network.
 
     Attributes:
-        flops: operations of one forward pass on one image.
+        flops: operations of one forward pass on one example.
         parameters, moving, state: bytes of the parameters, with all floating-point buffers, of the state dict.
     """
 
@@ -50,29 +52,38 @@ class NetworkSize:
     state: int
 
 
-def images(spec: Data, shape: tuple[int, int, int], made: str) -> Images | None:
-    """Count the images of a data set by its name or its source file; else by the file `made`. None if that is missing.
+def images(spec: Data, sample: Examples, made: str) -> Images | None:
+    """Count the examples of a data set by its name or its source file; else by the file `made`. None if that is missing.
 
     Args:
-        shape: (channels, height, width) of an image.
+        sample: two of its examples.
         made: the data set's file among the results.
     """
     if spec.kind == "fetched":
         known = FETCHED[spec.source]
-        return _used(spec, known.train, known.test, math.prod(shape))
+        return _used(spec, known.train, known.test, math.prod(sample.image_shape or ()))
     if spec.kind != "npz":
         return _in_file(made, spec)
     with np.load(spec.source, allow_pickle=False) as file:
-        train = len(file["train_labels"])
-        test = len(file["test_labels"]) if "test_labels" in file else None
+        counts = {split: _rows(file, split) for split in ("train", "test")}
     with zipfile.ZipFile(spec.source) as archive:
-        size = archive.getinfo("train_images.npy").file_size
-    is_uint8 = size < 2 * train * math.prod(shape)  # floats of any type are stored in four bytes
-    return _used(spec, train, test, math.prod(shape) * (1 if is_uint8 else 4))
+        stored = sum(one.file_size for one in archive.infolist() if one.filename.startswith(("train_", "test_")))
+    train, test = counts["train"] or 0, counts["test"]
+    numbers = sum(tensor[0].numel() for tensor in leaves(sample.inputs))
+    is_uint8 = stored < 2 * (train + (test or 0)) * numbers  # floats of any type are stored in four bytes
+    return _used(spec, train, test, numbers * (1 if is_uint8 else 4))
 
 
-def network(run: Run, shape: tuple[int, int, int], classes: int) -> NetworkSize:
-    """Measure a run's network, with a forward pass in eval mode on an image of shape (channels, height, width).
+def _rows(file: Mapping[str, np.ndarray], split: str) -> int | None:
+    """Count the examples of a split by its smallest array; None if there is none."""
+    names = sorted(
+        (name for name in file if name.startswith(f"{split}_")), key=lambda name: "inputs" in name or "images" in name
+    )
+    return len(file[names[0]]) if names else None
+
+
+def network(run: Run, known: Source) -> NetworkSize:
+    """Measure a run's network, with a forward pass in eval mode on one example of its data.
 
     It runs on the meta device, which has shapes but no values, or on the CPU if the network's code needs values.
 
@@ -82,14 +93,16 @@ def network(run: Run, shape: tuple[int, int, int], classes: int) -> NetworkSize:
     """
 
     def built(device: str) -> nn.Module:
-        made = building.build(run.network, run.args, seed=run.seed, images=shape, classes=classes, device=device)
+        made = building.build(
+            run.network, run.args, seed=run.seed, images=known.image_shape, classes=known.classes, device=device
+        )
         return made.eval()
 
     found = built("meta")
     try:
-        flops = _flops(found, torch.empty(1, *shape, device="meta"))
+        flops = _flops(found, mapped(known.sample.inputs, lambda tensor: tensor[:1].to("meta")))
     except Exception:
-        flops = _flops(built("cpu"), torch.zeros(1, *shape))
+        flops = _flops(built("cpu"), mapped(known.sample.inputs, lambda tensor: tensor[:1]))
     parameters = _bytes(found.parameters())
     buffers = _bytes(buffer for buffer in found.buffers() if buffer.is_floating_point())
     return NetworkSize(flops, parameters, parameters + buffers, _bytes(found.state_dict().values()))
@@ -103,17 +116,17 @@ def _in_file(path: str, spec: Data) -> Images | None:
         return None
     if header.get("spec_hash") != specs.digest(specs.of("dataset", spec)):
         return None
-    return Images(header["counts"]["train_labels"], header["counts"].get("test_labels"), Path(path).stat().st_size)
+    return Images(header["examples"]["train"], header["examples"].get("test"), Path(path).stat().st_size)
 
 
 def _used(spec: Data, train: int, test: int | None, bytes_each: int) -> Images:
-    train = min(spec.images or train, train)
+    train = min(spec.examples or train, train)
     return Images(train, test, (train + (test or 0)) * (bytes_each + _LABEL))
 
 
-def _flops(network: nn.Module, image: Tensor) -> int:
+def _flops(network: nn.Module, inputs: Rows) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image)
+        call(network, inputs)
     return int(counter.get_total_flops())
 
 

@@ -1,0 +1,1 @@
+"""The objective: the loss of each example and the score beside it."""

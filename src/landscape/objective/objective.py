@@ -1,0 +1,300 @@
+"""What a network is measured by: the loss of each example, and the score beside it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from landscape.data.examples import Examples, call, copied, shapes
+from landscape.errors import InputError, one_of
+from landscape.networks.import_function import function_named
+from landscape.objective import scores
+from landscape.objective.losses import Loss, named, per_example, shapes_of
+from landscape.objective.objective_section import CROSS_ENTROPY, NamedLoss, ObjectiveKeys
+from landscape.objective.scores import Score
+
+EXAMPLES = 4
+"""Examples on which an objective is tried before use."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss of each example, as a function of the network; and a score.
+
+    Attributes:
+        name: the loss's name in files and captions.
+        unit: of its values; empty if it has none.
+        loss: a loss of the output; None with `function`.
+        function: (network, batch) to the losses of its examples.
+        output: the part of the network's output that the loss takes.
+        score: the score beside the loss, or None.
+        per_example: whether there is a loss for each example; if there is one a batch, it counts for all of them.
+        settings: the keys it was made from, where a configuration can state them.
+    """
+
+    name: str
+    unit: str
+    loss: Loss | None
+    function: Callable[[nn.Module, Any], Any] | None
+    output: str | int | None
+    score: Score | None
+    per_example: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def values(self, network: nn.Module, batch: Examples) -> tuple[Tensor, Tensor | None]:
+        """Compute the loss s and the score's number of every example, each float64 (n,).
+
+        The output is cast to float64 first. A loss for a whole batch stands at each of its examples.
+        """
+        if self.loss is None:
+            return self._spread(self._of_network(network, batch), len(batch)), None
+        output = self.output_of(network, batch)
+        loss = self._spread(self.loss.each(in_double(output), batch.targets), len(batch))
+        if self.score is None or self.score.each is None:
+            return loss, None
+        return loss, self.score.each(in_double(output), batch.targets)
+
+    def total(self, network: nn.Module, batch: Examples) -> Tensor:
+        """Sum the losses s of a batch in float64, to be differentiated, ()."""
+        return self.values_of_loss(network, batch).sum()
+
+    def values_of_loss(self, network: nn.Module, batch: Examples) -> Tensor:
+        """Compute the loss s of every example, float64 (n,)."""
+        if self.loss is None:
+            return self._spread(self._of_network(network, batch), len(batch))
+        return self._spread(self.loss.each(in_double(self.output_of(network, batch)), batch.targets), len(batch))
+
+    def training(self, network: nn.Module, batch: Examples, cast: Any) -> Tensor:
+        """Compute the loss of a batch as torch does in training: its mean, in float32, ().
+
+        Args:
+            cast: the context in which the network runs, such as `torch.autocast`.
+        """
+        if self.loss is None:
+            with cast:
+                return self._of_network(network, batch).float().mean()
+        with cast:
+            output = self.output_of(network, batch)
+        return self.loss.mean(output.float() if isinstance(output, Tensor) else output, batch.targets)
+
+    def counts(self, examples: Examples) -> Tensor | None:
+        """Return c of every example, float64 (n,); None if it is 1 for all. The loss is sum s / sum c."""
+        return self.loss.counts(examples) if self.loss else None
+
+    def weight(self, examples: Examples) -> float:
+        """Sum c over some examples."""
+        counts = self.counts(examples)
+        total = float(len(examples)) if counts is None else float(counts.sum())
+        if not total > 0:
+            raise InputError("no target counts in the loss: all are ignored, or their classes have weight 0")
+        return total
+
+    def output_of(self, network: nn.Module, batch: Examples) -> Any:
+        """Return the part of the network's output that the loss takes."""
+        return picked(call(network, batch.inputs), self.output)
+
+    def tried(self, network: nn.Module, examples: Examples, classes: int | None = None) -> Objective:
+        """Try the network and the loss on a few examples; tell whether there is a loss for each.
+
+        Args:
+            classes: of all examples of the data; by default those of `examples`.
+
+        Raises:
+            InputError: if the network does not take the inputs, or the loss its output.
+        """
+        few = examples[:EXAMPLES]
+        network = copy.deepcopy(network).eval().requires_grad_(False)
+        batch = Examples(copied(few.inputs), few.targets)
+        with torch.enable_grad():
+            if self.loss is None:
+                losses = self._judged(lambda: self._of_network(network, batch), "its objective", few)
+            else:
+                output = self._judged(lambda: call(network, batch.inputs), "the network", few)
+                loss, part = self.loss, picked(output, self.output)
+                _check_classes(part, classes or loss.classes(examples) if loss.classes(few) else None)
+                losses = self._judged(
+                    lambda: loss.each(in_double(part), batch.targets),
+                    f"the loss {self.name}, of the output {shapes_of(part)} and targets {shapes_of(few.targets)},",
+                    None,
+                )
+                if (score := self.score) is not None and (each := score.each) is not None:
+                    self._judged(lambda: each(in_double(part), batch.targets), f"the score {score.name}", None)
+        if not isinstance(losses, Tensor) or (losses.ndim and len(losses) != len(few)):
+            raise InputError(
+                f"the loss {self.name} returned {shapes_of(losses)} for {len(few)} examples; it must return a number for each"
+            )
+        return replace(self, per_example=losses.ndim > 0)
+
+    def facts(self) -> dict[str, Any]:
+        """State in attributes of a file what its loss and score are."""
+        return {
+            "loss": self.name,
+            "loss_unit": self.unit or None,
+            "loss_of": "each example" if self.per_example else "a batch",
+            "score": self.score.name if self.score else None,
+        }
+
+    def _of_network(self, network: nn.Module, batch: Examples) -> Tensor:
+        assert self.function is not None
+        whole = batch.inputs if batch.targets is None else (batch.inputs, batch.targets)
+        losses = self.function(network, whole)
+        if not isinstance(losses, Tensor):
+            raise InputError(f"it returned {shapes_of(losses)}; it must return a tensor with a number for each example")
+        return losses
+
+    def _spread(self, losses: Tensor, n: int) -> Tensor:
+        losses = losses.double()
+        return per_example(losses) if losses.ndim else losses.expand(n)
+
+    def _judged(self, work: Callable[[], Any], who: str, examples: Examples | None) -> Any:
+        try:
+            return work()
+        except InputError as error:
+            if who == "the network":
+                raise
+            raise InputError(f"{who} cannot be computed: {problem}" for problem in error.problems) from error
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            given = f" on examples {shapes(examples.inputs)}" if examples is not None else ""
+            first = (str(error).strip() or "no message").splitlines()[0]
+            raise InputError(f"{who} failed{given}: {type(error).__name__}: {first}") from error
+
+
+def objective_of(keys: ObjectiveKeys | Mapping[str, Any]) -> Objective:
+    """Make the objective that a run's keys state.
+
+    Raises:
+        InputError: if a function is missing.
+    """
+    section = keys if isinstance(keys, ObjectiveKeys) else ObjectiveKeys(**keys)
+    stated = section.model_dump(mode="json", include=set(ObjectiveKeys.model_fields), exclude_defaults=True)
+    if section.objective is not None:
+        return _by_objective(_imported(section.objective), section.score, stated)
+    return of_loss(section.loss, section.output, section.score, stated)
+
+
+def _by_objective(function: Callable[..., Any], score: str | None, settings: Mapping[str, Any] = {}) -> Objective:
+    if score not in (None, "none", "perplexity"):
+        raise InputError(f"score is {score!r}; with an objective, which has no output, allowed are perplexity and none")
+    return Objective(
+        _name(function),
+        "",
+        None,
+        function,
+        None,
+        scores.perplexity() if score == "perplexity" else None,
+        settings=settings,
+    )
+
+
+def of_loss(
+    loss: NamedLoss | Callable[..., Any],
+    output: str | int | None = None,
+    score: str | Callable[..., Any] | None = None,
+    settings: Mapping[str, Any] = {},
+) -> Objective:
+    """Make the objective of a loss by name or a function, with a score by name or a function; None for the loss's own."""
+    if isinstance(loss, NamedLoss) and ":" not in loss.name:
+        found, of, args = named(loss.name, loss.args), loss.name, loss.args
+    else:
+        given = _imported(loss.name) if isinstance(loss, NamedLoss) else loss
+        args = loss.args if isinstance(loss, NamedLoss) else {}
+
+        def own(output: Any, target: Any) -> Any:
+            return given(output, target, **args)
+
+        found, of = Loss(_name(given), "", own, lambda o, t: own(o, t).mean(), lambda _: None, "none"), ""
+    return Objective(
+        found.name, found.unit, found, None, output, _score(found.score if score is None else score, of, args),
+        settings=settings,
+    )  # fmt: skip
+
+
+def by_function(function: Callable[..., Any], score: str | None = None) -> Objective:
+    """Make the objective of a function of (network, batch)."""
+    return _by_objective(function, score)
+
+
+def picked(output: Any, part: str | int | None) -> Any:
+    """Take a part of a network's output: an attribute, an entry or a position.
+
+    Without a stated part, an output with `logits` gives these, as the models of transformers do; a tensor is taken as it is.
+
+    Raises:
+        InputError: if there is no such part.
+    """
+    if part is None:
+        if isinstance(output, Tensor):
+            return output
+        if isinstance(output, Mapping) and "logits" in output:
+            return output["logits"]
+        return getattr(output, "logits", output) if not isinstance(output, tuple | list) else output
+    try:
+        if isinstance(part, int):
+            return output[part]
+        return output[part] if isinstance(output, Mapping) else getattr(output, part)
+    except (KeyError, IndexError, AttributeError, TypeError):
+        raise InputError(f"output is {part!r}, and the network returns {_parts_of(output)}") from None
+
+
+def in_double(output: Any) -> Any:
+    """Cast a floating-point output to float64; leave others as they are."""
+    return output.double() if isinstance(output, Tensor) and output.is_floating_point() else output
+
+
+def _parts_of(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"one tensor, {shapes_of(output)}"
+    if isinstance(output, Mapping):
+        return f"{type(output).__name__} with {one_of(list(output))}"
+    if isinstance(output, tuple | list):
+        return f"{type(output).__name__} of {len(output)}: 0 to {len(output) - 1}"
+    return f"{type(output).__name__} with {one_of([name for name in vars(output) if not name.startswith('_')])}"
+
+
+def _score(score: str | Callable[..., Any], loss: str, args: Mapping[str, Any]) -> Score | None:
+    if callable(score):
+        return scores.by_function(_name(score), score)
+    match score:
+        case "none":
+            return None
+        case "accuracy":
+            known = {key: args[key] for key in ("ignore_index", "class_axis") if key in args}
+            return scores.accuracy(**known, binary=loss == "bce")
+        case "r2":
+            return scores.r2()
+        case "perplexity":
+            return scores.perplexity()
+    function = _imported(score)
+    return scores.by_function(_name(function), function)
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    with function_named(name) as function:
+        return function
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """The name of a user's function, fit for a variable of a file."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "function"
+
+
+def _check_classes(output: Any, classes: int | None) -> None:
+    """Refuse a network with fewer outputs than there are classes, before a loss fails on the first such example."""
+    if classes is None or not isinstance(output, Tensor) or output.ndim < 2:
+        return
+    outputs = output.shape[1] if output.ndim == 2 else max(output.shape[1], output.shape[-1])
+    if outputs < classes:
+        raise InputError(f"the network returned {outputs} logits for each example; the data has {classes} classes")
+
+
+CLASSIFICATION = of_loss(CROSS_ENTROPY)
+"""Cross-entropy of logits with the accuracy: the paper's."""
