@@ -41,7 +41,7 @@ def renewed(before: Record) -> Record:
             continue
         for key, default in record[entry].items():
             was = before.get(entry, {}).get(key, default)
-            if json.dumps(was) != json.dumps(default):  # 1 is not true, and 1.0 not 1
+            if json.dumps(was, sort_keys=True) != json.dumps(default, sort_keys=True):  # 1 is not true, and 1.0 not 1
                 raise ValueError(
                     f"{entry}: the default of {key} was {was!r} and is {default!r}; raise the version of the stages whose "
                     f"results it alters, one of {', '.join(stages)} at least, in artefacts.STAGES"
