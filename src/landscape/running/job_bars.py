@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import RLock
 from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
@@ -26,7 +25,7 @@ _LAST_LINES = 10
 _SECONDS_BETWEEN_LOOKS = 2.0
 _INTERRUPTED = "Terminating processes on user request"
 _TELLING = ("Trying to restart job", _INTERRUPTED, "Will exit after finishing")
-"""How messages of Snakemake begin that are shown although they are no warnings."""
+"""Beginnings of messages of Snakemake that are shown although they are no warnings."""
 _REPEATED = ("CalledProcessError", "SpawnedJobError", "RuleException")
 """Exceptions that Snakemake reports beside the error of the job that raised them."""
 _SAID_BY_BARS = ("At least one job did not complete successfully.", "Exiting because a job execution failed.")
@@ -77,7 +76,7 @@ class Kind:
     @property
     def made(self) -> float:
         """Number of jobs done, with what is done of the running ones."""
-        return self.done + sum(job.part for job in self.running.values())
+        return self.done + sum(job.part for job in list(self.running.values()))
 
     def words(self, now: float) -> str:
         """Say how fast it goes and how long it takes, as far as the jobs so far tell."""
@@ -93,12 +92,14 @@ class Kind:
 
 
 class JobBars:
-    """Takes the records of Snakemake's log and shows them; without a terminal, as a line for each finished job."""
+    """Takes the records of Snakemake's log and shows them; without a terminal, as a line for each finished job.
+
+    The bars are drawn in a thread of their own, which copies what it loops over. A lock would invite a deadlock with rich's.
+    """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic):
         self._console = console or Console(stderr=True, highlight=False)
         self._clock = clock
-        self._lock = RLock()  # the bars are drawn in a thread of their own
         self._kinds: dict[str, Kind] = {}
         self._jobs: dict[int, Job] = {}
         self._looked = self._begun = clock()
@@ -109,30 +110,28 @@ class JobBars:
     def take(self, record: logging.LogRecord, text: Callable[[logging.LogRecord], str]) -> None:
         """Show a record. `text` gives Snakemake's own text for it."""
         event = str(getattr(record, "event", None) or "")
-        with self._lock:
-            match event:
-                case "workflow_started":
-                    self._start()
-                case "run_info":
-                    self._plan(getattr(record, "stats", {}))
-                case "job_info":
-                    self._begin(record)
-                case "job_finished":
-                    self._finish(getattr(record, "job_id", -1))
-                case "job_error":
-                    self._fail(record)
-                case "group_error":
-                    logs = getattr(record, "aux_logs", [])
-                    self._say(_failure(f"the group {getattr(record, 'groupid', '')}", "", logs))
-                case "error" if getattr(record, "exception", "") in _REPEATED:
-                    pass
-                case "" | "error":
-                    self._repeat(record, text(record).strip())
+        match event:
+            case "workflow_started":
+                self._start()
+            case "run_info":
+                self._plan(getattr(record, "stats", {}))
+            case "job_info":
+                self._begin(record)
+            case "job_finished":
+                self._finish(getattr(record, "job_id", -1))
+            case "job_error":
+                self._fail(record)
+            case "group_error":
+                logs = getattr(record, "aux_logs", [])
+                self._say(_failure(f"the group {getattr(record, 'groupid', '')}", "", logs))
+            case "error" if getattr(record, "exception", "") in _REPEATED:
+                pass
+            case "" | "error":
+                self._repeat(record, text(record).strip())
 
     def close(self) -> None:
         """Draw the bars for the last time, and name the log."""
-        with self._lock:
-            live, self._live = self._live, None
+        live, self._live = self._live, None
         if live is not None:
             live.transient = not self._kinds  # there was nothing to do
             live.stop()
@@ -200,37 +199,36 @@ class JobBars:
         self._console.print(what, soft_wrap=False)
 
     def _drawn(self) -> RenderableType:
-        with self._lock:
-            if not self._kinds:
-                return Text("planning the jobs ...")
-            self._look()
-            now = self._clock()
-            width = min(self._console.width, _WIDTH) - len("^C ")  # which a terminal shows, and would begin a line for
-            table = Table.grid(padding=(0, 2), pad_edge=False, expand=True)
-            table.width = width
-            table.add_column(no_wrap=True)
-            table.add_column(ratio=1, min_width=8)
-            table.add_column(justify="right", no_wrap=True)
-            table.add_column(no_wrap=True, min_width=26)
-            for name, kind in self._kinds.items():
-                table.add_row(*_row(name, kind.made, kind.done, kind.total, len(kind.failed), kind.words(now)))
-            if len(self._kinds) > 1:
-                made, done, total = (
-                    sum(getattr(kind, key) for kind in self._kinds.values()) for key in ("made", "done", "total")
-                )
-                failed = sum(len(kind.failed) for kind in self._kinds.values())
-                seconds = duration(now - self._begun)
-                words = f"{seconds} so far" if self._live else f"in {seconds}"
-                table.add_row(*_row("all jobs", made, done, total, failed, words))
-            return table
+        if not self._kinds:
+            return Text("planning the jobs ...")
+        self._look()
+        now, kinds = self._clock(), self._kinds.copy()
+        width = min(self._console.width, _WIDTH) - len("^C ")  # which a terminal shows, and would begin a line for
+        table = Table.grid(padding=(0, 2), pad_edge=False, expand=True)
+        table.width = width
+        table.add_column(no_wrap=True)
+        table.add_column(ratio=1, min_width=8)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True, min_width=26)
+        for name, kind in kinds.items():
+            table.add_row(*_row(name, kind.made, kind.done, kind.total, len(kind.failed), kind.words(now)))
+        if len(kinds) > 1:
+            made, done, total = (
+                sum(getattr(kind, key) for kind in kinds.values()) for key in ("made", "done", "total")
+            )
+            failed = sum(len(kind.failed) for kind in kinds.values())
+            seconds = duration(now - self._begun)
+            words = f"{seconds} so far" if self._live else f"in {seconds}"
+            table.add_row(*_row("all jobs", made, done, total, failed, words))
+        return table
 
     def _look(self) -> None:
         """Read in the logs of running jobs how much of them is done, every two seconds."""
         now = self._clock()
         if now - self._looked >= _SECONDS_BETWEEN_LOOKS:
             self._looked = now
-            for kind in self._kinds.values():
-                for job in kind.running.values():
+            for kind in list(self._kinds.values()):
+                for job in list(kind.running.values()):
                     job.part = _part(job.logs, job.part)
 
 
