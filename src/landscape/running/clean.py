@@ -18,6 +18,7 @@ from landscape.errors import InputError
 from landscape.experiment import rules
 from landscape.experiment.schema import Experiment
 from landscape.running import show
+from landscape.running.amounts import scaled
 from landscape.store import files, hardlinks
 
 _FINISHED = r"(weights\.safetensors|history\.nc|epochs\.safetensors)"
@@ -86,11 +87,11 @@ def remove(what: Leftovers) -> None:
 def text(what: Leftovers, *, removed: bool) -> str:
     """Describe the leftovers: a line for each file that goes, and for each place of unknown origin."""
     done = "removed, because no entry makes it" if removed else "no entry makes"
-    lines = [f"{done}: {path} ({_bytes(size)})" for path, size in sorted(what.goes.items())]
+    lines = [f"{done}: {path} ({scaled(size, 'B')})" for path, size in sorted(what.goes.items())]
     for path, (why, count, size) in sorted(what.unknown.items()):
         of = f"{why}; " if why else ""
-        lines.append(f"kept, because it is not known: {path} ({of}{count} files, {_bytes(size)})")
-    end = f"{len(what.goes)} files, {_bytes(what.size)}" + (" removed" if removed else "")
+        lines.append(f"kept, because it is not known: {path} ({of}{count} files, {scaled(size, 'B')})")
+    end = f"{len(what.goes)} files, {scaled(what.size, 'B')}" + (" removed" if removed else "")
     advice = "" if removed or not what.goes else "; to remove them, add --remove"
     return "".join(f"{show.printable(line)}\n" for line in [*lines, end + advice])
 
@@ -150,11 +151,3 @@ def _gathered(unknown: Mapping[Path, tuple[str, int]], known: set[Path]) -> dict
         before = gathered.get(place, ("", 0, 0))
         gathered[place] = (why if place == path else "", before[1] + 1, before[2] + size)
     return gathered
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"

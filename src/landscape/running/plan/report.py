@@ -5,8 +5,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tabulate import tabulate
+
 from landscape.artefacts import outputs
 from landscape.experiment.schema import Experiment
+from landscape.running.amounts import number, scaled
 from landscape.running.plan.budget import choose
 from landscape.running.plan.estimate import Estimate, Need
 from landscape.running.plan.submissions import submissions
@@ -85,10 +88,12 @@ def text(found: Mapping[str, Any]) -> str:
         rows.append((name, *_cells(figure), jobs, hours, disk, _some(figure["shares_with"])))
     rows.append(("all figures", *_cells(found["figures_together"]), "", "", "", ""))
     rows.append(("everything", *_cells(found["in_all"]), "", "", "", ""))
-    lines = _aligned(rows)
+    lines = tabulate(
+        rows, tablefmt="plain", colalign=("left", *["right"] * 7, "left"), disable_numparse=True
+    ).splitlines()
     by_rule = found["in_all"]["jobs_by_rule"]
     lines.insert(0, " " * lines[0].rfind("jobs") + "of it alone")
-    lines += ["", "Jobs: " + ", ".join(f"{number} {rule}" for rule, number in by_rule.items()) + "."]
+    lines += ["", "Jobs: " + ", ".join(f"{jobs} {rule}" for rule, jobs in by_rule.items()) + "."]
     lines += [
         f"A cluster is given {found['in_all']['cluster_jobs']}: the profile slurm joins several into one, and Snakemake "
         "does jobs of seconds itself."
@@ -149,19 +154,19 @@ def _tiles(points: int, surfaces: Mapping[str, Sequence[int]], minute: float) ->
     }
 
 
-def _on_tiles(planes: Mapping[str, Mapping[str, Any]], number: int) -> list[str]:
+def _on_tiles(planes: Mapping[str, Mapping[str, Any]], tiles: int) -> list[str]:
     """Name the longest tile, and the planes that need more or fewer tiles; equal ones, as in a sweep, share a line."""
     if not planes:
         return []
     longest = max(planes, key=lambda plane: planes[plane]["longest_tile_minutes"])
     least, most = TILE_MINUTES
-    minutes = _number(planes[longest]["longest_tile_minutes"])
-    lines = [f"Tiles: {number}; the longest takes {minutes} minutes, on plane {longest}. {least} to {most} are good."]
+    minutes = number(planes[longest]["longest_tile_minutes"])
+    lines = [f"Tiles: {tiles}; the longest takes {minutes} minutes, on plane {longest}. {least} to {most} are good."]
     alike: dict[str, list[str]] = {}
     for name, plane in planes.items():
         if plane["tiles_that_fit"] != plane["tiles"]:
-            tiles, minutes = plane["tiles"], _number(plane["longest_tile_minutes"])
-            first, last = map(_number, plane["minutes_then"])
+            tiles, minutes = plane["tiles"], number(plane["longest_tile_minutes"])
+            first, last = map(number, plane["minutes_then"])
             said = (
                 f"{'the one tile' if tiles == 1 else f'the longest of {tiles} tiles'} of {plane['longest_tile_state']} takes "
                 f"{minutes} minutes; with tiles: {plane['tiles_that_fit']} it takes {last}"
@@ -190,33 +195,9 @@ def _on_budget(budget: Mapping[str, Any], figures: Mapping[str, Any]) -> list[st
 def _cells(need: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Format jobs, operations, GPU hours and disk."""
     least = "" if need["complete"] else ">="
-    hours = least + _number(need["gpu_hours"])
-    return str(need["jobs"]), least + _scaled(need["flops"], "FLOP"), hours, least + _scaled(need["disk_bytes"], "B")
-
-
-def _number(value: float) -> str:
-    if 0 < value < 0.01:
-        return "<0.01"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _scaled(value: float, unit: str) -> str:
-    """Format a value with a prefix from k (1e3) to P (1e15)."""
-    power = min(5, max(0, math.floor(math.log10(value)) // 3)) if value else 0
-    return f"{_number(value / 1000**power)} {' kMGTP'[power].strip()}{unit}"
+    hours = least + number(need["gpu_hours"])
+    return str(need["jobs"]), least + scaled(need["flops"], "FLOP"), hours, least + scaled(need["disk_bytes"], "B")
 
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Join rows into lines: the first and last column aligned left, numbers right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if k in (0, len(widths) - 1) else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
