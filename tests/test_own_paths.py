@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import landscape as ls
 from landscape import cli
 from landscape.errors import InputError
-from landscape.experiment import jobs, lookup, reading, rules, specs
+from landscape.experiment import jobs, lookup, needs, reading, rules, specs
 from landscape.experiment.schema import Experiment
 from landscape.running import check
 from landscape.store import checkpoint, files, weight_files
@@ -209,6 +209,23 @@ def test_states_and_inputs_are_the_files(folder: Path) -> None:
     with pytest.raises(InputError, match="the run mine has the checkpoints 000, 001, 002, 003"):
         lookup.state(whole, "mine@004")
     assert not check.problems(whole)
+
+
+def test_eigenvalues_along_checkpoints_are_drawn_as_along_a_training(folder: Path) -> None:
+    """`draw: sharpening` names states by run and epoch, the same for both."""
+    content: dict[str, Any] = {
+        "data": {"digits": {"source": "digits", "images": 40}},
+        "runs": {"mine": {**RUN, "epochs": f"{folder}/epoch_*.pt"}, "here": {**RUN, "epochs": 3, "keep": "all"}},
+        "probes": {"pairs": {"measure": "eigenpairs", "images": 10, "pairs": 1}},
+        "figures": {"sharp": {"draw": "sharpening", "runs": ["mine", "here"], "epochs": [0, 2, 3], "probe": "pairs"}},
+    }
+    whole = reading.resolve(content)
+    wanted = needs.results_of_figure(whole, "sharp")
+    of_run = {run: [path.replace(run, "RUN") for path in wanted if f"/{run}" in path] for run in ("mine", "here")}
+    assert of_run["mine"] == of_run["here"] and len(of_run["mine"]) == 4
+    content["figures"]["sharp"]["epochs"] = [0, 5]
+    with pytest.raises(InputError, match="the run mine has the checkpoints 000, 001, 002, 003"):
+        reading.resolve(content)
 
 
 def test_stated_weights_come_after_the_last_checkpoint(folder: Path) -> None:

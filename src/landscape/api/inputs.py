@@ -102,7 +102,7 @@ def weights_of(given: AnyWeights, network: nn.Module, name: str) -> Weights:
 
 def fitted_weights(given: AnyWeights, network: nn.Module, name: str) -> fitting.Fitted:
     """Return the same with how the weights were found."""
-    if isinstance(given, Mapping) and given and set(given) <= {"url", "path", "sha256"}:
+    if isinstance(given, Mapping) and given and all(isinstance(value, str) for value in given.values()):
         given = _source(given, name).located()
     if isinstance(given, str | Path):
         name, entry = weight_files.split(given)
