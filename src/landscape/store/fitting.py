@@ -84,14 +84,16 @@ class _Reading:
         return self.entry.tensors[self.names[name]]
 
 
-def read(path: str | Path, network: nn.Module, *, called: str = "the network", mapped: bool = False) -> Fitted:
+def read(
+    path: str | Path, network: nn.Module, *, called: str = "the network", mapped: bool = False, quiet: bool = False
+) -> Fitted:
     """Read the weights of a network from a file, which may name an entry: `FILE#ENTRY`. See `fitted`.
 
     Raises:
         InputError: if there is no such file, or it does not fit.
     """
     file, entry = weight_files.split(path)
-    return fitted(user_checkpoint.read(file, mapped=mapped), network, file, entry, called)
+    return fitted(user_checkpoint.read(file, mapped=mapped), network, file, entry, called, quiet=quiet)
 
 
 def fitted(
@@ -101,6 +103,7 @@ def fitted(
     entry: str | None = None,
     called: str = "the network",
     advice: str = "write one of",
+    quiet: bool = False,
 ) -> Fitted:
     """Find the weights of a network in a checkpoint, and cast them to the network's types.
 
@@ -111,6 +114,7 @@ def fitted(
         name: name of the checkpoint in errors; `called` is that of the network.
         entry: the beginning of the names to take off; None to find it.
         advice: what to do with the entries if several fit.
+        quiet: do not log what was done to find them.
 
     Raises:
         InputError: if nothing in the checkpoint fits the network, with a line per cause; or if several entries fit.
@@ -135,7 +139,10 @@ def fitted(
     if len(different) > 1:
         shown = one_of(f"{name}#{fit.path}" for fit in different)
         raise InputError(f"{name} has {len(different)} entries that fit {called} and differ; {advice} {shown}")
-    return _taken(different[0], own, name)
+    found = _taken(different[0], own)
+    if not quiet:
+        _log_found(found, name)
+    return found
 
 
 class _Names:
@@ -324,8 +331,8 @@ def _refused(given: Tensor, own: Tensor) -> str:
     return "" if lossless else f"{kind}, and the network's {wanted}"
 
 
-def _taken(reading: _Reading, own: _Names, name: str) -> Fitted:
-    """The weights of a reading in the network's types; says in the log what was done to them."""
+def _taken(reading: _Reading, own: _Names) -> Fitted:
+    """The weights of a reading in the network's types."""
     weights: Weights = {}
     cast: Counter[str] = Counter()
     for key, tensor in own.tensors.items():
@@ -334,13 +341,16 @@ def _taken(reading: _Reading, own: _Names, name: str) -> Fitted:
         if source.dtype != tensor.dtype:
             cast[f"{_kind(source)} to {_kind(tensor)}"] += 1
         weights[key] = source if source.is_meta else source.to("cpu", tensor.dtype)
-    if reading.path:
-        _log.info("%s: the weights are under %s", name, reading.path)
-    for kinds, count in cast.items():
-        _log.info("%s: %d tensors are cast from %s", name, count, kinds)
-    if reading.outside:
-        _log.info("%s: %d tensors are not of this network: %s", name, len(reading.outside), _some(reading.outside))
     return Fitted(weights, reading.path, dict(cast), tuple(reading.outside))
+
+
+def _log_found(found: Fitted, name: str) -> None:
+    if found.entry:
+        _log.info("%s: the weights are under %s", name, found.entry)
+    for kinds, count in found.cast.items():
+        _log.info("%s: %d tensors are cast from %s", name, count, kinds)
+    if found.left_out:
+        _log.info("%s: %d tensors are not of this network: %s", name, len(found.left_out), _some(found.left_out))
 
 
 def _closest(entries: list[Entry], own: _Names) -> _Reading:
