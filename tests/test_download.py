@@ -207,7 +207,7 @@ def test_what_is_wrong_in_the_mapping_is_said_of_python(given: dict[str, str], l
         ),
         ({"url": "https://example.org/w.pt"}, "runs.a.weights: a url needs the sha256 of its file"),
         ({"path": "w.pt", "sha": "3"}, "runs.a.weights.sha is no key; allowed are path, url, sha256"),
-        (3, "runs.a.weights is 3: "),
+        (3, "runs.a.weights is 3: must be a file, or a mapping with path or url, and sha256"),
         ({"path": "absent.pt"}, "runs.a.weights: absent.pt: there is no such file"),
     ],
 )
