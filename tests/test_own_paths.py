@@ -285,3 +285,26 @@ def test_the_verb_says_what_is_missing(folder: Path, capsys: pytest.CaptureFixtu
     data, outputs = folder / "digits.safetensors", [folder / name for name in "abc"]
     assert cli.main([str(w) for w in ("adopt", "--spec", spec, "--data", data, "--output", *outputs)]) == 2
     assert "one says what is adopted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrapper", ["nn.DataParallel", "torch.compile"])
+def test_a_network_in_a_wrapper_is_trained_here_and_adopted_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrapper: str
+) -> None:
+    net = "nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))"
+    (tmp_path / "nets.py").write_text(
+        f"import torch\nfrom torch import nn\n\n\ndef net(num_classes):\n    return {wrapper}({net})\n"
+    )
+    named = f"{tmp_path}/nets.py:net"
+    monkeypatch.setenv("LANDSCAPE_NETWORKS", named)
+    run = {"network": named, "data": "digits"}
+    made = {}
+    for rule, keys in (("train", {"epochs": 1}), ("adopt", {"weights": f"{tmp_path}/train/weights.safetensors"})):
+        outputs = [tmp_path / rule / name for name in ("weights.safetensors", "history.nc", "epochs.safetensors")]
+        data = ("--data", folder / "digits.safetensors")
+        verb(rule, "--spec", json.dumps({**run, **keys}), "--name", "net", *data, "--output", *outputs)
+        made[rule] = files.read_arrays(outputs[0])
+        where = ("--weights", outputs[0], "--output", tmp_path / rule / "line.safetensors")
+        verb("directions", "--spec", '{"seed": 1}', *where)
+    assert made["train"].keys() == made["adopt"].keys()
+    assert all((made["train"][name] == made["adopt"][name]).all() for name in made["train"])

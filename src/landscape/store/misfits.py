@@ -47,7 +47,7 @@ def unlike(reading: Reading, own: Names) -> list[str]:
     lines = []
     shapes = [name for name in reading.names if reading.tensor(name).shape != own.tensors[name].shape]
     told = [
-        f"{name} has {_shape(reading.tensor(name))}, and the network's has {_shape(own.tensors[name])}"
+        f"{name} has shape {_shape(reading.tensor(name))}, and the network's has {_shape(own.tensors[name])}"
         for name in shapes
     ]
     lines += _listed(told, "tensors differ in shape")
