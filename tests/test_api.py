@@ -536,7 +536,7 @@ def mistakes() -> dict[str, Callable[[nn.Module, Any], Any]]:
         "has its own test split; leave test out": lambda n, d: ls.plane(n, ls.dataset(examples=20), test=d),
         "the surface has train_loss": lambda n, d: ls.numbers(ls.line(n, d, alpha=(0, 1, 2)), "test_loss"),
         "surface has the dimensions layer; it needs alpha and beta": lambda n, d: ls.numbers(ls.activations(n, d)),
-        "epochs is 0: input should be greater than or equal to 1": lambda n, d: ls.train(n, d, epochs=0),
+        "epochs is 0: must be a whole number from 1 to 999": lambda n, d: ls.train(n, d, epochs=0),
         "weights is no keyword here": lambda n, d: ls.train(n, d, weights="x.pt"),
         "source is 'digitz', and there is no such file or folder": lambda n, d: ls.dataset("digitz"),
         "imags is no keyword here; allowed are args, image_size, images": lambda n, d: ls.dataset(imags=3),

@@ -150,7 +150,7 @@ def test_the_example_lists_every_pair_of_directions() -> None:
 @pytest.mark.parametrize(
     ("section", "heading", "key", "value"),
     [
-        ("runs", "", "epochs", "whole number from 1 to 999"),
+        ("runs", "", "epochs", "whole number from 1 to 999, text or list of texts"),
         ("runs", "", "optimizer", "one of sgd, adam, adamw, adagrad"),
         ("runs", "", "keep", "none, all or whole number"),
         ("runs", "", "warmup", "number of at least 0 and below 1"),

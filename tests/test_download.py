@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import landscape as ls
 from landscape.errors import InputError, TransientError
+from landscape.experiment import reading
 from landscape.store import download
 
 from test_checkpoint import network, state
@@ -191,6 +193,26 @@ def test_a_file_here_is_held_against_its_checksum(tmp_path: Path, form: str) -> 
         ({"url": "https://example.org/w.pt", "sha256": "ab"}, "String should match pattern"),
     ],
 )
-def test_what_is_wrong_in_the_mapping_is_said(given: dict[str, str], line: str) -> None:
+def test_what_is_wrong_in_the_mapping_is_said_of_python(given: dict[str, str], line: str) -> None:
     with pytest.raises(InputError, match=line):
         ls.adopt(network(), given, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (
+            "https://example.org/w.pt",
+            "runs.a.weights: path is 'https://example.org/w.pt'; an address is stated as {url: ",
+        ),
+        ({"url": "https://example.org/w.pt"}, "runs.a.weights: a url needs the sha256 of its file"),
+        ({"path": "w.pt", "sha": "3"}, "runs.a.weights.sha is no key; allowed are path, url, sha256"),
+        (3, "runs.a.weights is 3: must be a file, or a mapping with path or url, and sha256"),
+        ({"path": "absent.pt"}, "runs.a.weights: absent.pt: there is no such file"),
+    ],
+)
+def test_what_is_wrong_in_a_configuration_is_said(given: Any, line: str) -> None:
+    run = {"network": "resnet20", "data": "digits", "weights": given}
+    with pytest.raises(InputError) as told:
+        reading.resolve({"data": {"digits": {"source": "digits"}}, "runs": {"a": run}})
+    assert told.value.problems[0].startswith(line)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import landscape as ls
 from landscape import cli
 from landscape.errors import InputError
-from landscape.experiment import jobs, lookup, reading, rules, specs
+from landscape.experiment import jobs, lookup, needs, reading, rules, specs
 from landscape.experiment.schema import Experiment
 from landscape.running import check
 from landscape.store import checkpoint, files, weight_files
@@ -211,6 +211,23 @@ def test_states_and_inputs_are_the_files(folder: Path) -> None:
     assert not check.problems(whole)
 
 
+def test_eigenvalues_along_checkpoints_are_drawn_as_along_a_training(folder: Path) -> None:
+    """`draw: sharpening` names states by run and epoch, the same for both."""
+    content: dict[str, Any] = {
+        "data": {"digits": {"source": "digits", "images": 40}},
+        "runs": {"mine": {**RUN, "epochs": f"{folder}/epoch_*.pt"}, "here": {**RUN, "epochs": 3, "keep": "all"}},
+        "probes": {"pairs": {"measure": "eigenpairs", "images": 10, "pairs": 1}},
+        "figures": {"sharp": {"draw": "sharpening", "runs": ["mine", "here"], "epochs": [0, 2, 3], "probe": "pairs"}},
+    }
+    whole = reading.resolve(content)
+    wanted = needs.results_of_figure(whole, "sharp")
+    of_run = {run: [path.replace(run, "RUN") for path in wanted if f"/{run}" in path] for run in ("mine", "here")}
+    assert of_run["mine"] == of_run["here"] and len(of_run["mine"]) == 4
+    content["figures"]["sharp"]["epochs"] = [0, 5]
+    with pytest.raises(InputError, match="the run mine has the checkpoints 000, 001, 002, 003"):
+        reading.resolve(content)
+
+
 def test_stated_weights_come_after_the_last_checkpoint(folder: Path) -> None:
     several = [f"{folder}/epoch_{k}.pt" for k in (1, 2)]
     whole = experiment(
@@ -268,3 +285,26 @@ def test_the_verb_says_what_is_missing(folder: Path, capsys: pytest.CaptureFixtu
     data, outputs = folder / "digits.safetensors", [folder / name for name in "abc"]
     assert cli.main([str(w) for w in ("adopt", "--spec", spec, "--data", data, "--output", *outputs)]) == 2
     assert "one says what is adopted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrapper", ["nn.DataParallel", "torch.compile"])
+def test_a_network_in_a_wrapper_is_trained_here_and_adopted_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrapper: str
+) -> None:
+    net = "nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))"
+    (tmp_path / "nets.py").write_text(
+        f"import torch\nfrom torch import nn\n\n\ndef net(num_classes):\n    return {wrapper}({net})\n"
+    )
+    named = f"{tmp_path}/nets.py:net"
+    monkeypatch.setenv("LANDSCAPE_NETWORKS", named)
+    run = {"network": named, "data": "digits"}
+    made = {}
+    for rule, keys in (("train", {"epochs": 1}), ("adopt", {"weights": f"{tmp_path}/train/weights.safetensors"})):
+        outputs = [tmp_path / rule / name for name in ("weights.safetensors", "history.nc", "epochs.safetensors")]
+        data = ("--data", folder / "digits.safetensors")
+        verb(rule, "--spec", json.dumps({**run, **keys}), "--name", "net", *data, "--output", *outputs)
+        made[rule] = files.read_arrays(outputs[0])
+        where = ("--weights", outputs[0], "--output", tmp_path / rule / "line.safetensors")
+        verb("directions", "--spec", '{"seed": 1}', *where)
+    assert made["train"].keys() == made["adopt"].keys()
+    assert all((made["train"][name] == made["adopt"][name]).all() for name in made["train"])

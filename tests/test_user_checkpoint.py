@@ -315,7 +315,7 @@ def test_what_lies_beside_the_prefix_is_told(tmp_path: Path, caplog: pytest.LogC
         ),
         (
             {k: torch.ones(7, 7) for k in state()},
-            "tensors differ in shape: 0.weight has (7, 7), and the network's has (3, 1, 3, 3)",
+            "tensors differ in shape: 0.weight has shape (7, 7), and the network's has (3, 1, 3, 3)",
         ),
     ],
 )

@@ -154,17 +154,17 @@ def weights_of(given: AnyWeights, network: nn.Module, name: str) -> Weights:
     return fitted_weights(given, network, name).weights
 
 
-def fitted_weights(given: AnyWeights, network: nn.Module, name: str) -> fitting.Fitted:
-    """Return the same with how the weights were found."""
-    if isinstance(given, Mapping) and given and set(given) <= {"url", "path", "sha256"}:
+def fitted_weights(given: AnyWeights, network: nn.Module, name: str, quiet: bool = False) -> fitting.Fitted:
+    """Return the same with how the weights were found, which the log tells unless `quiet`."""
+    if isinstance(given, Mapping) and given and all(isinstance(value, str) for value in given.values()):
         given = _source(given, name).located()
     if isinstance(given, str | Path):
         name, entry = weight_files.split(given)
-        return fitting.fitted(_read(name), network, name, entry)
+        return fitting.fitted(_read(name), network, name, entry, quiet=quiet)
     if isinstance(given, nn.Module):
         return fitting.fitted(plain(given).state_dict(), network, name)
     if isinstance(given, Mapping):
-        return fitting.fitted(given, network, name, advice="hand over one of")
+        return fitting.fitted(given, network, name, advice="hand over one of", quiet=quiet)
     raise InputError(
         f"{name} is of the type {type(given).__name__}; allowed are a module, a state dict, or a file with one"
     )
@@ -182,7 +182,10 @@ def epochs_of(given: AnyEpochs, network: nn.Module) -> dict[int, Weights]:
         given = list(given)
         are_files = bool(given) and all(isinstance(one, str | Path) for one in given)
         given = weight_files.numbered([str(one) for one in given]) if are_files else dict(enumerate(given))
-    return {epoch: weights_of(given[epoch], network, f"checkpoints[{epoch}]") for epoch in sorted(given)}
+    return {
+        epoch: fitted_weights(given[epoch], network, f"checkpoints[{epoch}]", quiet=k > 0).weights
+        for k, epoch in enumerate(sorted(given))
+    }
 
 
 def directions_of(along: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> Directions:

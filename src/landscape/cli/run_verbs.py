@@ -98,7 +98,10 @@ def adopt(
     files = {epoch: source.located() for epoch, source in run.checkpoints.items()}
     end = files[run.last_epoch] if files else run.end.located()
     found = read(end, network)
-    epochs = {epoch: found.weights if file == end else read(file, network).weights for epoch, file in files.items()}
+    epochs = {
+        epoch: found.weights if file == end else read(file, network, quiet=True).weights
+        for epoch, file in files.items()
+    }
     trained = runs.adopt(network, found.weights, begun.data, checkpoints=epochs or None, loss=objective_of(run))
     made = {"weights_hash": weight_files.checksum(end), **found.facts}
     if files:

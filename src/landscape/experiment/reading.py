@@ -196,7 +196,12 @@ def _section_at(entry: Any, place: Sequence[Any]) -> type[BaseModel]:
     for part in place[:-1]:
         if not isinstance(part, int):
             of = entry.model_fields[part].annotation
-            entry = next(one for one in (of, *get_args(of)) if isinstance(one, type) and issubclass(one, BaseModel))
+            parts = (
+                of,
+                *get_args(of),
+                *(one for part in get_args(of) for one in get_args(part)),
+            )  # X, X | None, with checks
+            entry = next(one for one in parts if isinstance(one, type) and issubclass(one, BaseModel))
     found: type[BaseModel] = entry
     return found
 

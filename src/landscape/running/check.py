@@ -127,7 +127,7 @@ def _misfits(run: Run, network: Any) -> Iterator[str]:
             if (file := source.here) is None:
                 continue  # it is looked at when it is fetched
             try:
-                fitting.read(file, network, called=run.network, mapped=True)
+                fitting.read(file, network, called=run.network, mapped=True, quiet=True)
             except InputError as error:
                 yield from (f"{key}: {problem}" for problem in error.problems)
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urldefrag, urlsplit
@@ -80,6 +81,8 @@ def _entry(url: str) -> str:
 
 
 def _as_mapping(value: Any) -> Any:
+    if not isinstance(value, str | Path | Mapping | WeightsSource):
+        raise ValueError("must be a file, or a mapping with path or url, and sha256")
     return {"path": str(value)} if isinstance(value, str | Path) else value
 
 
