@@ -31,11 +31,8 @@ class Rescaled(Section):
     )
 
 
-class Run(ObjectiveKeys):
-    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
-
-    The defaults are the recipe of Li et al. 2018.
-    """
+class RunKeys(Section):
+    """The network, its data, and its training: the keys of a run beside those of the objective."""
 
     network: str = Field(
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
@@ -105,6 +102,13 @@ class Run(ObjectiveKeys):
         ge=1,
         description="consecutive jobs that share the training, for clusters with short jobs; the result is the same",
     )
+
+
+class Run(ObjectiveKeys, RunKeys):
+    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
+
+    The defaults are the recipe of Li et al. 2018.
+    """
 
     @model_validator(mode="after")
     def _normal_form(self) -> "Run":
