@@ -220,16 +220,17 @@ def test_a_wrong_figure(wrong: dict[str, Any], message: str) -> None:
 )
 def test_a_key_of_version_0_1_is_told_its_new_name(old: str, sections: tuple[str, ...]) -> None:
     new = old.replace("images", "examples")
-    right = {
+    right: dict[str, dict[str, Any]] = {
         "data": {"source": "digits"},
         "planes": {"alpha": [-1, 1, 5], "beta": [-1, 1, 5], "batchnorm": "recalibrated"},
         "probes": {"measure": "trace"},
     }
     for section in sections:
-        assert problems(**{section: {"p": {**right[section], old: 100}}}) == [
+        others = experiment().get(section, {})
+        assert problems(**{section: {**others, "p": {**right[section], old: 100}}}) == [
             f"{section}.p.{old} is called {new} since 0.2"
         ]
-        assert not problems(**{section: {"p": {**right[section], new: 100}}})
+        assert reading.resolve(experiment(**{section: {**others, "p": {**right[section], new: 100}}}))
         with pytest.raises(InputError, match=f"^{old} is called {new} since 0.2$"):
             reading.entry(section, {**right[section], old: 100})
 

@@ -187,7 +187,7 @@ def test_the_specification_holds_what_differs_from_the_defaults() -> None:
     assert specs.of("probe", stated) == specs.of_probe(whole, "small", "pairs")
     assert specs.load(specs.of_probe(whole, "small", "there"), "probe")[0] == whole.probes["there"]
     assert specs.of_directions(whole, "small", "sharp") == (
-        '{"directions": "eigenvectors", "probe": "pairs", "stage": 1}'
+        '{"directions": "eigenvectors", "probe": "pairs", "stage": 2}'
     )
     other = reading.resolve(experiment(**with_plane(probe="pairs", vectors=["smallest-2"])))
     assert '"vectors": ["smallest-2"]' in specs.of_directions(other, "small", "wrong")

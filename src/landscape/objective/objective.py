@@ -117,6 +117,8 @@ class Objective:
             else:
                 output = self._judged(lambda: call(network, batch.inputs), "the network", few)
                 loss, part = self.loss, picked(output, self.output)
+                if loss.score == "accuracy" and self.name != "binary cross-entropy":
+                    _check_classes(part, few.targets, classes)
                 losses = self._judged(
                     lambda: loss.each(in_double(part), batch.targets),
                     f"the loss {self.name}, of the output {shapes_of(part)} and targets {shapes_of(few.targets)},",
@@ -124,8 +126,6 @@ class Objective:
                 )
                 if (score := self.score) is not None and (each := score.each) is not None:
                     self._judged(lambda: each(in_double(part), batch.targets), f"the score {score.name}", None)
-                if loss.score == "accuracy" and self.name != "binary cross-entropy":
-                    _check_classes(part, classes)
         if not isinstance(losses, Tensor) or (losses.ndim and len(losses) != len(few)):
             raise InputError(
                 f"the loss {self.name} returned {shapes_of(losses)} for {len(few)} examples; it must return a number for each"
@@ -288,9 +288,9 @@ def _name(function: Callable[..., Any]) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "function"
 
 
-def _check_classes(output: Any, classes: int | None) -> None:
+def _check_classes(output: Any, target: Any, classes: int | None) -> None:
     """Refuse a network with fewer outputs than there are classes, before a loss fails on the first such example."""
-    if classes is None or not isinstance(output, Tensor) or output.ndim < 2:
+    if classes is None or not isinstance(output, Tensor) or output.ndim < 2 or output.ndim != target.ndim + 1:
         return
     outputs = output.shape[1] if output.ndim == 2 else max(output.shape[1], output.shape[-1])
     if outputs < classes:
