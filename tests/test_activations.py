@@ -208,5 +208,5 @@ def test_without_a_layer_that_can_be_seen() -> None:
             logits: Tensor = self.turned(x.flatten(1)).T @ self.weight
             return logits
 
-    with pytest.raises(InputError, match="no layer of the network gives out a tensor with a row per image"):
+    with pytest.raises(InputError, match="no layer of the network gives out a tensor with a row per example"):
         measured(Whole())

@@ -448,7 +448,7 @@ def test_numbers_of_numpy_and_torch_are_numbers() -> None:
     network, data = small(), examples()
     expected = ls.plane(network, data, alpha=(-1, 1, 3), examples=12, seed=2)
     for alpha in ([-1, 1, 3], np.array([-1, 1, 3]), torch.tensor([-1, 1, 3])):
-        found = ls.plane(network, data, alpha=alpha, images=np.int64(12), seed=torch.tensor(2))
+        found = ls.plane(network, data, alpha=alpha, examples=np.int64(12), seed=torch.tensor(2))
         xr.testing.assert_equal(found, expected)
 
 
@@ -485,7 +485,7 @@ def test_weights_that_do_not_fit_are_named_with_one_line_for_the_cause() -> None
 
 
 PLANE_KEYS = (
-    "directions, normalize, seed, vectors, centred, batchnorm, measure, alpha, beta, images, recalibration_examples, "
+    "directions, normalize, seed, vectors, centred, batchnorm, measure, alpha, beta, examples, recalibration_examples, "
     "precision, parameters, memory, eigensolver"
 )
 
@@ -521,16 +521,20 @@ def mistakes() -> dict[str, Callable[[nn.Module, Any], Any]]:
         "network has a lazy layer: the shape of 1.weight is not known": lambda n, d: ls.plane(lazy, d),
         "unused in torch.float64; allowed is torch.float32": lambda n, d: ls.plane(small().double(), d),
         "data is a NoneType; allowed are a pair": lambda n, d: ls.plane(n, None),
-        "data has images of the shape (24, 6, 6)": lambda n, d: ls.plane(n, (images[:, 0], labels)),
-        "data has labels of the shape (3,)": lambda n, d: ls.plane(n, (images, labels[:3])),
+        "the network failed on examples float32 (4, 6, 6): RuntimeError: Given groups=1": lambda n, d: ls.plane(
+            n, (images[:, 0], labels)
+        ),
+        "data has targets int64 (3,), and 24 inputs; there must be one for each": lambda n, d: ls.plane(
+            n, (images, labels[:3])
+        ),
         "data has the label -1 at 0": lambda n, d: ls.plane(n, (images, labels - 1)),
-        "data has images with 36 values that are not finite": lambda n, d: ls.plane(
+        "data: inputs hold 36 values that are not finite, the first at [23, 0, 0, 0]": lambda n, d: ls.plane(
             n, (torch.cat([images[:-1], images[:1] / 0]), labels)
         ),
-        "the network returned 4 logits for each image; the data has 6 classes": lambda n, d: ls.plane(
+        "the network returned 4 logits for each example; the data has 6 classes": lambda n, d: ls.plane(
             n, (images, labels + 2)
         ),
-        "test has images of the shape (1, 6, 5), and those of data have (1, 6, 6)": lambda n, d: ls.plane(
+        "test has inputs float32 (24, 1, 6, 5), and data has float32 (24, 1, 6, 6)": lambda n, d: ls.plane(
             n, d, test=(images[..., 1:], labels)
         ),
         "has its own test split; leave test out": lambda n, d: ls.plane(n, ls.dataset(examples=20), test=d),
@@ -539,7 +543,11 @@ def mistakes() -> dict[str, Callable[[nn.Module, Any], Any]]:
         "epochs is 0: must be a whole number from 1 to 999": lambda n, d: ls.train(n, d, epochs=0),
         "weights is no keyword here": lambda n, d: ls.train(n, d, weights="x.pt"),
         "source is 'digitz', and there is no such file or folder": lambda n, d: ls.dataset("digitz"),
-        "imags is no keyword here; allowed are args, image_size, images": lambda n, d: ls.dataset(imags=3),
+        "images is called examples since 0.2": lambda n, d: ls.plane(n, d, images=12),
+        "recalibration_images is called recalibration_examples since 0.2": lambda n, d: ls.plane(
+            n, d, batchnorm="recalibrated", recalibration_images=12
+        ),
+        "imags is no keyword here; allowed are args, image_size, examples": lambda n, d: ls.dataset(imags=3),
         "the name is 'resnext', which is not built in": lambda n, d: ls.network("resnext", d),
     }
 

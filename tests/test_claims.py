@@ -30,7 +30,7 @@ def history(
     name: str,
     error: float = 0.1,
     train_loss: float = 0.001,
-    test_images: int = 10_000,
+    test_examples: int = 10_000,
     norms: tuple[float, float] = (10, 12),
     start: float = 2.4,
     **spec: Any,
@@ -43,7 +43,7 @@ def history(
     attrs = {
         "name": name,
         "spec": json.dumps(RECIPE | spec),
-        "test_images": test_images,
+        "test_examples": test_examples,
         "train_examples": 50_000,
         "classes": 10,
     }
@@ -143,7 +143,7 @@ def test_the_order_of_sharpness_and_error() -> None:
 
 def test_an_order_of_errors_on_few_images_is_not_tested() -> None:
     histories = [
-        history(name, error, test_images=297, batch_size=n) for name, error, n in (("a", 0.1, 1), ("b", 0.3, 2))
+        history(name, error, test_examples=297, batch_size=n) for name, error, n in (("a", 0.1, 1), ("b", 0.3, 2))
     ]
     found = judged("1", *histories, surfaces=[bowl("a", 2), bowl("b", 8)])
     assert found.verdict == "not tested" and found.because.startswith("297 test examples")

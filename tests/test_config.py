@@ -92,6 +92,7 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ({"learning_rate": -1}, "runs.wrong.learning_rate is -1: input should be greater than 0"),
         ({"learning_rate": float("nan")}, "runs.wrong.learning_rate is nan: input should be a finite number"),
         ({"optimiser": "sgd"}, "runs.wrong.optimiser is no key; allowed are network, args, data"),
+        ({"images": 3}, "runs.wrong.images is no key; allowed are network, args, data"),
         ({"optimizer": "sdg"}, "runs.wrong.optimizer is 'sdg': input should be 'sgd', 'adam', 'adamw' or 'adagrad'"),
         ({"data": "digts"}, "runs.wrong.data is 'digts'; the data sets are digits"),
         (
@@ -188,7 +189,7 @@ def test_a_wrong_run(wrong: dict[str, Any], message: str) -> None:
             "planes.wrong.recalibration_examples is 1: input should",
         ),
         ({"precision": "fp16"}, "planes.wrong.precision is 'fp16': input should be 'fp32', 'tf32' or 'bf16'"),
-        ({"examples": 0}, "planes.wrong.images is 0: input should be greater than or equal to 1"),
+        ({"examples": 0}, "planes.wrong.examples is 0: input should be greater than or equal to 1"),
     ],
 )
 def test_a_wrong_plane(wrong: dict[str, Any], message: str) -> None:
@@ -215,6 +216,26 @@ def test_a_wrong_figure(wrong: dict[str, Any], message: str) -> None:
     right = {"draw": "contours", "runs": ["small"], "plane": "contour"}
     (problem,) = problems(figures={"wrong": {**right, **wrong}})
     assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("old", "sections"), [("images", ("data", "planes", "probes")), ("recalibration_images", ("planes",))]
+)
+def test_a_key_of_version_0_1_is_told_its_new_name(old: str, sections: tuple[str, ...]) -> None:
+    new = old.replace("images", "examples")
+    right: dict[str, dict[str, Any]] = {
+        "data": {"source": "digits"},
+        "planes": {"alpha": [-1, 1, 5], "beta": [-1, 1, 5], "batchnorm": "recalibrated"},
+        "probes": {"measure": "trace"},
+    }
+    for section in sections:
+        others = experiment().get(section, {})
+        assert problems(**{section: {**others, "p": {**right[section], old: 100}}}) == [
+            f"{section}.p.{old} is called {new} since 0.2"
+        ]
+        assert reading.resolve(experiment(**{section: {**others, "p": {**right[section], new: 100}}}))
+        with pytest.raises(InputError, match=f"^{old} is called {new} since 0.2$"):
+            reading.entry(section, {**right[section], old: 100})
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a b", "$(x)", "a\nb", "x" * 81, "é"])

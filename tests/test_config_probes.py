@@ -59,7 +59,7 @@ def with_figure(**figure: Any) -> dict[str, Any]:
 
 def test_unstated_keys_of_a_probe() -> None:
     probe: Any = reading.resolve(experiment()).probes["pairs"]
-    assert (probe.plane, probe.images, probe.parameters, probe.precision, probe.pairs) == (
+    assert (probe.plane, probe.examples, probe.parameters, probe.precision, probe.pairs) == (
         None,
         None,
         "filters",
@@ -183,12 +183,12 @@ def test_files_of_probes_and_of_planes_along_eigenvectors() -> None:
 
 def test_the_specification_holds_what_differs_from_the_defaults() -> None:
     whole = reading.resolve(experiment())
-    assert specs.of_probe(whole, "small", "pairs") == '{"measure": "eigenpairs", "stage": 2}'
+    assert specs.of_probe(whole, "small", "pairs") == '{"measure": "eigenpairs", "stage": 3}'
     stated = EigenpairsProbe(measure="eigenpairs", pairs=2, precision="fp32", examples=None)
     assert specs.of("probe", stated) == specs.of_probe(whole, "small", "pairs")
     assert specs.load(specs.of_probe(whole, "small", "there"), "probe")[0] == whole.probes["there"]
     assert specs.of_directions(whole, "small", "sharp") == (
-        '{"directions": "eigenvectors", "probe": "pairs", "stage": 1}'
+        '{"directions": "eigenvectors", "probe": "pairs", "stage": 2}'
     )
     other = reading.resolve(experiment(**with_plane(probe="pairs", vectors=["smallest-2"])))
     assert '"vectors": ["smallest-2"]' in specs.of_directions(other, "small", "wrong")

@@ -78,7 +78,7 @@ class Case:
 
     def dense(self, alpha: float, beta: float, split: Examples | None = None) -> tuple[float, np.ndarray, np.ndarray]:
         """Loss, gradient and Hessian in float64."""
-        split = split or subset(self.data.train, self.plane.images)
+        split = split or subset(self.data.train, self.plane.examples)
         centre, *steps = ({k: t.double() for k, t in w.items()} for w in (self.theta, *self.pair.values()))
         here = displace(centre, steps[0], alpha, steps[1] if len(steps) > 1 else None, beta)
         sizes = [here[name].numel() for name in self.names()]
@@ -139,7 +139,7 @@ def test_every_variable_is_what_the_whole_matrix_says(keys: dict[str, Any]) -> N
         for axis, beside in (("alpha", (i + 1, j)), ("beta", (i, j + 1))):
             expected = cosine(gradient, dense[beside][1]) if beside in dense else np.nan
             np.testing.assert_allclose(point[f"gradient_cosine_{axis}"], expected, atol=1e-5)
-        used = subset(case.data.train, case.plane.images)
+        used = subset(case.data.train, case.plane.examples)
         halves = [
             case.dense(float(place[0]), float(place[1]), Examples(used.inputs[start::2], used.targets[start::2]))[1]
             for start in (0, 1)

@@ -28,19 +28,20 @@ def test_a_constant_channel_becomes_zero(tmp_path: Path) -> None:
     content = arrays()
     for split in ("train", "test"):
         content[f"{split}_images"][..., 1] = 77
-    content["test_examples"][0, 0, 0, 1] = 78
+    content["test_images"][0, 0, 0, 1] = 78
     found = made(saved(tmp_path, content), tmp_path)
     assert found.test is not None
     assert float(found.train.inputs[:, 1].abs().max()) < 1e-6
     assert float(found.test.inputs[:, 1].abs().max()) == pytest.approx(1 / 255, rel=1e-3)
-    assert float(found.black[1]) == pytest.approx(-77 / 255)
+    assert found.black is not None and float(found.black[1]) == pytest.approx(-77 / 255)
     assert found.train.inputs[:, [0, 2]].std(dim=(0, 2, 3), correction=0).tolist() == pytest.approx([1, 1])
 
 
 def test_black_is_the_value_of_a_black_pixel(tmp_path: Path) -> None:
     content = arrays()
-    content["train_examples"][3] = 0
+    content["train_images"][3] = 0
     found = made(saved(tmp_path, content), tmp_path)
+    assert found.black is not None
     assert torch.equal(found.train.inputs[3], found.black.view(3, 1, 1).expand(3, 6, 5))
 
 
@@ -68,9 +69,9 @@ def test_reading_holds_what_is_stored_and_one_float32_set(tmp_path: Path, dtype:
     """Bound a process's peak memory beyond its imports, with a fifth to spare."""
     n = 8192
     images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8).to(dtype)
-    header = {"mean": [0.5] * 3, "std": [0.2] * 3, "classes": 10}
+    header = {"mean": [0.5] * 3, "std": [0.2] * 3, "classes": 10, "examples": {"train": n}}
     labels = torch.zeros(n, dtype=torch.int64)
-    checkpoint.write(tmp_path / "made.safetensors", {"train_images": images, "train_labels": labels}, header)
+    checkpoint.write(tmp_path / "made.safetensors", {"train_inputs": images, "train_targets": labels}, header)
     code = """
         import re, sys, torch
         from pathlib import Path
@@ -100,31 +101,31 @@ def labelled(labels: list[int]) -> Examples:
 @given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=60), share=st.floats(0, 1), seed=st.integers(0, 5))
 def test_a_subset_has_every_class_in_its_proportion(labels: list[int], share: float, seed: int) -> None:
     split = labelled(labels)
-    images = 1 + int(share * (len(labels) - 1))
-    found = datasets.subset(split, images, seed)
-    assert len(found.targets) == len(found.inputs) == images
+    examples = 1 + int(share * (len(labels) - 1))
+    found = datasets.subset(split, examples, seed)
+    assert len(found.targets) == len(found.inputs) == examples
     numbers = found.inputs.flatten().long()
     assert (numbers.diff() > 0).all(), "in the order of the split, none twice"
     assert torch.equal(split.targets[numbers], found.targets)
     for value in set(labels):
-        quota = labels.count(value) * images / len(labels)
+        quota = labels.count(value) * examples / len(labels)
         assert abs(int((found.targets == value).sum()) - quota) < 1
-    again = datasets.subset(split, images, seed)
+    again = datasets.subset(split, examples, seed)
     assert torch.equal(found.inputs, again.inputs)
 
 
 def test_subsets_by_largest_remainders() -> None:
     split = labelled([0] * 50 + [1] * 31 + [2] * 19)
-    for images, counts in ((10, [5, 3, 2]), (11, [6, 3, 2]), (13, [7, 4, 2]), (1, [1, 0, 0]), (99, [49, 31, 19])):
-        found = datasets.subset(split, images)
+    for examples, counts in ((10, [5, 3, 2]), (11, [6, 3, 2]), (13, [7, 4, 2]), (1, [1, 0, 0]), (99, [49, 31, 19])):
+        found = datasets.subset(split, examples)
         # 5.5, 3.41, 2.09 -> 6, 3, 2;  6.5, 4.03, 2.47 -> 7, 4, 2;  49.5, 30.69, 18.81 -> 49, 31, 19
         assert found.targets.bincount(minlength=3).tolist() == counts
 
 
 def test_whole_subsets_are_the_split_and_seeds_differ() -> None:
     split = labelled([0, 1] * 50)
-    for images in (None, 100, 1000):
-        assert datasets.subset(split, images) is split
+    for examples in (None, 100, 1000):
+        assert datasets.subset(split, examples) is split
     state = torch.get_rng_state()
     drawn = [datasets.subset(split, 20, seed).inputs.flatten().tolist() for seed in range(3)]
     assert torch.equal(torch.get_rng_state(), state), "the global generator is left alone"
@@ -160,27 +161,27 @@ def test_noise_is_drawn_evenly_over_images_and_other_classes() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-@pytest.mark.parametrize("images", [None, 20, 60])
-def test_the_file_holds_the_subset_and_the_noise(tmp_path: Path, images: int | None, share: float) -> None:
+@pytest.mark.parametrize("examples", [None, 20, 60])
+def test_the_file_holds_the_subset_and_the_noise(tmp_path: Path, examples: int | None, share: float) -> None:
     """Images and labels before noise come from the whole set, and statistics from the part in use."""
     content = arrays(train=60, test=8)
-    drawn: dict[str, Any] = {"seed": 5} if images or share else {}
-    spec = saved(tmp_path, content, images=images, label_noise=share, **drawn)
+    drawn: dict[str, Any] = {"seed": 5} if examples or share else {}
+    spec = saved(tmp_path, content, examples=examples, label_noise=share, **drawn)
     made(saved(tmp_path, content), tmp_path)
     whole, _ = checkpoint.read(tmp_path / "made.safetensors")
     found = made(spec, tmp_path)
     stored, header = checkpoint.read(tmp_path / "made.safetensors")
-    part = datasets.subset(Examples(whole["train_examples"], whole["train_labels"]), images, seed=5)
-    assert torch.equal(stored["train_examples"], part.inputs)
+    part = datasets.subset(Examples(whole["train_inputs"], whole["train_targets"]), examples, seed=5)
+    assert torch.equal(stored["train_inputs"], part.inputs)
     expected, count = datasets.mislabelled(part.targets, 4, share, seed=5)
-    assert torch.equal(stored["train_labels"], expected) and count == round(share * (images or 60))
+    assert torch.equal(stored["train_targets"], expected) and count == round(share * (examples or 60))
     assert torch.equal(found.train.targets, expected)
-    assert all(torch.equal(stored[f"test_{kind}"], whole[f"test_{kind}"]) for kind in ("images", "labels"))
+    assert all(torch.equal(stored[f"test_{kind}"], whole[f"test_{kind}"]) for kind in ("inputs", "targets"))
     pixels = part.inputs.numpy() / 255
     np.testing.assert_allclose(header["mean"], pixels.mean((0, 2, 3)), rtol=1e-9)
     np.testing.assert_allclose(header["std"], pixels.std((0, 2, 3)), rtol=1e-9)
-    assert header["counts"]["train_examples"] == header["counts"]["train_labels"] == (images or 60)
-    assert header["counts"]["test_examples"] == 8
+    assert header["examples"] == {"train": examples or 60, "test": 8}
+    assert len(stored["train_inputs"]) == len(stored["train_targets"]) == (examples or 60)
     told = {key: header[key] for key in ("label_noise", "relabelled", "seed") if key in header}
     assert told == ({"label_noise": share, "relabelled": count, "seed": 5} if share else {})
 
@@ -195,7 +196,7 @@ def test_classes_stay_when_a_subset_lacks_some(tmp_path: Path) -> None:
 
 def test_a_subset_of_more_images_than_there_are(tmp_path: Path) -> None:
     spec = saved(tmp_path, arrays(), examples=13)
-    with pytest.raises(InputError, match="ours.npz': it has 12 training examples; images asks for 13"):
+    with pytest.raises(InputError, match="ours.npz': it has 12 training examples; examples asks for 13"):
         made(spec, tmp_path)
 
 

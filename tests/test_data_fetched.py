@@ -29,9 +29,9 @@ def test_digits_are_scikit_learns(tmp_path: Path) -> None:
     assert found.image_shape == (1, 8, 8) and found.classes == 10 and found.test is not None
     assert (len(found.train.inputs), len(found.test.inputs)) == (1500, 297)
     stored, header = checkpoint.read(tmp_path / "made.safetensors")
-    assert stored["train_examples"].dtype == torch.uint8 and header["name"] == "ours"
+    assert stored["train_inputs"].dtype == torch.uint8 and header["name"] == "ours"
     digits = load_digits()
-    pixels = np.concatenate([stored["train_examples"].numpy(), stored["test_examples"].numpy()])
+    pixels = np.concatenate([stored["train_inputs"].numpy(), stored["test_inputs"].numpy()])
     labels = np.concatenate([found.train.targets.numpy(), found.test.targets.numpy()])
     rows = np.column_stack([labels, pixels.reshape(1797, 64)])
     expected = np.column_stack([digits.target, digits.data * 15])
@@ -116,6 +116,6 @@ def test_cifar_through_torchvisions_download(tmp_path: Path, monkeypatch: pytest
     found, header = checkpoint.read(tmp_path / "cifar10.safetensors")
     for split, names in (("train", ("data_batch_1", "data_batch_2")), ("test", ("test_batch",))):
         pixels = np.concatenate([batches[name]["data"] for name in names]).reshape(-1, 3, 32, 32)
-        assert np.array_equal(found[f"{split}_images"].numpy(), pixels)
-        assert found[f"{split}_labels"].tolist() == [label for name in names for label in batches[name]["labels"]]
+        assert np.array_equal(found[f"{split}_inputs"].numpy(), pixels)
+        assert found[f"{split}_targets"].tolist() == [label for name in names for label in batches[name]["labels"]]
     assert header["classes"] == 10

@@ -123,8 +123,8 @@ def test_images_are_grey_if_all_are(tmp_path: Path, colour: str) -> None:
     stored, _ = checkpoint.read(tmp_path / "made.safetensors")
     for split in ("train", "test"):
         pixels, labels = image_folder(root / split)
-        np.testing.assert_array_equal(stored[f"{split}_images"].numpy(), (pixels[:, :channels] * 255).round())
-        assert stored[f"{split}_labels"].tolist() == labels
+        np.testing.assert_array_equal(stored[f"{split}_inputs"].numpy(), (pixels[:, :channels] * 255).round())
+        assert stored[f"{split}_targets"].tolist() == labels
 
 
 def test_palettes_and_transparency_are_colours(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_images_brought_to_one_size(tmp_path: Path, size: tuple[int, int], mode:
                 resized = np.array(image.resize((wide, high), Image.Resampling.BILINEAR)).reshape(high, wide, channels)
             top, left = round((high - 8) / 2), round((wide - 8) / 2)
             expected.append(resized[top : top + 8, left : left + 8].transpose(2, 0, 1))
-        np.testing.assert_array_equal(stored[f"{split}_images"].numpy(), np.stack(expected))
+        np.testing.assert_array_equal(stored[f"{split}_inputs"].numpy(), np.stack(expected))
 
 
 def test_shrinking_is_antialiased(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_shrinking_is_antialiased(tmp_path: Path) -> None:
         (root / name).mkdir(parents=True)
         Image.fromarray(board.astype(np.uint8)).save(root / name / "0.png")
     datasets.make(Data(source=str(root), image_size=8), tmp_path / "made.safetensors", {})
-    pixels = checkpoint.read(tmp_path / "made.safetensors")[0]["train_examples"].float()
+    pixels = checkpoint.read(tmp_path / "made.safetensors")[0]["train_inputs"].float()
     assert float((pixels - 127.5).abs().max()) < 6
 
 

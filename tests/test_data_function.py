@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from landscape.data.data_section import Data
 from landscape.errors import InputError
@@ -75,7 +76,10 @@ def test_float_tensors_keep_their_units(tmp_path: Path) -> None:
     )
     found = made(Data(source=f"{path}:load"), tmp_path)
     pixels = np.linspace(-5, 30, 72, dtype=np.float32).reshape(4, 2, 3, 3)
-    assert_normalised(found.train, pixels, np.array([0, 1, 1, 0]), pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)))
+    assert_normalised(found.train, pixels, np.array([0, 1, 1, 0]), [0, 0], [1, 1])
+    given = torch.linspace(-5, 30, 72).view(4, 2, 3, 3)
+    assert torch.equal(found.train.inputs, given) and "mean" not in found.header
+    assert found.black is not None and found.black.tolist() == [0, 0]
 
 
 def test_it_is_called_once_and_its_folder_can_be_imported_from(tmp_path: Path) -> None:
@@ -98,9 +102,9 @@ WRONG = {
     "raises": ("def load():\n    raise KeyError('x')", "the call failed: KeyError: 'x'"),
     "exits": ("def load():\n    raise SystemExit(3)", "the call failed: SystemExit: 3"),
     "other arguments": ("def load(n):\n    return {}", r"the call failed: TypeError: load\(\) missing 1 required"),
-    "a pair": ("def load():\n    return (1, 2), (3, 4)", "it returned tuple; it must return a mapping with train_images, "),
+    "a pair": ("def load():\n    return (1, 2), (3, 4)", "it returned tuple; it must return a mapping with train_inputs, "),
     "nothing": ("def load():\n    pass", "it returned NoneType; it must return a mapping"),
-    "an empty mapping": ("def load():\n    return {}", "it lacks train_images, train_labels; it holds nothing"),
+    "an empty mapping": ("def load():\n    return {}", "it lacks train_inputs; it holds nothing"),
     "no labels": (
         "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'x': 1}",
         "it lacks train_labels; it holds train_images, x",
@@ -148,8 +152,15 @@ def test_a_configuration_is_checked_with_one_call(tmp_path: Path) -> None:
     """Two runs use the data set, and another one is broken."""
     path = written(tmp_path / "mine.py", DRAWN)
     broken = written(tmp_path / "broken.py", "def load():\n    raise ValueError('no disk')")
+    network = written(
+        tmp_path / "net.py",
+        """
+        def linear(num_classes=3):
+            return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(90, num_classes))
+        """,
+    )
     count = tmp_path / "count.txt"
-    run: dict[str, Any] = {"network": "torch.nn:Flatten"}
+    run: dict[str, Any] = {"network": f"{network}:linear"}
     experiment = reading.resolve(
         {
             "data": {

@@ -36,7 +36,7 @@ def test_npz_of_bytes(tmp_path: Path, shape: tuple[int, ...], stated: bool) -> N
     assert_normalised(found.test, images["test"], content["test_labels"], mean, std)
     assert found.image_shape == (channels, *shape[:2]) and found.classes == 4
     assert described(spec) == (found.image_shape, found.classes)
-    assert found.header["counts"] == {"train_examples": 12, "train_labels": 12, "test_examples": 5, "test_labels": 5}
+    assert found.header["examples"] == {"train": 12, "test": 5}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, ">f4"])
@@ -48,12 +48,28 @@ def test_npz_of_floats_is_taken_in_its_own_units(tmp_path: Path, dtype: Any) -> 
     images = {split: content[f"{split}_images"].astype(np.float32).astype(np.float64) for split in ("train", "test")}
     spec = saved(tmp_path, content)
     found = made(spec, tmp_path)
+    assert "mean" not in found.header and "std" not in found.header
+    for split, of in (("train", found.train), ("test", found.test)):
+        assert_normalised(of, images[split], content[f"{split}_labels"], [0, 0], [1, 1])
+        assert of is not None and np.array_equal(of.inputs.numpy(), images[split]), "not a bit is altered"
+    assert described(spec) == ((2, 6, 5), 4) == (found.image_shape, found.classes)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, ">f4"])
+def test_npz_of_floats_with_stated_moments(tmp_path: Path, dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    content = arrays()
+    for split, n in (("train", 12), ("test", 5)):
+        content[f"{split}_images"] = (rng.normal(size=(n, 2, 6, 5)) * 40 - 7).astype(dtype)
+    images = {split: content[f"{split}_images"].astype(np.float32).astype(np.float64) for split in ("train", "test")}
     mean, std = images["train"].mean((0, 2, 3)), images["train"].std((0, 2, 3))
-    np.testing.assert_allclose(found.header["mean"], mean, rtol=1e-9)
-    np.testing.assert_allclose(found.header["std"], std, rtol=1e-9)
+    found = made(saved(tmp_path, content, mean=mean.tolist(), std=std.tolist()), tmp_path)
+    np.testing.assert_allclose(found.header["mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(found.header["std"], std, rtol=1e-12)
     assert_normalised(found.train, images["train"], content["train_labels"], mean, std)
     assert_normalised(found.test, images["test"], content["test_labels"], mean, std)
-    assert described(spec) == ((2, 6, 5), 4) == (found.image_shape, found.classes)
+    assert found.black is not None
+    np.testing.assert_allclose(found.black.numpy(), -mean / std, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64, ">i8"])
@@ -102,7 +118,8 @@ def test_what_else_is_in_the_file_does_not_matter(tmp_path: Path) -> None:
         archive.writestr("folder/", "")
     found = made(spec, tmp_path)
     assert described(spec) == ((3, 6, 5), 4) == (found.image_shape, found.classes)
-    assert set(checkpoint.read(tmp_path / "made.safetensors")[0]) == set(arrays())
+    stored = checkpoint.read(tmp_path / "made.safetensors")[0]
+    assert set(stored) == {"train_inputs", "train_targets", "test_inputs", "test_targets"}
 
 
 def test_compressed_files_are_read(tmp_path: Path) -> None:
@@ -121,12 +138,12 @@ def without(*names: str) -> Arrays:
 OBJECTS = np.array([{}] * 12, dtype=object)
 MALFORMED: dict[str, tuple[Arrays, str]] = {
     "no training examples": (without("train_images"), "lacks train_images; it holds train_labels, test_images, test_labels"),
-    "nothing": ({}, "lacks train_images, train_labels; it holds nothing"),
+    "nothing": ({}, "lacks train_inputs; it holds nothing"),
     "test examples without labels": (without("test_labels"), "lacks test_labels"),
     "test labels without images": (without("test_images"), "lacks test_images"),
     "lengths differ": (replaced(train_labels=np.zeros(11, int)), "has 12 train_images and 11 train_labels"),
     "lengths of the test split differ": (replaced(test_labels=np.zeros(6, int)), "has 5 test_images and 6 test_labels"),
-    "negative labels": (replaced(train_labels=np.arange(12) - 1), "train_labels go down to -1; classes are counted from 0"),
+    "negative labels": (replaced(train_labels=np.arange(12) - 1), "train_labels go down to -1, at 0; classes are counted from 0"),
     "negative test labels": (replaced(test_labels=np.full(5, -3)), "test_labels go down to -3"),
     "labels from 1": (replaced(train_labels=np.arange(12) % 4 + 1, test_labels=np.arange(5) + 1), "labels are counted from 1 to 5; subtract 1"),
     "labels of floats": (replaced(train_labels=np.zeros(12)), r"train_labels are float64 \(12,\); they must be whole numbers"),
@@ -171,8 +188,9 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         replaced(train_images=np.zeros((12, 6, 5), int), train_labels=np.zeros(11), test_labels=np.full(5, -1)),
     )
     found = problems(spec)
-    assert len(found) == 3
+    assert len(found) == 4
     assert "train_images" in found[0] and "train_labels" in found[1] and "test_labels" in found[2]
+    assert "12 train_images and 11 train_labels" in found[3]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
@@ -230,7 +248,7 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "photos.npz", "w") as archive:
         archive.writestr("train_images", b"no array")
         archive.writestr("photos/1.png", b"\x89PNG")
-    assert_refused(tmp_path / "photos.npz", "lacks train_images, train_labels; it holds nothing")
+    assert_refused(tmp_path / "photos.npz", "lacks train_inputs; it holds nothing")
     with zipfile.ZipFile(tmp_path / "liar.npz", "w") as archive:
         archive.writestr("train_images.npy", b"no array")
     assert_refused(tmp_path / "liar.npz", "it is not a whole .npz file")

@@ -77,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Run(network="mlp", args=SMOOTH, data="digits", epochs=1, keep="all")
     built = building.build("mlp", SMOOTH, seed=3, images=(1, 8, 8), classes=10)
     theta = built.state_dict()
-    header = {"name": "net", "spec": run.in_full(), "spec_hash": "0", "images": [1, 8, 8], "classes": 10}
+    header = {"name": "net", "spec": run.in_full(), "spec_hash": "0", "image_shape": [1, 8, 8], "classes": 10}
     checkpoint.write(folder / "net.safetensors", theta, {**header, "epoch": 1})
     checkpoint.write_epochs(folder / "epochs.safetensors", {0: theta, 1: theta}, header)
     return folder

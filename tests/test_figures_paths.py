@@ -329,7 +329,7 @@ def networks(images: int = 10000) -> list[figures.Member]:
     for k, (recipe, rank) in enumerate(zip(recipes, (0, 1, 2, 3, 4, 3), strict=True)):
         width, accuracy = 0.8 - 0.07 * rank, 0.92 - 0.03 * rank
         of = on_planes(f"net{k}", (width - 0.02, width + 0.02), 31, final=(0.01, accuracy / 0.95), recipe=recipe)
-        found += [replace(m, history=m.history.assign_attrs(test_images=images)) for m in of]
+        found += [replace(m, history=m.history.assign_attrs(test_examples=images)) for m in of]
     return found
 
 
@@ -366,7 +366,7 @@ def test_sharpness_joins_runs_that_differ_in_one_factor_but_the_seed() -> None:
     assert len(lines) == 3
 
 
-def test_sharpness_compares_networks_only_on_enough_test_images() -> None:
+def test_sharpness_compares_networks_only_on_enough_test_examples() -> None:
     few, many = (texts(sharpness_of(networks(images)).figure).replace("\n", " ") for images in (297, 10000))
     assert "not tested: 297 test examples are too few" in few and "tau" not in few
     assert "tau 1.00" in many and "5 networks" in many
@@ -375,7 +375,7 @@ def test_sharpness_compares_networks_only_on_enough_test_images() -> None:
 def test_sharpness_says_what_confounds_it_and_what_is_not_drawn() -> None:
     members = networks()
     far = members[:8] + on_planes("fit", (0.5,), 31, final=(0.3, 0.9)) + on_planes("tiny", (0.05,), 31)
-    drawing = sharpness_of([replace(m, history=m.history.assign_attrs(test_images=5000)) for m in far])
+    drawing = sharpness_of([replace(m, history=m.history.assign_attrs(test_examples=5000)) for m in far])
     assert drawing.figure.axes[0].get_title().endswith(" \N{DAGGER}")
     assert "\N{DAGGER} above: the runs cannot be compared as they stand, or some are not drawn." in drawing.caption
     assert "Not drawn, since the number is not defined: tiny." in drawing.caption

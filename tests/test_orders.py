@@ -26,7 +26,7 @@ def experiment(
     for k, (error, steep, recipe, loss) in enumerate(zip(errors, steepness, recipes, losses, strict=True)):
         of = history(f"run{k}", final=(loss, 1.0), **recipe)
         of["test_accuracy"][-1] = 1 - error
-        of.attrs |= {"test_images": IMAGES, "classes": 10}
+        of.attrs |= {"test_examples": IMAGES, "classes": 10}
         histories.append(of)
         surfaces.append(member(f"run{k}", bowl_of(steep)).seen)
     return histories, surfaces

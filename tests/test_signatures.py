@@ -33,7 +33,7 @@ FUNCTIONS = {
 WITHOUT = {
     "line": {"beta"},
     "path": {"alpha", "beta"},
-    "basis": {"alpha", "beta", "images", "recalibration_examples", "precision"},
+    "basis": {"alpha", "beta", "examples", "recalibration_examples", "precision"},
 }
 """Keys that a function has no use for."""
 

@@ -378,7 +378,10 @@ def test_merge_refuses_what_does_not_fit_and_says_which() -> None:
 
 def test_a_network_that_returns_no_logits_is_named() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3))
-    with pytest.raises(InputError, match=r"returned \(18, 2, 6, 6\) for 18 images"):
+    with pytest.raises(
+        InputError,
+        match=r"the network returned \(4, 2, 6, 6\) for 4 examples; it must return one row of logits for each",
+    ):
         surface_of(network, a_plane(), dataset(n=12))
 
 

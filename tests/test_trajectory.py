@@ -82,11 +82,11 @@ class Training:
         tile = centre.evaluate(whole, [0], self.network, self.theta, pair, self.data, CLASSIFICATION)
         return float(tile.train_loss[0])
 
-    def loss(self, weights: Weights, images: int | None = None) -> float:
+    def loss(self, weights: Weights, examples: int | None = None) -> float:
         """The plain loop, float64."""
         network: nn.Module = copy.deepcopy(self.network).double().eval()
         network.load_state_dict(weights)
-        split = subset(self.data.train, images)
+        split = subset(self.data.train, examples)
         with torch.no_grad():
             return functional.cross_entropy(network(split.inputs.double()), split.targets).item()
 
@@ -156,7 +156,7 @@ def test_the_three_losses_are_the_plain_loops(training: Training) -> None:
             )
         mixed = training.theta | {name: weights[name] for name in filters}
         for name, state in (("projected_loss", there), ("weights_loss", mixed), ("saved_loss", weights)):
-            assert math.isclose(at[name], training.loss(state, images=60), rel_tol=1e-4), (name, epoch)
+            assert math.isclose(at[name], training.loss(state, examples=60), rel_tol=1e-4), (name, epoch)
     assert not np.allclose(found.weights_loss[:-1], found.saved_loss[:-1], rtol=1e-3)
 
 
@@ -285,7 +285,7 @@ def test_a_trajectory_is_the_same_after_a_file(training: Training, tmp_path: Pat
 def folder(training: Training, tmp_path: Path) -> Path:
     """Files as the workflow makes them: the training `net`, the run `other`, data."""
     run = Run(network="resnet", args={"depth": 8, "width": 4}, data="digits", epochs=4, keep="all")
-    header = {"name": "net", "spec": run.in_full(), "spec_hash": "0", "images": [1, 8, 8], "classes": 10}
+    header = {"name": "net", "spec": run.in_full(), "spec_hash": "0", "image_shape": [1, 8, 8], "classes": 10}
     checkpoint.write(tmp_path / "net.safetensors", training.theta, {**header, "epoch": 4})
     checkpoint.write_epochs(tmp_path / "epochs.safetensors", training.epochs, header)
     other = {**header, "name": "other", "spec_hash": "1"}

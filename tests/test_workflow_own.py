@@ -116,7 +116,7 @@ def test_a_strangers_network_and_weights_and_data_work_on_every_plane(strangers:
     saved = torch.load(strangers / "mine 0.pt", weights_only=True)["state_dict"]
     assert {f"module.{name}" for name in weights} == saved.keys()
     assert all(torch.equal(weights[name], saved[f"module.{name}"]) for name in weights)
-    assert header["images"] == [3, 9, 7] and header["classes"] == 5
+    assert header["image_shape"] == [3, 9, 7] and header["classes"] == 5
     recorded = float(files.read_dataset(strangers / "results/runs/mine/history.nc").isel(epoch=-1).train_loss)
     for plane in ("contour", "towards", "same"):
         surface = files.read_dataset(strangers / f"results/surfaces/mine/{plane}.nc")

@@ -16,7 +16,7 @@ from landscape.data.handed_over import data_set
 from landscape.directions import Directions
 from landscape.engine import device
 from landscape.errors import InputError
-from landscape.experiment.reading import entry
+from landscape.experiment.reading import OLD_NAMES, entry, renamed
 from landscape.experiment.signatures import fields_of
 from landscape.measures.plane import Plane
 from landscape.objective import objective as objectives
@@ -137,7 +137,12 @@ def entry_of(section: str, keys: Mapping[str, Any], given: Mapping[str, Any] | N
     """
     allowed = fields_of(section)
     if unknown := [key for key in keys if key not in allowed]:
-        raise InputError(f"{key} is no keyword here; allowed are {', '.join(allowed)}" for key in unknown)
+        raise InputError(
+            renamed(key, key)
+            if OLD_NAMES.get(key) in allowed
+            else f"{key} is no keyword here; allowed are {', '.join(allowed)}"
+            for key in unknown
+        )
     values = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in keys.items()}
     return entry(section, {**(given or {}), **{k: str(v) if isinstance(v, Path) else v for k, v in values.items()}})
 

@@ -24,6 +24,9 @@ _FIELDS = {
 }
 """The annotation of every key in the sections whose entries may have a `sweep`."""
 
+OLD_NAMES = {"images": "examples", "recalibration_images": "recalibration_examples"}
+"""Keys of version 0.1 that have another name since."""
+
 MAX_ENTRIES = 10_000
 """In one section, before the last sweep; it is as large as one sweep may be."""
 
@@ -173,7 +176,11 @@ def _messages(path: str, error: ValidationError, section: str | None) -> Iterato
                 idle.setdefault(f"{path}: {key}: {kind}", []).append(str(place[-1]))
             case "extra_forbidden":
                 entry = kinds[kind] if kind else SECTIONS[section] if section else Experiment
-                yield f"{where} is no key; allowed are {one_of(_section_at(entry, place).model_fields, place[-1])}"
+                allowed = _section_at(entry, place).model_fields
+                if OLD_NAMES.get(place[-1]) in allowed:
+                    yield renamed(where, place[-1])
+                else:
+                    yield f"{where} is no key; allowed are {one_of(allowed, place[-1])}"
             case "missing":
                 yield f"{where} is missing"
             case "union_tag_not_found":
@@ -189,6 +196,11 @@ def _messages(path: str, error: ValidationError, section: str | None) -> Iterato
                 problem = f"{item['msg'][0].lower()}{item['msg'][1:]}{meant(allowed, item['input'])}"
                 yield f"{where} is {_shown(item['input'])}: {problem}"
     yield from (f"{whose} takes no {', '.join(sorted(keys))}" for whose, keys in idle.items())
+
+
+def renamed(where: str, key: str) -> str:
+    """Say how the key of version 0.1 at `where` is called."""
+    return f"{where} is called {OLD_NAMES[key]} since 0.2"
 
 
 def _section_at(entry: Any, place: Sequence[Any]) -> type[BaseModel]:

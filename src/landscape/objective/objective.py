@@ -117,7 +117,8 @@ class Objective:
             else:
                 output = self._judged(lambda: call(network, batch.inputs), "the network", few)
                 loss, part = self.loss, picked(output, self.output)
-                _check_classes(part, classes or loss.classes(examples) if loss.classes(few) else None)
+                counted = loss.classes(few)
+                _check_classes(part, few.targets, (classes or loss.classes(examples)) if counted else None)
                 losses = self._judged(
                     lambda: loss.each(in_double(part), batch.targets),
                     f"the loss {self.name}, of the output {shapes_of(part)} and targets {shapes_of(few.targets)},",
@@ -287,9 +288,9 @@ def _name(function: Callable[..., Any]) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "function"
 
 
-def _check_classes(output: Any, classes: int | None) -> None:
+def _check_classes(output: Any, target: Any, classes: int | None) -> None:
     """Refuse a network with fewer outputs than there are classes, before a loss fails on the first such example."""
-    if classes is None or not isinstance(output, Tensor) or output.ndim < 2:
+    if classes is None or not isinstance(output, Tensor) or output.ndim < 2 or output.ndim != target.ndim + 1:
         return
     outputs = output.shape[1] if output.ndim == 2 else max(output.shape[1], output.shape[-1])
     if outputs < classes:

@@ -70,5 +70,5 @@ def errors(history: xr.Dataset, row: xr.Dataset | None = None) -> Errors | None:
     if "test_accuracy" not in history:
         return None
     accuracy = float((history.isel(epoch=-1) if row is None else row).test_accuracy)
-    images = int(history.attrs["test_images"])
+    images = int(history.attrs["test_examples"])
     return Errors(round((1 - accuracy) * images), images)

@@ -153,6 +153,13 @@ class Run(ObjectiveKeys, _Built):
         description="consecutive jobs that share the training, for clusters with short jobs; the result is the same",
     )
 
+
+class Run(ObjectiveKeys, RunKeys):
+    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
+
+    The defaults are the recipe of Li et al. 2018.
+    """
+
     @model_validator(mode="after")
     def _normal_form(self) -> "Run":
         if self.learning_rate == LEARNING_RATES[self.optimizer]:

@@ -128,9 +128,9 @@ def surface_made(members: Sequence[Member]) -> list[str]:
 def losses_made(members: Sequence[Member]) -> list[str]:
     """Explain in sentences the losses of a figure's surfaces, and its test errors."""
     surfaces = [member.seen for member in members]
-    splits = [f"{each(s.attrs['train_images'] for s in surfaces)} training"]
+    splits = [f"{each(s.attrs['train_examples'] for s in surfaces)} training"]
     if any("test_loss" in s for s in surfaces):
-        splits.append(f"{each(s.attrs['test_images'] for s in surfaces if 'test_loss' in s)} test")
+        splits.append(f"{each(s.attrs['test_examples'] for s in surfaces if 'test_loss' in s)} test")
     return [
         "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
         f"{' and '.join(splits)} images, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
@@ -175,7 +175,7 @@ def member_item(member: Member, variables: Sequence[str], ring: str | None = Non
     surface = member.seen
     parts = [_at_centre(surface, " at the centre")]
     if "test_accuracy" in member.row:
-        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_examples']:,} images")
     parts += [*cosine(surface), *_seed(member)]
     beware = [*(finding.advice for finding in member.findings), *no_ring(member, ring)]
     name = with_care(escape(member.label), care or bool(beware))
@@ -193,7 +193,7 @@ def run_item(member: Member, care: bool = False) -> str:
     """Write a run's final numbers in a sentence, with a dagger if a warning follows."""
     parts = [f"train loss {loss(float(member.row.train_loss))}"]
     if "test_accuracy" in member.row:
-        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_images']:,} images")
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_examples']:,} images")
     return f"{with_care(escape(member.label), care)}: {', '.join([*parts, *_seed(member)])}."
 
 
