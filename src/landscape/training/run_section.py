@@ -67,22 +67,14 @@ class Rescaled(Section):
     )
 
 
-class _Built(Section):
-    """A network and the data it is for."""
+class RunKeys(Section):
+    """The network, its data, and its training: the keys of a run beside those of the objective."""
 
     network: str = Field(
         min_length=1, description="a built-in name, or package.module:function, or path/file.py:function"
     )
     args: Arguments = Field({}, description="arguments of the network's function")
     data: Annotated[str, Ref("data")] = Field(description="data set for training and measuring")
-
-
-class Run(ObjectiveKeys, _Built):
-    """A network: trained here, adopted (with `weights`), or the twin of another run (with `rescaled`).
-
-    The defaults are the recipe of Li et al. 2018.
-    """
-
     weights: Checkpoint | None = Field(
         None,
         description="a checkpoint from elsewhere, FILE or FILE#ENTRY, or {url, sha256}; it makes the run an adopted one, "
