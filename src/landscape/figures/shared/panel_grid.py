@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LABEL, NOTE, SMALL = 8, 7, 6  # points
 NOTES = "notes"  # the name of what `note` writes
+_NEAR = 0.02  # sufficient accuracy of the panels' heights together
 _FOOT = 0.01  # height of the row below the panels; its title is their common label
 
 
@@ -116,30 +117,38 @@ class Grid:
     def fit(self, *shapes: float) -> None:
         """Place everything, fit the page's height, and fix the layout.
 
+        A layout is expensive, and the page's height and the titles' lines depend on the panels' width. So the first one starts
+        from a guess; the next ones end at panels of nearly the right height, whose shape is then made exact.
+
         Args:
             shapes: height over width of the panels of each quantity.
         """
         figure, engine = self.figure, self.figure.get_layout_engine()
         assert engine is not None
-        figure.align_ylabels()
         of_row = {ax: shape for row, shape in zip(self.rows, shapes, strict=True) for ax in row}
+        titles = {ax: ax.get_title() for ax in self.axes}
+        figure.align_ylabels([ax for ax in self.axes if ax.get_ylabel()])
         for ax in self.axes:
             ax.spines[:].set_in_layout(False)  # the panel has their extent too
         first = {ax.get_subplotspec().rowspan.start: ax for ax in [*self.axes, *itertools.chain(*self.feet)]}
-        for turn in range(6):
-            engine.execute(figure)
-            width, height = map(float, figure.get_size_inches())
-            panel = width * float(self.rows[0][0].get_position(original=True).width)
-            for ax in self.axes if turn == 0 else ():
-                room = panel + 0.1
-                ax.title.set_text("\n".join(wrap(ax.get_title(), room, ax.title.get_fontsize())))
-            wanted = [panel * of_row[first[k]] if first[k] in of_row else _FOOT for k in sorted(first)]
-            more = sum(wanted) - height * sum(ax.get_position(original=True).height for ax in first.values())
-            if turn and abs(more) < 1e-3:
+        width = float(figure.get_size_inches()[0])
+        panel, height, have = self.room - 0.3, 0.5 + 0.5 * self._places.nrows, 0.0
+        for turn in range(5):
+            wanted = [panel * of_row[first[row]] if first[row] in of_row else _FOOT for row in sorted(first)]
+            if turn > 1 and abs(sum(wanted) - have) < _NEAR:
                 break
+            for ax, title in titles.items() if turn < 2 else ():
+                ax.title.set_text("\n".join(wrap(title, panel + 0.1, ax.title.get_fontsize())))
+            height += sum(wanted) - have
             self._places.set_height_ratios(wanted)
-            figure.set_size_inches(width, height + more)
-        figure.set_layout_engine("none")
+            figure.set_size_inches(width, height)
+            engine.execute(figure)
+            panel = width * float(self.rows[0][0].get_position(original=True).width)
+            have = height * sum(ax.get_position(original=True).height for ax in first.values())
+        figure.set_layout_engine(None)
+        for ax, shape in of_row.items():
+            if ax.name != "3d":
+                ax.set_box_aspect(shape)
         for foot in itertools.chain(*self.feet):
             if text := foot.get_title():
                 place = foot.title.get_window_extent().transformed(figure.transFigure.inverted())
@@ -175,7 +184,8 @@ def grid(
     each = 2 if feet else 1  # rows of the layout for a row of panels
     blocks = -(-runs // columns)
     figure = mpl.figure.Figure(figsize=(width, 3 + 2 * blocks * quantities), layout="constrained")
-    places = figure.add_gridspec(blocks * quantities * each + (not feet), columns)
+    # wide panels to begin with: the layout keeps room for notes as wide as they are
+    places = figure.add_gridspec(blocks * quantities * each + (not feet), columns, left=0, right=1)
     rows: list[list[Any]] = [[None] * runs for _ in range(quantities)]
     below: list[list[Any]] = [[] for _ in range(quantities)]
     for place, (row, run) in enumerate(cells(runs, quantities, columns)):
@@ -199,7 +209,7 @@ def settle(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.execute(figure)
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
 
 
 def default_columns(panels: int, most: int = 4) -> int:
