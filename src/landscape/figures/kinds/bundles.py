@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,10 +20,6 @@ from landscape.figures.shared.panel_grid import NOTE, default_columns, grid
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, pd
 from landscape.training import run_factors
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
 
 
 class Bundles(OfRuns):
@@ -86,7 +82,7 @@ class Order:
         return f"tau {self.tau:.2f}, p {self.p:.2g}, n {self.n}".replace("-", "\N{MINUS SIGN}")
 
 
-def bundle(ax: Axes, run: Group, *, top: float) -> None:
+def bundle(ax: mpl.axes.Axes, run: Group, *, top: float) -> None:
     """Draw the train loss along each line, and the median of all."""
     line_axes.frame(ax, run.surfaces, top=top)
     x, curves = run.first.seen.alpha.values, stack(run.surfaces, "train_loss")
@@ -130,12 +126,12 @@ def _normalised(row: Sequence[Group]) -> str:
     return {None: "", "none": "no normalisation"}.get(how, f"normalised: {how}")
 
 
-def _label_right(ax: Axes, text: str) -> None:
+def _label_right(ax: mpl.axes.Axes, text: str) -> None:
     look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "left", "fontsize": NOTE}
     ax.text(1.03, 0.5, text, transform=ax.transAxes, **look)
 
 
-def _keys(members: Sequence[Member]) -> list[Artist]:
+def _keys(members: Sequence[Member]) -> list[mpl.artist.Artist]:
     return [
         mpl.lines.Line2D([], [], color=style.LOSS, linewidth=0.4, label="one direction"),
         mpl.lines.Line2D([], [], color="black", linewidth=1.4, label="median"),

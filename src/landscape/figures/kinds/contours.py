@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,11 +24,6 @@ from landscape.figures.shared.level_lines import (
 from landscape.figures.shared.members import Drawing, Member, numbers, only
 from landscape.figures.shared.panel_grid import LABEL, default_columns, grid, wrap
 from landscape.lazy import mpl, np, pd
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.contour import QuadContourSet
-    from matplotlib.lines import Line2D
 
 
 class Contours(OfRuns):
@@ -77,7 +72,7 @@ class Contours(OfRuns):
         drawn = [numbers(members, self.variables), marks.numbers(members), *([lowest.numbers(members)] if both else [])]
         return Drawing(panels.figure, pd.concat(drawn, ignore_index=True), self._caption(members))
 
-    def panel(self, ax: Axes, members: Sequence[Member]) -> None:
+    def panel(self, ax: mpl.axes.Axes, members: Sequence[Member]) -> None:
         member = only(members, self.draw)
         require_plane(member.seen, self.draw)
         for variable in self.variables:
@@ -100,7 +95,7 @@ class Contours(OfRuns):
     def _levels(self) -> Sequence[float]:
         return LEVELS[self.levels] if isinstance(self.levels, str) else self.levels
 
-    def _lines(self, ax: Axes, member: Member) -> QuadContourSet:
+    def _lines(self, ax: mpl.axes.Axes, member: Member) -> mpl.contour.QuadContourSet:
         """Draw level lines of the first loss; with two losses, the second dashed, and the lowest point of each."""
         first, *others = self.variables
         lines = contour(ax, member.seen, variable=first, levels=self._levels, guessing=not others)
@@ -109,7 +104,7 @@ class Contours(OfRuns):
             lowest.draw_lowest(ax, member.seen)
         return lines
 
-    def _labels(self, ax: Axes, member: Member, lines: QuadContourSet) -> None:
+    def _labels(self, ax: mpl.axes.Axes, member: Member, lines: mpl.contour.QuadContourSet) -> None:
         """Label the levels and the marks, on axes of their final size."""
         avoid = [np.zeros((1, 2)), marks.places(member.marks)]
         if len(self.variables) == 2:
@@ -143,7 +138,7 @@ class Contours(OfRuns):
         return words.member_item(member, self.variables, self.variables[0]) + where + marks.item(member)
 
 
-def _keys() -> list[Line2D]:
+def _keys() -> list[mpl.lines.Line2D]:
     """Make the legend's entries for two losses."""
     keys = [
         mpl.lines.Line2D(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,10 +19,6 @@ from landscape.figures.shared.maps import pixel_map
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import Grid, default_columns, grid
 from landscape.lazy import mpl, np, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import ListedColormap, LogNorm
 
 
 class Curvature(OfRuns):
@@ -129,7 +125,7 @@ class Column:
         return [*dict.fromkeys([*own, *words.no_ring(self.loss, _VARIABLE)])]
 
 
-def _map(ax: Axes, surface: xr.Dataset, ratio: np.ndarray) -> None:
+def _map(ax: mpl.axes.Axes, surface: xr.Dataset, ratio: np.ndarray) -> None:
     """Draw the ratio in the whole space, with its isolines, and dots where it is not converged."""
     pixel_map(ax, surface, ratio, colours=_colours(), norm=_norm())
     _isolines(ax, surface, ratio)
@@ -138,7 +134,7 @@ def _map(ax: Axes, surface: xr.Dataset, ratio: np.ndarray) -> None:
         ax.plot(surface.alpha[alpha], surface.beta[beta], **_DOT, markeredgewidth=0.6, clip_on=False, zorder=6)
 
 
-def _isolines(ax: Axes, surface: xr.Dataset, ratio: np.ndarray) -> None:
+def _isolines(ax: mpl.axes.Axes, surface: xr.Dataset, ratio: np.ndarray) -> None:
     shown = np.ma.masked_invalid(ratio.T)
     within = [level for level in ISOLINES if shown.count() and shown.min() < level < shown.max()]
     if within:
@@ -204,10 +200,10 @@ def _caption(spec: Curvature, runs: Sequence[Column]) -> str:
     return words.caption(spec.about, seen, made, items)
 
 
-def _colours() -> ListedColormap:
+def _colours() -> mpl.colors.ListedColormap:
     """Return the ratio's colours; the end of the scale differs from white."""
     return style.colour_map("magma", 0.93)
 
 
-def _norm() -> LogNorm:
+def _norm() -> mpl.colors.LogNorm:
     return mpl.colors.LogNorm(1e-3, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,9 +20,6 @@ from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import default_columns, grid
 from landscape.geometry import StationaryPoint
 from landscape.lazy import mpl, np, pd, xr
-
-if TYPE_CHECKING:
-    from matplotlib.colors import Colormap, LogNorm, Normalize
 
 
 class Gradients(OfRuns):
@@ -127,13 +124,13 @@ _QUANTITIES: dict[str, Callable[[xr.Dataset], np.ndarray]] = {
 class _Scale:
     """The colours of a quantity, and the values written beside them."""
 
-    colours: Colormap
-    norm: Normalize
+    colours: mpl.colors.Colormap
+    norm: mpl.colors.Normalize
     ticks: dict[float, str]
     extend: Literal["neither", "both"]
 
 
-def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
+def norm_scale(surfaces: Sequence[xr.Dataset]) -> mpl.colors.LogNorm:
     """Return the norm's common colour scale: at most four decades, in the middle of nine tenths of its finite values.
 
     The norm at a plane's corners can be a million times the norm around its centre.
@@ -145,7 +142,7 @@ def norm_scale(surfaces: Sequence[xr.Dataset]) -> LogNorm:
     return mpl.colors.LogNorm(float(10 ** ((low + high) / 2 - half)), float(10 ** ((low + high) / 2 + half)))
 
 
-def _scales(norm: LogNorm) -> list[_Scale]:
+def _scales(norm: mpl.colors.LogNorm) -> list[_Scale]:
     """Return one scale for each quantity."""
     low, high = (np.log10(float(end or 1)) for end in (norm.vmin, norm.vmax))
     decades = {float(10**e): rf"$10^{{{e:.0f}}}$" for e in np.arange(np.ceil(low), np.floor(high) + 1)}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,9 +21,6 @@ from landscape.figures.shared.groups import Group, descriptions, loss_names
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import Grid, few_ticks, grid, plain_ticks
 from landscape.lazy import mpl, np, pd
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 class InterpolationRow(Section):
@@ -134,7 +131,7 @@ class Row:
         return weight_density.densities([weight_density.flat(member) for member in self.ends])
 
 
-def line_panel(ax: Axes, row: Row, *, top: float) -> None:
+def line_panel(ax: mpl.axes.Axes, row: Row, *, top: float) -> None:
     """Draw loss and accuracy between the runs, and the width of the minimum at both ends."""
     line_axes.frame(ax, [row.run.seen], top=top)
     ax.set_xlabel("alpha")
@@ -149,7 +146,7 @@ def line_panel(ax: Axes, row: Row, *, top: float) -> None:
         widths.bar(ax, [row.run.seen], at=end)
 
 
-def norm_panel(ax: Axes, row: Row) -> None:
+def norm_panel(ax: mpl.axes.Axes, row: Row) -> None:
     """Draw the norm of each run's weights over its steps, with a tick where its learning rate drops."""
     for member, (_, colour, dashes) in zip(row.ends, ENDS, strict=True):
         norms = weight_density.norms(member).query("step > 0")  # a logarithmic axis cannot show 0
@@ -160,7 +157,7 @@ def norm_panel(ax: Axes, row: Row) -> None:
     ax.tick_params(labelleft=True)
 
 
-def weight_panel(ax: Axes, row: Row) -> None:
+def weight_panel(ax: mpl.axes.Axes, row: Row) -> None:
     """Draw the density of each run's weights."""
     for density, (_, colour, dashes) in zip(row.densities.values, ENDS, strict=True):
         shown = np.where(density > 0, density, np.nan)
@@ -219,7 +216,7 @@ def _weight_notes(row: Row) -> list[str]:
     ]
 
 
-def _norm_ticks(ax: Axes, drawn: bool) -> None:
+def _norm_ticks(ax: mpl.axes.Axes, drawn: bool) -> None:
     """Set ticks of shared axes: powers of ten, or plain numbers within a decade; norms span at least a factor of 1.5."""
     if not drawn:
         ax.set(xlim=(1, 10), ylim=(1, 10))

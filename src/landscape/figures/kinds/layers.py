@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,10 +15,6 @@ from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import SMALL, grid, plain_ticks
 from landscape.figures.shared.probed import log_axis, made, measured, positive, problems
 from landscape.lazy import mpl, np, pd, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 
 class Layers(OfRuns):
@@ -67,7 +63,7 @@ _ROWS = {
 _NAMED = 40  # most layers whose names are written
 
 
-def curve(ax: Axes, probe: xr.Dataset, name: str, *, color: Any, marker: str) -> Line2D:
+def curve(ax: mpl.axes.Axes, probe: xr.Dataset, name: str, *, color: Any, marker: str) -> mpl.lines.Line2D:
     """Draw one number over the layers, without the layers that lack it."""
     values = _values(probe, name)
     there = np.isfinite(values if name == "activation_zero_share" else positive(values))
@@ -89,7 +85,7 @@ def _names(members: Sequence[Member]) -> list[str]:
     return names[0] if len(names[0]) <= _NAMED and all(of == names[0] for of in names) else []
 
 
-def _name_layers(axes: Sequence[Axes], names: Sequence[str]) -> None:
+def _name_layers(axes: Sequence[mpl.axes.Axes], names: Sequence[str]) -> None:
     """Write the layers' names, upright, or their numbers below the last row."""
     last = axes[-1]
     if names:

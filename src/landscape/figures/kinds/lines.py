@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,9 +15,7 @@ from landscape.figures.shared.bands import require_lines, table
 from landscape.figures.shared.groups import Group, counted, group, items
 from landscape.figures.shared.members import Drawing, Member, only
 from landscape.figures.shared.panel_grid import default_columns, grid
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from landscape.lazy import mpl
 
 
 class Lines(OfRuns):
@@ -58,7 +56,7 @@ class Lines(OfRuns):
         panels.fit(0.75)
         return Drawing(panels.figure, table(members, line_axes.VARIABLES), _caption(self, together, top))
 
-    def panel(self, ax: Axes, members: Sequence[Member]) -> None:
+    def panel(self, ax: mpl.axes.Axes, members: Sequence[Member]) -> None:
         together = group(members, self.over)
         require_lines(together, self.draw)
         only(together, self.draw)
@@ -68,7 +66,7 @@ class Lines(OfRuns):
         twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
 
 
-def _panel(ax: Axes, of: Group, top: float) -> Axes:
+def _panel(ax: mpl.axes.Axes, of: Group, top: float) -> mpl.axes.Axes:
     """Draw the losses, and the accuracies on a twin axis; return the twin."""
     line_axes.frame(ax, of.surfaces, top=top)
     line_axes.losses(ax, of.surfaces)

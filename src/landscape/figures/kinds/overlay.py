@@ -7,7 +7,7 @@ filter-normalised ones (Li et al. 2018, section 4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,9 +20,6 @@ from landscape.figures.shared.groups import Group
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import NOTE, default_columns, grid, wrap
 from landscape.lazy import mpl, np
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 class Overlay(OfRuns):
@@ -89,7 +86,7 @@ def difference(row: Sequence[Member], variable: str) -> str:
     return f"curves differ by up to {words.loss(float(apart.max()))} ({words.loss(100 * share)} %)"
 
 
-def _curves(ax: Axes, row: Sequence[Member], variable: str) -> None:
+def _curves(ax: mpl.axes.Axes, row: Sequence[Member], variable: str) -> None:
     for k, (member, look) in enumerate(zip(row, looks(len(row)), strict=True)):
         line = member.seen.isel(beta=0)
         ax.plot(line.alpha, line[variable], label=member.label, zorder=2 + 0.1 * k, **look)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,9 +18,6 @@ from landscape.figures.shared.level_lines import LEVELS
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import default_columns, grid
 from landscape.lazy import mpl, np, xr
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
 
 
 class Profiles(OfRuns):
@@ -87,7 +84,7 @@ def _width_note(bundle: Group) -> str:
     return f"width {widths.phrase(widths.wells(bundle.surfaces))}"
 
 
-def _keys(surfaces: Sequence[xr.Dataset]) -> list[Artist]:
+def _keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.artist.Artist]:
     key = mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="width at 0.5 above the centre")
     return [*line_axes.split_keys(surfaces), key]
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,9 +20,6 @@ from landscape.figures.shared.level_lines import frame, mark_centre, require_pla
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import default_columns, grid
 from landscape.lazy import mpl, np, pd
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 class Rings(OfRuns):
@@ -117,7 +114,7 @@ def ring(member: Member, rise: float) -> Ring:
     return Ring(member, rise, geometry.LevelSets.of(surface, "train_loss").component(here + rise))
 
 
-def _draw_panel(ax: Axes, of: Group, rings: Sequence[Ring], rises: Sequence[float]) -> None:
+def _draw_panel(ax: mpl.axes.Axes, of: Group, rings: Sequence[Ring], rises: Sequence[float]) -> None:
     """Draw one colour per member, one kind of line per rise, and a cross at the centre."""
     colours = dict(zip(map(id, of.members), style.run_colours(len(of.members)), strict=True))
     for one in rings:

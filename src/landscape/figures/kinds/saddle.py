@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,10 +16,6 @@ from landscape.figures.shared.level_lines import frame
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import LABEL, NOTE, SMALL, few_ticks, plain_ticks, settle, wrap
 from landscape.lazy import art3d, mpl, np, pd, scipy, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 
 class Saddle(OfRuns):
@@ -58,7 +54,7 @@ _ELEVATION, _AZIMUTH = 30, -50
 _NEGATIVE, _POSITIVE = style.LOSS, style.ACCURACY
 
 
-def mountain_pass(ax: Any, probe: xr.Dataset) -> Poly3DCollection:
+def mountain_pass(ax: Any, probe: xr.Dataset) -> art3d.Poly3DCollection:
     """Draw the loss over the plane as a shaded surface on a linear height, with the saddle's level and point.
 
     The surface is a fourfold bicubic upsample.
@@ -97,7 +93,7 @@ def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, f
         axis.set_major_formatter(plain_ticks())
 
 
-def level_lines(ax: Axes, probe: xr.Dataset) -> None:
+def level_lines(ax: mpl.axes.Axes, probe: xr.Dataset) -> None:
     """Draw level lines of the loss on a pale fill, the saddle's level in black."""
     loss = probe.loss.transpose("beta", "alpha")  # matplotlib wants (y, x)
     here, low, high = float(probe.train_loss), float(loss.min()), float(loss.max())
@@ -120,7 +116,7 @@ def level_lines(ax: Axes, probe: xr.Dataset) -> None:
     ax.set_ylabel(f"beta (largest eigenvalue, {_number(extreme[1])})", fontsize=NOTE)
 
 
-def eigenvalues(ax: Axes, probe: xr.Dataset) -> None:
+def eigenvalues(ax: mpl.axes.Axes, probe: xr.Dataset) -> None:
     """Draw all eigenvalues in order on a symmetric logarithmic axis, coloured by their sign."""
     values, threshold = probe.eigenvalue.values, float(probe.negative_threshold)
     rank = np.arange(1, values.size + 1)
@@ -153,7 +149,7 @@ def eigenvalues(ax: Axes, probe: xr.Dataset) -> None:
     ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
-def path(ax: Axes, probe: xr.Dataset) -> None:
+def path(ax: mpl.axes.Axes, probe: xr.Dataset) -> None:
     """Draw the norm of the gradient after each step of the search, its tolerance dashed."""
     norms = probe.gradient_norm_path.values
     ax.plot(np.arange(norms.size), norms, "o-", color="black", markersize=2.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,9 +18,6 @@ from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import grid, plain_ticks
 from landscape.figures.shared.probed import LAMBDA, SCALES, End, extreme, log_axis, made, measured, problems
 from landscape.lazy import mpl, np, pd
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 class Sharpening(OfRuns):
@@ -93,7 +90,7 @@ def _epoch(member: Member) -> int:
     return int(member.history.epoch[-1]) if member.epoch is None else member.epoch
 
 
-def _frame(ax: Axes, end: End, last: int) -> None:
+def _frame(ax: mpl.axes.Axes, end: End, last: int) -> None:
     """Set a logarithmic axis for lambda_max if it is positive throughout; draw a line at zero for lambda_min."""
     ax.set_xlim(-0.03 * last, 1.03 * last)
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,11 +22,6 @@ from landscape.figures.shared.panel_grid import NOTE, Grid, few_ticks, fits, gri
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, np, pd
 from landscape.training import run_factors
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import Normalize
-    from matplotlib.lines import Line2D
 
 
 class Sharpness(OfRuns):
@@ -115,11 +110,11 @@ class Plotted:
 
 
 def scatter(
-    ax: Axes,
+    ax: mpl.axes.Axes,
     points: Sequence[Plotted],
     pairs: Sequence[tuple[int, int]],
     markers: Mapping[str, str],
-    colours: Normalize,
+    colours: mpl.colors.Normalize,
 ) -> None:
     """Draw the points with their bars, and the lines between joined points."""
     x = np.array([point.mean for point in points])
@@ -194,12 +189,12 @@ def _in_a_row(families: Sequence[str]) -> int:
     return next(n for n in (3, 2, 1) if n == 1 or all(fits(name, 3.0 / n - 0.35, NOTE) for name in families))
 
 
-def _colours(depths: Sequence[int]) -> Normalize:
+def _colours(depths: Sequence[int]) -> mpl.colors.Normalize:
     low, high = min(depths, default=1), max(depths, default=2)
     return mpl.colors.LogNorm(low, high) if high > low else mpl.colors.Normalize(low - 1, high + 1)
 
 
-def _keys(families: Sequence[str]) -> list[Line2D]:
+def _keys(families: Sequence[str]) -> list[mpl.lines.Line2D]:
     """Make the legend's entries for the families' markers."""
     look: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
     return [
@@ -208,7 +203,7 @@ def _keys(families: Sequence[str]) -> list[Line2D]:
     ]
 
 
-def _depth_bar(panels: Grid, points: Sequence[Plotted], colours: Normalize) -> None:
+def _depth_bar(panels: Grid, points: Sequence[Plotted], colours: mpl.colors.Normalize) -> None:
     bar = panels.color_bar(mpl.cm.ScalarMappable(colours, style.colour_map("viridis", 0.9)))
     depths = sorted({point.depth for point in points if point.depth is not None})
     bar.ax.xaxis.set_major_locator(mpl.ticker.FixedLocator(depths))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,10 +15,6 @@ from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import default_columns, few_ticks, grid, plain_ticks
 from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, made, measured, problems
 from landscape.lazy import mpl, np, pd, xr
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
 
 
 class Spectra(OfRuns):
@@ -44,7 +40,7 @@ class Spectra(OfRuns):
         for ax, member in zip(panels.rows[0], members, strict=True):
             ax.set_title(member.label, parse_math=False)
         panels.label_rows(*(f"{name}\ndensity" for name in SCALES.values()))
-        keys: list[Artist] = [
+        keys: list[mpl.artist.Artist] = [
             mpl.lines.Line2D([], [], color=style.LOSS, label="mean"),
             mpl.patches.Patch(color=style.LOSS, alpha=_SHADE, linewidth=0, label="standard error"),
             mpl.lines.Line2D(
@@ -63,7 +59,9 @@ _DEEPEST = 1e-10  # lower end of the axis, as a share of the highest density
 _BELOW = 5.0  # the axis ends at this factor below the lower density of the two outermost eigenvalues
 
 
-def spectrum(ax: Axes, probe: xr.Dataset, suffix: str, limits: tuple[tuple[float, float], tuple[float, float]]) -> None:
+def spectrum(
+    ax: mpl.axes.Axes, probe: xr.Dataset, suffix: str, limits: tuple[tuple[float, float], tuple[float, float]]
+) -> None:
     """Draw the mean density over random vectors, its standard error as a band, and both ends, on a logarithmic axis."""
     across, up = limits
     x = probe[f"eigenvalue{suffix}"].values

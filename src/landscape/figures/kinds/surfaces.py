@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from landscape import geometry
 from landscape.config.fields import Ref
@@ -16,9 +16,6 @@ from landscape.figures.shared.level_lines import drawable, require_plane
 from landscape.figures.shared.members import Drawing, Member, numbers, only
 from landscape.figures.shared.panel_grid import NOTE, few_ticks, grid, plain_ticks
 from landscape.lazy import art3d, np, scipy, xr
-
-if TYPE_CHECKING:
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 
 class Surfaces(OfRuns):
@@ -76,7 +73,9 @@ def height_limits(losses: Sequence[xr.DataArray]) -> tuple[float, float]:
     return low, max(high, low + 1)
 
 
-def shaded_surface(ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple[float, float]) -> Poly3DCollection:
+def shaded_surface(
+    ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple[float, float]
+) -> art3d.Poly3DCollection:
     """Draw log10 of `variable`, cut off at `limits`, with level lines on a floor below it and a pin at the centre.
 
     The surface is a fourfold bicubic upsample. A point that is not finite leaves a hole, with a cross on the floor below.
@@ -101,7 +100,7 @@ def shaded_surface(ax: Any, surface: xr.Dataset, *, variable: str, limits: tuple
 
 def _polygons(
     x: np.ndarray, y: np.ndarray, z: np.ndarray, there: np.ndarray, heights: tuple[float, float, float]
-) -> Poly3DCollection:
+) -> art3d.Poly3DCollection:
     """Build one quadrilateral per cell, lit from the north-west; leave out cells that touch a missing point."""
     low, high, floor = heights
     corners = shaded.quadrilaterals(x, y, z)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from landscape.figures.kind import OfRuns, OverSeeds
 from landscape.figures.shared import style, words
@@ -12,10 +12,6 @@ from landscape.figures.shared.groups import Group, group
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import NOTE, Grid, fits, grid, wrap
 from landscape.lazy import mpl, np, pd, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 
 class Training(OfRuns):
@@ -49,8 +45,8 @@ _LOSS_FLOOR = 1e-6  # a logarithmic axis cannot show a loss of exactly 0
 
 
 def curves(
-    axes: Sequence[Axes], histories: Sequence[xr.Dataset], *, place: float, color: Any, marker: str
-) -> list[Line2D]:
+    axes: Sequence[mpl.axes.Axes], histories: Sequence[xr.Dataset], *, place: float, color: Any, marker: str
+) -> list[mpl.lines.Line2D]:
     """Draw losses, errors in percent, and the learning rate of a run, each on its own axes.
 
     Several runs that differ in their seed become the median and a band between the extremes.
@@ -86,7 +82,7 @@ def legend_columns(shares: Sequence[Sequence[Group]], panel: float) -> int:
     return min(widest, max(map(len, shares)))
 
 
-def _frame(rows: Sequence[Sequence[Axes]], last: int) -> None:
+def _frame(rows: Sequence[Sequence[mpl.axes.Axes]], last: int) -> None:
     """Set limits and ticks; the panels of a row share those of y."""
     losses, errors, rates = rows
     for ax in (ax for row in rows for ax in row):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,11 +19,6 @@ from landscape.figures.shared.panel_grid import NOTE, Grid, grid, wrap
 from landscape.figures.shared.paths import Panel
 from landscape.lazy import mpl, np, pd
 from landscape.measures import plane_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import Normalize
-    from matplotlib.contour import QuadContourSet
 
 
 class Trajectories(OfRuns):
@@ -87,7 +82,9 @@ class Trajectories(OfRuns):
         return list(itertools.product(self.runs, self.planes))
 
 
-def _draw_panel(ax: Axes, panel: Panel, colours: Normalize, ratio: float) -> QuadContourSet | None:
+def _draw_panel(
+    ax: mpl.axes.Axes, panel: Panel, colours: mpl.colors.Normalize, ratio: float
+) -> mpl.contour.QuadContourSet | None:
     """Draw the path over the level lines, if there is a surface; return the lines."""
     surface = panel.member.surface
     lines = None
@@ -100,7 +97,7 @@ def _draw_panel(ax: Axes, panel: Panel, colours: Normalize, ratio: float) -> Qua
     return lines
 
 
-def _label_panel(ax: Axes, panel: Panel, lines: QuadContourSet | None) -> None:
+def _label_panel(ax: mpl.axes.Axes, panel: Panel, lines: mpl.contour.QuadContourSet | None) -> None:
     """Label the epochs at which the rate falls, and the levels away from them, on axes of their final size."""
     labels = paths.label_falls(ax, panel.path, panel.falls)
     points = paths.points_of(panel.path)
@@ -121,7 +118,7 @@ def _ratio(shown: Sequence[Panel]) -> float:
     return float(np.clip(np.ptp(surface.beta.values) / np.ptp(surface.alpha.values), 0.75, 1.25))
 
 
-def _scales(panels: Grid, spec: Trajectories, shown: Sequence[Panel], colours: Normalize) -> None:
+def _scales(panels: Grid, spec: Trajectories, shown: Sequence[Panel], colours: mpl.colors.Normalize) -> None:
     """Draw the scales of the loss and of the epochs, and a legend."""
     if spec.contours:
         colour_bar(panels, LEVELS["log"], words.NAMES["train_loss"], [panel.member.seen for panel in shown])

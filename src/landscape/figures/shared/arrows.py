@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from landscape import geometry
 from landscape.figures.shared import level_lines
 from landscape.lazy import mpl, np, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import LinearSegmentedColormap, Normalize
-    from matplotlib.lines import Line2D
-    from matplotlib.quiver import Quiver
 
 ARROWS = 15
 """The most arrows along each axis; a finer grid is thinned."""
@@ -26,13 +20,13 @@ _SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def cosine_map() -> LinearSegmentedColormap:
+def cosine_map() -> mpl.colors.LinearSegmentedColormap:
     """Return dark red for negative, light blue for positive cosines: the order is the same in grey."""
     colours = ["#67001f", "#b2182b", "#f4a582", "#9ecae1", "#dbe9f6"]
     return mpl.colors.LinearSegmentedColormap.from_list("cosine", colours)
 
 
-def cosine_norm() -> Normalize:
+def cosine_norm() -> mpl.colors.Normalize:
     return mpl.colors.Normalize(-1, 1)
 
 
@@ -52,7 +46,7 @@ def descent(surface: xr.Dataset) -> np.ndarray:
     return -np.einsum("ij,...j", np.linalg.inv(metric(surface)), gradient)
 
 
-def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
+def draw_arrows(ax: mpl.axes.Axes, surface: xr.Dataset) -> mpl.quiver.Quiver:
     """Draw level lines of the train loss, and over them the descent at up to 15 x 15 points.
 
     The arrows are of one length, blue where they point to the centre and red where they point away.
@@ -87,14 +81,14 @@ def draw_arrows(ax: Axes, surface: xr.Dataset) -> Quiver:
     )
 
 
-def mark_stationary(ax: Axes, points: Sequence[geometry.StationaryPoint]) -> None:
+def mark_stationary(ax: mpl.axes.Axes, points: Sequence[geometry.StationaryPoint]) -> None:
     """Draw a symbol at each point: white if stationary in the slice alone, black if in the whole space."""
     halo = [mpl.patheffects.withStroke(linewidth=1.8, foreground="white")]
     for point in points:
         ax.plot(point.alpha, point.beta, label=point.kind, path_effects=halo, zorder=6, **_look(point.kind))
 
 
-def keys(points: Sequence[geometry.StationaryPoint]) -> list[Line2D]:
+def keys(points: Sequence[geometry.StationaryPoint]) -> list[mpl.lines.Line2D]:
     """Make the legend's entries, in the order of `geometry.KINDS`."""
     there = {point.kind for point in points}
     return [mpl.lines.Line2D([], [], label=kind, **_look(kind)) for kind in geometry.KINDS if kind in there]

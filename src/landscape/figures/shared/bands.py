@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from landscape.config.fields import INERT, with_trait
 from landscape.errors import InputError
 from landscape.figures.shared import words
 from landscape.figures.shared.groups import Group
 from landscape.figures.shared.members import Member, numbers
-from landscape.lazy import np, pd, xr
+from landscape.lazy import mpl, np, pd, xr
 from landscape.measures.plane import Plane
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 
 def band(
-    ax: Axes, x: np.ndarray, curves: np.ndarray, dashes: str = "-", *, color: Any, shade: float = 0.22, **look: Any
-) -> Line2D:
+    ax: mpl.axes.Axes,
+    x: np.ndarray,
+    curves: np.ndarray,
+    dashes: str = "-",
+    *,
+    color: Any,
+    shade: float = 0.22,
+    **look: Any,
+) -> mpl.lines.Line2D:
     """Draw the median of curves, shape (curve, x), over a band between their extremes; a single curve has no band."""
     low, middle, high = spread(curves)
     if len(curves) > 1:

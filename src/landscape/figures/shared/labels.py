@@ -5,14 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from landscape.figures.shared.panel_grid import SMALL, text_width
 from landscape.lazy import mpl, np
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.text import Annotation
 
 _LINE = 0.1  # from line to line
 _AWAY = (0.06, 0.13, 0.21, 0.3)  # from the point to the nearest edge of the label
@@ -20,13 +15,15 @@ _CLEAR = 0.07  # sufficient room around a label
 _EDGE = 0.02
 
 
-def scale_of(ax: Axes) -> tuple[np.ndarray, np.ndarray]:
+def scale_of(ax: mpl.axes.Axes) -> tuple[np.ndarray, np.ndarray]:
     """Return the lower left corner in data, and inches per unit of data, for linear axes with fixed limits."""
     limits = np.array([ax.get_xlim(), ax.get_ylim()])
     return limits[:, 0], _box(ax) / np.ptp(limits, axis=1)
 
 
-def annotate(ax: Axes, points: np.ndarray, texts: Sequence[str], *, avoid: np.ndarray, color: str) -> list[Annotation]:
+def annotate(
+    ax: mpl.axes.Axes, points: np.ndarray, texts: Sequence[str], *, avoid: np.ndarray, color: str
+) -> list[mpl.text.Annotation]:
     """Write each text beside its point, with a thin line between them.
 
     The label takes the nearest place around the point that is inside the axes and clear of `avoid`, the other points and
@@ -102,5 +99,5 @@ def _size(text: str) -> np.ndarray:
     return np.array([max(text_width(line, SMALL) for line in lines), _LINE * len(lines)])
 
 
-def _box(ax: Axes) -> np.ndarray:
+def _box(ax: mpl.axes.Axes) -> np.ndarray:
     return np.asarray(ax.get_window_extent().size) / ax.figure.dpi

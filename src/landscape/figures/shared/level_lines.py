@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from landscape import geometry
 from landscape.errors import InputError
@@ -13,10 +13,6 @@ from landscape.figures.shared import style, words
 from landscape.figures.shared.labels import scale_of
 from landscape.figures.shared.panel_grid import NOTE, SMALL, Grid, few_ticks, plain_ticks
 from landscape.lazy import mpl, np, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.contour import QuadContourSet
 
 LEVELS = {
     "log": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
@@ -28,8 +24,8 @@ _LABELLED = (0.1, 1.0, 10.0)
 
 
 def contour(
-    ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
-) -> QuadContourSet:
+    ax: mpl.axes.Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
+) -> mpl.contour.QuadContourSet:
     """Draw level lines of `variable` over the whole grid, framed, with a cross at the centre."""
     lines = level_lines(ax, surface, variable=variable, levels=levels, guessing=guessing)
     ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
@@ -39,8 +35,8 @@ def contour(
 
 
 def level_lines(
-    ax: Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
-) -> QuadContourSet:
+    ax: mpl.axes.Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
+) -> mpl.contour.QuadContourSet:
     """Draw level lines on a pale fill, the loss of guessing dashed; white, hatched grey where the loss is not finite."""
     alpha, beta, loss = drawable(surface, variable)
     if loss.mask.any():
@@ -58,8 +54,13 @@ def level_lines(
 
 
 def lines_at(
-    ax: Axes, surface: xr.Dataset, variable: str, levels: Sequence[float], width: tuple[float, float], **look: Any
-) -> QuadContourSet:
+    ax: mpl.axes.Axes,
+    surface: xr.Dataset,
+    variable: str,
+    levels: Sequence[float],
+    width: tuple[float, float],
+    **look: Any,
+) -> mpl.contour.QuadContourSet:
     """Draw lines alone.
 
     Args:
@@ -76,13 +77,13 @@ def drawable(surface: xr.Dataset, variable: str) -> tuple[np.ndarray, np.ndarray
     return z.alpha.values, z.beta.values, np.ma.masked_invalid(z.values).clip(1e-9)
 
 
-def hatch(ax: Axes, alpha: np.ndarray, beta: np.ndarray) -> None:
+def hatch(ax: mpl.axes.Axes, alpha: np.ndarray, beta: np.ndarray) -> None:
     """Hatch a whole plane under everything, so that it shows where nothing else is drawn."""
     look: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.6", "hatch": HATCH, "linewidth": 0, "zorder": 0}
     ax.add_patch(mpl.patches.Rectangle((alpha[0], beta[0]), np.ptp(alpha), np.ptp(beta), **look))
 
 
-def frame(ax: Axes) -> None:
+def frame(ax: mpl.axes.Axes) -> None:
     """Draw a line all around, and few ticks on both axes."""
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(few_ticks())
@@ -90,7 +91,7 @@ def frame(ax: Axes) -> None:
     ax.spines[:].set_visible(True)
 
 
-def mark_centre(ax: Axes) -> None:
+def mark_centre(ax: mpl.axes.Axes) -> None:
     """Draw a cross at (0, 0)."""
     halo = [mpl.patheffects.withStroke(linewidth=2.2, foreground="white")]
     ax.plot(0, 0, "x", color="black", markersize=4, markeredgewidth=0.9, path_effects=halo, zorder=5)
@@ -102,7 +103,7 @@ def shape(surface: xr.Dataset) -> float:
     return min(max(ratio, 0.5), 2.0)
 
 
-def label_levels(ax: Axes, lines: QuadContourSet, *, avoid: np.ndarray) -> None:
+def label_levels(ax: mpl.axes.Axes, lines: mpl.contour.QuadContourSet, *, avoid: np.ndarray) -> None:
     """Write some levels on their longest line, far from each other and from `avoid`; none where there is no room.
 
     The axes must have their final size.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from landscape import geometry
 from landscape.figures.shared import style, words
@@ -13,16 +12,11 @@ from landscape.figures.shared.level_lines import HATCH
 from landscape.figures.shared.panel_grid import few_ticks, plain_ticks
 from landscape.lazy import mpl, np, xr
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
 VARIABLES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 _SHADE = {"train_loss": 0.22, "test_loss": 0.12, "train_accuracy": 0.14, "test_accuracy": 0.08}  # of the bands
 
 
-def frame(ax: Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
+def frame(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
     """Set limits and ticks of the loss along a line, up to `top`.
 
     Hatch spans where a loss of any surface is not finite; grey out the parts of a line beyond its two runs.
@@ -41,13 +35,13 @@ def frame(ax: Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
     ax.xaxis.set_major_formatter(plain_ticks())
 
 
-def losses(ax: Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
+def losses(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
     """Draw the losses; several surfaces become the median, and a band between the extremes."""
     for name in loss_names(surfaces):
         _curve(ax, surfaces, name, stack(surfaces, name), style.LOSS, linewidth)
 
 
-def accuracy_axis(ax: Axes) -> Axes:
+def accuracy_axis(ax: mpl.axes.Axes) -> mpl.axes.Axes:
     """Make a twin of `ax` for accuracies in percent."""
     twin = ax.twinx()
     twin.set(ylim=(0, 100))
@@ -56,7 +50,7 @@ def accuracy_axis(ax: Axes) -> Axes:
     return twin
 
 
-def accuracies(ax: Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
+def accuracies(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
     """Draw accuracies in percent; several surfaces become the median, and a band between the extremes."""
     for loss in loss_names(surfaces):
         name = loss.replace("loss", "accuracy")
@@ -76,7 +70,7 @@ def highest(surfaces: Sequence[xr.Dataset]) -> float:
     return max(5.0, *(2 * geometry.guessing(surface) for surface in surfaces))
 
 
-def split_keys(surfaces: Sequence[xr.Dataset]) -> list[Line2D | Patch]:
+def split_keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.lines.Line2D | mpl.patches.Patch]:
     """Make the legend's entries for solid and dashed lines, and for hatching if there is some."""
     splits = [
         mpl.lines.Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
@@ -86,7 +80,7 @@ def split_keys(surfaces: Sequence[xr.Dataset]) -> list[Line2D | Patch]:
     return [*splits, *hatch_keys(surfaces)]
 
 
-def hatch_keys(surfaces: Sequence[xr.Dataset]) -> list[Patch]:
+def hatch_keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.patches.Patch]:
     """Make the legend's entry for hatching, if there is some."""
     if not not_finite(surfaces):
         return []
@@ -109,7 +103,7 @@ def error_at(surface: xr.Dataset, alpha: float) -> str | None:
 
 
 def _curve(
-    ax: Axes, surfaces: Sequence[xr.Dataset], name: str, curves: np.ndarray, color: str, linewidth: float
+    ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], name: str, curves: np.ndarray, color: str, linewidth: float
 ) -> None:
     split = name.partition("_")[0]
     x = surfaces[0].alpha.values

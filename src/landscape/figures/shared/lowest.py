@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
 from landscape.lazy import mpl, np, pd, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 _SYMBOLS = {"train_loss": ("o", 5.5), "test_loss": ("s", 8.5)}
 """Form and size in points of open symbols that fit into each other and around the cross at the centre."""
@@ -44,12 +39,12 @@ def lowest(surface: xr.Dataset) -> list[Lowest]:
     return found
 
 
-def draw_lowest(ax: Axes, surface: xr.Dataset) -> None:
+def draw_lowest(ax: mpl.axes.Axes, surface: xr.Dataset) -> None:
     for found in lowest(surface):
         ax.add_line(_symbol(found.variable, [(found.alpha, found.beta)]))
 
 
-def keys() -> list[Line2D]:
+def keys() -> list[mpl.lines.Line2D]:
     """Make the legend's entries for the symbols."""
     return [_symbol(variable, [], f"lowest {words.NAMES[variable]}") for variable in _SYMBOLS]
 
@@ -74,7 +69,7 @@ def numbers(members: Sequence[Member]) -> pd.DataFrame:
     )
 
 
-def _symbol(variable: str, places: Sequence[tuple[float, float]], label: str | None = None) -> Line2D:
+def _symbol(variable: str, places: Sequence[tuple[float, float]], label: str | None = None) -> mpl.lines.Line2D:
     form, size = _SYMBOLS[variable]
     return mpl.lines.Line2D(
         [alpha for alpha, _ in places],

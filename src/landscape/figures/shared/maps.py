@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from landscape.figures.shared.level_lines import frame, hatch, mark_centre
 from landscape.lazy import mpl, np, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.collections import QuadMesh
-    from matplotlib.colors import Colormap, Normalize
 
 _LEAST = 1e-12  # lower bound of values on a logarithmic scale
 
 
-def pixel_map(ax: Axes, surface: xr.Dataset, values: np.ndarray, *, colours: Colormap, norm: Normalize) -> QuadMesh:
+def pixel_map(
+    ax: mpl.axes.Axes,
+    surface: xr.Dataset,
+    values: np.ndarray,
+    *,
+    colours: mpl.colors.Colormap,
+    norm: mpl.colors.Normalize,
+) -> mpl.collections.QuadMesh:
     """Draw `values`, shape (alpha, beta), as unsmoothed pixels; white and hatched where they are not finite.
 
     The axes end at the outermost points, as those of level lines do, in the middle of the outermost pixels.

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from landscape.figures.shared import words
 from landscape.figures.shared.labels import annotate
 from landscape.figures.shared.members import Member
 from landscape.figures.shared.panel_grid import SMALL, wrap
-from landscape.lazy import np, pd, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from landscape.lazy import mpl, np, pd, xr
 
 _SYMBOLS = "osD^vPX"
 _OFF = 0.01  # share of the distance to the centre above which a state's distance off the plane is written
@@ -24,7 +21,7 @@ def places(marks: Sequence[xr.Dataset]) -> np.ndarray:
     return np.array([(float(mark.alpha), float(mark.beta)) for mark in marks]).reshape(-1, 2)
 
 
-def draw_marks(ax: Axes, marks: Sequence[xr.Dataset]) -> None:
+def draw_marks(ax: mpl.axes.Axes, marks: Sequence[xr.Dataset]) -> None:
     """Draw a symbol and the name of each mark within the axes; its position in `marks` fixes its symbol."""
     seen = [_is_within(ax, mark) for mark in marks]
     for mark, symbol, within in zip(marks, cycle(_SYMBOLS), seen, strict=False):
@@ -77,7 +74,7 @@ def item(member: Member) -> str:
     return f" Marked: {'; '.join(told)}."
 
 
-def _is_within(ax: Axes, mark: xr.Dataset) -> bool:
+def _is_within(ax: mpl.axes.Axes, mark: xr.Dataset) -> bool:
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     return bool(left <= mark.alpha <= right and bottom <= mark.beta <= top)
 

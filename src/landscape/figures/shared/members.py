@@ -6,17 +6,14 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from landscape import geometry
 from landscape.errors import InputError
 from landscape.figures.kind import FigureKind
 from landscape.figures.shared import style
-from landscape.lazy import np, pd, xr
+from landscape.lazy import mpl, np, pd, xr
 from landscape.store import files
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Panel = TypeVar("Panel")
 Arrays = Mapping[str, "np.ndarray"]
@@ -81,7 +78,7 @@ class Member:
 class Drawing:
     """A figure, the numbers drawn in it (one row per point and member), and its caption (reStructuredText)."""
 
-    figure: Figure
+    figure: mpl.figure.Figure
     numbers: pd.DataFrame
     caption: str
 

@@ -5,18 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from landscape.lazy import mpl
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colorbar import Colorbar
-    from matplotlib.figure import Figure
-    from matplotlib.gridspec import GridSpec
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 LABEL, NOTE, SMALL = 8, 7, 6  # points
 NOTES = "notes"  # the name of what `note` writes
@@ -35,11 +26,11 @@ class Grid:
             or one below everything.
     """
 
-    figure: Figure
-    rows: list[list[Any]]  # Axes, or Axes3D
+    figure: mpl.figure.Figure
+    rows: list[list[Any]]  # mpl.axes.Axes, or Axes3D
     columns: int
-    feet: list[list[Axes]]
-    _places: GridSpec
+    feet: list[list[mpl.axes.Axes]]
+    _places: mpl.gridspec.GridSpec
 
     @property
     def axes(self) -> list[Any]:
@@ -59,7 +50,7 @@ class Grid:
         """Tell if no panel stands to the right of a run's."""
         return run % self.columns == self.columns - 1 or run == len(self.rows[0]) - 1
 
-    def note(self, ax: Axes, lines: Sequence[str], end: Literal["center", "right"] = "center") -> None:
+    def note(self, ax: mpl.axes.Axes, lines: Sequence[str], end: Literal["center", "right"] = "center") -> None:
         """Write lines under a panel, below the numbers and the label of its x axis.
 
         Args:
@@ -88,7 +79,7 @@ class Grid:
             for foot in feet if self.columns > 1 else ():
                 foot.set_title(text, pad=3, parse_math=False)
 
-    def legend(self, keys: Sequence[Artist], columns: int | None = None, **look: Any) -> None:
+    def legend(self, keys: Sequence[mpl.artist.Artist], columns: int | None = None, **look: Any) -> None:
         """Put a legend below everything; do nothing without keys."""
         if keys:
             columns = columns or min(len(keys), 4)
@@ -96,12 +87,12 @@ class Grid:
 
     def color_bar(
         self,
-        colours: ScalarMappable,
-        axes: Iterable[Axes] | None = None,
+        colours: mpl.cm.ScalarMappable,
+        axes: Iterable[mpl.axes.Axes] | None = None,
         *,
         location: Literal["bottom", "right"] = "bottom",
         **keys: Any,
-    ) -> Colorbar:
+    ) -> mpl.colorbar.Colorbar:
         """Draw the colour bar of some panels beside them, by default of all panels below them."""
         parents = [*self.axes, self.feet[-1][-1]] if axes is None else list(axes)
         width = float(self.figure.get_size_inches()[0])
@@ -204,7 +195,7 @@ def grid(
     return Grid(figure, rows, columns, below, places)
 
 
-def settle(figure: Figure) -> None:
+def settle(figure: mpl.figure.Figure) -> None:
     """Lay everything out once and fix it, so that a page and its preview agree."""
     engine = figure.get_layout_engine()
     assert engine is not None
@@ -258,11 +249,11 @@ def fits(text: str, width: float, size: float = LABEL) -> bool:
     return text_width(text, size) <= width
 
 
-def few_ticks(prune: Literal["both"] | None = None) -> MaxNLocator:
+def few_ticks(prune: Literal["both"] | None = None) -> mpl.ticker.MaxNLocator:
     return mpl.ticker.MaxNLocator(4 if prune else "auto", steps=[1, 2, 5, 10], prune=prune)
 
 
-def plain_ticks() -> FuncFormatter:
+def plain_ticks() -> mpl.ticker.FuncFormatter:
     """Format numbers as short as possible: 1, not 1.00, beside 0.5."""
     return mpl.ticker.FuncFormatter(lambda value, _: f"{round(value, 9):g}".replace("-", "\N{MINUS SIGN}"))
 

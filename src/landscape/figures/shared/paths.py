@@ -5,19 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from landscape.figures.shared import style, words
 from landscape.figures.shared.labels import annotate
 from landscape.figures.shared.members import Member
 from landscape.lazy import mpl, np, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.collections import PathCollection
-    from matplotlib.colors import Normalize
-    from matplotlib.lines import Line2D
-    from matplotlib.text import Annotation
 
 EPOCHS = "Blues"
 """The colour map of epochs."""
@@ -140,8 +133,8 @@ def percent(share: float) -> str:
 
 
 def draw_path(
-    ax: Axes, path: xr.Dataset, falls: dict[int, int], *, colours: Normalize, size: float = 6
-) -> PathCollection:
+    ax: mpl.axes.Axes, path: xr.Dataset, falls: dict[int, int], *, colours: mpl.colors.Normalize, size: float = 6
+) -> mpl.collections.PathCollection:
     """Draw joined dots, one per kept epoch; a square at the start, a star at the end, diamonds where the rate falls."""
     points, epochs = points_of(path), path.epoch.values
     ax.plot(*points.T, "-", color="0.2", linewidth=0.5, zorder=4)
@@ -162,14 +155,16 @@ def draw_path(
     return dots
 
 
-def label_falls(ax: Axes, path: xr.Dataset, falls: dict[int, int]) -> list[Annotation]:
+def label_falls(ax: mpl.axes.Axes, path: xr.Dataset, falls: dict[int, int]) -> list[mpl.text.Annotation]:
     """Write the epoch beside each diamond, on axes of their final size."""
     seen, points = _seen(path, falls), points_of(path)
     places = np.reshape([*seen.values()], (-1, 2))
     return annotate(ax, places, [*map(str, seen)], avoid=points[np.isfinite(points).all(axis=1)], color=RED)
 
 
-def strip(ax: Axes, path: xr.Dataset, falls: Sequence[int], limits: tuple[float, float], last: int) -> list[Line2D]:
+def strip(
+    ax: mpl.axes.Axes, path: xr.Dataset, falls: Sequence[int], limits: tuple[float, float], last: int
+) -> list[mpl.lines.Line2D]:
     """Draw the three losses over the kept epochs, on a logarithmic axis; thin red lines where the learning rate falls."""
     for drop in falls:
         ax.axvline(drop, color=RED, linewidth=0.5, zorder=1)
@@ -194,7 +189,7 @@ def loss_limits(paths: Sequence[xr.Dataset]) -> tuple[float, float]:
     return low / 1.5, min(high * 1.5, _HIGHEST)
 
 
-def handles() -> list[Line2D]:
+def handles() -> list[mpl.lines.Line2D]:
     """Make the legend's entries for the three symbols."""
     named = {"start": START, "end": END, FALLS: FALL}
     return [mpl.lines.Line2D([], [], label=name, **look, **_THIN) for name, look in named.items()]

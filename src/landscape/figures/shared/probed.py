@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
 from landscape.lazy import mpl, np, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 SCALES = {"_scaled": "filter-scaled", "": "raw"}
 """The two Hessians of a probe, D H D and H, by the suffixes of their variables."""
@@ -66,7 +63,7 @@ def problems(member: Member) -> str:
     return "" if status == "computed" else f" {words.escape(status.replace('_', ' ').capitalize())}."
 
 
-def log_axis(ax: Axes) -> None:
+def log_axis(ax: mpl.axes.Axes) -> None:
     """Set a logarithmic y axis with few and plain ticks, also within a decade."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()

@@ -5,13 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from landscape.lazy import mpl, np
-
-if TYPE_CHECKING:
-    from matplotlib.colors import ListedColormap, LogNorm
-
 
 TEXT_WIDTH = 5.5  # inches
 COLUMN_WIDTH = 3.25
@@ -27,22 +23,22 @@ SPLITS: dict[str, Literal["-", "--"]] = {"train": "-", "test": "--"}
 LOWEST, HIGHEST = 0.01, 100.0  # the ends of the colour scale of a loss
 
 
-def loss_map() -> ListedColormap:
+def loss_map() -> mpl.colors.ListedColormap:
     """Return the colours of a loss, on the scale `norm`."""
     return colour_map("viridis")
 
 
-def pale_map() -> ListedColormap:
+def pale_map() -> mpl.colors.ListedColormap:
     """Return the same colours, pale, for the ground under level lines."""
     return mpl.colors.ListedColormap(0.55 + 0.45 * _viridis(), "loss, pale")
 
 
-def deep_map() -> ListedColormap:
+def deep_map() -> mpl.colors.ListedColormap:
     """Return the same colours, deep, for level lines: visible on the pale ones in grey too."""
     return mpl.colors.ListedColormap(0.65 * _viridis(), "loss, deep")
 
 
-def colour_map(name: str, end: float = 1.0) -> ListedColormap:
+def colour_map(name: str, end: float = 1.0) -> mpl.colors.ListedColormap:
     """Return a colour map of matplotlib, up to the share `end` of its range."""
     return mpl.colors.ListedColormap(mpl.colormaps[name](np.linspace(0, end, 256)), name)
 
@@ -68,5 +64,5 @@ def context() -> AbstractContextManager[None]:
     return mpl.style.context(["default", Path(__file__).parent / "landscape.mplstyle"])
 
 
-def norm() -> LogNorm:
+def norm() -> mpl.colors.LogNorm:
     return mpl.colors.LogNorm(LOWEST, HIGHEST)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from landscape import geometry
 from landscape.geometry.barriers import WELL, Well
-from landscape.lazy import np, xr
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from landscape.lazy import mpl, np, xr
 
 _TO = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
 
@@ -21,7 +17,7 @@ def wells(surfaces: Sequence[xr.Dataset], at: float = 0.0) -> list[Well]:
     return [geometry.well(surface, at) for surface in surfaces]
 
 
-def bar(ax: Axes, surfaces: Sequence[xr.Dataset], at: float = 0.0) -> None:
+def bar(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], at: float = 0.0) -> None:
     """Draw the interval as a horizontal bar, 0.5 above the loss; with several lines its ends and the loss are medians."""
     low, high = np.median([(well.low, well.high) for well in wells(surfaces, at)], axis=0)
     here = np.median([surface.train_loss.isel(beta=0).sel(alpha=at, method="nearest") for surface in surfaces])
