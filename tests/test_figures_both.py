@@ -9,7 +9,7 @@ import pytest
 from landscape import figures
 from landscape.errors import InputError
 from landscape.figures.kinds.contours import Contours
-from landscape.figures.shared import level_lines, lowest, style
+from landscape.figures.shared import level_lines, marks, style
 
 from members import assert_texts_apart, bowl, broken, drawn, member, published, spec
 
@@ -64,9 +64,9 @@ def test_the_lowest_points_are_marked_said_and_listed() -> None:
 def test_the_lowest_point_is_among_the_finite_ones() -> None:
     surface = member("a", broken).seen
     surface.train_loss[10, 15] = np.nan  # the centre
-    assert [found.variable for found in lowest.lowest(surface)] == ["train_loss", "test_loss"]
-    assert lowest.lowest(surface)[0].loss == np.nanmin(surface.train_loss.where(np.isfinite(surface.train_loss)))
-    assert [found.variable for found in lowest.lowest(surface.assign(train_loss=surface.train_loss * np.nan))] == [
+    assert [found.variable for found in marks.lowest(surface)] == ["train_loss", "test_loss"]
+    assert marks.lowest(surface)[0].loss == np.nanmin(surface.train_loss.where(np.isfinite(surface.train_loss)))
+    assert [found.variable for found in marks.lowest(surface.assign(train_loss=surface.train_loss * np.nan))] == [
         "test_loss"
     ]
 

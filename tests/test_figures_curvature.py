@@ -17,7 +17,6 @@ from landscape.errors import InputError
 from landscape.figures.kinds import gradients
 from landscape.figures.kinds.curvature import Curvature
 from landscape.figures.kinds.gradients import Gradients
-from landscape.figures.shared import arrows
 
 from curved_surfaces import chaotic, curved, double_well, valley
 from members import assert_texts_apart, drawn, member, published, spec
@@ -154,7 +153,7 @@ def test_planes_that_hold_too_little_are_refused() -> None:
 
 def test_arrows_lead_down_in_the_metric_of_the_plane() -> None:
     surface = curved("net", valley, norms=(10.0, 30.0), cosine=0.4, **GRID).seen
-    down = arrows.descent(surface)
+    down = gradients.descent(surface)
     gram = np.array([[100, 120], [120, 900]])
     gradient = np.stack([surface.gradient_alpha.values, surface.gradient_beta.values], -1)
     assert np.einsum("ij,...j", gram, down) == pytest.approx(-gradient)

@@ -18,7 +18,7 @@ from landscape.figures.kinds.interpolation import Interpolation
 from landscape.figures.kinds.lines import Lines
 from landscape.figures.kinds.profiles import Profiles
 from landscape.figures.kinds.training import Training
-from landscape.figures.shared import bands, groups, line_axes, panel_grid, style, weight_density, widths
+from landscape.figures.shared import groups, line_axes, panel_grid, style, weight_density, widths
 
 from members import Loss, assert_texts_apart, bowl, drawn, history, inside, member, published, spec, texts
 
@@ -225,7 +225,7 @@ def test_an_adopted_run_has_one_row() -> None:
 
 def test_a_spread_is_the_extremes_and_the_median_of_what_is_finite() -> None:
     curves = np.array([[1, 5, np.nan, np.nan], [4, np.inf, 2, np.nan], [9, 3, 6, np.inf]])
-    low, middle, high = bands.spread(curves)
+    low, middle, high = line_axes.spread(curves)
     np.testing.assert_array_equal(low, [1, 3, 2, np.nan])
     np.testing.assert_array_equal(middle, [4, 4, 4, np.nan])
     np.testing.assert_array_equal(high, [9, 5, 6, np.nan])
@@ -236,7 +236,7 @@ def test_several_lines_of_a_run_are_their_median_and_a_band() -> None:
     drawing = figures.render(spec(Lines, runs=("net",), plane=("s0", "s1", "s2")), members)
     axes: list[Any] = drawing.figure.axes
     loss, accuracy = axes
-    curves = {name: bands.stack([m.seen for m in members], name) for name in line_axes.VARIABLES}
+    curves = {name: line_axes.stack([m.seen for m in members], name) for name in line_axes.VARIABLES}
     np.testing.assert_allclose(loss.lines[0].get_ydata(), np.median(curves["train_loss"], axis=0))
     np.testing.assert_allclose(accuracy.lines[1].get_ydata(), 100 * np.median(curves["test_accuracy"], axis=0))
     for ax, name, factor in ((loss, "train_loss", 1), (accuracy, "train_accuracy", 100)):
@@ -443,7 +443,9 @@ def test_profiles_stand_above_their_planes() -> None:
     above, below = figure.axes[:2], figure.axes[2:4]
     assert {ax.get_ylabel() for ax in above} == {"loss", ""} and below[0].get_ylabel() == "beta"
     for k, ax in enumerate(above):
-        curves = bands.stack([m.seen for m in members if m.state == f"net{k}" and m.plane != "contour"], "train_loss")
+        curves = line_axes.stack(
+            [m.seen for m in members if m.state == f"net{k}" and m.plane != "contour"], "train_loss"
+        )
         np.testing.assert_allclose(ax.lines[0].get_ydata(), np.median(curves, axis=0))
         low, high = edges(ax)[0]
         np.testing.assert_allclose(low, curves.min(axis=0))
@@ -473,7 +475,7 @@ def test_bundles_draw_every_line_and_the_median() -> None:
     axes: list[Any] = drawing.figure.axes
     assert len(axes) == 8 and len({ax.get_ylim() for ax in axes}) == 1
     own = [m.seen for m in members if m.state == "net2" and str(m.plane).startswith("own")]
-    curves = bands.stack(own, "train_loss")
+    curves = line_axes.stack(own, "train_loss")
     assert [line.get_linewidth() for line in axes[6].lines] == [0.4, 0.4, 0.4, 1.4]
     for line, curve in zip(axes[6].lines, [*curves, np.median(curves, axis=0)], strict=True):
         np.testing.assert_allclose(line.get_ydata(), curve)

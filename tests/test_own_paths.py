@@ -214,9 +214,9 @@ def test_states_and_inputs_are_the_files(folder: Path) -> None:
 def test_eigenvalues_along_checkpoints_are_drawn_as_along_a_training(folder: Path) -> None:
     """`draw: sharpening` names states by run and epoch, the same for both."""
     content: dict[str, Any] = {
-        "data": {"digits": {"source": "digits", "images": 40}},
+        "data": {"digits": {"source": "digits", "examples": 40}},
         "runs": {"mine": {**RUN, "epochs": f"{folder}/epoch_*.pt"}, "here": {**RUN, "epochs": 3, "keep": "all"}},
-        "probes": {"pairs": {"measure": "eigenpairs", "images": 10, "pairs": 1}},
+        "probes": {"pairs": {"measure": "eigenpairs", "examples": 10, "pairs": 1}},
         "figures": {"sharp": {"draw": "sharpening", "runs": ["mine", "here"], "epochs": [0, 2, 3], "probe": "pairs"}},
     }
     whole = reading.resolve(content)

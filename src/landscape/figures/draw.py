@@ -194,22 +194,20 @@ def stand_ins(results: Results) -> list[xr.Dataset]:
         run, _, epoch = str(of.attrs["state"]).partition("@")
         if run not in known:
             rows.setdefault(run, {}).setdefault(int(epoch or 10**6), (*_at_point(of), of))
-    return [
-        xr.Dataset(
-            {
-                "train_loss": ("epoch", [of[epoch][0] for epoch in sorted(of)]),
-                "train_accuracy": ("epoch", [of[epoch][1] for epoch in sorted(of)]),
-                "learning_rate": ("epoch", np.full(len(of), np.nan)),
-            },
-            {"epoch": sorted(of)},
-            {
-                "name": run,
-                "spec": next(iter(of.values()))[2].attrs.get("run_spec", "{}"),
-                "train_examples": next(iter(of.values()))[2].attrs.get("train_examples", 0),
-            },
+    histories = []
+    for run, by_epoch in rows.items():
+        epochs = sorted(by_epoch)
+        loss, accuracy, _ = zip(*(by_epoch[epoch] for epoch in epochs), strict=True)
+        columns = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": [np.nan] * len(epochs)}
+        attrs = next(iter(by_epoch.values()))[2].attrs
+        histories.append(
+            xr.Dataset(
+                {name: ("epoch", list(values)) for name, values in columns.items()},
+                {"epoch": epochs},
+                {"name": run, "spec": attrs.get("run_spec", "{}"), "train_examples": attrs.get("train_examples", 0)},
+            )
         )
-        for run, of in rows.items()
-    ]
+    return histories
 
 
 def _at_point(of: xr.Dataset) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,10 +13,9 @@ from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import line_axes, style, widths, words
-from landscape.figures.shared.bands import require_lines, spread, stack, table
 from landscape.figures.shared.groups import Group, errors, group, items, title
-from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import NOTE, default_columns, grid
+from landscape.figures.shared.members import Drawing, Member, numbers
+from landscape.figures.shared.panel_grid import NOTE, grid
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, pd
 from landscape.training import run_factors
@@ -32,34 +31,32 @@ class Bundles(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Draw all lines of a set thin and their median thick; the panels of a row share their axes.
-
-        Raises:
-            InputError: if a plane is no line, or the lines of a row differ in more than their seed.
-        """
+        """Draw all lines of a set thin and their median thick; the panels of a row share their axes."""
         rows = [group([member for member in members if member.plane in planes]) for planes in self.rows]
         for planes, of_row in zip(self.rows, rows, strict=True):
             together = Group(", ".join(planes), tuple(member for run in of_row for member in run.members))
-            require_lines([together], self.draw)
+            line_axes.require_lines([together], self.draw)
         runs = group(members)
-        columns = len(runs) if len(runs) <= 5 else default_columns(len(runs), most=5)
-        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-        panels = grid(len(runs), len(rows), columns=columns, width=width, heading=self.title, feet=True)
+        panels = grid(len(runs), len(rows), most=5, narrow=1, heading=self.title, feet=True)
         top = line_axes.loss_limit([member.seen for member in members])
         orders = [order(row) for row in rows]
         for run, ax in zip(runs, panels.rows[0], strict=True):
             ax.set_title(title(run), parse_math=False)
-        for axes, row in zip(panels.rows, rows, strict=True):
-            for ax, run in zip(axes, row, strict=True):
+        for axes, row, found in zip(panels.rows, rows, orders, strict=True):
+            for k, (ax, run) in enumerate(zip(axes, row, strict=True)):
                 bundle(ax, run, top=top)
-                panels.note(ax, _notes(run, row is rows[-1]))
-        panels.label_rows(*(f"{_normalised(row)}\ntrain loss".strip() for row in rows))
-        for axes, found in zip(panels.rows, orders, strict=True):
-            for k, ax in enumerate(axes):
+                width = f"width {widths.phrase(widths.wells(run.surfaces))}"
+                panels.note(ax, [width, *(errors(run) if row is rows[-1] else [])])
                 if panels.ends(k):
-                    _label_right(ax, str(found))
+                    look: style.Look = {"rotation": 90, "va": "center", "ha": "left", "fontsize": NOTE}
+                    ax.text(1.03, 0.5, str(found), transform=ax.transAxes, **look)
+        panels.label_rows(*(f"{_normalised(row)}\ntrain loss".strip() for row in rows))
         panels.label_below(*(words.axis(row[0].first.seen, "alpha") for row in rows))
-        panels.legend(_keys(members))
+        keys = [
+            style.key("one direction", color=style.LOSS, linewidth=0.4),
+            style.key("median", color="black", linewidth=1.4),
+        ]
+        panels.legend([*keys, *line_axes.hatch_keys([member.seen for member in members])])
         panels.fit(*[min(0.85, 1.3 / panels.room)] * len(rows))
         return Drawing(panels.figure, _numbers(rows), _caption(self, members, rows, orders, top))
 
@@ -79,64 +76,46 @@ class Order:
     def __str__(self) -> str:
         if self.reason:
             return "order: not tested"
-        return f"tau {self.tau:.2f}, p {self.p:.2g}, n {self.n}".replace("-", "\N{MINUS SIGN}")
+        return words.minus(f"tau {self.tau:.2f}, p {self.p:.2g}, n {self.n}")
+
+    @property
+    def said(self) -> str:
+        return f"Order: not tested ({self.reason})." if self.reason else f"Order by width and by test error: {self}."
 
 
 def bundle(ax: mpl.axes.Axes, run: Group, *, top: float) -> None:
     """Draw the train loss along each line, and the median of all."""
     line_axes.frame(ax, run.surfaces, top=top)
-    x, curves = run.first.seen.alpha.values, stack(run.surfaces, "train_loss")
+    x, curves = run.first.seen.alpha.values, line_axes.stack(run.surfaces, "train_loss")
     for curve in curves:
-        ax.plot(x, spread(curve[None])[1], "-", color=style.LOSS, linewidth=0.4, alpha=0.6)
-    ax.plot(x, spread(curves)[1], "-", color="black", linewidth=1.4)
+        ax.plot(x, line_axes.spread(curve[None])[1], "-", color=style.LOSS, linewidth=0.4, alpha=0.6)
+    ax.plot(x, line_axes.spread(curves)[1], "-", color="black", linewidth=1.4)
 
 
 def order(row: Sequence[Group]) -> Order:
     """Test if wider runs have lower test errors, over trained runs whose widths are all resolved and inside the range."""
-    rows = [run.first.row for run in row]
-    if not all("test_accuracy" in of for of in rows):
+    if not all("test_accuracy" in run.first.row for run in row):
         return Order(math.nan, math.nan, 0, "no test examples")
     if min(int(run.first.history.attrs["test_examples"]) for run in row) <= _IMAGES:
         return Order(math.nan, math.nan, 0, f"no more than {_IMAGES:,} test examples")
-    wells = [widths.wells(run.surfaces) for run in row]
-    whole = [
-        _is_trained(run) and not any(well.cut for well in of) and math.isfinite(widths.median(of))
-        for run, of in zip(row, wells, strict=True)
+    measured = [
+        (widths.median(wells), 1 - float(run.first.row.test_accuracy))
+        for run in row
+        for wells in [widths.wells(run.surfaces)]
+        if run_factors.trained(float(run.first.row.train_loss), run.first.seen.attrs["classes"])
+        and not any(well.cut for well in wells)
+        and math.isfinite(widths.median(wells))
     ]
-    n = sum(whole)
+    n = len(measured)
     if n < _RUNS:
         return Order(math.nan, math.nan, n, f"{n} trained runs with a width that is resolved and inside the range")
-    widest = [widths.median(of) for of, usable in zip(wells, whole, strict=True) if usable]
-    error = [1 - float(of.test_accuracy) for of, usable in zip(rows, whole, strict=True) if usable]
-    found = comparisons.kendall(widest, error)
+    found = comparisons.kendall(*map(list, zip(*measured, strict=True)))
     return Order(found.tau, found.p, n)
-
-
-def _is_trained(run: Group) -> bool:
-    return run_factors.trained(float(run.first.row.train_loss), run.first.seen.attrs["classes"])
-
-
-def _notes(run: Group, last: bool) -> list[str]:
-    """Write the width; in the last row also the run's test error."""
-    return [f"width {widths.phrase(widths.wells(run.surfaces))}", *(errors(run) if last else [])]
 
 
 def _normalised(row: Sequence[Group]) -> str:
     how = words.plane(row[0].first.seen).get("normalize")
     return {None: "", "none": "no normalisation"}.get(how, f"normalised: {how}")
-
-
-def _label_right(ax: mpl.axes.Axes, text: str) -> None:
-    look: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "left", "fontsize": NOTE}
-    ax.text(1.03, 0.5, text, transform=ax.transAxes, **look)
-
-
-def _keys(members: Sequence[Member]) -> list[mpl.artist.Artist]:
-    return [
-        mpl.lines.Line2D([], [], color=style.LOSS, linewidth=0.4, label="one direction"),
-        mpl.lines.Line2D([], [], color="black", linewidth=1.4, label="median"),
-        *line_axes.hatch_keys([member.seen for member in members]),
-    ]
 
 
 def _numbers(rows: Sequence[Sequence[Group]]) -> pd.DataFrame:
@@ -145,9 +124,10 @@ def _numbers(rows: Sequence[Sequence[Group]]) -> pd.DataFrame:
     for k, row in enumerate(rows):
         for member in (member for run in row for member in run.members):
             (well,) = widths.wells([member.seen])
-            frames.append(table([member], ["train_loss"]).assign(row=k + 1, width=well.width.value))
-    numbers = pd.concat(frames, ignore_index=True)
-    return numbers[["row", *numbers.columns.drop("row")]]
+            points = numbers([member], ["train_loss"], plane=True)
+            frames.append(points.assign(row=k + 1, width=well.width.value))
+    whole = pd.concat(frames, ignore_index=True)
+    return whole[["row", *whole.columns.drop("row")]]
 
 
 def _caption(
@@ -164,13 +144,7 @@ def _caption(
     )
     made = [words.surface_made([member for run in row for member in run.members]) for row in rows]
     per_row = [
-        f"Row {k + 1}: {how[0]} {how[1]} {_order_said(of_row)}"
+        f"Row {k + 1}: {how[0]} {how[1]} {of_row.said}"
         for k, (how, of_row) in enumerate(zip(made, orders, strict=True))
     ]
     return words.caption(spec.about, seen, [*per_row, *made[0][2:]], items(group(members)))
-
-
-def _order_said(of_row: Order) -> str:
-    if of_row.reason:
-        return f"Order: not tested ({of_row.reason})."
-    return f"Order by width and by test error: {of_row}."

@@ -10,19 +10,20 @@ from pydantic import Field
 from landscape.config.fields import Ref
 from landscape.config.values import Levels
 from landscape.figures.kind import Columns, OfRuns, Variable
-from landscape.figures.shared import lowest, marks, style, words
+from landscape.figures.shared import marks, style, words
 from landscape.figures.shared.level_lines import (
-    LEVELS,
+    chosen,
     colour_bar,
     contour,
     label_levels,
     lines_at,
+    listed,
     require_plane,
     require_variable,
     shape,
 )
 from landscape.figures.shared.members import Drawing, Member, numbers, only
-from landscape.figures.shared.panel_grid import LABEL, default_columns, grid, wrap
+from landscape.figures.shared.panel_grid import LABEL, grid, wrap
 from landscape.lazy import mpl, np, pd
 
 
@@ -43,43 +44,29 @@ class Contours(OfRuns):
     columns: Columns
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Draw one panel per member, with one colour scale.
-
-        Raises:
-            InputError: if the plane is a line, or a loss was not measured there.
-        """
-        for member in members:
-            require_plane(member.seen, self.draw)
-            for variable in self.variables:
-                require_variable(member.seen, variable, self.draw)
+        """Draw one panel per member, with one colour scale."""
         first, both = members[0].seen, len(self.variables) == 2
-        columns = self.columns or default_columns(len(members))
-        width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
-        panels = grid(len(members), columns=columns, width=width, heading=self.title)
+        panels = grid(len(members), columns=self.columns, heading=self.title)
         lines = [self._lines(ax, member) for ax, member in zip(panels.axes, members, strict=True)]
         for ax, member in zip(panels.axes, members, strict=True):
-            ax.set_title(words.title(member, self.variables[0]), parse_math=False)
             panels.note(ax, words.notes(member))
         panels.label_below(words.axis(first, "alpha"))
         panels.label_rows("\n".join(wrap(words.beta(first), panels.room * shape(first), LABEL)))
         names = " and ".join(words.NAMES[name] for name in self.variables)
-        colour_bar(panels, self._levels, names, [] if both else [member.seen for member in members])
+        colour_bar(panels, chosen(self.levels), names, [] if both else [member.seen for member in members])
         if both:
-            panels.legend(_keys(), 2 if columns <= 2 else 4)
+            panels.legend(_keys(), 2 if panels.columns <= 2 else 4)
         panels.fit(shape(first))
         for ax, member, of in zip(panels.axes, members, lines, strict=True):
             self._labels(ax, member, of)
-        drawn = [numbers(members, self.variables), marks.numbers(members), *([lowest.numbers(members)] if both else [])]
+        drawn = [numbers(members, self.variables), marks.numbers(members)]
+        drawn += [marks.lowest_numbers(members)] if both else []
         return Drawing(panels.figure, pd.concat(drawn, ignore_index=True), self._caption(members))
 
     def panel(self, ax: mpl.axes.Axes, members: Sequence[Member]) -> None:
         member = only(members, self.draw)
-        require_plane(member.seen, self.draw)
-        for variable in self.variables:
-            require_variable(member.seen, variable, self.draw)
         lines = self._lines(ax, member)
         ax.set(xlabel=words.axis(member.seen, "alpha"), ylabel=words.beta(member.seen))
-        ax.set_title(words.title(member, self.variables[0]), parse_math=False)
         self._labels(ax, member, lines)
 
     @property
@@ -91,30 +78,32 @@ class Contours(OfRuns):
     def marked(self) -> list[tuple[str, str, str]]:
         return [(state, self.plane, mark) for state in self.runs for mark in self.marks]
 
-    @property
-    def _levels(self) -> Sequence[float]:
-        return LEVELS[self.levels] if isinstance(self.levels, str) else self.levels
-
     def _lines(self, ax: mpl.axes.Axes, member: Member) -> mpl.contour.QuadContourSet:
         """Draw level lines of the first loss; with two losses, the second dashed, and the lowest point of each."""
         first, *others = self.variables
-        lines = contour(ax, member.seen, variable=first, levels=self._levels, guessing=not others)
+        require_plane(member.seen, self.draw)
+        for variable in self.variables:
+            require_variable(member.seen, variable, self.draw)
+        ax.set_title(words.title(member, first), parse_math=False)
+        lines = contour(ax, member.seen, variable=first, levels=chosen(self.levels), guessing=not others)
         for variable in others:
-            lines_at(ax, member.seen, variable, self._levels, (0.9, 0.5), colors="black", linestyles="--", zorder=3)
-            lowest.draw_lowest(ax, member.seen)
+            lines_at(
+                ax, member.seen, variable, chosen(self.levels), (0.9, 0.5), colors="black", linestyles="--", zorder=3
+            )
+            marks.draw_lowest(ax, member.seen)
         return lines
 
     def _labels(self, ax: mpl.axes.Axes, member: Member, lines: mpl.contour.QuadContourSet) -> None:
         """Label the levels and the marks, on axes of their final size."""
-        avoid = [np.zeros((1, 2)), marks.places(member.marks)]
+        avoid = list(marks.places(member.marks))
         if len(self.variables) == 2:
-            avoid += [np.array([(found.alpha, found.beta)]) for found in lowest.lowest(member.seen)]
-        label_levels(ax, lines, avoid=np.concatenate(avoid))
+            avoid += [np.array([found.alpha, found.beta]) for found in marks.lowest(member.seen)]
+        label_levels(ax, lines, avoid=avoid)
         marks.draw_marks(ax, member.marks)
 
     def _caption(self, members: Sequence[Member]) -> str:
         classes = words.each(member.seen.attrs["classes"] for member in members)
-        at = f"on the plane {words.escape(self.plane)}, at {', '.join(f'{level:g}' for level in self._levels)}"
+        at = f"on the plane {words.escape(self.plane)}, at {listed(self.levels)}"
         if len(self.variables) == 2:
             lines = (
                 f"Level lines of the train loss (solid, over its colours) and of the test loss (dashed) {at}; those at 0.1 and "
@@ -134,16 +123,13 @@ class Contours(OfRuns):
         return words.caption(self.about, seen, made, [self._item(member) for member in members])
 
     def _item(self, member: Member) -> str:
-        where = f" {'; '.join(lowest.notes(member.seen)).capitalize()}." if len(self.variables) > 1 else ""
+        lowest = "; ".join(f"lowest {found}" for found in marks.lowest(member.seen)) if len(self.variables) > 1 else ""
+        where = f" {lowest.capitalize()}." if len(self.variables) > 1 else ""
         return words.member_item(member, self.variables, self.variables[0]) + where + marks.item(member)
 
 
 def _keys() -> list[mpl.lines.Line2D]:
     """Make the legend's entries for two losses."""
-    keys = [
-        mpl.lines.Line2D(
-            [], [], color="black" if split == "test" else style.GREY, linestyle=dashes, label=f"{split} loss"
-        )
-        for split, dashes in style.SPLITS.items()
-    ]
-    return [*keys, *lowest.keys()]
+    looks = {"train": {"color": style.GREY}, "test": {"color": "black"}}
+    keys = [style.key(f"{split} loss", linestyle=style.SPLITS[split], **look) for split, look in looks.items()]
+    return [*keys, *marks.lowest_keys()]

@@ -15,11 +15,10 @@ from landscape.config.fields import Ref
 from landscape.config.section import Section
 from landscape.errors import InputError
 from landscape.figures.kind import FigureKind
-from landscape.figures.shared import line_axes, style, weight_density, widths, words
-from landscape.figures.shared.bands import require_lines, table
-from landscape.figures.shared.groups import Group, descriptions, loss_names
-from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import Grid, few_ticks, grid, plain_ticks
+from landscape.figures.shared import line_axes, style, ticks, weight_density, widths, words
+from landscape.figures.shared.groups import descriptions, group, loss_names
+from landscape.figures.shared.members import Drawing, Member, numbers
+from landscape.figures.shared.panel_grid import Grid, grid
 from landscape.lazy import mpl, np, pd
 
 
@@ -47,23 +46,16 @@ class Interpolation(FigureKind):
         for i, row in enumerate(self.rows):
             for key, name in (("plane", row.plane), ("recalibrated", row.recalibrated)):
                 plane = experiment.planes.get(name or "")
-                if plane is None:
-                    continue
-                if (plane.directions, plane.run) != ("to", row.to):
-                    needed = f"a plane with directions: to and run: {row.to}"
-                    yield f".rows[{i}].{key} is {name!r}, which must be {needed}"
-                elif key == "recalibrated" and plane.statistics != "recalibrated":
+                if plane is not None and (plane.directions, plane.run) != ("to", row.to):
+                    yield f".rows[{i}].{key} is {name!r}, which must be a plane with directions: to and run: {row.to}"
+                elif plane is not None and key == "recalibrated" and plane.statistics != "recalibrated":
                     yield f".rows[{i}].{key} is {name!r}, which has batchnorm: {plane.statistics}"
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Draw, for each pair of runs, the line between them, the norms of their weights, and the weights.
-
-        Raises:
-            InputError: if a plane is no line from the one run to the other.
-        """
+        """Draw, for each pair of runs, the line between them, the norms of their weights, and the weights."""
         rows = [_row(of, members) for of in self.rows]
         named = descriptions([end for row in rows for end in row.ends])
-        panels = grid(3 * len(rows), columns=3, width=style.TEXT_WIDTH, heading=self.title, share="none")
+        panels = grid(3 * len(rows), columns=3, heading=self.title, share="none")
         top = line_axes.highest([member.seen for row in rows for member in row.lines])
         norms = panels.axes[1::3]
         for ax in norms[1:]:
@@ -74,13 +66,11 @@ class Interpolation(FigureKind):
             line_panel(of_row[0], row, top=top)
             norm_panel(of_row[1], row)
             weight_panel(of_row[2], row)
-            titles = (_title(*named[2 * k : 2 * k + 2]), "norm of the weights", "density of the weights")
-            care = (bool(row.run.findings), False, False)
-            for ax, title, mark, notes in zip(
-                of_row, titles, care, (_line_notes(row), _norm_notes(row), _weight_notes(row)), strict=True
-            ):
-                ax.set_title(words.with_care(title, mark), parse_math=False)
-                panels.note(ax, notes)
+            title = words.with_care(_title(*named[2 * k : 2 * k + 2]), bool(row.run.findings))
+            titles = (title, "norm of the weights", "density of the weights")
+            for ax, text, notes in zip(of_row, titles, (_line_notes, _norm_notes, _weight_notes), strict=True):
+                ax.set_title(text, parse_math=False)
+                panels.note(ax, notes(row))
         _norm_ticks(norms[0], any(len(weight_density.norms(end)) for row in rows for end in row.ends))
         _legend(panels, rows)
         panels.fit(0.95)
@@ -140,8 +130,8 @@ def line_panel(ax: mpl.axes.Axes, row: Row, *, top: float) -> None:
     twin = line_axes.accuracy_axis(ax)
     twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
     for member, linewidth in zip(row.lines, (THICK, THIN), strict=False):
-        line_axes.losses(ax, [member.seen], linewidth)
-        line_axes.accuracies(twin, [member.seen], linewidth)
+        line_axes.curves(ax, [member.seen], "loss", linewidth)
+        line_axes.curves(twin, [member.seen], "accuracy", linewidth)
     for end in (0, 1):
         widths.bar(ax, [row.run.seen], at=end)
 
@@ -164,9 +154,7 @@ def weight_panel(ax: mpl.axes.Axes, row: Row) -> None:
         ax.stairs(shown, row.densities.edges, baseline=None, color=colour, linestyle=dashes, linewidth=0.8)
     ax.set(yscale="log", xlabel="weight", xlim=row.densities.edges[[0, -1]])
     ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=5))
-    ax.xaxis.set_major_locator(few_ticks())
-    ax.xaxis.set_major_formatter(plain_ticks())
-    ax.tick_params(labelleft=True)
+    ticks.plain(ax.xaxis)
 
 
 def _row(of: InterpolationRow, members: Sequence[Member]) -> Row:
@@ -176,7 +164,7 @@ def _row(of: InterpolationRow, members: Sequence[Member]) -> Row:
     recalibrated = places[of.run, of.recalibrated] if of.recalibrated else None
     row = Row(places[of.run, of.plane], recalibrated, states[of.to])
     for member in row.lines:
-        require_lines([Group(member.label, (member,))], "interpolation")
+        line_axes.require_lines(group([member]), "interpolation")
         if (other := geometry.other_end(member.seen)) != of.to:
             raise InputError(
                 f"the plane {member.plane!r} leads from {of.run} to {other}, and the figure says to {of.to}"
@@ -194,18 +182,16 @@ def _title(run: str, to: str) -> str:
 
 def _line_notes(row: Row) -> list[str]:
     """Write the test error at both ends."""
-    errors = [(end, line_axes.error_at(row.run.seen, end)) for end in (0, 1)]
-    return [f"error {error} at {end}" for end, error in errors if error]
+    errors = {end: line_axes.error_at(row.run.seen, end) for end in (0, 1)}
+    return [f"error {error} at {end}" for end, error in errors.items() if error]
 
 
 def _norm_notes(row: Row) -> list[str]:
-    said = []
-    for member, (end, _, _) in zip(row.ends, ENDS, strict=True):
-        norms = weight_density.norms(member).weight_norm.to_numpy()
-        said.append(
-            f"at {end}: from {norms[0]:.3g} to {norms[-1]:.3g}" if norms.size else f"at {end}: not trained here"
-        )
-    return said
+    norms = [weight_density.norms(member).weight_norm.to_numpy() for member in row.ends]
+    return [
+        f"at {end}: from {of[0]:.3g} to {of[-1]:.3g}" if of.size else f"at {end}: not trained here"
+        for end, of in enumerate(norms)
+    ]
 
 
 def _weight_notes(row: Row) -> list[str]:
@@ -224,24 +210,18 @@ def _norm_ticks(ax: mpl.axes.Axes, drawn: bool) -> None:
     more = max(1.0, math.sqrt(1.5 * low / high))
     ax.set_ylim(low / more, high * more)
     for axis, (first, last) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
-        axis.set_minor_formatter(mpl.ticker.NullFormatter())
+        ticks.decades(axis, 4)
         if last < 10 * first:
-            axis.set_major_locator(few_ticks())
-            axis.set_major_formatter(plain_ticks())
-        else:
-            axis.set_major_locator(mpl.ticker.LogLocator(numticks=4))
+            ticks.plain(axis)
 
 
 def _legend(panels: Grid, rows: Sequence[Row]) -> None:
     keys = line_axes.split_keys([member.seen for row in rows for member in row.lines])
     if any(row.recalibrated for row in rows):
-        keys.append(mpl.lines.Line2D([], [], color=style.GREY, linewidth=THIN, label="thin: recalibrated"))
-    width = mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="w")
-    keys += [
-        width,
-        *(mpl.lines.Line2D([], [], color=c, linestyle=dashes, label=f"run at alpha {end}") for end, c, dashes in ENDS),
-        mpl.lines.Line2D([], [], color="0.1", marker="|", markersize=6, linestyle="", label="learning rate drops"),
-    ]
+        keys.append(style.key("thin: recalibrated", color=style.GREY, linewidth=THIN))
+    width = widths.key("w")
+    keys += [width, *(style.key(f"run at alpha {end}", color=c, linestyle=dashes) for end, c, dashes in ENDS)]
+    keys.append(style.key("learning rate drops", color="0.1", marker="|", markersize=6, linestyle=""))
     panels.legend(keys, 4, handler_map={width: mpl.legend_handler.HandlerLine2D(numpoints=2)})
 
 
@@ -249,21 +229,13 @@ def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
     """Tabulate the lines' points, the norms per epoch and the densities per bin; the column `panel` tells them apart."""
     frames = []
     for row in rows:
-        frames.append(table(row.lines, line_axes.VARIABLES).assign(panel="line"))
+        frames.append(numbers(row.lines, line_axes.VARIABLES, plane=True).assign(panel="line"))
+        edges = {"from": row.densities.edges[:-1], "to": row.densities.edges[1:]}
         for member, density in zip(row.ends, row.densities.values, strict=True):
             frames.append(weight_density.norms(member).assign(panel="norm", member=member.state))
-            left, right = row.densities.edges[:-1], row.densities.edges[1:]
-            weights = pd.DataFrame({"from": left, "to": right, "density": density})
-            frames.append(weights.assign(panel="weights", member=member.state))
-    numbers = pd.concat(frames, ignore_index=True)
-    return numbers[["panel", *numbers.columns.drop("panel")]]
-
-
-def _widths(row: Row) -> str:
-    """Say in a sentence the widths of the minimum at both ends, and the test error at the other end."""
-    surface = row.run.seen
-    said = [f"w {widths.phrase([geometry.well(surface, end)])} at alpha {end}" for end in (0, 1)]
-    return f"On the line to {words.escape(row.to.label)}: {', '.join(said)}."
+            frames.append(pd.DataFrame(edges | {"density": density}).assign(panel="weights", member=member.state))
+    whole = pd.concat(frames, ignore_index=True)
+    return whole[["panel", *whole.columns.drop("panel")]]
 
 
 def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
@@ -274,22 +246,22 @@ def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
         "another one, at alpha = 1; of the training examples solid and of the test examples dashed; beyond the runs on grey."
         f"{line_axes.above([member.seen for member in shown], top)} Spans where a loss is not finite are hatched. The "
         "brackets are w, the length of the interval around each end on which the train loss lies less than 0.5 above that "
-        "at the end; below the panel the test errors of both runs. Middle: the norm of all parameters after each epoch, over the steps taken, both axes logarithmic, so "
-        "that the norm before training is not drawn; below the panel those before and after training. Right: the density of the weights of all parameters with more than "
-        f"one dimension, in {weight_density.BINS} bins within {weight_density.REACH} standard deviations of those of both runs together "
-        f"(at most {100 * outside:.2g} % lie outside), on a logarithmic axis; the axes differ from row to row. Below it "
-        f"the norm of these weights, and the share of them whose magnitude is below {weight_density.SMALL:g}."
+        "at the end; below the panel the test errors of both runs. Middle: the norm of all parameters after each epoch, over the "
+        "steps taken, both axes logarithmic, so that the norm before training is not drawn; below the panel those before and "
+        "after training. Right: the density of the weights of all parameters with more than one dimension, in "
+        f"{weight_density.BINS} bins within {weight_density.REACH} standard deviations of those of both runs together (at most "
+        f"{100 * outside:.2g} % lie outside), on a logarithmic axis; the axes differ from row to row. Below it the norm of these "
+        f"weights, and the share of them whose magnitude is below {weight_density.SMALL:g}."
     )
     made = ["The direction is the difference of the weights of the two runs.", *words.surface_made(shown)[1:]]
     if again := [row.recalibrated.seen for row in rows if row.recalibrated]:
-        images = words.each(int(surface.attrs["recalibration_examples"]) for surface in again)
-        made.insert(3, f"The thin lines are with statistics recalibrated at every point on {images} training examples.")
-    items = [
-        item
-        for row in rows
-        for item in (
-            f"{words.member_item(row.run, loss_names([row.run.seen]))} {_widths(row)}",
-            words.run_item(row.to),
+        examples = words.each(int(surface.attrs["recalibration_examples"]) for surface in again)
+        made.insert(
+            3, f"The thin lines are with statistics recalibrated at every point on {examples} training examples."
         )
-    ]
+    items = []
+    for row in rows:
+        ends = ", ".join(f"w {widths.phrase(widths.wells([row.run.seen], end))} at alpha {end}" for end in (0, 1))
+        line = words.member_item(row.run, loss_names([row.run.seen]))
+        items += [f"{line} On the line to {words.escape(row.to.label)}: {ends}.", words.run_item(row.to)]
     return words.caption(spec.about, seen, made, items)

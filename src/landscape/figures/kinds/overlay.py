@@ -15,11 +15,10 @@ from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import Columns, OfRuns, Variable
 from landscape.figures.shared import level_lines, line_axes, style, words
-from landscape.figures.shared.bands import require_lines, stack, table
-from landscape.figures.shared.groups import Group
-from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import NOTE, default_columns, grid, wrap
-from landscape.lazy import mpl, np
+from landscape.figures.shared.groups import group
+from landscape.figures.shared.members import Drawing, Member, numbers
+from landscape.figures.shared.panel_grid import NOTE, grid, wrap
+from landscape.lazy import np
 
 
 class Overlay(OfRuns):
@@ -34,42 +33,51 @@ class Overlay(OfRuns):
     columns: Columns
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Draw one panel per line, each run narrower than the one below it; all panels share one loss axis.
-
-        Raises:
-            InputError: if a plane is no line, or the variable was not measured there.
-        """
-        require_lines([Group(member.label, (member,)) for member in members], self.draw)
+        """Draw one panel per line, each run narrower than the one below it; all panels share one loss axis."""
         for member in members:
+            line_axes.require_lines(group([member]), self.draw)
             level_lines.require_variable(member.seen, self.variable, self.draw)
         rows = [[member for member in members if member.plane == line] for line in self.lines]
-        columns = self.columns or default_columns(len(rows), most=3)
-        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-        panels = grid(len(rows), columns=columns, width=width, heading=self.title, share="none")
+        panels = grid(len(rows), columns=self.columns, most=3, narrow=1, heading=self.title, share="none")
         shown = [member.seen[[self.variable]] for member in members]
         top = line_axes.loss_limit(shown)
+        looks = _looks(len(rows[0]))
         for k, (ax, line, row) in enumerate(zip(panels.axes, self.lines, rows, strict=True)):
             line_axes.frame(ax, [member.seen[[self.variable]] for member in row], top=top)
-            _curves(ax, row, self.variable)
+            for height, (member, look) in enumerate(zip(row, looks, strict=True)):
+                values = member.seen[self.variable].isel(beta=0)
+                ax.plot(values.alpha, values, label=member.label, zorder=2 + 0.1 * height, **look)
             ax.set_title(line, parse_math=False)
             ax.set_xlabel("\n".join(wrap(words.axis(row[0].seen, "alpha"), panels.room, NOTE)))
             panels.note(ax, [difference(row, self.variable)] if len(row) > 1 else [])
             ax.tick_params(labelleft=panels.begins(k))
         panels.label_rows(words.NAMES[self.variable])
-        keys = [
-            mpl.lines.Line2D([], [], label=member.label, **look)
-            for member, look in zip(rows[0], looks(len(rows[0])), strict=True)
-        ]
+        keys = [style.key(member.label, **look) for member, look in zip(rows[0], looks, strict=True)]
         panels.legend([*keys, *line_axes.hatch_keys(shown)], min(len(keys), 3))
         panels.fit(0.8)
-        return Drawing(panels.figure, table(members, [self.variable]), _caption(self, rows, top))
+        table = numbers(members, [self.variable], plane=True)
+        return Drawing(panels.figure, table, self._caption(rows, line_axes.above(shown, top)))
+
+    def _caption(self, rows: Sequence[Sequence[Member]], above: str) -> str:
+        seen = (
+            f"The {words.NAMES[self.variable]} of {words.escape(', '.join(member.label for member in rows[0]))}, from the "
+            f"widest curve below to the narrowest above, along {words.escape(', '.join(self.lines))}, a panel for each line; "
+            f"the loss axis is the same in all panels.{above} Below a panel the largest difference between its curves, in "
+            "brackets the largest as a share of the higher one. Spans where a loss is not finite are hatched."
+        )
+        made = [
+            f"{words.escape(line)}: {words.directions_made(row[0].seen, words.seeds(row))} Grid: {words.grid(row[0].seen)}."
+            for line, row in zip(self.lines, rows, strict=True)
+        ]
+        made += words.losses_made([member for row in rows for member in row])
+        return words.caption(self.about, seen, made, [words.run_item(member) for member in rows[0]])
 
 
 _COLOURS = ("#56B4E9", "black", "#E69F00", "#009E73", "#CC79A7")
 _WIDEST, _NARROWEST = 3.0, 0.9  # points: the first curve, and the last, which lies on top
 
 
-def looks(runs: int) -> list[dict[str, Any]]:
+def _looks(runs: int) -> list[dict[str, Any]]:
     """Choose each curve's colour and width, so that coinciding curves stay visible."""
     widths = np.geomspace(_WIDEST, _NARROWEST, runs) if runs > 1 else [_NARROWEST]
     return [{"color": _COLOURS[k % len(_COLOURS)], "linewidth": float(width)} for k, width in enumerate(widths)]
@@ -77,39 +85,10 @@ def looks(runs: int) -> list[dict[str, Any]]:
 
 def difference(row: Sequence[Member], variable: str) -> str:
     """Write how far a panel's curves differ at most, where all are finite: in the loss, and as a share of the largest."""
-    curves = stack([member.seen for member in row], variable)
+    curves = line_axes.stack([member.seen for member in row], variable)
     known = np.isfinite(curves).all(axis=0)
     if not known.any():
         return "nowhere are all curves finite"
     apart, highest = np.ptp(curves[:, known], axis=0), np.abs(curves[:, known]).max(axis=0)
     share = float((apart / np.maximum(highest, 1e-300)).max())
     return f"curves differ by up to {words.loss(float(apart.max()))} ({words.loss(100 * share)} %)"
-
-
-def _curves(ax: mpl.axes.Axes, row: Sequence[Member], variable: str) -> None:
-    for k, (member, look) in enumerate(zip(row, looks(len(row)), strict=True)):
-        line = member.seen.isel(beta=0)
-        ax.plot(line.alpha, line[variable], label=member.label, zorder=2 + 0.1 * k, **look)
-
-
-def _caption(spec: Overlay, rows: Sequence[Sequence[Member]], top: float) -> str:
-    name = words.NAMES[spec.variable]
-    members = [member for row in rows for member in row]
-    seen = (
-        f"The {name} of {words.escape(', '.join(member.label for member in rows[0]))}, from the widest curve below to the "
-        f"narrowest above, along {words.escape(', '.join(spec.lines))}, a panel for each line; the loss axis is the same in "
-        f"all panels.{line_axes.above([member.seen[[spec.variable]] for member in members], top)} Below a panel the largest "
-        "difference between its curves, in brackets the largest as a share of the higher one. Spans where a loss is not finite are "
-        "hatched."
-    )
-    made = [
-        f"{words.escape(line)}: {words.directions_made(row[0].seen, _seeds(row))} Grid: {words.grid(row[0].seen)}."
-        for line, row in zip(spec.lines, rows, strict=True)
-    ]
-    return words.caption(
-        spec.about, seen, [*made, *words.losses_made(members)], [words.run_item(member) for member in rows[0]]
-    )
-
-
-def _seeds(row: Sequence[Member]) -> list[int]:
-    return [member.seen.attrs["seed"] for member in row if "seed" in member.seen.attrs]

@@ -11,13 +11,10 @@ from pydantic import Field
 from landscape.config.fields import Ref
 from landscape.config.values import Levels, Names
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import level_lines, line_axes, style, widths, words
-from landscape.figures.shared.bands import require_lines, table
+from landscape.figures.shared import level_lines, line_axes, widths, words
 from landscape.figures.shared.groups import Group, beware, counted, descriptions, errors, group, items
-from landscape.figures.shared.level_lines import LEVELS
-from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import default_columns, grid
-from landscape.lazy import mpl, np, xr
+from landscape.figures.shared.members import Drawing, Member, numbers
+from landscape.figures.shared.panel_grid import grid
 
 
 class Profiles(OfRuns):
@@ -32,87 +29,60 @@ class Profiles(OfRuns):
     levels: Levels = Field("log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Draw runs in columns, at most four in a block of rows; all panels of a kind share their axes.
-
-        Raises:
-            InputError: if a line is a plane, lines of one run differ in more than their seed, or the plane is a line.
-        """
+        """Draw runs in columns, at most four in a block of rows; all panels of a kind share their axes."""
         runs = group(members)
         bundles = [replace(run, members=tuple(m for m in run.members if m.plane != self.plane)) for run in runs]
         planes = [next(m for m in run.members if m.plane == self.plane) for run in runs]
-        require_lines(bundles, self.draw)
+        line_axes.require_lines(bundles, self.draw)
         for member in planes:
             level_lines.require_plane(member.seen, self.draw)
-        columns = len(runs) if len(runs) <= 4 else default_columns(len(runs))
-        width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
-        panels = grid(len(runs), 2, columns=columns, width=width, heading=self.title)
-        levels = LEVELS[self.levels] if isinstance(self.levels, str) else self.levels
+        panels = grid(len(runs), 2, heading=self.title)
+        levels = level_lines.chosen(self.levels)
         surfaces = [surface for bundle in bundles for surface in bundle.surfaces]
         top = line_axes.loss_limit(surfaces)
+        recipes = descriptions([bundle.first for bundle in bundles])
         drawn = []
-        shown = zip(*panels.rows, runs, _titles(bundles), bundles, planes, strict=True)
-        for above, below, run, name, bundle, member in shown:
+        for above, below, run, recipe, bundle, member in zip(*panels.rows, runs, recipes, bundles, planes, strict=True):
             line_axes.frame(above, bundle.surfaces, top=top)
-            line_axes.losses(above, bundle.surfaces)
+            line_axes.curves(above, bundle.surfaces, "loss")
             widths.bar(above, bundle.surfaces)
+            name = ", ".join([recipe, *errors(bundle)])
             above.set_title(words.with_care(name, bool(beware(run.members, _VARIABLE))), parse_math=False)
-            panels.note(above, [_width_note(bundle)])
+            panels.note(above, [_width(bundle)])
             drawn.append(level_lines.contour(below, member.seen, variable=_VARIABLE, levels=levels))
             panels.note(below, words.notes(member)[-1:])
         panels.label_rows("loss", "beta")
         panels.label_below(words.axis(planes[0].seen, "alpha"))
         level_lines.colour_bar(panels, levels, words.NAMES[_VARIABLE], [member.seen for member in planes])
-        panels.legend(_keys(surfaces), 3, numpoints=2)
-        shape = level_lines.shape(planes[0].seen)
-        panels.fit(shape, shape)
+        panels.legend([*line_axes.split_keys(surfaces), widths.key("width at 0.5 above the centre")], 3, numpoints=2)
+        panels.fit(*2 * [level_lines.shape(planes[0].seen)])
         for ax, lines in zip(panels.rows[1], drawn, strict=True):
-            level_lines.label_levels(ax, lines, avoid=np.zeros((1, 2)))
-        caption = _caption(self, runs, bundles, planes, levels, top)
-        return Drawing(panels.figure, table(members, line_axes.VARIABLES[:2]), caption)
+            level_lines.label_levels(ax, lines)
+        table = numbers(members, line_axes.VARIABLES[:2], plane=True)
+        return Drawing(panels.figure, table, self._caption(runs, bundles, planes, line_axes.above(surfaces, top)))
+
+    def _caption(self, runs: Sequence[Group], bundles: Sequence[Group], planes: Sequence[Member], beyond: str) -> str:
+        seen = (
+            f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss of the training examples "
+            f"(solid) and of the test examples (dashed) along {words.escape(', '.join(self.line))}; the axes are the same in all "
+            f"panels.{beyond}{counted(bundles)} The bar is the interval around the centre on which the train loss lies less "
+            "than 0.5 above that at the centre, its length the width; of several lines both are medians, with the extremes of "
+            f"the width in brackets. Below: level lines of the train loss on the plane {words.escape(self.plane)}, at "
+            f"{level_lines.listed(self.levels)}; those at 0.1 and 1 are thick, the dashed one is the loss of guessing, the "
+            "cross the state itself; one logarithmic colour scale for all panels. Where a loss is not finite, panels are "
+            "hatched."
+        )
+        along = words.surface_made([member for bundle in bundles for member in bundle.members])
+        across = words.surface_made(planes)
+        made = [f"Above: {along[0]} {along[1]} Below: {across[0]} {across[1]}", *along[2:]]
+        states = zip(items(runs, _VARIABLE), bundles, strict=True)
+        return words.caption(
+            self.about, seen, made, [f"{item} {_width(bundle).capitalize()}." for item, bundle in states]
+        )
 
 
 _VARIABLE = "train_loss"
 
 
-def _titles(bundles: Sequence[Group]) -> list[str]:
-    """Title each run with its differences from the others' recipes, and its test error."""
-    named = descriptions([bundle.first for bundle in bundles])
-    return [", ".join([name, *errors(bundle)]) for name, bundle in zip(named, bundles, strict=True)]
-
-
-def _width_note(bundle: Group) -> str:
+def _width(bundle: Group) -> str:
     return f"width {widths.phrase(widths.wells(bundle.surfaces))}"
-
-
-def _keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.artist.Artist]:
-    key = mpl.lines.Line2D([], [], color="black", marker="|", markersize=5, label="width at 0.5 above the centre")
-    return [*line_axes.split_keys(surfaces), key]
-
-
-def _caption(
-    spec: Profiles,
-    runs: Sequence[Group],
-    bundles: Sequence[Group],
-    planes: Sequence[Member],
-    levels: Sequence[float],
-    top: float,
-) -> str:
-    surfaces = [surface for bundle in bundles for surface in bundle.surfaces]
-    seen = (
-        f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss of the training examples "
-        f"(solid) and of the test examples (dashed) along {words.escape(', '.join(spec.line))}; the axes are the same in all "
-        f"panels.{line_axes.above(surfaces, top)}{counted(bundles)} The bar is the interval around the centre on which the "
-        "train loss lies less than 0.5 above that at the centre, its length the width; of several lines both are medians, "
-        "with the extremes of the width in brackets. Below: level lines of the train loss on the plane "
-        f"{words.escape(spec.plane)}, at {', '.join(f'{level:g}' for level in levels)}; those at 0.1 and 1 are thick, the "
-        "dashed one is the loss of guessing, the cross the state itself; one logarithmic colour scale for all panels. Where "
-        "a loss is not finite, panels are hatched."
-    )
-    along = words.surface_made([member for bundle in bundles for member in bundle.members])
-    across = words.surface_made(planes)
-    made = [f"Above: {along[0]} {along[1]} Below: {across[0]} {across[1]}", *along[2:]]
-    said = [
-        f"{item} {_width_note(bundle).capitalize()}."
-        for item, bundle in zip(items(runs, _VARIABLE), bundles, strict=True)
-    ]
-    return words.caption(spec.about, seen, made, said)

@@ -18,7 +18,7 @@ from landscape.figures.shared import style, words
 from landscape.figures.shared.groups import Group, errors, group
 from landscape.figures.shared.level_lines import frame, mark_centre, require_plane
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import default_columns, grid
+from landscape.figures.shared.panel_grid import grid
 from landscape.lazy import mpl, np, pd
 
 
@@ -35,31 +35,27 @@ class Rings(OfRuns):
     )
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Draw one panel per run, or over seeds one for all runs that differ only in their seed; all at one scale.
-
-        Raises:
-            InputError: if a plane is a line.
-        """
+        """Draw one panel per run, or over seeds one for all runs that differ only in their seed; all at one scale."""
         for member in members:
             require_plane(member.seen, self.draw)
         groups = group(members, self.over)
         rings = [[ring(member, rise) for member in of.members for rise in self.rises] for of in groups]
-        columns = default_columns(len(groups))
-        width = style.COLUMN_WIDTH if columns <= 2 else style.TEXT_WIDTH
-        panels = grid(len(groups), columns=columns, width=width, heading=self.title)
+        panels = grid(len(groups), heading=self.title)
         drawn = [one for found in rings for one in found]
-        reach = _reach(drawn)
+        farthest = max((np.abs(one.part.rings[0]).max() for one in drawn if one.part is not None), default=1.0)
+        view = -1.08 * farthest, 1.08 * farthest
         for ax, of, found in zip(panels.axes, groups, rings, strict=True):
             _draw_panel(ax, of, found, self.rises)
-            ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+            ax.set(xlim=view, ylim=view)
             frame(ax)
             ax.set_title(words.with_care(of.label, any(one.beware for one in found)), parse_math=False)
-            panels.note(ax, _notes(of, found, self.rises[0]))
+            areas = [one.part.area for one in found if one.rise == self.rises[0] and one.part is not None]
+            panels.note(ax, [*errors(of), *([f"area {_spread(areas)}"] if areas else [])])
         panels.label_rows(words.beta(members[0].seen))
         panels.label_below(words.axis(members[0].seen, "alpha"))
         if len(self.rises) > 1:
             handles = [
-                mpl.lines.Line2D([], [], color=style.GREY, linestyle=_dashes(k), label=f"{rise:g} above the centre")
+                style.key(f"{rise:g} above the centre", color=style.GREY, linestyle=_DASHES[k % 4])
                 for k, rise in enumerate(self.rises)
             ]
             panels.legend(handles, 2)
@@ -95,13 +91,9 @@ class Ring:
     def line(self) -> np.ndarray:
         """Trace the level line around the part, shape (points, 2); NaN where the grid's border ends the part."""
         assert self.part is not None
-        line = self.part.rings[0].copy()
-        surface = self.member.seen
-        on_edge = np.zeros((len(line) - 1, 4), bool)
-        for k, (axis, end) in enumerate(((0, 0), (0, -1), (1, 0), (1, -1))):
-            edge = line[:, axis] == surface[("alpha", "beta")[axis]].values[end]
-            on_edge[:, k] = edge[:-1] & edge[1:]
-        cuts = np.flatnonzero(on_edge.any(axis=1))
+        line, grid = self.part.rings[0], [self.member.seen[axis].values for axis in ("alpha", "beta")]
+        on_edge = np.stack([line[:, k] == values[end] for k, values in enumerate(grid) for end in (0, -1)], axis=1)
+        cuts = np.flatnonzero((on_edge[:-1] & on_edge[1:]).any(axis=1))
         return np.insert(line, cuts + 1, np.nan, axis=0)
 
 
@@ -119,49 +111,26 @@ def _draw_panel(ax: mpl.axes.Axes, of: Group, rings: Sequence[Ring], rises: Sequ
     colours = dict(zip(map(id, of.members), style.run_colours(len(of.members)), strict=True))
     for one in rings:
         if one.part is not None:
-            dashes = _dashes(rises.index(one.rise))
+            dashes = _DASHES[rises.index(one.rise) % 4]
             ax.plot(*one.line.T, dashes, color=colours[id(one.member)], alpha=_OPACITY, linewidth=0.7, zorder=2)
     mark_centre(ax)
-
-
-def _dashes(k: int) -> Literal["-", "--", ":", "-."]:
-    return _DASHES[k % len(_DASHES)]
-
-
-def _reach(rings: Sequence[Ring]) -> float:
-    """Compute the view's half-width: a little farther than the farthest ring."""
-    farthest = [float(np.abs(one.part.rings[0]).max()) for one in rings if one.part is not None]
-    return 1.08 * max(farthest, default=1.0)
-
-
-def _notes(of: Group, rings: Sequence[Ring], rise: float) -> list[str]:
-    """Write the test error, and the area inside at the first rise."""
-    areas = [one.part.area for one in rings if one.rise == rise and one.part is not None]
-    return [*errors(of), *([f"area {_spread(areas)}"] if areas else [])]
 
 
 def _spread(values: Sequence[float]) -> str:
     """Write `median 0.31 (0.24 to 0.4)`, with the extremes; a single value stands alone."""
     if len(values) == 1:
         return f"{values[0]:.2g}"
-    return f"median {np.median(values):.2g} ({min(values):.2g} to {max(values):.2g})".replace(
-        " to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
-    )
+    said = f"median {np.median(values):.2g} ({min(values):.2g} to {max(values):.2g})"
+    return said.replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
 
 
 def _numbers(rings: Sequence[Ring]) -> pd.DataFrame:
     """Tabulate the points of each ring, in order around it: member, plane, rise, area inside, cut off or not, place."""
     frames = [
         pd.DataFrame(
-            {
-                "member": one.member.state,
-                "plane": one.member.seen.attrs["plane"],
-                "rise": one.rise,
-                "area": one.part.area,
-                "touches_border": one.part.touches_border,
-                "alpha": one.line[:, 0],
-                "beta": one.line[:, 1],
-            }
+            {"member": one.member.state, "plane": one.member.seen.attrs["plane"], "rise": one.rise}
+            | {"area": one.part.area, "touches_border": one.part.touches_border}
+            | dict(zip(("alpha", "beta"), one.line.T, strict=True))
         )
         for one in rings
         if one.part is not None
@@ -180,13 +149,7 @@ def _caption(spec: Rings, groups: Sequence[Group], rings: Sequence[Ring]) -> str
         "one scale. Below a panel, the median of the areas inside at the first rise, with the extremes."
         + (f" {holes:,} holes in these parts are not drawn; the areas are without them." if holes else "")
     )
-    planes = [of for of in groups[0].members if of.state == groups[0].first.state]
-    seeds = [seed for of in groups for m in of.members if (seed := m.seen.attrs.get("seed")) is not None]
-    made = [
-        words.directions_made(planes[0].seen, seeds),
-        f"Grid: {words.grid(planes[0].seen)}.",
-        *words.losses_made([m for of in groups for m in of.members]),
-    ]
+    made = words.surface_made([member for of in groups for member in of.members])
     return words.caption(spec.about, seen, made, [_item(state, rings) for of in groups for state in of.states])
 
 

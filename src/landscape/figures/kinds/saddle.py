@@ -11,10 +11,10 @@ from pydantic import Field
 
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import shaded, style, words
+from landscape.figures.shared import shaded, style, ticks, words
 from landscape.figures.shared.level_lines import frame
-from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import LABEL, NOTE, SMALL, few_ticks, plain_ticks, settle, wrap
+from landscape.figures.shared.members import Drawing, Member, tabulate
+from landscape.figures.shared.panel_grid import LABEL, NOTE, SMALL, wrap
 from landscape.lazy import art3d, mpl, np, pd, scipy, xr
 
 
@@ -33,7 +33,7 @@ class Saddle(OfRuns):
         passes: list[Any] = []
         for part, member in zip(figure.subfigures(len(members), 1, squeeze=False)[:, 0], members, strict=True):
             places = part.add_gridspec(2, 2, height_ratios=(2.0, 1.15), wspace=0.2)
-            probe = _probe(member)
+            probe = member.measured
             passes.append(part.add_subplot(places[0, 0], projection="3d", anchor="W"))
             mountain_pass(passes[-1], probe)
             passes[-1].set_axis_off()  # its numbers and labels fit inside the panel
@@ -43,14 +43,17 @@ class Saddle(OfRuns):
             part.suptitle(member.label, fontsize=LABEL, parse_math=False)
             note = "\n".join(wrap(_note(member), style.TEXT_WIDTH - 0.3, NOTE))
             part.supxlabel(note, fontsize=NOTE, parse_math=False)
-        settle(figure)
+        engine = figure.get_layout_engine()
+        assert engine is not None
+        engine.execute(figure)
+        figure.set_layout_engine(None)
         for ax in passes:
             ax.set_axis_on()
         return Drawing(figure, _numbers(members), _caption(self, members))
 
 
 _BLOCK = 4.4  # inches, height of one state's block
-_ELEVATION, _AZIMUTH = 30, -50
+_VIEW = 30, -50  # elevation and azimuth
 _NEGATIVE, _POSITIVE = style.LOSS, style.ACCURACY
 
 
@@ -62,35 +65,18 @@ def mountain_pass(ax: Any, probe: xr.Dataset) -> art3d.Poly3DCollection:
     loss = probe.loss.transpose("alpha", "beta")
     x, y, z = shaded.upsample(loss.alpha.values, loss.beta.values, loss.values)
     low, high = float(loss.min()), float(loss.max())
-    middle = shaded.quadrilaterals(x, y, z)
-    colours = style.loss_map()(mpl.colors.Normalize(low, high)(middle[..., 2].mean(axis=2)))[..., :3]
-    lit = colours * shaded.light(x, y, z, high - low)[..., None]
-    collection = art3d.Poly3DCollection(
-        middle.reshape(-1, 4, 3), facecolors=lit.reshape(-1, 3), edgecolors="none", linewidths=0, antialiased=False
-    )
-    collection.set_rasterized(True)
-    ax.computed_zorder = False
-    ax.add_collection3d(collection, autolim=False)
+    loss_colours, norm = style.loss_map(), mpl.colors.Normalize(low, high)
+    collection = shaded.draw(ax, (x, y, z), high - low, lambda heights: loss_colours(norm(heights)))
     here = float(probe.train_loss)
     for across, dashes in (("alpha", "-"), ("beta", "--")):  # the way over the pass, and along its ridge
         places = (x, np.zeros_like(x)) if across == "alpha" else (np.zeros_like(y), y)
         line = scipy.interpolate.RectBivariateSpline(x, y, z, kx=1, ky=1)(*places, grid=False)
-        hidden = shaded.behind((x, y, z), (*places, line + 0.005 * (high - low)), high - low, (_ELEVATION, _AZIMUTH))
+        hidden = shaded.behind((x, y, z), (*places, line + 0.005 * (high - low)), high - low, _VIEW)
         ax.plot(*places, np.where(hidden, np.nan, line), dashes, color="white", linewidth=0.9, zorder=3)
     ax.plot([0], [0], [here], "o", color="black", markersize=4, markeredgecolor="white", markeredgewidth=0.7, zorder=4)
-    _frame(ax, x, y, (low, high))
+    shaded.frame(ax, x, y, (low, high), _VIEW, 1.0, "train loss")
+    ticks.plain(ax.zaxis)
     return collection
-
-
-def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float]) -> None:
-    ax.set_proj_type("ortho")
-    ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    ax.set_box_aspect(shaded.BOX, zoom=1.0)
-    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=heights)
-    shaded.style_axes(ax, "train loss")
-    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
-        axis.set_major_locator(few_ticks(prune=None if axis is ax.zaxis else "both"))
-        axis.set_major_formatter(plain_ticks())
 
 
 def level_lines(ax: mpl.axes.Axes, probe: xr.Dataset) -> None:
@@ -132,19 +118,12 @@ def eigenvalues(ax: mpl.axes.Axes, probe: xr.Dataset) -> None:
     for name, there, colour, share, side, offset in shown:
         if there.any():
             ax.plot(rank[there], values[there], "o", color=colour, markersize=1.8, markeredgewidth=0)
-            ax.annotate(
-                f"{int(there.sum()):,} {name}",
-                (np.quantile(rank[there], share), values[there].mean()),
-                offset,
-                textcoords="offset points",
-                ha=side,
-                va="center",
-                color=colour,
-                fontsize=NOTE,
-            )
+            at = np.quantile(rank[there], share), values[there].mean()
+            look: style.Look = {"ha": side, "va": "center", "color": colour, "fontsize": NOTE}
+            ax.annotate(f"{int(there.sum()):,} {name}", at, offset, textcoords="offset points", **look)
     ax.set_xlabel("eigenvalue, in order")
     ax.set_ylabel("eigenvalue")
-    ax.xaxis.set_major_locator(few_ticks())
+    ticks.plain(ax.xaxis)
     ax.yaxis.set_major_locator(mpl.ticker.SymmetricalLogLocator(base=10, linthresh=linear))
     ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 
@@ -155,20 +134,14 @@ def path(ax: mpl.axes.Axes, probe: xr.Dataset) -> None:
     ax.plot(np.arange(norms.size), norms, "o-", color="black", markersize=2.2)
     ax.axhline(json.loads(probe.attrs["spec"])["tolerance"], linestyle="--", color=style.GREY, linewidth=0.7)
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=6))
-    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
-    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    ticks.decades(ax.yaxis, 6)
+    ticks.whole(ax.xaxis, 5)
     ax.set_xlabel("step of the search")
     ax.set_ylabel("gradient norm")
 
 
-def _probe(member: Member) -> xr.Dataset:
-    assert member.probe is not None, member.state
-    return member.probe
-
-
 def _note(member: Member) -> str:
-    probe = _probe(member)
+    probe = member.measured
     return (
         f"{_kind(probe)}, index {int(probe['index'])} of {probe.sizes['eigen']:,}; train loss "
         f"{_loss(probe.train_loss)}, gradient norm {_number(probe.gradient_norm)}, {_number(probe.distance)} from the state"
@@ -185,25 +158,24 @@ def _loss(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{float(value):.2g}".replace("-", "\N{MINUS SIGN}")
+    return words.minus(f"{float(value):.2g}")
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
     """Tabulate, for each member, the points of the plane, the eigenvalues and the steps of the search."""
-    frames = []
-    for member in members:
-        probe = _probe(member)
+
+    def rows(member: Member) -> pd.DataFrame:
+        probe = member.measured
         plane = probe.loss.to_dataframe(dim_order=["alpha", "beta"]).reset_index()[["alpha", "beta", "loss"]]
         eigen = pd.DataFrame({"order": np.arange(1, probe.sizes["eigen"] + 1), "eigenvalue": probe.eigenvalue.values})
         steps = {"gradient_norm": probe.gradient_norm_path.values, "loss": probe.loss_path.values}
-        found = pd.DataFrame({"step": np.arange(probe.sizes["step"]), **steps})
-        frames.append(pd.concat([plane, eigen, found], ignore_index=True).assign(member=member.state))
-    whole = pd.concat(frames, ignore_index=True)
-    return whole[["member", *whole.columns.drop("member")]]
+        return pd.concat([plane, eigen, pd.DataFrame({"step": np.arange(probe.sizes["step"]), **steps})])
+
+    return tabulate(members, rows)
 
 
 def _caption(spec: Saddle, members: Sequence[Member]) -> str:
-    probes = [_probe(member) for member in members]
+    probes = [member.measured for member in members]
     zero = max(float(probe.negative_threshold / np.abs(probe.eigenvalue).max()) for probe in probes)
     seen = (
         "Above, the training loss on the plane through the point found, along the unit eigenvectors of its Hessian's "
@@ -223,7 +195,7 @@ def _caption(spec: Saddle, members: Sequence[Member]) -> str:
 
 
 def _item(member: Member) -> str:
-    probe = _probe(member)
+    probe = member.measured
     values = probe.eigenvalue.values
     flat = int((np.abs(values) <= float(probe.negative_threshold)).sum())
     losses = [f"{_loss(probe.train_loss)} there", f"{_loss(probe.loss_path[0])} at the state"]

@@ -12,11 +12,11 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.config.section import MAX_EPOCHS
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import style, words
-from landscape.figures.shared.curvature_words import number
+from landscape.figures.shared import style, ticks, words
+from landscape.figures.shared.groups import by
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import grid, plain_ticks
-from landscape.figures.shared.probed import LAMBDA, SCALES, End, extreme, log_axis, made, measured, problems
+from landscape.figures.shared.panel_grid import grid
+from landscape.figures.shared.probed import LAMBDA, SCALES, End, extreme, log_axis, made, problems
 from landscape.lazy import mpl, np, pd
 
 
@@ -35,11 +35,12 @@ class Sharpening(OfRuns):
     def drawing(self, members: Sequence[Member]) -> Drawing:
         """Draw lambda_max above, lambda_min below, filter-scaled on the left, raw on the right; a line per run."""
         runs = by_run(members)
-        panels = grid(2, 2, columns=2, width=style.TEXT_WIDTH, heading=self.title, share="none")
+        panels = grid(2, 2, narrow=1, heading=self.title, share="none")
+        looks = style.looks(len(runs))
         last = max(_epoch(member) for member in members)
         for ax, (end, suffix) in zip(panels.axes, product(_ROWS, SCALES), strict=True):
-            for of, look in zip(runs.values(), style.looks(len(runs)), strict=True):
-                values, residuals = np.array([extreme(measured(member), end, suffix) for member in of]).T
+            for of, look in zip(runs.values(), looks, strict=True):
+                values, residuals = np.array([extreme(member.measured, end, suffix) for member in of]).T
                 epochs = [_epoch(member) for member in of]
                 ax.errorbar(epochs, values, residuals, markersize=3, capsize=1.5, elinewidth=0.6, capthick=0.6, **look)
             _frame(ax, end, last)
@@ -47,11 +48,7 @@ class Sharpening(OfRuns):
             ax.set_title(name, parse_math=False)
         panels.label_rows(*(LAMBDA[end] for end in _ROWS))
         panels.label_below("epochs trained")
-        keys = [
-            mpl.lines.Line2D([], [], label=run, markersize=3, **look)
-            for run, look in zip(runs, style.looks(len(runs)), strict=True)
-        ]
-        panels.legend(keys, min(3, len(keys)))
+        panels.legend(style.run_keys(runs, looks), min(3, len(runs)))
         panels.fit(0.6, 0.6)
         return Drawing(panels.figure, _numbers(members), _caption(self, runs))
 
@@ -65,15 +62,13 @@ _ROWS: tuple[End, ...] = ("max", "min")
 
 def by_run(members: Sequence[Member]) -> dict[str, list[Member]]:
     """Group the states by run, in the order of their epochs."""
-    runs: dict[str, list[Member]] = {}
-    for member in members:
-        runs.setdefault(member.state.partition("@")[0], []).append(member)
+    runs = by(members, lambda member: member.state.partition("@")[0])
     return {run: sorted(of, key=_epoch) for run, of in runs.items()}
 
 
 def on_plateau(member: Member) -> bool:
     """Tell if the state is a plateau; False if its file lacks the norms to tell."""
-    probe = measured(member)
+    probe = member.measured
     if "gradient_norm" not in probe or "weight_norm" not in member.history:
         return False
     return geometry.is_plateau(
@@ -93,7 +88,7 @@ def _epoch(member: Member) -> int:
 def _frame(ax: mpl.axes.Axes, end: End, last: int) -> None:
     """Set a logarithmic axis for lambda_max if it is positive throughout; draw a line at zero for lambda_min."""
     ax.set_xlim(-0.03 * last, 1.03 * last)
-    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    ticks.whole(ax.xaxis, 5)
     drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
     known = drawn[np.isfinite(drawn)]
     if end == "max" and known.size and known.min() > 0:
@@ -101,14 +96,14 @@ def _frame(ax: mpl.axes.Axes, end: End, last: int) -> None:
         return
     ax.axhline(0, color=style.GREY, linewidth=0.5, zorder=1)
     ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-    ax.yaxis.set_major_formatter(plain_ticks())
+    ticks.plain_numbers(ax.yaxis)
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
     """Tabulate each state and Hessian: member, epoch, hessian, both eigenvalues and residuals, train loss."""
     rows = []
     for member, (suffix, name) in product(members, SCALES.items()):
-        probe = measured(member)
+        probe = member.measured
         row: dict[str, object] = {"member": member.state, "epoch": _epoch(member), "hessian": name}
         for end in _ROWS:
             row[f"eigenvalue_{end}"], row[f"residual_{end}"] = extreme(probe, end, suffix)
@@ -127,18 +122,20 @@ def _caption(spec: Sharpening, runs: dict[str, list[Member]]) -> str:
         "eigenpairs": "The eigenvalues come from one Krylov space each (Lanczos with full reorthogonalisation).",
         "spectrum": "The eigenvalues are the outermost Ritz values of a stochastic Lanczos quadrature, which lie within the "
         "true ends.",
-    }[words.plane(measured(members[0]))["measure"]]
+    }[words.plane(members[0].measured)["measure"]]
     return words.caption(spec.about, seen, [how, *made(members)], [_item(run, of) for run, of in runs.items()])
 
 
 def _item(run: str, of: Sequence[Member]) -> str:
     """Write the highest and last filter-scaled lambda_max, and the epochs that are plateaus or did not converge."""
-    tops = [extreme(measured(member), "max", "_scaled")[0] for member in of]
+    tops = [extreme(member.measured, "max", "_scaled")[0] for member in of]
     known = [(value, _epoch(member)) for value, member in zip(tops, of, strict=True) if np.isfinite(value)]
     said = f"{words.escape(run)}: "
     if known:
         (high, at), (end, last) = max(known), known[-1]
-        said += f"filter-scaled lambda_max at most {number(high)} (epoch {at}), {number(end)} at epoch {last}."
+        said += (
+            f"filter-scaled lambda_max at most {words.number(high)} (epoch {at}), {words.number(end)} at epoch {last}."
+        )
     else:
         said += "no eigenvalue is known."
     if plateaus := [str(_epoch(member)) for member in of if on_plateau(member)]:

@@ -15,10 +15,10 @@ from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.errors import InputError, one_of
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import style, words
+from landscape.figures.shared import style, ticks, words
 from landscape.figures.shared.groups import group
 from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import NOTE, Grid, few_ticks, fits, grid, plain_ticks
+from landscape.figures.shared.panel_grid import NOTE, Grid, fits, grid
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, np, pd
 from landscape.training import run_factors
@@ -35,28 +35,27 @@ class Sharpness(OfRuns):
     number: str = Field("area_rise_0.5", description="a number of geometry")
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Draw one panel with a point per run; thin lines join runs that differ in one factor.
-
-        Raises:
-            InputError: if geometry has no such number, or a run has no test error.
-        """
+        """Draw one panel with a point per run; thin lines join runs that differ in one factor."""
         if self.number not in geometry.NAMES:
             raise InputError(f"the number {self.number!r} is none of geometry's; {one_of(geometry.NAMES)}")
         points = [point_of(of.members, self.number) for of in group(members)]
         shown = [point for point in points if np.isfinite(point.mean)]
         families = list(dict.fromkeys(point.family for point in shown))
-        depths = [point.depth for point in shown if point.depth is not None]
-        verdict, beware = str(compare(points, self.number)), confounded(shown)
-        panels = grid(1, columns=1, width=style.COLUMN_WIDTH, heading=self.title)
+        markers = dict(zip(families, cycle(style.MARKERS), strict=False))
+        verdict, beware, pairs = str(compare(points, self.number)), confounded(shown), joined(shown)
+        panels = grid(1, heading=self.title)
         (ax,) = panels.axes
-        pairs, colours = joined(shown), _colours(depths)
-        scatter(ax, shown, pairs, dict(zip(families, cycle(style.MARKERS), strict=False)), colours)
+        colours = _colours([point.depth for point in shown if point.depth is not None])
+        scatter(ax, shown, pairs, markers, colours)
         care = bool(beware) or len(shown) < len(points)
         ax.set_title(words.with_care(verdict, care), fontsize=NOTE, parse_math=False)
         ax.set(xlabel=f"{geometry.NAMES[self.number]} (train loss)", ylabel="test error (%)")
-        if depths:
-            _depth_bar(panels, shown, colours)
-        panels.legend(_keys(families), _in_a_row(families))
+        _depth_bar(panels, shown, colours)
+        look: style.Look = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
+        look |= {"markersize": 4, "markeredgewidth": 0.6}
+        keys = [style.key(family, marker=marker, **look) for family, marker in markers.items()]
+        beside = [n for n in (3, 2) if all(fits(family, 3.0 / n - 0.35, NOTE) for family in families)]
+        panels.legend(keys, beside[0] if beside else 1)
         panels.fit(0.86)
         return Drawing(panels.figure, _numbers(points, self.number), _caption(self, points, pairs, [verdict, *beware]))
 
@@ -78,10 +77,13 @@ class Plotted:
         return self.members[0]
 
     @property
+    def known(self) -> np.ndarray:
+        return np.asarray(self.values[np.isfinite(self.values)])
+
+    @property
     def mean(self) -> float:
         """Mean over the planes where the number is defined; NaN if there is none."""
-        known = self.values[np.isfinite(self.values)]
-        return float(known.mean()) if known.size else float("nan")
+        return float(self.known.mean()) if self.known.size else float("nan")
 
     @cached_property
     def errors(self) -> run_factors.Errors:
@@ -117,35 +119,20 @@ def scatter(
     colours: mpl.colors.Normalize,
 ) -> None:
     """Draw the points with their bars, and the lines between joined points."""
-    x = np.array([point.mean for point in points])
-    y = np.array([point.error for point in points])
+    x, y = np.array([point.mean for point in points]), np.array([point.error for point in points])
     for i, j in pairs:
         ax.plot(x[[i, j]], y[[i, j], 0], "-", color="0.75", linewidth=0.5, zorder=1)
     for k, point in enumerate(points):
-        across = [[x[k] - np.nanmin(point.values)], [np.nanmax(point.values) - x[k]]]
+        across = [[x[k] - point.known.min()], [point.known.max() - x[k]]]
         up = [[y[k, 0] - y[k, 1]], [y[k, 2] - y[k, 0]]]
         colour = _GREY if point.depth is None else mpl.colormaps["viridis"](0.9 * float(colours(point.depth)))
-        ax.errorbar(
-            x[k],
-            y[k, 0],
-            xerr=across,
-            yerr=up,
-            fmt=markers[point.family],
-            color=colour,
-            markeredgecolor="black",
-            markeredgewidth=0.5,
-            markersize=5,
-            ecolor="0.4",
-            elinewidth=0.6,
-            zorder=3,
-        )
+        look: style.Look = {"markersize": 5, "color": colour, "markeredgecolor": "black", "markeredgewidth": 0.5}
+        bars: style.Look = {"ecolor": "0.4", "elinewidth": 0.6, "zorder": 3}
+        ax.errorbar(x[k], y[k, 0], xerr=across, yerr=up, fmt=markers[point.family], **look, **bars)
+    ticks.plain(ax.xaxis, ax.yaxis)
     if points and x.min() > 0 and x.max() > 10 * x.min():
         ax.set_xscale("log")
-    else:
-        ax.xaxis.set_major_locator(few_ticks())
-    ax.xaxis.set_major_formatter(plain_ticks())
-    ax.yaxis.set_major_locator(few_ticks())
-    ax.yaxis.set_major_formatter(plain_ticks())
+        ticks.plain_numbers(ax.xaxis)
 
 
 def joined(points: Sequence[Plotted]) -> list[tuple[int, int]]:
@@ -160,14 +147,15 @@ def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
     network = {member.state: k for k, of in enumerate(networks) for member in of.members}
     factors = {k: run_factors.factors(of.first.history) | {"seed": None} for k, of in enumerate(networks)}
     sign = -1 if number.startswith(_FLAT) else 1
+    named = [{"network": network[point.first.state], "run": point.first.state} for point in points]
     values = [
-        {"network": network[p.first.state], "run": p.first.state, "direction": member.plane, "value": sign * value}
-        for p in points
-        for member, value in zip(p.members, p.values.tolist(), strict=True)
+        of | {"direction": member.plane, "value": sign * value}
+        for of, point in zip(named, points, strict=True)
+        for member, value in zip(point.members, point.values.tolist(), strict=True)
     ]
     errors = [
-        {"network": network[p.first.state], "run": p.first.state, "wrong": p.errors.wrong, "images": p.errors.images}
-        for p in points
+        of | {"wrong": point.errors.wrong, "examples": point.errors.examples}
+        for of, point in zip(named, points, strict=True)
     ]
     return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors), factors)
 
@@ -184,31 +172,20 @@ def point_of(members: tuple[Member, ...], number: str) -> Plotted:
     return Plotted(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
 
 
-def _in_a_row(families: Sequence[str]) -> int:
-    """Count the names that fit beside each other in the legend."""
-    return next(n for n in (3, 2, 1) if n == 1 or all(fits(name, 3.0 / n - 0.35, NOTE) for name in families))
-
-
 def _colours(depths: Sequence[int]) -> mpl.colors.Normalize:
     low, high = min(depths, default=1), max(depths, default=2)
     return mpl.colors.LogNorm(low, high) if high > low else mpl.colors.Normalize(low - 1, high + 1)
 
 
-def _keys(families: Sequence[str]) -> list[mpl.lines.Line2D]:
-    """Make the legend's entries for the families' markers."""
-    look: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
-    return [
-        mpl.lines.Line2D([], [], marker=marker, label=family, markersize=4, markeredgewidth=0.6, **look)
-        for family, marker in zip(families, cycle(style.MARKERS), strict=False)
-    ]
-
-
 def _depth_bar(panels: Grid, points: Sequence[Plotted], colours: mpl.colors.Normalize) -> None:
-    bar = panels.color_bar(mpl.cm.ScalarMappable(colours, style.colour_map("viridis", 0.9)))
+    """Draw the colour bar of the depths, if there are some."""
     depths = sorted({point.depth for point in points if point.depth is not None})
+    if not depths:
+        return
+    bar = panels.color_bar(mpl.cm.ScalarMappable(colours, style.colour_map("viridis", 0.9)))
     bar.ax.xaxis.set_major_locator(mpl.ticker.FixedLocator(depths))
     bar.ax.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    bar.ax.xaxis.set_major_formatter(plain_ticks())
+    ticks.plain_numbers(bar.ax.xaxis)
     bar.set_label("depth (layers)" + (", of others grey" if any(p.depth is None for p in points) else ""))
 
 
@@ -229,29 +206,26 @@ def _caption(
     missing = [point for point in points if not np.isfinite(point.mean)]
     planes = words.each(sorted({len(point.members) for point in points}))
     sharper = "smaller" if spec.number.startswith(_FLAT) else "larger"
-    seen = [
+    members = [member for point in points for member in point.members]
+    seen = words.sentences(
         f"{geometry.NAMES[spec.number].capitalize()}, of the train loss, against the test error: a point per run, the number "
-        f"being the mean over its planes ({planes}) with a bar from the lowest to the highest, the test error with its 95 % Wilson "
-        "interval. A marker per family of networks, the colour their depth.",
-        f"Thin lines join the {len(pairs)} pairs of runs that differ in one factor and have the same seed."
-        if pairs
-        else "",
-        f"Not drawn, since the number is not defined: {', '.join(words.escape(p.first.label) for p in missing)}."
-        if missing
-        else "",
+        f"being the mean over its planes ({planes}) with a bar from the lowest to the highest, the test error with its 95 % "
+        "Wilson interval. A marker per family of networks, the colour their depth.",
+        bool(pairs)
+        and f"Thin lines join the {len(pairs)} pairs of runs that differ in one factor and have the same seed.",
+        bool(missing)
+        and f"Not drawn, since the number is not defined: {', '.join(words.escape(p.first.label) for p in missing)}.",
         f"Above, whether networks are the sharper (the {sharper} the number, in the mean of planes and seeds) the larger "
         f"their test error: {'; '.join(compared)}.",
-    ]
-    members = [member for point in points for member in point.members]
-    said = " ".join(filter(None, seen))
-    if missing or len(compared) > 1:
-        said += f" {words.DAGGER} above: the runs cannot be compared as they stand, or some are not drawn."
+        (bool(missing) or len(compared) > 1)
+        and f"{words.DAGGER} above: the runs cannot be compared as they stand, or some are not drawn.",
+    )
     items = [_item(point, spec.number) for point in points]
-    return words.caption(spec.about, said, words.surface_made(members), items)
+    return words.caption(spec.about, seen, words.surface_made(members), items)
 
 
 def _item(point: Plotted, number: str) -> str:
-    known = point.values[np.isfinite(point.values)]
+    known = point.known
     told = f"{known.mean():.3g} ({known.min():.3g} to {known.max():.3g})" if known.size else "not defined"
     few = f", defined on {known.size} of {point.values.size} planes" if 0 < known.size < point.values.size else ""
     without = [m.seen for m, value in zip(point.members, point.values, strict=True) if not np.isfinite(value)]

@@ -9,11 +9,10 @@ from pydantic import Field
 
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import style, words
-from landscape.figures.shared.curvature_words import number
-from landscape.figures.shared.members import Drawing, Member
-from landscape.figures.shared.panel_grid import default_columns, few_ticks, grid, plain_ticks
-from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, made, measured, problems
+from landscape.figures.shared import style, ticks, words
+from landscape.figures.shared.members import Drawing, Member, tabulate
+from landscape.figures.shared.panel_grid import grid
+from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, made, problems
 from landscape.lazy import mpl, np, pd, xr
 
 
@@ -26,13 +25,11 @@ class Spectra(OfRuns):
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
         """Draw runs in columns: above the filter-scaled spectra on common axes, below the raw ones, each on its own."""
-        columns = len(members) if len(members) <= 4 else default_columns(len(members))
-        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-        panels = grid(len(members), len(SCALES), columns=columns, width=width, heading=self.title, share="none")
-        shared = _limits([measured(member) for member in members], "_scaled")
+        panels = grid(len(members), len(SCALES), narrow=1, heading=self.title, share="none")
+        shared = _limits([member.measured for member in members], "_scaled")
         for row, suffix in zip(panels.rows, SCALES, strict=True):
             for run, (ax, member) in enumerate(zip(row, members, strict=True)):
-                probe = measured(member)
+                probe = member.measured
                 spectrum(ax, probe, suffix, shared if suffix else _limits([probe], ""))
                 ax.set_xlabel("eigenvalue")
                 ax.tick_params(labelleft=not suffix or panels.begins(run))
@@ -41,15 +38,12 @@ class Spectra(OfRuns):
             ax.set_title(member.label, parse_math=False)
         panels.label_rows(*(f"{name}\ndensity" for name in SCALES.values()))
         keys: list[mpl.artist.Artist] = [
-            mpl.lines.Line2D([], [], color=style.LOSS, label="mean"),
+            style.key("mean", color=style.LOSS),
             mpl.patches.Patch(color=style.LOSS, alpha=_SHADE, linewidth=0, label="standard error"),
-            mpl.lines.Line2D(
-                [], [], color="black", linestyle="--", linewidth=0.7, label=f"{LAMBDA['min']}, {LAMBDA['max']}"
-            ),
+            style.key(f"{LAMBDA['min']}, {LAMBDA['max']}", color="black", linestyle="--", linewidth=0.7),
         ]
         panels.legend(keys)
-        shape = _SHAPES[columns]
-        panels.fit(shape, shape)
+        panels.fit(*2 * [_SHAPES[panels.columns]])
         return Drawing(panels.figure, _numbers(members), _caption(self, members))
 
 
@@ -71,10 +65,8 @@ def spectrum(
     ax.fill_between(x, low, high, color=style.LOSS, alpha=_SHADE, linewidth=0, zorder=2)
     ax.plot(x, mean, color=style.LOSS, linewidth=0.9, zorder=3)
     ax.set(yscale="log", xlim=across, ylim=up)
-    ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=5))
-    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
-    ax.xaxis.set_major_locator(few_ticks())
-    ax.xaxis.set_major_formatter(plain_ticks())
+    ticks.decades(ax.yaxis, 5)
+    ticks.plain(ax.xaxis)
 
 
 def _limits(probes: Sequence[xr.Dataset], suffix: str) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -94,9 +86,9 @@ def _limits(probes: Sequence[xr.Dataset], suffix: str) -> tuple[tuple[float, flo
 
 
 def _notes(member: Member, suffix: str) -> list[str]:
-    probe = measured(member)
+    probe = member.measured
     return [
-        ", ".join(f"{LAMBDA[end]} {number(extreme(probe, end, suffix)[0])}" for end in ENDS),
+        ", ".join(f"{LAMBDA[end]} {words.number(extreme(probe, end, suffix)[0])}" for end in ENDS),
         f"{LAMBDA['max']} / trace {_over_trace(probe, suffix)}",
     ]
 
@@ -104,26 +96,24 @@ def _notes(member: Member, suffix: str) -> list[str]:
 def _over_trace(probe: xr.Dataset, suffix: str) -> str:
     """Write lambda_max / trace, or that the trace cannot be told from zero at its standard error."""
     trace, error = float(probe[f"trace{suffix}"]), float(probe[f"trace_standard_error{suffix}"])
-    if not trace > 2 * error:
-        return "undefined"
-    return number(extreme(probe, "max", suffix)[0] / trace)
+    return words.number(extreme(probe, "max", suffix)[0] / trace) if trace > 2 * error else "undefined"
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
     """Tabulate each eigenvalue of each member's grids: member, hessian, eigenvalue, density and its band."""
-    frames = []
-    for member in members:
-        probe = measured(member)
-        for suffix, name in SCALES.items():
-            columns = {
-                of: probe[f"{of}{suffix}"].values for of in ("eigenvalue", "density", "density_low", "density_high")
-            }
-            frames.append(pd.DataFrame({"member": member.state, "hessian": name, **columns}))
-    return pd.concat(frames, ignore_index=True)
+
+    def rows(member: Member) -> pd.DataFrame:
+        names = ("eigenvalue", "density", "density_low", "density_high")
+        return pd.concat(
+            pd.DataFrame({"hessian": name, **{of: member.measured[f"{of}{suffix}"].values for of in names}})
+            for suffix, name in SCALES.items()
+        )
+
+    return tabulate(members, rows)
 
 
 def _caption(spec: Spectra, members: Sequence[Member]) -> str:
-    probe = words.plane(measured(members[0]))
+    probe = words.plane(members[0].measured)
     seen = (
         "The density of the eigenvalues of the Hessian of the train loss, on a logarithmic axis: above filter-scaled, with "
         "the same axes for all runs, below raw, where the axes differ, since raw spectra of different networks cannot be "
@@ -140,18 +130,18 @@ def _caption(spec: Spectra, members: Sequence[Member]) -> str:
 
 
 def _item(member: Member) -> str:
-    probe = measured(member)
+    probe = member.measured
     told = []
     for suffix, name in SCALES.items():
         ends = ", ".join(
-            f"lambda_{end} {number(value)} (residual {number(residual)})"
+            f"lambda_{end} {words.number(value)} (residual {words.number(residual)})"
             for end in ENDS
             for value, residual in [extreme(probe, end, suffix)]
         )
-        trace = f"{number(float(probe[f'trace{suffix}']))} ± {number(float(probe[f'trace_standard_error{suffix}']))}"
+        trace = f"{words.number(float(probe[f'trace{suffix}']))} ± {words.number(float(probe[f'trace_standard_error{suffix}']))}"
         told.append(
             f"{name}: {ends}, trace {trace}, lambda_max / trace {_over_trace(probe, suffix)}, kernel of width "
-            f"{number(float(probe.attrs[f'width{suffix}']))}"
+            f"{words.number(float(probe.attrs[f'width{suffix}']))}"
         )
     here = f"train loss {words.loss(float(probe.train_loss))} at the point"
     return f"{words.run_item(member)[:-1]}; {here}. {'; '.join(told).capitalize()}.{problems(member)}"

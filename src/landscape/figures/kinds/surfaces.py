@@ -14,7 +14,7 @@ from landscape.figures.kind import OfRuns, Variable
 from landscape.figures.shared import shaded, style, words
 from landscape.figures.shared.level_lines import drawable, require_plane
 from landscape.figures.shared.members import Drawing, Member, numbers, only
-from landscape.figures.shared.panel_grid import NOTE, few_ticks, grid, plain_ticks
+from landscape.figures.shared.panel_grid import NOTE, grid
 from landscape.lazy import art3d, np, scipy, xr
 
 
@@ -26,21 +26,12 @@ class Surfaces(OfRuns):
     variable: Variable = "train_loss"
 
     def drawing(self, members: Sequence[Member]) -> Drawing:
-        """Draw one panel per member, with the same height scale.
-
-        Raises:
-            InputError: if the plane is a line.
-        """
-        for member in members:
-            require_plane(member.seen, self.draw)
+        """Draw one panel per member, with the same height scale."""
         limits = height_limits([member.seen[self.variable] for member in members])
-        columns = min(len(members), 2)
-        width = style.COLUMN_WIDTH if columns == 1 else style.TEXT_WIDTH
-        panels = grid(len(members), columns=columns, width=width, heading=self.title, share="none", projection="3d")
+        panels = grid(len(members), most=2, narrow=1, heading=self.title, share="none", projection="3d")
         for ax, member in zip(panels.axes, members, strict=True):
-            shaded_surface(ax, member.seen, variable=self.variable, limits=limits)
-            ax.set_title(words.title(member), parse_math=False)
-            look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": NOTE}
+            self._draw(ax, member, limits)
+            look: style.Look = {"ha": "center", "va": "top", "fontsize": NOTE}
             ax.text2D(0.5, -0.05, "\n".join(words.notes(member)), transform=ax.transAxes, **look)
         panels.label_below(words.units(members[0].seen))
         for ax in panels.axes:  # their numbers and labels fit inside the panel
@@ -53,14 +44,17 @@ class Surfaces(OfRuns):
 
     def panel(self, ax: Any, members: Sequence[Member]) -> None:
         member = only(members, self.draw)
-        require_plane(member.seen, self.draw)
         if ax.name != "3d":
             raise InputError('draw: surfaces needs axes with projection="3d"')
-        shaded_surface(ax, member.seen, variable=self.variable, limits=height_limits([member.seen[self.variable]]))
+        self._draw(ax, member, height_limits([member.seen[self.variable]]))
+
+    def _draw(self, ax: Any, member: Member, limits: tuple[float, float]) -> None:
+        require_plane(member.seen, self.draw)
+        shaded_surface(ax, member.seen, variable=self.variable, limits=limits)
         ax.set_title(words.title(member), parse_math=False)
 
 
-_ELEVATION, _AZIMUTH = 35, -60
+_VIEW = 35, -60  # elevation and azimuth
 _FLOOR = 0.35  # room below the surface to see the floor, as a share of its height
 _LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
@@ -89,29 +83,14 @@ def shaded_surface(
     x, y, fine = shaded.upsample(alpha, beta, heights)
     fine = fine.clip(low, high)
     there = _upsample_mask(finite, fine.shape)
-    collection = _polygons(x, y, fine, there, (low, high, floor))
-    ax.add_collection3d(collection, autolim=False)
+    colours, norm = style.loss_map(), style.norm()
+    collection = shaded.draw(ax, (x, y, fine), high - floor, lambda heights: colours(norm(10**heights)), there)
     _floor(ax, surface, variable, floor)
     if there[np.abs(x).argmin(), np.abs(y).argmin()]:
         _pin(ax, x, y, fine, (low, high, floor))
-    _frame(ax, alpha, beta, (low, high, floor), words.NAMES[variable])
-    return collection
-
-
-def _polygons(
-    x: np.ndarray, y: np.ndarray, z: np.ndarray, there: np.ndarray, heights: tuple[float, float, float]
-) -> art3d.Poly3DCollection:
-    """Build one quadrilateral per cell, lit from the north-west; leave out cells that touch a missing point."""
-    low, high, floor = heights
-    corners = shaded.quadrilaterals(x, y, z)
-    middle = corners[..., 2].mean(axis=2)
-    colour = style.loss_map()(style.norm()(10**middle))[..., :3]
-    lit = colour * shaded.light(x, y, z, high - floor)[..., None]
-    whole = there[:-1, :-1] & there[1:, :-1] & there[1:, 1:] & there[:-1, 1:]
-    collection = art3d.Poly3DCollection(
-        corners[whole], facecolors=lit[whole], edgecolors="none", linewidths=0, antialiased=False, zorder=2
-    )
-    collection.set_rasterized(True)
+    shaded.frame(ax, alpha, beta, (floor, high), _VIEW, 1.04, words.NAMES[variable])
+    powers = np.arange(math.ceil(low), math.floor(high) + 1)
+    ax.set_zticks(powers, [f"{10.0**power:g}" for power in powers])
     return collection
 
 
@@ -119,22 +98,13 @@ def _floor(ax: Any, surface: xr.Dataset, variable: str, floor: float) -> None:
     """Draw level lines below the surface, the loss of guessing dashed, and crosses where points are not finite."""
     alpha, beta, loss = drawable(surface, variable)
     at = {"zdir": "z", "offset": floor, "zorder": 1}
+    guessing: style.Look = {"colors": "black", "linestyles": "--", "linewidths": 0.8}
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # a level may not occur
         ax.contour(alpha, beta, loss, _LEVELS, cmap=style.deep_map(), norm=style.norm(), linewidths=0.5, **at)
-        ax.contour(
-            alpha, beta, loss, [geometry.guessing(surface)], colors="black", linestyles="--", linewidths=0.8, **at
-        )
+        ax.contour(alpha, beta, loss, [geometry.guessing(surface)], **guessing, **at)
     missing = np.argwhere(np.ma.getmaskarray(loss))
-    ax.plot(
-        alpha[missing[:, 1]],
-        beta[missing[:, 0]],
-        np.full(len(missing), floor),
-        "x",
-        color="0.6",
-        markersize=1.5,
-        markeredgewidth=0.4,
-        zorder=1,
-    )
+    places = alpha[missing[:, 1]], beta[missing[:, 0]], np.full(len(missing), floor)
+    ax.plot(*places, "x", color="0.6", markersize=1.5, markeredgewidth=0.4, zorder=1)
 
 
 def _pin(ax: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, heights: tuple[float, float, float]) -> None:
@@ -145,26 +115,11 @@ def _pin(ax: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, heights: tuple[fl
     here = float(scipy.interpolate.RectBivariateSpline(x, y, z, kx=1, ky=1)(0, 0)[0, 0])
     stops = np.linspace(here, high + 0.12 * (high - floor), 60)
     at = np.zeros(len(stops))
-    hidden = list(shaded.behind((x, y, z), (at, at, stops), high - floor, (_ELEVATION, _AZIMUTH)))
+    hidden = list(shaded.behind((x, y, z), (at, at, stops), high - floor, _VIEW))
     first = hidden.index(False) if False in hidden else len(stops) - 1
     ax.plot(at[: first + 1], at[: first + 1], stops[: first + 1], ":", color="black", linewidth=0.7, zorder=4)
     ax.plot(at[first:], at[first:], stops[first:], "-", color="black", linewidth=0.9, zorder=4)
     ax.plot(0, 0, stops[-1], "o", color="black", markersize=2.5, zorder=4)
-
-
-def _frame(ax: Any, alpha: np.ndarray, beta: np.ndarray, heights: tuple[float, float, float], name: str) -> None:
-    low, high, floor = heights
-    ax.computed_zorder = False  # the floor, then the surface, then the pin
-    ax.set_proj_type("ortho")
-    ax.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    ax.set_box_aspect(shaded.BOX, zoom=1.04)
-    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]], zlim=(floor, high))
-    powers = np.arange(math.ceil(low), math.floor(high) + 1)
-    ax.set_zticks(powers, [f"{10.0**power:g}" for power in powers])
-    shaded.style_axes(ax, name)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(few_ticks(prune="both"))  # the two axes meet in a corner
-        axis.set_major_formatter(plain_ticks())
 
 
 def _upsample_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

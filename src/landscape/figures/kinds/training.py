@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from landscape.figures.kind import OfRuns, OverSeeds
-from landscape.figures.shared import style, words
-from landscape.figures.shared.bands import band
+from landscape.figures.shared import style, ticks, words
 from landscape.figures.shared.groups import Group, group
-from landscape.figures.shared.members import Drawing, Member
+from landscape.figures.shared.line_axes import band
+from landscape.figures.shared.members import Drawing, Member, tabulate
 from landscape.figures.shared.panel_grid import NOTE, Grid, fits, grid, wrap
 from landscape.lazy import mpl, np, pd, xr
 
@@ -25,7 +25,7 @@ class Training(OfRuns):
         """Draw three rows over the epochs, with many runs split over columns; RUN@EPOCH ends at its epoch."""
         shares = share_out(group(members, self.over))
         columns = len(shares)
-        panels = grid(columns, 3, columns=columns, width=style.TEXT_WIDTH, heading=self.title)
+        panels = grid(columns, 3, narrow=0, heading=self.title)
         for k, share in enumerate(shares):
             of_share = [row[k] for row in panels.rows]
             for j, (of, look) in enumerate(zip(share, style.looks(len(share)), strict=True)):
@@ -46,7 +46,7 @@ _LOSS_FLOOR = 1e-6  # a logarithmic axis cannot show a loss of exactly 0
 
 def curves(
     axes: Sequence[mpl.axes.Axes], histories: Sequence[xr.Dataset], *, place: float, color: Any, marker: str
-) -> list[mpl.lines.Line2D]:
+) -> None:
     """Draw losses, errors in percent, and the learning rate of a run, each on its own axes.
 
     Several runs that differ in their seed become the median and a band between the extremes.
@@ -54,7 +54,6 @@ def curves(
     Args:
         place: position of the markers along the line, so that several runs' markers do not coincide.
     """
-    drawn = []
     epoch = histories[0].epoch.values
     every = max(1, round(epoch.size / 8))
     look = {"color": color, "marker": marker, "markersize": 2.5, "markevery": (int(place * every), every)}
@@ -62,10 +61,9 @@ def curves(
         if all(f"{split}_loss" in history for history in histories):
             loss = np.stack([history[f"{split}_loss"].values for history in histories])
             error = np.stack([_error(history, split) for history in histories])
-            above_zero = np.where(np.isfinite(loss), loss.clip(_LOSS_FLOOR), np.nan)
-            drawn.append(band(axes[0], epoch, above_zero, dashes, **look))
-            drawn.append(band(axes[1], epoch, error, dashes, **look))
-    return drawn + axes[2].plot(epoch, histories[0].learning_rate, "-", drawstyle="steps-pre", **look)
+            band(axes[0], epoch, np.where(np.isfinite(loss), loss.clip(_LOSS_FLOOR), np.nan), dashes, **look)
+            band(axes[1], epoch, error, dashes, **look)
+    axes[2].plot(epoch, histories[0].learning_rate, "-", drawstyle="steps-pre", **look)
 
 
 def share_out(groups: Sequence[Group]) -> list[list[Group]]:
@@ -87,17 +85,14 @@ def _frame(rows: Sequence[Sequence[mpl.axes.Axes]], last: int) -> None:
     losses, errors, rates = rows
     for ax in (ax for row in rows for ax in row):
         ax.set_xlim(0, max(last, 1))
-        ax.xaxis.set_major_locator(
-            mpl.ticker.MaxNLocator(8 if len(losses) == 1 else 4, integer=True, steps=[1, 2, 5, 10])
-        )
+        ticks.whole(ax.xaxis, 8 if len(losses) == 1 else 4)
         for line in ax.lines:
             line.set_clip_on(False)
     for ax in (losses[0], rates[0]):
         if not any(np.isfinite(line.get_ydata()).any() for line in ax.lines):
             continue  # adopted runs have no known learning rate
         ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
-        ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+        ticks.short_powers(ax.yaxis)
     errors[0].set_ylim(bottom=0)
     shown = np.concatenate([np.asarray(line.get_ydata(), float) for ax in rates for line in ax.lines])
     lowest = np.nanmax(shown, initial=0) / _RATES_SHOWN
@@ -108,26 +103,17 @@ def _frame(rows: Sequence[Sequence[mpl.axes.Axes]], last: int) -> None:
     for ax in (losses[0], rates[0]):
         low, high = ax.get_ylim()
         if high < 100 * low:
-            ax.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+            ticks.within_decade(ax.yaxis)
 
 
 def _legends(panels: Grid, shares: Sequence[Sequence[Group]]) -> None:
     """Explain solid and dashed lines, and list each column's runs below it."""
     histories = [member.history for share in shares for of in share for member in of.members]
-    panels.legend(
-        [
-            mpl.lines.Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
-            for split, dashes in style.SPLITS.items()
-            if any(f"{split}_loss" in history for history in histories)
-        ]
-    )
+    panels.legend(style.split_keys(histories))
     columns = legend_columns(shares, panels.room)
     for ax, share in zip(panels.rows[-1], shares, strict=True):
         labels = ["\n".join(wrap(of.label, panels.room / columns - _HANDLE, NOTE)) for of in share]
-        keys = [
-            mpl.lines.Line2D([], [], label=label, markersize=3, **look)
-            for label, look in zip(labels, style.looks(len(share)), strict=True)
-        ]
+        keys = style.run_keys(labels, style.looks(len(share)))
         below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.3), "borderaxespad": 0}
         ax.legend(handles=keys, ncols=columns, labelspacing=0.3, **below)
 
@@ -138,15 +124,16 @@ def _error(history: xr.Dataset, split: str) -> np.ndarray:
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
     """Tabulate each epoch of each member: member, epoch, losses, errors in percent, learning rate."""
-    frames = []
-    for member in members:
+
+    def rows(member: Member) -> pd.DataFrame:
         history = member.past
         splits = [split for split in style.SPLITS if f"{split}_loss" in history]
-        columns = {"member": member.state, "epoch": history.epoch.values}
+        columns = {"epoch": history.epoch.values}
         columns |= {f"{split}_loss": history[f"{split}_loss"].values for split in splits}
         columns |= {f"{split}_error": _error(history, split) for split in splits}
-        frames.append(pd.DataFrame(columns | {"learning_rate": history.learning_rate.values}))
-    return pd.concat(frames, ignore_index=True)
+        return pd.DataFrame(columns | {"learning_rate": history.learning_rate.values})
+
+    return tabulate(members, rows)
 
 
 def _caption(spec: Training, members: Sequence[Member], shares: Sequence[Sequence[Group]]) -> str:
@@ -160,7 +147,7 @@ def _caption(spec: Training, members: Sequence[Member], shares: Sequence[Sequenc
         f"run{bands if max(seeds) > 1 else ''}{parts}."
     )
     made = (
-        "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over all images, not "
+        "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over all examples, not "
         "augmented; the learning rate is that of the last step of the epoch."
     )
     return words.caption(

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
-from typing import Any
+from typing import Any, TypeVar
 
 from landscape import geometry
 from landscape.config.fields import INCIDENTAL, INERT, with_trait
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
-from landscape.geometry import Finding
 from landscape.lazy import xr
 from landscape.training.run_section import Run
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,20 @@ class Group:
     @property
     def states(self) -> list[tuple[Member, ...]]:
         """The members of each state."""
-        found: dict[str, list[Member]] = {}
-        for member in self.members:
-            found.setdefault(member.state, []).append(member)
-        return [tuple(members) for members in found.values()]
+        return [tuple(members) for members in by(self.members, lambda member: member.state).values()]
+
+
+def by(members: Sequence[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:
+    """Group things by a key, in the order of their first."""
+    found: dict[Any, list[Item]] = {}
+    for member in members:
+        found.setdefault(key(member), []).append(member)
+    return found
 
 
 def group(members: Sequence[Member], over: str | None = None) -> list[Group]:
     """Make one group per state; over `seed` one for all states whose runs differ only in their seed."""
-    found: dict[Any, list[Member]] = {}
-    for member in members:
-        found.setdefault(member.state if over is None else _but_for_seed(member), []).append(member)
+    found = by(members, (lambda member: member.state) if over is None else _but_for_seed)
     return [Group(_label(together), tuple(together)) for together in found.values()]
 
 
@@ -66,11 +70,11 @@ def errors(group: Group) -> list[str]:
     rows = [members[0].row for members in group.states]
     if not all("test_accuracy" in row for row in rows):
         return []
-    images = int(group.first.history.attrs["test_examples"])
+    examples = int(group.first.history.attrs["test_examples"])
     accuracies = [float(row.test_accuracy) for row in rows]
     if len(rows) == 1:
-        return [f"test error {words.error_of(accuracies[0], images)}"]
-    best, worst = (words.error_of(of(accuracies), images).split("\N{NO-BREAK SPACE}")[0] for of in (max, min))
+        return [f"test error {words.error_of(accuracies[0], examples)}"]
+    best, worst = (words.error_of(of(accuracies), examples).split("\N{NO-BREAK SPACE}")[0] for of in (max, min))
     return [f"test error {best} to {worst} %"]
 
 
@@ -94,13 +98,12 @@ def beware(members: Sequence[Member], ring: str | None = None) -> list[str]:
     Args:
         ring: the loss whose level lines are drawn, as in `words.member_item`.
     """
-    n = len(members)
-    said = [
-        found[0].advice
-        if len(found) == n and len(set(found)) == 1
-        else f"On {len(found)} of them, for instance: {found[0].advice}"
-        for found in _kinds(members).values()
-    ]
+    said = []
+    findings = [finding for member in members for finding in member.findings]
+    for found in by(findings, lambda finding: re.sub("[0-9.]+", "", finding.advice)).values():  # but for their numbers
+        same = len(found) == len(members) and len(set(found)) == 1
+        said.append("" if same else f"On {len(found)} of them, for instance: ")
+        said[-1] += found[0].advice
     planes = [member for member in members if member.seen.sizes["beta"] > 1]
     return said + [sentence for member in planes for sentence in words.no_ring(member, ring)]
 
@@ -125,7 +128,7 @@ def counted(groups: Sequence[Group]) -> str:
 
 def loss_names(surfaces: Sequence[xr.Dataset]) -> list[str]:
     """List the losses that all surfaces have."""
-    return [name for name in ("train_loss", "test_loss") if all(name in surface for surface in surfaces)]
+    return [name for name in words.NAMES if all(name in surface for surface in surfaces)]
 
 
 def not_finite(surfaces: Sequence[xr.Dataset]) -> int:
@@ -159,15 +162,6 @@ def _common(names: Sequence[str]) -> str:
     head = commonprefix(parts)
     tail = commonprefix([part[len(head) :][::-1] for part in parts])[::-1]
     return re.sub("[-_.]+(?=[-_.])", "", "".join([*head, *tail])).strip("-_.") or names[0]
-
-
-def _kinds(members: Sequence[Member]) -> dict[str, list[Finding]]:
-    """Group findings that differ only in their numbers."""
-    found: dict[str, list[Finding]] = {}
-    for member in members:
-        for finding in member.findings:
-            found.setdefault(re.sub("[0-9.]+", "", finding.advice), []).append(finding)
-    return found
 
 
 def _item(members: Sequence[Member], ring: str | None) -> str:

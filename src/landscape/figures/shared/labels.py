@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
 
+from landscape.figures.shared import style
 from landscape.figures.shared.panel_grid import SMALL, text_width
 from landscape.lazy import mpl, np
 
@@ -36,67 +35,34 @@ def annotate(
     corner, scale = scale_of(ax)
     box = _box(ax)
     taken = (np.concatenate([points, avoid]) - corner) * scale
+    angles = np.pi * np.arange(16) / 8
+    to = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    look: style.Look = {"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.0, "parse_math": False}
+    look["path_effects"] = [mpl.patheffects.withStroke(linewidth=1.8, foreground="white")]
+    arrow = {"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1.5}
     labels: list[tuple[np.ndarray, np.ndarray]] = []  # middle and half the size
     drawn = []
     for point, text in zip((points - corner) * scale, texts, strict=True):
-        half = _size(text) / 2
-        middle = max(_places(point, half), key=lambda place: _merit(place, point, half, taken, labels, box))
-        middle = np.clip(middle, half + _EDGE, np.maximum(box - half - _EDGE, half + _EDGE))
-        labels.append((middle, half))
-        drawn.append(
-            ax.annotate(
-                text,
-                tuple(point / scale + corner),
-                tuple(middle / scale + corner),
-                ha="center",
-                va="center",
-                fontsize=SMALL,
-                color=color,
-                parse_math=False,
-                linespacing=1.0,
-                path_effects=[mpl.patheffects.withStroke(linewidth=1.8, foreground="white")],
-                arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1.5},
-                zorder=8,
-            )
+        lines = text.split("\n")
+        half = np.array([max(text_width(line, SMALL) for line in lines), _LINE * len(lines)]) / 2
+        reach = (half / np.maximum(np.abs(to), 1e-9)).min(axis=1)  # from the label's middle to its edge
+        places = (point + (np.array(_AWAY)[:, None] + reach)[..., None] * to).reshape(-1, 2)
+        room = _gap(taken[:, None], places, half).min(axis=0, initial=_CLEAR)
+        apart = np.min(
+            [np.full(len(places), _CLEAR), *(_gap(middle, places, half + size) for middle, size in labels)], axis=0
         )
+        outside = np.maximum(np.abs(places - box / 2) + half + _EDGE - box / 2, 0).sum(axis=1)
+        merit = room + apart - 0.25 * _gap(point, places, half) - 10 * outside - (apart <= 0)
+        middle = np.clip(places[merit.argmax()], half + _EDGE, np.maximum(box - half - _EDGE, half + _EDGE))
+        labels.append((middle, half))
+        at, written = point / scale + corner, middle / scale + corner
+        drawn.append(ax.annotate(text, tuple(at), tuple(written), color=color, arrowprops=arrow, zorder=8, **look))
     return drawn
 
 
-def _places(point: np.ndarray, half: np.ndarray) -> list[np.ndarray]:
-    """Return the middles of labels in sixteen directions around the point."""
-    places = []
-    for away, k in itertools.product(_AWAY, range(16)):
-        to = np.array([math.cos(math.pi * k / 8), math.sin(math.pi * k / 8)])
-        # from the box's middle to its edge along `to`
-        reach = min(half[axis] / abs(to[axis]) for axis in range(2) if abs(to[axis]) > 1e-9)
-        places.append(point + (away + reach) * to)
-    return places
-
-
-def _merit(
-    middle: np.ndarray,
-    point: np.ndarray,
-    half: np.ndarray,
-    taken: np.ndarray,
-    labels: Sequence[tuple[np.ndarray, np.ndarray]],
-    box: np.ndarray,
-) -> float:
-    """Score a place: room around it, minus the way to it; far below 0 outside the axes or on another label."""
-    room = float(_gap(np.abs(taken - middle) - half).min(initial=_CLEAR))
-    apart = min((float(_gap(np.abs(other - middle) - half - size)) for other, size in labels), default=_CLEAR)
-    outside = float(np.maximum(np.abs(middle - box / 2) + half + _EDGE - box / 2, 0).sum())
-    way = float(_gap(np.abs(point - middle) - half))
-    return min(room, _CLEAR) + min(apart, _CLEAR) - 0.25 * way - 10 * outside - (1.0 if apart <= 0 else 0.0)
-
-
-def _gap(overhang: np.ndarray) -> np.ndarray:
-    """Compute the distance to a rectangle from the overhang on each axis; 0 inside."""
-    return np.asarray(np.hypot(*np.moveaxis(np.maximum(overhang, 0), -1, 0)))
-
-
-def _size(text: str) -> np.ndarray:
-    lines = text.split("\n")
-    return np.array([max(text_width(line, SMALL) for line in lines), _LINE * len(lines)])
+def _gap(points: np.ndarray, middles: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Compute the distances of points to rectangles, whose sizes are twice `half`; 0 inside."""
+    return np.asarray(np.hypot(*np.moveaxis(np.maximum(np.abs(points - middles) - half, 0), -1, 0)))
 
 
 def _box(ax: mpl.axes.Axes) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Level lines of a loss over a plane, the frame they stand in, their numbers, and the scale of their colours."""
+"""A plane seen from above: level lines of a loss with their scale, and pixel maps of other numbers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from landscape import geometry
 from landscape.errors import InputError
-from landscape.figures.shared import style, words
+from landscape.figures.shared import style, ticks, words
 from landscape.figures.shared.labels import scale_of
-from landscape.figures.shared.panel_grid import NOTE, SMALL, Grid, few_ticks, plain_ticks
+from landscape.figures.shared.panel_grid import NOTE, SMALL, Grid
 from landscape.lazy import mpl, np, xr
 
 LEVELS = {
@@ -21,6 +21,16 @@ LEVELS = {
 HATCH = 10 * "/"
 _THICK = (0.1, 1.0)
 _LABELLED = (0.1, 1.0, 10.0)
+_LEAST = 1e-12  # lower bound of values on a logarithmic scale
+
+
+def chosen(levels: str | Sequence[float]) -> Sequence[float]:
+    """Look up the levels of a name in `LEVELS`."""
+    return LEVELS[levels] if isinstance(levels, str) else levels
+
+
+def listed(levels: str | Sequence[float]) -> str:
+    return ", ".join(f"{level:g}" for level in chosen(levels))
 
 
 def contour(
@@ -47,7 +57,7 @@ def level_lines(
     fill.set_rasterized(True)
     lines = lines_at(ax, surface, variable, levels, (1.4, 0.6), cmap=style.deep_map(), norm=style.norm(), zorder=2)
     if guessing:
-        look: dict[str, Any] = {"colors": "black", "linestyles": "--", "linewidths": 0.8, "zorder": 3}
+        look: style.Look = {"colors": "black", "linestyles": "--", "linewidths": 0.8, "zorder": 3}
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # the level may not occur
             ax.contour(alpha, beta, loss, [geometry.guessing(surface)], **look)
     return lines
@@ -71,6 +81,31 @@ def lines_at(
         return ax.contour(*drawable(surface, variable), levels, linewidths=widths, **look)
 
 
+def pixel_map(
+    ax: mpl.axes.Axes,
+    surface: xr.Dataset,
+    values: np.ndarray,
+    *,
+    colours: mpl.colors.Colormap,
+    norm: mpl.colors.Normalize,
+) -> mpl.collections.QuadMesh:
+    """Draw `values`, shape (alpha, beta), as unsmoothed pixels; white and hatched where they are not finite.
+
+    The axes end at the outermost points, as those of level lines do, in the middle of the outermost pixels.
+    """
+    alpha, beta = surface.alpha.values, surface.beta.values
+    shown = np.ma.masked_invalid(values.T)  # matplotlib wants (y, x)
+    if isinstance(norm, mpl.colors.LogNorm):
+        shown = np.ma.maximum(shown, _LEAST)
+    if shown.mask.any():
+        hatch(ax, alpha, beta)
+    mesh = ax.pcolormesh(_edges(alpha), _edges(beta), shown, cmap=colours, norm=norm, rasterized=True, zorder=1)
+    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
+    frame(ax)
+    mark_centre(ax)
+    return mesh
+
+
 def drawable(surface: xr.Dataset, variable: str) -> tuple[np.ndarray, np.ndarray, Any]:
     """Return coordinates and loss, (beta, alpha): non-finite values masked, the rest above 0 for the logarithm."""
     z = surface[variable].transpose("beta", "alpha")
@@ -79,15 +114,13 @@ def drawable(surface: xr.Dataset, variable: str) -> tuple[np.ndarray, np.ndarray
 
 def hatch(ax: mpl.axes.Axes, alpha: np.ndarray, beta: np.ndarray) -> None:
     """Hatch a whole plane under everything, so that it shows where nothing else is drawn."""
-    look: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.6", "hatch": HATCH, "linewidth": 0, "zorder": 0}
+    look: style.Look = {"facecolor": "white", "edgecolor": "0.6", "hatch": HATCH, "linewidth": 0, "zorder": 0}
     ax.add_patch(mpl.patches.Rectangle((alpha[0], beta[0]), np.ptp(alpha), np.ptp(beta), **look))
 
 
 def frame(ax: mpl.axes.Axes) -> None:
     """Draw a line all around, and few ticks on both axes."""
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(few_ticks())
-        axis.set_major_formatter(plain_ticks())
+    ticks.plain(ax.xaxis, ax.yaxis)
     ax.spines[:].set_visible(True)
 
 
@@ -103,17 +136,14 @@ def shape(surface: xr.Dataset) -> float:
     return min(max(ratio, 0.5), 2.0)
 
 
-def label_levels(ax: mpl.axes.Axes, lines: mpl.contour.QuadContourSet, *, avoid: np.ndarray) -> None:
-    """Write some levels on their longest line, far from each other and from `avoid`; none where there is no room.
+def label_levels(ax: mpl.axes.Axes, lines: mpl.contour.QuadContourSet, *, avoid: Sequence[np.ndarray] = ()) -> None:
+    """Write some levels on their longest line, far from each other, the centre and points to `avoid`, where there is room.
 
     The axes must have their final size.
-
-    Args:
-        avoid: shape (n, 2), in data.
     """
     box = np.asarray(ax.get_window_extent().size) / ax.figure.dpi
     corner, scale = scale_of(ax)
-    taken = list((avoid - corner) * scale)  # inches from the lower left
+    taken = [(np.asarray(point) - corner) * scale for point in ((0, 0), *avoid)]  # inches from the lower left
     margin = np.array([0.16, 0.1])
     wide = np.array([1.8, 1.0])  # a label is wider than high, so its neighbours may be nearer above than beside it
     for level, segments in zip(lines.levels, lines.allsegs, strict=True):
@@ -143,16 +173,14 @@ def labelled(levels: Iterable[float]) -> list[float]:
 def colour_bar(panels: Grid, levels: Sequence[float], name: str, surfaces: Sequence[xr.Dataset]) -> None:
     """Draw the scale of a loss below the panels: the pale fill, the level lines, and the loss of guessing dashed."""
     mappable = mpl.cm.ScalarMappable(style.norm(), style.pale_map())
-    bar = panels.color_bar(mappable, extend="both")
-    bar.set_ticks([0.01, 0.1, 1, 10, 100], labels=["0.01", "0.1", "1", "10", "100"])
-    bar.set_label(name)
+    bar = panels.color_bar(mappable, at=style.LOSS_TICKS, extend="both", label=name)
     for level in levels:
         if style.LOWEST <= level <= style.HIGHEST:
             width = 1.4 if _is_in(level, _THICK) else 0.6
             bar.ax.axvline(level, color=style.deep_map()(float(style.norm()(level))), linewidth=width)
     for classes in sorted({int(surface.attrs["classes"]) for surface in surfaces}):
         x = math.log(classes)
-        look: dict[str, Any] = {"color": "black", "linewidth": 0.8, "dashes": (2, 1), "clip_on": False}
+        look: style.Look = {"color": "black", "linewidth": 0.8, "dashes": (2, 1), "clip_on": False}
         bar.ax.plot([x, x], [-0.15, 1.5], "--", **look)
         bar.ax.text(x, 1.6, f"ln {classes}", ha="center", va="bottom", fontsize=NOTE)
 
@@ -176,11 +204,10 @@ def require_plane(surface: xr.Dataset, kind: str) -> None:
     Raises:
         InputError: if the surface has fewer than two points on an axis.
     """
-    size = surface.sizes["alpha"], surface.sizes["beta"]
-    if min(size) < 2:
-        name = surface.attrs["plane"]
+    alpha, beta = surface.sizes["alpha"], surface.sizes["beta"]
+    if min(alpha, beta) < 2:
         raise InputError(
-            f"the plane {name!r} has {size[0]} x {size[1]} points, and draw: {kind} needs at least 2 on each axis; "
+            f"the plane {surface.attrs['plane']!r} has {alpha} x {beta} points, and draw: {kind} needs at least 2 on each axis; "
             "give it a beta, or draw: lines"
         )
 
@@ -191,3 +218,9 @@ def _is_in(level: float, levels: Iterable[float]) -> bool:
 
 def _length(points: np.ndarray) -> float:
     return float(np.hypot(*np.diff(points, axis=0).T).sum())
+
+
+def _edges(x: np.ndarray) -> np.ndarray:
+    """Return pixel edges: half-way between neighbours, and as far outside."""
+    between = (x[1:] + x[:-1]) / 2
+    return np.concatenate([[2 * x[0] - between[0]], between, [2 * x[-1] - between[-1]]])

@@ -1,19 +1,22 @@
-"""Loss and accuracy along a line: the axes, the curves, and their legend."""
+"""Loss and accuracy along a line: the axes, the curves, several curves as one band, and the legend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 from landscape import geometry
-from landscape.figures.shared import style, words
-from landscape.figures.shared.bands import band, stack
-from landscape.figures.shared.groups import loss_names, not_finite
+from landscape.config.fields import INERT, with_trait
+from landscape.errors import InputError
+from landscape.figures.shared import style, ticks, words
+from landscape.figures.shared.groups import Group, loss_names, not_finite
 from landscape.figures.shared.level_lines import HATCH
-from landscape.figures.shared.panel_grid import few_ticks, plain_ticks
 from landscape.lazy import mpl, np, xr
+from landscape.measures.plane import Plane
 
 VARIABLES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
-_SHADE = {"train_loss": 0.22, "test_loss": 0.12, "train_accuracy": 0.14, "test_accuracy": 0.08}  # of the bands
+_SHADES = {("train", "loss"): 0.22, ("test", "loss"): 0.12, ("train", "accuracy"): 0.14, ("test", "accuracy"): 0.08}
+"""Opacity of the bands."""
 
 
 def frame(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
@@ -30,15 +33,19 @@ def frame(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> N
     for left, right in _spans(alpha, ~finite):
         ax.axvspan(left, right, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0.5)
     ax.set(xlim=alpha[[0, -1]], ylim=(0, top))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(few_ticks())
-    ax.xaxis.set_major_formatter(plain_ticks())
+    ticks.plain(ax.xaxis, ax.yaxis)
 
 
-def losses(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
-    """Draw the losses; several surfaces become the median, and a band between the extremes."""
+def curves(
+    ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], of: Literal["loss", "accuracy"], linewidth: float = 0.8
+) -> None:
+    """Draw losses, or accuracies in percent; several surfaces become the median, and a band between the extremes."""
+    color, unit = (style.LOSS, 1) if of == "loss" else (style.ACCURACY, 100)
     for name in loss_names(surfaces):
-        _curve(ax, surfaces, name, stack(surfaces, name), style.LOSS, linewidth)
+        split = name.partition("_")[0]
+        values = unit * stack(surfaces, f"{split}_{of}")
+        look: style.Look = {"color": color, "shade": _SHADES[split, of], "linewidth": linewidth}
+        band(ax, surfaces[0].alpha.values, values, style.SPLITS[split], **look)
 
 
 def accuracy_axis(ax: mpl.axes.Axes) -> mpl.axes.Axes:
@@ -48,13 +55,6 @@ def accuracy_axis(ax: mpl.axes.Axes) -> mpl.axes.Axes:
     twin.spines["right"].set_visible(True)
     twin.tick_params(axis="y", labelcolor=style.ACCURACY)
     return twin
-
-
-def accuracies(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], linewidth: float = 0.8) -> None:
-    """Draw accuracies in percent; several surfaces become the median, and a band between the extremes."""
-    for loss in loss_names(surfaces):
-        name = loss.replace("loss", "accuracy")
-        _curve(ax, surfaces, name, 100 * stack(surfaces, name), style.ACCURACY, linewidth)
 
 
 def loss_limit(surfaces: Sequence[xr.Dataset]) -> float:
@@ -70,14 +70,9 @@ def highest(surfaces: Sequence[xr.Dataset]) -> float:
     return max(5.0, *(2 * geometry.guessing(surface) for surface in surfaces))
 
 
-def split_keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.lines.Line2D | mpl.patches.Patch]:
+def split_keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.artist.Artist]:
     """Make the legend's entries for solid and dashed lines, and for hatching if there is some."""
-    splits = [
-        mpl.lines.Line2D([], [], color=style.GREY, linestyle=dashes, label=split)
-        for split, dashes in style.SPLITS.items()
-        if any(f"{split}_loss" in surface for surface in surfaces)
-    ]
-    return [*splits, *hatch_keys(surfaces)]
+    return [*style.split_keys(surfaces), *hatch_keys(surfaces)]
 
 
 def hatch_keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.patches.Patch]:
@@ -102,12 +97,51 @@ def error_at(surface: xr.Dataset, alpha: float) -> str | None:
     return words.error_of(accuracy, int(surface.attrs["test_examples"])) if np.isfinite(accuracy) else None
 
 
-def _curve(
-    ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], name: str, curves: np.ndarray, color: str, linewidth: float
-) -> None:
-    split = name.partition("_")[0]
-    x = surfaces[0].alpha.values
-    band(ax, x, curves, style.SPLITS[split], color=color, shade=_SHADE[name], linewidth=linewidth)
+def band(
+    ax: mpl.axes.Axes,
+    x: np.ndarray,
+    curves: np.ndarray,
+    dashes: str = "-",
+    *,
+    color: Any,
+    shade: float = 0.22,
+    **look: Any,
+) -> mpl.lines.Line2D:
+    """Draw the median of curves, shape (curve, x), over a band between their extremes; a single curve has no band."""
+    low, middle, high = spread(curves)
+    if len(curves) > 1:
+        ax.fill_between(x, low, high, color=color, alpha=shade, linewidth=0, zorder=1.5)
+    (line,) = ax.plot(x, middle, dashes, color=color, **look)
+    return line
+
+
+def spread(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return lowest, median, highest finite value of curves, shape (curve, x), at every x; NaN where none is finite."""
+    finite = np.ma.masked_invalid(curves)
+    low, middle, high = (np.ma.filled(of(finite, axis=0), np.nan) for of in (np.ma.min, np.ma.median, np.ma.max))
+    return low, middle, high
+
+
+def stack(surfaces: Sequence[xr.Dataset], variable: str) -> np.ndarray:
+    """Stack a variable along lines, shape (line, alpha)."""
+    return np.stack([surface[variable].isel(beta=0).values for surface in surfaces])
+
+
+def require_lines(groups: Sequence[Group], kind: str) -> None:
+    """Refuse, with an InputError, a surface that is no line, or lines of one band that differ in more than the seed."""
+    for group in groups:
+        first = group.first.seen
+        for surface in group.surfaces:
+            if surface.sizes["beta"] > 1 or surface.sizes["alpha"] < 2:
+                raise InputError(
+                    f"the plane {surface.attrs['plane']!r} has {surface.sizes['alpha']} x {surface.sizes['beta']} points, and "
+                    f"draw: {kind} needs a line: at least 2 points of alpha and no beta"
+                )
+            if unlike := _unlike(first, surface):
+                raise InputError(
+                    f"{group.label}: the lines {first.attrs['plane']!r} and {surface.attrs['plane']!r} differ in "
+                    f"{', '.join(unlike)}; draw: {kind} makes one band of them, so they may differ in their seed alone"
+                )
 
 
 def _spans(x: np.ndarray, where: np.ndarray) -> list[tuple[float, float]]:
@@ -115,3 +149,10 @@ def _spans(x: np.ndarray, where: np.ndarray) -> list[tuple[float, float]]:
     between = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
     edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(int)))
     return [(float(between[a]), float(between[b])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _unlike(first: xr.Dataset, second: xr.Dataset) -> list[str]:
+    """List the keys other than the seed in which two planes' specifications differ."""
+    one, other = words.plane(first), words.plane(second)
+    may_differ = {"seed", *with_trait(Plane, INERT)}
+    return sorted(key for key in {*one, *other} - may_differ if one.get(key) != other.get(key))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from landscape import geometry
 from landscape.errors import InputError
@@ -68,6 +68,18 @@ class Member:
         assert self.surface is not None, self.state
         return self.surface
 
+    @property
+    def path(self) -> xr.Dataset:
+        """The trajectory, for kinds of figures that always have one."""
+        assert self.trajectory is not None, self.state
+        return self.trajectory
+
+    @property
+    def measured(self) -> xr.Dataset:
+        """The probe, for kinds of figures that always have one."""
+        assert self.probe is not None, self.state
+        return self.probe
+
     @cached_property
     def findings(self) -> list[geometry.Finding]:
         """Warnings about the surface, worst first."""
@@ -94,15 +106,23 @@ def only(panels: Sequence[Panel], kind: str) -> Panel:
     return panels[0]
 
 
-def numbers(members: Sequence[Member], variables: Sequence[str]) -> pd.DataFrame:
-    """Tabulate the drawn numbers, one row per point of each member's surface: member, alpha, beta, and `variables`."""
-    frames = []
-    for member in members:
+def tabulate(members: Sequence[Member], rows: Callable[[Member], pd.DataFrame]) -> pd.DataFrame:
+    """Stack a table of each member; the first column names the member."""
+    whole = pd.concat([rows(member).assign(member=member.state) for member in members], ignore_index=True)
+    return whole[["member", *whole.columns.drop("member")]]
+
+
+def numbers(members: Sequence[Member], variables: Sequence[str], plane: bool = False) -> pd.DataFrame:
+    """Tabulate the points of each member's surface: member, its plane if asked for, alpha, beta, and `variables`."""
+
+    def rows(member: Member) -> pd.DataFrame:
         there = [variable for variable in variables if variable in member.seen]
-        frame = member.seen[there].to_dataframe(dim_order=["alpha", "beta"]).reset_index()
-        frame.insert(0, "member", member.state)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+        points = member.seen[there].to_dataframe(dim_order=["alpha", "beta"]).reset_index()
+        if plane:
+            points.insert(0, "plane", member.seen.attrs["plane"])
+        return points
+
+    return tabulate(members, rows)
 
 
 def members(
@@ -162,13 +182,10 @@ def members(
 
 
 def _by_subject(kind: str, found: Sequence[xr.Dataset], keys: tuple[str, ...]) -> dict[tuple[str, ...], xr.Dataset]:
-    subjects: dict[tuple[str, ...], xr.Dataset] = {}
-    for dataset in found:
-        subject = tuple(str(dataset.attrs[key]) for key in keys)
-        if subject in subjects:
-            raise InputError(f"there are two files of the {kind} of {' on '.join(subject)}")
-        subjects[subject] = dataset
-    return subjects
+    subjects = [tuple(str(dataset.attrs[key]) for key in keys) for dataset in found]
+    for subject in {subject for subject in subjects if subjects.count(subject) > 1}:
+        raise InputError(f"there are two files of the {kind} of {' on '.join(subject)}")
+    return dict(zip(subjects, found, strict=True))
 
 
 def _require(kind: str, wanted: Set[tuple[str, ...]], there: Mapping[tuple[str, ...], object]) -> None:
@@ -190,13 +207,12 @@ def save(drawing: Drawing, pdf: Path) -> None:
 
     if not pdf.name.endswith(".pdf"):
         raise InputError(f"{pdf}: a figure's name must end in .pdf")
-    stem = str(pdf)[: -len(".pdf")]
+    stem, figure = str(pdf)[: -len(".pdf")], drawing.figure
+    vector: dict[str, Any] = {"format": "pdf", "dpi": style.RASTER_DPI, "metadata": {"CreationDate": None}}
     with style.context():
         with files.replacing(pdf) as path:
-            FigureCanvasPdf(drawing.figure).print_figure(
-                path, format="pdf", dpi=style.RASTER_DPI, metadata={"CreationDate": None}
-            )
+            FigureCanvasPdf(figure).print_figure(path, **vector)
         with files.replacing(stem + ".png") as path:
-            FigureCanvasAgg(drawing.figure).print_figure(path, format="png", dpi=style.PREVIEW_DPI)
+            FigureCanvasAgg(figure).print_figure(path, format="png", dpi=style.PREVIEW_DPI)
     files.write_text(stem + ".csv", drawing.numbers.to_csv(index=False, na_rep="nan", lineterminator="\n"))
     files.write_text(stem + ".rst", drawing.caption)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from landscape.figures.shared import style
 from landscape.lazy import mpl
 
 LABEL, NOTE, SMALL = 8, 7, 6  # points
@@ -90,10 +91,15 @@ class Grid:
         colours: mpl.cm.ScalarMappable,
         axes: Iterable[mpl.axes.Axes] | None = None,
         *,
+        at: Mapping[float, str] | None = None,
         location: Literal["bottom", "right"] = "bottom",
         **keys: Any,
     ) -> mpl.colorbar.Colorbar:
-        """Draw the colour bar of some panels beside them, by default of all panels below them."""
+        """Draw the colour bar of some panels beside them, by default of all panels below them.
+
+        Args:
+            at: values with a number, and these numbers; by default matplotlib's.
+        """
         parents = [*self.axes, self.feet[-1][-1]] if axes is None else list(axes)
         width = float(self.figure.get_size_inches()[0])
         size: dict[str, Any] = {"aspect": 18}
@@ -103,6 +109,8 @@ class Grid:
         bar = self.figure.colorbar(colours, ax=parents, location=location, extendfrac=0.04, pad=0.02, **size, **keys)
         assert bar.solids is not None
         bar.solids.set_rasterized(True)
+        if at is not None:
+            bar.set_ticks(list(at), labels=list(at.values()))
         return bar
 
     def fit(self, *shapes: float) -> None:
@@ -155,8 +163,9 @@ def grid(
     runs: int,
     quantities: int = 1,
     *,
-    columns: int,
-    width: float,
+    columns: int | None = None,
+    most: int = 4,
+    narrow: int = 2,
     heading: str | None = None,
     share: Literal["all", "rows", "none"] = "rows",
     projection: str | None = None,
@@ -165,16 +174,18 @@ def grid(
     """Make a figure with a panel for every run and quantity.
 
     Args:
-        columns: runs beside each other, at most.
-        width: of the page.
+        columns: runs beside each other, at most; by default by their number.
+        most: highest default of `columns`.
+        narrow: most columns in a page as wide as a journal's column; more take the width of its text.
         heading: a line above everything.
         share: panels with common axes: all, those of a quantity, or none; inner panels of shared axes have no numbers.
         feet: put a label below each quantity, instead of one below everything.
     """
-    columns = min(columns, runs)
+    columns = min(columns or default_columns(runs, most, quantities), runs)
     each = 2 if feet else 1  # rows of the layout for a row of panels
     blocks = -(-runs // columns)
-    figure = mpl.figure.Figure(figsize=(width, 3 + 2 * blocks * quantities), layout="constrained")
+    width = style.COLUMN_WIDTH if columns <= narrow else style.TEXT_WIDTH
+    figure = mpl.figure.Figure(figsize=(width, width), layout="constrained")
     # wide panels to begin with: the layout keeps room for notes as wide as they are
     places = figure.add_gridspec(blocks * quantities * each + (not feet), columns, left=0, right=1)
     rows: list[list[Any]] = [[None] * runs for _ in range(quantities)]
@@ -195,17 +206,9 @@ def grid(
     return Grid(figure, rows, columns, below, places)
 
 
-def settle(figure: mpl.figure.Figure) -> None:
-    """Lay everything out once and fix it, so that a page and its preview agree."""
-    engine = figure.get_layout_engine()
-    assert engine is not None
-    engine.execute(figure)
-    figure.set_layout_engine(None)
-
-
-def default_columns(panels: int, most: int = 4) -> int:
-    """Choose the panels in a row: three or fewer in one row, four in two, more in the widest rows with fewest gaps."""
-    if panels <= 3:
+def default_columns(panels: int, most: int = 4, quantities: int = 1) -> int:
+    """Choose the panels in a row: few in one row, four of one quantity in two, more in the widest rows with fewest gaps."""
+    if panels <= (3 if quantities == 1 else most):
         return min(panels, most)
     if panels == 4:
         return 2
@@ -247,15 +250,6 @@ def wrap(text: str, width: float, size: float) -> list[str]:
 
 def fits(text: str, width: float, size: float = LABEL) -> bool:
     return text_width(text, size) <= width
-
-
-def few_ticks(prune: Literal["both"] | None = None) -> mpl.ticker.MaxNLocator:
-    return mpl.ticker.MaxNLocator(4 if prune else "auto", steps=[1, 2, 5, 10], prune=prune)
-
-
-def plain_ticks() -> mpl.ticker.FuncFormatter:
-    """Format numbers as short as possible: 1, not 1.00, beside 0.5."""
-    return mpl.ticker.FuncFormatter(lambda value, _: f"{round(value, 9):g}".replace("-", "\N{MINUS SIGN}"))
 
 
 def text_width(text: str, size: float) -> float:

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from landscape.figures.shared import style, words
+from landscape.figures.shared import style, ticks, words
 from landscape.figures.shared.labels import annotate
 from landscape.figures.shared.members import Member
 from landscape.lazy import mpl, np, xr
 
 EPOCHS = "Blues"
-"""The colour map of epochs."""
-"""Light at the start, dark at the end; the dots have dark edges, to be visible on any ground."""
+"""The colour map of epochs, light at the start; the dots have dark edges, to be visible on any ground."""
 
 RED = "#D00000"
 FALLS = "learning rate falls"
-START: dict[str, Any] = {"marker": "s", "markersize": 4.5, "markerfacecolor": "white", "markeredgecolor": "black"}
-END: dict[str, Any] = {"marker": "*", "markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
-FALL: dict[str, Any] = {"marker": "D", "markersize": 4, "markerfacecolor": RED, "markeredgecolor": "black"}
-_THIN: dict[str, Any] = {"linestyle": "none", "markeredgewidth": 0.6}
+START: style.Look = {"marker": "s", "markersize": 4.5, "markerfacecolor": "white", "markeredgecolor": "black"}
+END: style.Look = {"marker": "*", "markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
+FALL: style.Look = {"marker": "D", "markersize": 4, "markerfacecolor": RED, "markeredgecolor": "black"}
+_THIN: style.Look = {"linestyle": "none", "markeredgewidth": 0.6}
 
-LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
+LOSSES: dict[str, tuple[str, style.Look]] = {
     "projected_loss": ("on the plane", {"color": "black", "linestyle": ":", "linewidth": 1.1}),
     "weights_loss": ("weights alone", {"color": "#56B4E9", "linestyle": "--"}),
     "saved_loss": ("as saved", {"color": style.LOSS, "linestyle": "-"}),
 }
+NBSP = "\N{NO-BREAK SPACE}"
 _LOWEST, _HIGHEST = 1e-6, 1e3  # of the strips, at most
 
 Limits = tuple[tuple[float, float], tuple[float, float]]
@@ -47,8 +47,7 @@ class Panel:
 
     @property
     def path(self) -> xr.Dataset:
-        assert self.member.trajectory is not None, self.member.state
-        return self.member.trajectory
+        return self.member.path
 
     @property
     def falls(self) -> dict[int, int]:
@@ -58,6 +57,11 @@ class Panel:
 def points_of(path: xr.Dataset) -> np.ndarray:
     """Return the coordinates of the kept epochs, shape (epochs, 2)."""
     return np.stack([path.alpha.values, path.beta.values], axis=1)
+
+
+def finite_points(path: xr.Dataset) -> np.ndarray:
+    points = points_of(path)
+    return np.asarray(points[np.isfinite(points).all(axis=1)])
 
 
 def drops(history: xr.Dataset, path: xr.Dataset) -> dict[int, int]:
@@ -79,15 +83,13 @@ def view(path: xr.Dataset, surface: xr.Dataset | None, scale: Literal["equal", "
     auto: the path's limits, each axis for itself. equal: the limits of path and grid together; one axis is extended
     until both have the same scale in a panel whose height is `ratio` times its width.
     """
-    points = points_of(path)
-    finite = points[np.isfinite(points).all(axis=1)]
+    finite = finite_points(path)
     low, high = finite.min(axis=0), finite.max(axis=0)
     margin = 0.08 * np.where(high > low, high - low, max(float((high - low).max()), 1e-9))
     if scale == "auto" or surface is None:
         low, high = low - margin, high + margin
     else:
-        grid = [(float(surface[axis][0]), float(surface[axis][-1])) for axis in ("alpha", "beta")]
-        first, last = np.array(grid).T
+        first, last = _ends(surface)
         low, high = np.where(low < first, low - margin, first), np.where(high > last, high + margin, last)
     if scale == "equal":
         wanted = max(high[0] - low[0], (high[1] - low[1]) / ratio) * np.array([1, ratio])
@@ -96,10 +98,16 @@ def view(path: xr.Dataset, surface: xr.Dataset | None, scale: Literal["equal", "
     return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
 
 
-def outside(path: xr.Dataset, limits: Limits) -> int:
-    """Count the kept epochs outside these limits."""
-    points, (low, high) = points_of(path), np.array(limits).T
-    return int(((points < low) | (points > high)).any(axis=1).sum())
+def outside(path: xr.Dataset, surface: xr.Dataset) -> int:
+    """Count the kept epochs outside the grid."""
+    first, last = _ends(surface)
+    points = points_of(path)
+    return int(((points < first) | (points > last)).any(axis=1).sum())
+
+
+def _ends(surface: xr.Dataset) -> np.ndarray:
+    """Return the first and the last point of the grid, shape (2, 2)."""
+    return np.array([surface[axis].values[[0, -1]] for axis in ("alpha", "beta")]).T
 
 
 def hidden(path: xr.Dataset) -> list[str]:
@@ -115,15 +123,12 @@ def hidden(path: xr.Dataset) -> list[str]:
 
 def axis_label(path: xr.Dataset, axis: Literal["alpha", "beta"]) -> str:
     """Label the axis: its direction, its share of the path, and the share expected by chance."""
-    shares = path.sel(axis=axis)
-    share, walk, expected = (float(shares[name]) for name in ("share", "random_walk_share", "expected_share"))
-    beside = ""
-    if np.isfinite(walk):
-        beside = f" (random walk {percent(walk)})"
-    elif np.isfinite(expected):
-        beside = f" (expected {percent(expected)})"
-    held = beside.replace(" ", "\N{NO-BREAK SPACE}").replace("\N{NO-BREAK SPACE}(", " (")
-    return f"{_name(words.plane(path), axis)} {percent(share)}{held}"
+    share, walk, expected = (
+        float(path[name].sel(axis=axis)) for name in ("share", "random_walk_share", "expected_share")
+    )
+    beside = f"(random walk {percent(walk)})" if np.isfinite(walk) else f"(expected {percent(expected)})"
+    said = f"{_name(words.plane(path), axis)} {percent(share)}"
+    return f"{said} {beside.replace(' ', NBSP)}" if np.isfinite([walk, expected]).any() else said
 
 
 def percent(share: float) -> str:
@@ -133,22 +138,13 @@ def percent(share: float) -> str:
 
 
 def draw_path(
-    ax: mpl.axes.Axes, path: xr.Dataset, falls: dict[int, int], *, colours: mpl.colors.Normalize, size: float = 6
+    ax: mpl.axes.Axes, path: xr.Dataset, falls: dict[int, int], *, colours: mpl.colors.Normalize
 ) -> mpl.collections.PathCollection:
     """Draw joined dots, one per kept epoch; a square at the start, a star at the end, diamonds where the rate falls."""
     points, epochs = points_of(path), path.epoch.values
     ax.plot(*points.T, "-", color="0.2", linewidth=0.5, zorder=4)
-    dots = ax.scatter(
-        points[:, 0],
-        points[:, 1],
-        c=epochs,
-        s=size,
-        cmap=style.colour_map(EPOCHS),
-        norm=colours,
-        edgecolors="black",
-        linewidths=0.3,
-        zorder=5,
-    )
+    look: style.Look = {"cmap": style.colour_map(EPOCHS), "norm": colours, "edgecolors": "black", "linewidths": 0.3}
+    dots = ax.scatter(points[:, 0], points[:, 1], c=epochs, s=8 if epochs.size <= 60 else 3, zorder=5, **look)
     ax.plot(*points[0], label="start", zorder=6, **START, **_THIN)
     ax.plot(*np.reshape([*_seen(path, falls).values()], (-1, 2)).T, label="falls", zorder=6, **FALL, **_THIN)
     ax.plot(*points[-1], label="end", zorder=7, **END, **_THIN)
@@ -157,28 +153,21 @@ def draw_path(
 
 def label_falls(ax: mpl.axes.Axes, path: xr.Dataset, falls: dict[int, int]) -> list[mpl.text.Annotation]:
     """Write the epoch beside each diamond, on axes of their final size."""
-    seen, points = _seen(path, falls), points_of(path)
+    seen = _seen(path, falls)
     places = np.reshape([*seen.values()], (-1, 2))
-    return annotate(ax, places, [*map(str, seen)], avoid=points[np.isfinite(points).all(axis=1)], color=RED)
+    return annotate(ax, places, [*map(str, seen)], avoid=finite_points(path), color=RED)
 
 
-def strip(
-    ax: mpl.axes.Axes, path: xr.Dataset, falls: Sequence[int], limits: tuple[float, float], last: int
-) -> list[mpl.lines.Line2D]:
+def strip(ax: mpl.axes.Axes, path: xr.Dataset, falls: Iterable[int], limits: tuple[float, float], last: int) -> None:
     """Draw the three losses over the kept epochs, on a logarithmic axis; thin red lines where the learning rate falls."""
     for drop in falls:
         ax.axvline(drop, color=RED, linewidth=0.5, zorder=1)
-    drawn = [
-        line
-        for name, (_, look) in LOSSES.items()
-        for line in ax.plot(path.epoch, path[name].where(np.isfinite).clip(_LOWEST), label=name, **look)
-    ]
+    for name, (_, look) in LOSSES.items():
+        ax.plot(path.epoch, path[name].where(np.isfinite).clip(_LOWEST), label=name, **look)
     ax.set(xlim=(0, max(last, 1)), yscale="log", ylim=limits)
-    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
-    ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=4))
-    ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-")))
-    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
-    return drawn
+    ticks.whole(ax.xaxis, 4)
+    ticks.decades(ax.yaxis, 4)
+    ticks.short_powers(ax.yaxis)
 
 
 def loss_limits(paths: Sequence[xr.Dataset]) -> tuple[float, float]:
@@ -191,8 +180,7 @@ def loss_limits(paths: Sequence[xr.Dataset]) -> tuple[float, float]:
 
 def handles() -> list[mpl.lines.Line2D]:
     """Make the legend's entries for the three symbols."""
-    named = {"start": START, "end": END, FALLS: FALL}
-    return [mpl.lines.Line2D([], [], label=name, **look, **_THIN) for name, look in named.items()]
+    return [style.key(name, **look, **_THIN) for name, look in (("start", START), ("end", END), (FALLS, FALL))]
 
 
 def _seen(path: xr.Dataset, falls: dict[int, int]) -> dict[int, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from landscape.figures.shared import words
+from landscape.figures.shared import ticks, words
 from landscape.figures.shared.members import Member
 from landscape.lazy import mpl, np, xr
 
@@ -18,12 +18,6 @@ ENDS: tuple[End, ...] = ("min", "max")
 LAMBDA = {end: f"\N{GREEK SMALL LETTER LAMDA} {end}" for end in ENDS}
 
 
-def measured(member: Member) -> xr.Dataset:
-    """Return the probe, for kinds of figures that always have one."""
-    assert member.probe is not None, member.state
-    return member.probe
-
-
 def extreme(probe: xr.Dataset, end: End, suffix: str) -> tuple[float, float]:
     """Return lambda_min or lambda_max and its residual, from a probe of eigenpairs or of the spectrum."""
     if "pair" not in probe.dims:
@@ -34,22 +28,21 @@ def extreme(probe: xr.Dataset, end: End, suffix: str) -> tuple[float, float]:
 
 
 def made(members: Sequence[Member]) -> list[str]:
-    """Explain in sentences where and on which images the measurements were made."""
-    probes = [measured(member) for member in members]
+    """Explain in sentences where and on which examples the measurements were made."""
+    probes = [member.measured for member in members]
     spec = words.plane(probes[0])
     at = "the states themselves"
     if spec["plane"] is not None:
-        place = f"({spec['alpha']:g}, {spec['beta']:g})".replace("-", "\N{MINUS SIGN}")
+        place = words.minus(f"({spec['alpha']:g}, {spec['beta']:g})")
         at = f"the point {place} of the plane {words.escape(spec['plane'])} around each state"
-    images = words.each(probe.attrs["train_examples"] for probe in probes)
+    examples = words.each(probe.attrs["train_examples"] for probe in probes)
     said = [
-        f"Measured at {at}, of the mean cross-entropy (natural logarithm) over {images} training examples, not augmented, in "
+        f"Measured at {at}, of the mean cross-entropy (natural logarithm) over {examples} training examples, not augmented, in "
         "eval mode, without weight decay."
     ]
     if spec["measure"] != "activations":
-        over = {"filters": "the parameters that have filters", "all": "all parameters"}[spec["parameters"]]
         said.append(
-            f"The Hessian H is over {over}, in {spec['precision']}; filter-scaled is D H D, D holding for every weight of a "
+            f"The Hessian H is over {words.OVER[spec['parameters']]}, in {spec['precision']}; filter-scaled is D H D, D holding for every weight of a "
             "filter the filter's norm over the square root of its size: unlike H it is the same for networks whose filters "
             "before batch normalisation differ in scale alone, so only it is compared between networks. Autograd's Hessian "
             "leaves the kinks of ReLU out."
@@ -59,21 +52,19 @@ def made(members: Sequence[Member]) -> list[str]:
 
 def problems(member: Member) -> str:
     """Return the problems stated in the file; empty if there are none."""
-    status = str(measured(member).attrs.get("status", "computed"))
+    status = str(member.measured.attrs.get("status", "computed"))
     return "" if status == "computed" else f" {words.escape(status.replace('_', ' ').capitalize())}."
 
 
 def log_axis(ax: mpl.axes.Axes) -> None:
     """Set a logarithmic y axis with few and plain ticks, also within a decade."""
     ax.set_yscale("log")
+    ticks.short_powers(ax.yaxis)
     low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(
-        mpl.ticker.LogLocator(numticks=5) if high > 50 * low else mpl.ticker.LogLocator(subs=(1, 2, 5))
-    )
-    ax.yaxis.set_major_formatter(
-        mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}".replace("e-0", "e-").replace("e+0", "e"))
-    )
-    ax.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    if high > 50 * low:
+        ax.yaxis.set_major_locator(mpl.ticker.LogLocator(numticks=5))
+    else:
+        ticks.within_decade(ax.yaxis)
 
 
 def positive(values: np.ndarray) -> np.ndarray:

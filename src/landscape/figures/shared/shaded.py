@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+from landscape.figures.shared import ticks
 from landscape.figures.shared.panel_grid import NOTE
-from landscape.lazy import mpl, np, scipy
+from landscape.lazy import art3d, mpl, np, scipy
 
 BOX = (1.0, 1.0, 0.6)
 _LIGHT = {"azdeg": 315, "altdeg": 45}
@@ -63,13 +65,53 @@ def behind(
     return np.asarray((hidden & over).any(axis=1))
 
 
-def style_axes(ax: Any, name: str) -> None:
-    """Set labels, ticks and panes of three axes; `name` labels the third."""
+def draw(
+    ax: Any,
+    surface: tuple[np.ndarray, np.ndarray, np.ndarray],
+    height: float,
+    colours: Callable[[np.ndarray], np.ndarray],
+    there: np.ndarray | None = None,
+) -> art3d.Poly3DCollection:
+    """Draw a quadrilateral for each cell of z(x, y), lit from the north-west.
+
+    Args:
+        height: height of the drawn box, in the unit of z.
+        colours: RGBA of a cell, from its mean height.
+        there: False at missing points; cells that touch one are left out.
+    """
+    corners = quadrilaterals(*surface)
+    lit = colours(corners[..., 2].mean(axis=2))[..., :3] * light(*surface, height)[..., None]
+    there = np.ones_like(surface[2], bool) if there is None else there
+    whole = there[:-1, :-1] & there[1:, :-1] & there[1:, 1:] & there[:-1, 1:]
+    collection = art3d.Poly3DCollection(
+        corners[whole], facecolors=lit[whole], edgecolors="none", linewidths=0, antialiased=False, zorder=2
+    )
+    collection.set_rasterized(True)
+    ax.computed_zorder = False  # what is drawn later lies in front
+    ax.add_collection3d(collection, autolim=False)
+    return collection
+
+
+def frame(
+    ax: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    heights: tuple[float, float],
+    view: tuple[float, float],
+    zoom: float,
+    name: str,
+) -> None:
+    """Set the view, limits, labels, ticks and panes of three axes; `name` labels the third."""
+    ax.set_proj_type("ortho")
+    ax.view_init(*view)
+    ax.set_box_aspect(BOX, zoom=zoom)
+    ax.set(xlim=x[[0, -1]], ylim=y[[0, -1]], zlim=heights)
     ax.set_xlabel("alpha", labelpad=-8)
     ax.set_ylabel("beta", labelpad=-7)
     ax.set_zlabel(name, labelpad=-6)
     ax.tick_params(pad=-4, labelsize=NOTE)
     ax.tick_params(axis="z", pad=-1)
+    ticks.plain(ax.xaxis, ax.yaxis, prune="both")  # the two axes meet in a corner
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_pane_color("white")
         axis.pane.set_edgecolor("0.75")

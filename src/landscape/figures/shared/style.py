@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
 
-from landscape.lazy import mpl, np
+from landscape.lazy import mpl, np, xr
+
+Look = dict[str, Any]
+"""Keywords of matplotlib's artists."""
 
 TEXT_WIDTH = 5.5  # inches
 COLUMN_WIDTH = 3.25
@@ -21,6 +25,7 @@ MARKERS = "os^Dv*PXd<>p"
 SPLITS: dict[str, Literal["-", "--"]] = {"train": "-", "test": "--"}
 
 LOWEST, HIGHEST = 0.01, 100.0  # the ends of the colour scale of a loss
+LOSS_TICKS = {0.01: "0.01", 0.1: "0.1", 1.0: "1", 10.0: "10", 100.0: "100"}
 
 
 def loss_map() -> mpl.colors.ListedColormap:
@@ -48,10 +53,29 @@ def run_colours(count: int) -> np.ndarray:
     return mpl.colormaps["viridis"](np.linspace(0, 0.85, max(count, 2)))[:count]
 
 
-def looks(count: int) -> list[dict[str, Any]]:
+def looks(count: int) -> list[Look]:
     """Return colour and marker of each run."""
     return [
         {"color": colour, "marker": marker} for colour, marker in zip(run_colours(count), cycle(MARKERS), strict=False)
+    ]
+
+
+def key(label: str, **look: Any) -> mpl.lines.Line2D:
+    """Make a legend's entry."""
+    return mpl.lines.Line2D([], [], label=label, **look)
+
+
+def run_keys(labels: Iterable[str], looks: Iterable[Look]) -> list[mpl.lines.Line2D]:
+    """Make a legend's entry for each run."""
+    return [key(label, markersize=3, **look) for label, look in zip(labels, looks, strict=True)]
+
+
+def split_keys(datasets: Sequence[xr.Dataset]) -> list[mpl.lines.Line2D]:
+    """Make a legend's entries for solid and dashed lines, of the splits whose loss occurs."""
+    return [
+        key(split, color=GREY, linestyle=dashes)
+        for split, dashes in SPLITS.items()
+        if any(f"{split}_loss" in dataset for dataset in datasets)
     ]
 
 

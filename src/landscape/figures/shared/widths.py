@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from landscape import geometry
+from landscape.figures.shared import style
 from landscape.geometry.barriers import WELL, Well
 from landscape.lazy import mpl, np, xr
 
@@ -22,6 +23,11 @@ def bar(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], at: float = 0.0) -> N
     low, high = np.median([(well.low, well.high) for well in wells(surfaces, at)], axis=0)
     here = np.median([surface.train_loss.isel(beta=0).sel(alpha=at, method="nearest") for surface in surfaces])
     ax.plot([low, high], 2 * [here + WELL], "|-", color="black", linewidth=0.9, markersize=5, zorder=4)
+
+
+def key(label: str) -> mpl.lines.Line2D:
+    """Make a legend's entry for the bar; the legend needs numpoints=2."""
+    return style.key(label, color="black", marker="|", markersize=5)
 
 
 def median(wells: Sequence[Well]) -> float:

@@ -14,14 +14,28 @@ from landscape.lazy import np, xr
 from landscape.measures import plane_of
 
 _HOLD = "\N{NO-BREAK SPACE}"
+DAGGER = "\N{DAGGER}"
+NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
 _NORMALIZED = {
     "filter": "every filter scaled to the norm of the network's own (filter normalisation)",
     "layer": "every layer scaled to the norm of the network's own (layer normalisation)",
     "model": "scaled as a whole to the norm of the network's weights",
     "none": "not normalised",
 }
-DAGGER = "\N{DAGGER}"
-NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
+_UNITS = {
+    "to": "0 = the run, 1 = {run}",
+    "of": "in the directions of {plane} around {run}",
+    "through": "1 = the distance to {runs[0]}",
+    "pca": "1 = the path's largest coordinate",
+    "eigenvectors": "1 = a step of length 1",
+    "filter": "1 = 100 % of each filter's norm",
+    "layer": "1 = 100 % of each layer's norm",
+    "model": "1 = 100 % of the network's norm",
+    "none": "1 = a step N(0, 1) of each weight",
+}
+"""Length of a step of 1 along an axis, by the plane's `directions`, or its `normalize` where the direction is random."""
+OVER = {"filters": "the parameters that have filters", "all": "all parameters"}
+"""The parameters over which a derivative is taken, by `parameters`."""
 
 
 def axis(surface: xr.Dataset, name: str) -> str:
@@ -37,24 +51,10 @@ def beta(surface: xr.Dataset) -> str:
 def unit(surface: xr.Dataset, name: str = "alpha") -> str:
     """Say the length of a step of 1 along an axis."""
     spec = plane(surface)
-    if spec["directions"] == "to":
-        return f"0 = the run, 1 = {spec['run']}"
-    if spec["directions"] == "of":
-        return f"in the directions of {spec['plane']} around {spec['run']}"
-    if spec["directions"] == "through":
-        return f"1 = the distance to {spec['runs'][0]}"
-    if spec["directions"] == "pca":
-        return "1 = the path's largest coordinate"
-    if spec["directions"] == "eigenvectors":
-        return "1 = a step of length 1"
     if spec["directions"] == "start" and name == "alpha":
         return "0 = the run, 1 = its initial weights"
-    return {
-        "filter": "1 = 100 % of each filter's norm",
-        "layer": "1 = 100 % of each layer's norm",
-        "model": "1 = 100 % of the network's norm",
-        "none": "1 = a step N(0, 1) of each weight",
-    }[spec["normalize"]]
+    how = spec["directions"] if spec["directions"] in _UNITS else spec["normalize"]
+    return _UNITS[how].format(**spec)
 
 
 def units(surface: xr.Dataset) -> str:
@@ -108,6 +108,22 @@ def loss(value: float) -> str:
     return f"{value:.2g}" if value >= 1e-4 or value == 0 else re.sub(r"e-0?", "e-", f"{value:.1e}")
 
 
+def number(value: float) -> str:
+    """Write three digits with a true minus sign: -0.0123, 845, 3,480, 1.2e-6."""
+    text = f"{float(f'{value:.3g}'):,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    return minus(re.sub(r"e([+-])0*", r"e\1", text).replace("e+", "e"))
+
+
+def minus(text: str) -> str:
+    """Replace hyphens by true minus signs."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def sentences(*said: str | bool) -> str:
+    """Join sentences; leave out those that are empty or False."""
+    return " ".join(str(of) for of in said if of)
+
+
 def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable[str]) -> str:
     """Write a caption in reStructuredText: the content, how it was made, and an item per member."""
     members = list(members)
@@ -120,9 +136,13 @@ def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable
 
 def surface_made(members: Sequence[Member]) -> list[str]:
     """Explain in sentences how the surfaces of a figure were made, all on one plane."""
-    surfaces = [member.seen for member in members]
-    seeds = [surface.attrs["seed"] for surface in surfaces if "seed" in surface.attrs]
-    return [directions_made(surfaces[0], seeds), f"Grid: {grid(surfaces[0])}.", *losses_made(members)]
+    first = members[0].seen
+    return [directions_made(first, seeds(members)), f"Grid: {grid(first)}.", *losses_made(members)]
+
+
+def seeds(members: Sequence[Member]) -> list[int]:
+    """List the seeds of the members' planes, if they have some."""
+    return [member.seen.attrs["seed"] for member in members if "seed" in member.seen.attrs]
 
 
 def losses_made(members: Sequence[Member]) -> list[str]:
@@ -133,7 +153,7 @@ def losses_made(members: Sequence[Member]) -> list[str]:
         splits.append(f"{each(s.attrs['test_examples'] for s in surfaces if 'test_loss' in s)} test")
     return [
         "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
-        f"{' and '.join(splits)} images, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
+        f"{' and '.join(splits)} examples, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
         f"precision {each(_precision(s) for s in surfaces)}.",
         *errors_made(members),
     ]
@@ -160,9 +180,7 @@ def _precision(surface: xr.Dataset) -> str:
 
 def errors_made(members: Iterable[Member]) -> list[str]:
     """Explain the brackets behind a test error, if there is one."""
-    return (
-        ["In brackets, the 95 % Wilson interval."] if any("test_accuracy" in member.row for member in members) else []
-    )
+    return ["In brackets, the 95 % Wilson interval."] * any("test_accuracy" in member.row for member in members)
 
 
 def member_item(member: Member, variables: Sequence[str], ring: str | None = None, care: bool = False) -> str:
@@ -173,10 +191,7 @@ def member_item(member: Member, variables: Sequence[str], ring: str | None = Non
         ring: the loss whose level lines are drawn; a sentence says if its first ring is missing.
     """
     surface = member.seen
-    parts = [_at_centre(surface, " at the centre")]
-    if "test_accuracy" in member.row:
-        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_examples']:,} images")
-    parts += [*cosine(surface), *_seed(member)]
+    parts = [*_tested(member), _at_centre(surface, " at the centre"), *cosine(surface), *_seed(member)]
     beware = [*(finding.advice for finding in member.findings), *no_ring(member, ring)]
     name = with_care(escape(member.label), care or bool(beware))
     return " ".join([f"{name}: {', '.join(parts)}; {_not_finite(surface, variables)}.", *beware])
@@ -186,23 +201,21 @@ def cosine(of: xr.Dataset) -> list[str]:
     """Write the cosine of a plane's directions; empty for a line, and for directions that are made orthogonal."""
     if "cosine" not in of.attrs or plane(of)["directions"] in ("through", "pca", "eigenvectors"):
         return []
-    return [f"cosine of the directions {of.attrs['cosine']:.2g}".replace("-", "\N{MINUS SIGN}")]
+    return [minus(f"cosine of the directions {of.attrs['cosine']:.2g}")]
 
 
 def run_item(member: Member, care: bool = False) -> str:
     """Write a run's final numbers in a sentence, with a dagger if a warning follows."""
-    parts = [f"train loss {loss(float(member.row.train_loss))}"]
-    if "test_accuracy" in member.row:
-        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_examples']:,} images")
-    return f"{with_care(escape(member.label), care)}: {', '.join([*parts, *_seed(member)])}."
+    parts = [*_tested(member), f"train loss {loss(float(member.row.train_loss))}", *_seed(member)]
+    return f"{with_care(escape(member.label), care)}: {', '.join(parts)}."
 
 
-def error_of(accuracy: float, images: int) -> str:
+def error_of(accuracy: float, examples: int) -> str:
     """Write an error rate with its Wilson interval: `6.12 % (5.67 to 6.61)`."""
-    wrong = round((1 - accuracy) * images)
-    digits = 2 if images >= 5000 else 1
-    low, high = geometry.wilson(wrong, images)
-    return f"{100 * wrong / images:.{digits}f}_% ({100 * low:.{digits}f}_to_{100 * high:.{digits}f})".replace(
+    wrong = round((1 - accuracy) * examples)
+    digits = 2 if examples >= 5000 else 1
+    low, high = geometry.wilson(wrong, examples)
+    return f"{100 * wrong / examples:.{digits}f}_% ({100 * low:.{digits}f}_to_{100 * high:.{digits}f})".replace(
         "_", _HOLD
     )
 
@@ -215,6 +228,11 @@ def escape(text: str) -> str:
 
 def _error(member: Member) -> str:
     return error_of(float(member.row.test_accuracy), int(member.history.attrs["test_examples"]))
+
+
+def _tested(member: Member) -> list[str]:
+    there = "test_accuracy" in member.row
+    return [f"test error {_error(member)} of {member.history.attrs['test_examples']:,} examples"] if there else []
 
 
 def _at_centre(surface: xr.Dataset, place: str = "") -> str:
@@ -243,38 +261,37 @@ def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
 
 def directions_made(of: xr.Dataset, seeds: Sequence[int]) -> str:
     """Explain in a sentence how the directions of a surface's or a trajectory's plane were made."""
-    spec = plane(of)
-    one = of.sizes.get("beta") == 1
+    spec, line = plane(of), of.sizes.get("beta") == 1
+    how = spec["directions"]
     seed = f" (seed {each(seeds)})" if seeds else ""
-    if spec["directions"] == "to":
+    if how == "to":
         return f"The direction is the difference of the weights of {escape(spec['run'])} to those of the run."
-    if spec["directions"] == "of":
+    if how == "of":
         return f"The directions are those of the plane {escape(spec['plane'])} around {escape(spec['run'])}."
-    if spec["directions"] == "through":
-        return _through([escape(run) for run in spec["runs"]], seed, one)
-    if spec["directions"] == "pca":
-        centred = "centred" if spec["centred"] else "not centred"
+    if how == "through":
+        return _through([escape(run) for run in spec["runs"]], seed, line)
+    if how == "pca":
         return (
             "The directions are the first two principal components of the run's kept epochs, taken as differences to its "
-            f"end and {centred}."
+            f"end and {'centred' if spec['centred'] else 'not centred'}."
         )
-    if spec["directions"] == "eigenvectors":
-        names = spec["vectors"][: 1 if one else 2]
+    if how == "eigenvectors":
+        names = spec["vectors"][: 1 if line else 2]
+        are = "s are the eigenvectors" if len(names) > 1 else " is the eigenvector"
         return (
-            f"The direction{'s are the eigenvectors' if len(names) > 1 else ' is the eigenvector'} {' and '.join(names)} of "
-            f"the Hessian that the probe {escape(spec['probe'])} finds at the centre, of unit length."
+            f"The direction{are} {' and '.join(names)} of the Hessian that the probe {escape(spec['probe'])} finds at the "
+            "centre, of unit length."
         )
-    if spec["directions"] == "start":
-        start = "The direction alpha leads to the run's own initial weights"
-        return (
-            f"{start}." if one else f"{start}, beta is a random Gaussian one{seed}, {_NORMALIZED[spec['normalize']]}."
-        )
-    random = "One random Gaussian direction" if one else "Two random Gaussian directions"
-    return f"{random}{seed}, {_NORMALIZED[spec['normalize']]}."
+    start = "The direction alpha leads to the run's own initial weights"
+    if how == "start" and line:
+        return f"{start}."
+    random = "One random Gaussian direction" if line else "Two random Gaussian directions"
+    said = f"{start}, beta is a random Gaussian one" if how == "start" else random
+    return f"{said}{seed}, {_NORMALIZED[spec['normalize']]}."
 
 
-def _through(runs: Sequence[str], seed: str, one: bool) -> str:
-    if one:
+def _through(runs: Sequence[str], seed: str, line: bool) -> str:
+    if line:
         return f"The line goes through the run and {runs[0]}, which lies at 1."
     names = f"the run, {runs[0]} and {runs[1]}" if len(runs) == 2 else f"the run and {runs[0]}"
     beta = f"; beta is random{seed}" if len(runs) == 1 else ""
