@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from landscape.artefacts import STAGES
 from landscape.experiment.key_reference import sections
@@ -78,5 +79,5 @@ def _defaults() -> dict[str, dict[str, Any]]:
         stated = parameters.defaults if parameters else {}
         found[f"networks: {name}"] = {key: value for key, value in stated.items() if key not in code.SUPPLIED}
     found["learning_rate"] = dict(LEARNING_RATES)
-    plain: dict[str, dict[str, Any]] = json.loads(json.dumps(found))
+    plain: dict[str, dict[str, Any]] = json.loads(json.dumps(found, default=to_jsonable_python))
     return plain

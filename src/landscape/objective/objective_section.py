@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from landscape.config.section import Section
 from landscape.config.values import Arguments
@@ -44,6 +44,11 @@ class NamedLoss(Section):
                 allowed = ", ".join(ARGUMENTS[self.name]) or "no argument"
                 raise ValueError(f"{self.name} takes no {key}; it takes {allowed}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _short(self, whole: SerializerFunctionWrapHandler) -> Any:
+        """Write a loss without arguments as its name."""
+        return whole(self) if self.args else self.name
 
 
 def _by_name(value: Any) -> Any:

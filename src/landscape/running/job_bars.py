@@ -32,7 +32,7 @@ _SAID_BY_BARS = ("At least one job did not complete successfully.", "Exiting bec
 
 
 @dataclass
-class Job:
+class BegunJob:
     """A job that began: its rule, wildcards and log files, and how much of it is done, from 0 to 1."""
 
     kind: str
@@ -49,11 +49,11 @@ class Kind:
     total: int
     done: int = 0
     failed: set[int] = field(default_factory=set)
-    running: dict[int, Job] = field(default_factory=dict)
+    running: dict[int, BegunJob] = field(default_factory=dict)
     _busy: float = 0.0
     _since: float = 0.0
 
-    def begin(self, number: int, job: Job) -> None:
+    def begin(self, number: int, job: BegunJob) -> None:
         if not self.running:
             self._since = job.begun
         self.failed.discard(number)
@@ -101,7 +101,7 @@ class JobBars:
         self._console = console or Console(stderr=True, highlight=False)
         self._clock = clock
         self._kinds: dict[str, Kind] = {}
-        self._jobs: dict[int, Job] = {}
+        self._jobs: dict[int, BegunJob] = {}
         self._looked = self._begun = clock()
         self._live: Live | None = None
         self._interrupted = False
@@ -161,7 +161,7 @@ class JobBars:
         rule, number = str(getattr(record, "rule_name", "")), int(getattr(record, "jobid", -1))
         if rule in ARTEFACTS:
             wildcards, logs = dict(getattr(record, "wildcards", {})), list(getattr(record, "log", []))
-            job = self._jobs[number] = Job(_kind(rule), wildcards, logs, self._clock())
+            job = self._jobs[number] = BegunJob(_kind(rule), wildcards, logs, self._clock())
             self._kinds.setdefault(job.kind, Kind(1)).begin(number, job)
 
     def _finish(self, number: int) -> None:

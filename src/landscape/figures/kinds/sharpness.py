@@ -154,7 +154,7 @@ def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
         for member, value in zip(point.members, point.values.tolist(), strict=True)
     ]
     errors = [
-        of | {"wrong": point.errors.wrong, "examples": point.errors.examples}
+        of | {"wrong": point.errors.wrong, "images": point.errors.images}
         for of, point in zip(named, points, strict=True)
     ]
     return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors), factors)
