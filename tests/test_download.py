@@ -15,6 +15,7 @@ import torch
 import landscape as ls
 from landscape.errors import InputError, TransientError
 from landscape.experiment import reading
+from landscape.running import check
 from landscape.store import download
 
 from test_checkpoint import network, state
@@ -216,3 +217,15 @@ def test_what_is_wrong_in_a_configuration_is_said(given: Any, line: str) -> None
     with pytest.raises(InputError) as told:
         reading.resolve({"data": {"digits": {"source": "digits"}}, "runs": {"a": run}})
     assert told.value.problems[0].startswith(line)
+
+
+def test_the_check_of_a_configuration_compares_checksums_and_fetches_nothing(served: Served, tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2)}, tmp_path / "w.pt")
+    run = {"network": "resnet", "args": {"depth": 8, "width": 2}, "data": "digits"}
+    runs = {
+        "here": {**run, "weights": {"path": str(tmp_path / "w.pt"), "sha256": SHA}},
+        "far": {**run, "weights": {"url": f"{served.url}/w.pt", "sha256": SHA}},
+    }
+    (problem,) = check.problems(reading.resolve({"data": {"digits": {"source": "digits"}}, "runs": runs}))
+    assert problem.startswith("runs.here.weights: ") and f"and {SHA} is stated" in problem
+    assert not served.asked

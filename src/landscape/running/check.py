@@ -124,9 +124,10 @@ def _misfits(run: Run, network: Any) -> Iterator[str]:
     """Say why the files that a run adopts are not of its network; of its checkpoints only about the first that is not."""
     for key, sources in (("weights", [run.weights] if run.weights else []), ("epochs", run.checkpoints.values())):
         for source in sources:
-            if (file := source.here) is None:
+            if source.here is None:
                 continue  # it is looked at when it is fetched
             try:
+                file = source.located() if source.path is not None else source.here
                 fitting.read(file, network, called=run.network, mapped=True, quiet=True)
             except InputError as error:
                 yield from (f"{key}: {problem}" for problem in error.problems)
