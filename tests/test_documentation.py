@@ -117,7 +117,9 @@ def test_every_key_stands_in_the_reference_with_its_default(section: str, headin
         if field.is_required():
             assert default == "required", key
         else:
-            assert numbers(yaml.safe_load(default)) == json.loads(json.dumps(field.default, default=to_jsonable_python)), key
+            assert numbers(yaml.safe_load(default)) == json.loads(
+                json.dumps(field.default, default=to_jsonable_python)
+            ), key
         assert meaning.endswith("changes no number") == (key in with_trait(kind, INERT)), key
         assert meaning or section == "figures", key
     assert {key for key in shown if "." not in key} - {"sweep", told} == set(kind.model_fields) - {told}

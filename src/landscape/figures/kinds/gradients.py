@@ -189,7 +189,7 @@ def _caption(spec: Gradients, members: Sequence[Member], points: Found) -> str:
         "dark red where they point away. gradient norm: of the gradient over all directions, on a logarithmic scale. cosine to centre: "
         "between the gradient's projection on the plane and the way from the centre, in the plane's metric; 1 where the "
         "descent leads straight to the centre. cosine of neighbours: the mean of those with the gradients at the next points "
-        "along alpha and beta, over all directions. cosine of halves: between the gradients over two halves of the images. "
+        "along alpha and beta, over all directions. cosine of halves: between the gradients over two halves of the examples. "
         "Symbols: zeros of the projected gradient, found between the points of the grid; white for what they are in this "
         "slice, black for what they are in the whole space, which needs a gradient whose norm times that of the weights is at "
         "most 0.001 of the loss, and the signs of the extreme eigenvalues. Hatched where nothing is defined."

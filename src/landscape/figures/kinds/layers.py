@@ -112,8 +112,8 @@ def _numbers(members: Sequence[Member]) -> pd.DataFrame:
 def _caption(spec: Layers, members: Sequence[Member]) -> str:
     seen = (
         "Layer by layer, in the order of the first call, a line per run. From above: the standard deviation of a layer's "
-        "output over images and positions; the share of exact zeros in it; the norm of the gradient of an image's loss by "
-        "it, mean over the images; and of layers with parameters the norm of the gradient of the loss by them over their "
+        "output over examples and positions; the share of exact zeros in it; the norm of the gradient of an example's loss by "
+        "it, mean over the examples; and of layers with parameters the norm of the gradient of the loss by them over their "
         "own norm. Logarithmic axes but for the zeros; what is zero or not finite there is left out."
     )
     return words.caption(spec.about, seen, made(members), [_item(member) for member in members])

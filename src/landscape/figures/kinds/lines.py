@@ -91,7 +91,7 @@ def _caption(spec: Lines, groups: Sequence[Group], top: float) -> str:
     seen = (
         "Loss (blue, left axis) and accuracy (vermilion, right axis) along "
         f"{'the line' if len(spec.plane) == 1 else 'the lines'} {words.escape(', '.join(spec.plane))}, of the training "
-        "images solid and of the test examples dashed; the axes are the same in all panels."
+        "examples solid and of the test examples dashed; the axes are the same in all panels."
         f"{line_axes.above([member.seen for member in members], top)} Spans where a loss is not finite are hatched."
         f"{counted(groups)}"
     )

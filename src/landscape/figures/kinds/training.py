@@ -164,7 +164,7 @@ def _caption(spec: Training, members: Sequence[Member], shares: Sequence[Sequenc
         f"run{bands if max(seeds) > 1 else ''}{parts}."
     )
     made = (
-        "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over all images, not "
+        "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over all examples, not "
         "augmented; the learning rate is that of the last step of the epoch."
     )
     return words.caption(

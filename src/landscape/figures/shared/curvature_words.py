@@ -52,7 +52,7 @@ def made(surfaces: Sequence[xr.Dataset]) -> list[str]:
 
 
 def item(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> str:
-    """Write a member's eigenvalues, residuals, products, and drift with more images, in sentences."""
+    """Write a member's eigenvalues, residuals, products, and drift with more examples, in sentences."""
     low, high = (geometry.values_of(surface, f"eigenvalue_{end}") for end in ("min", "max"))
     r_low, r_high = (geometry.values_of(surface, f"residual_{end}") for end in ("min", "max"))
     ratio = geometry.values_of(surface, geometry.RATIOS[kind])
@@ -94,7 +94,7 @@ def _below(ratio: np.ndarray) -> str:
 
 
 def _drift(surface: xr.Dataset) -> str:
-    """Write how far the eigenvalues move from the images used to the most tried; empty if no more were tried."""
+    """Write how far the eigenvalues move from the examples used to the most tried; empty if no more were tried."""
     points = json.loads(surface.attrs["drift"])
     told = []
     for name, key in (("lambda_max", "eigenvalue_max"), ("lambda_min", "eigenvalue_min")):
@@ -104,4 +104,4 @@ def _drift(surface: xr.Dataset) -> str:
     if not told:
         return ""
     images = max(max(p["examples"]) for p in points)
-    return f" On {images:,} images, at {len(points)} of the points, {' and '.join(told)} of what it is here."
+    return f" On {images:,} examples, at {len(points)} of the points, {' and '.join(told)} of what it is here."

@@ -114,7 +114,7 @@ def _losses_explained(members: Sequence[Member]) -> str:
     )
     precision = words.each(m.trajectory.attrs["precision"] for m in members if m.trajectory is not None)
     return (
-        f"Strips: the train loss at each kept epoch over {images} images, precision {precision}: on the plane, at the path's "
+        f"Strips: the train loss at each kept epoch over {images} examples, precision {precision}: on the plane, at the path's "
         "dot (dotted); with the epoch's weights alone, batch norm and biases being those of the end (dashed); as saved "
         "(solid). From dotted to dashed is what the projection leaves out, from dashed to solid what batch norm and biases "
         "do. The axis is logarithmic and the same in all strips."

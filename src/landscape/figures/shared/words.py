@@ -133,7 +133,7 @@ def losses_made(members: Sequence[Member]) -> list[str]:
         splits.append(f"{each(s.attrs['test_examples'] for s in surfaces if 'test_loss' in s)} test")
     return [
         "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
-        f"{' and '.join(splits)} images, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
+        f"{' and '.join(splits)} examples, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
         f"precision {each(_precision(s) for s in surfaces)}.",
         *errors_made(members),
     ]
@@ -175,7 +175,7 @@ def member_item(member: Member, variables: Sequence[str], ring: str | None = Non
     surface = member.seen
     parts = [_at_centre(surface, " at the centre")]
     if "test_accuracy" in member.row:
-        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_examples']:,} images")
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_examples']:,} examples")
     parts += [*cosine(surface), *_seed(member)]
     beware = [*(finding.advice for finding in member.findings), *no_ring(member, ring)]
     name = with_care(escape(member.label), care or bool(beware))
@@ -193,7 +193,7 @@ def run_item(member: Member, care: bool = False) -> str:
     """Write a run's final numbers in a sentence, with a dagger if a warning follows."""
     parts = [f"train loss {loss(float(member.row.train_loss))}"]
     if "test_accuracy" in member.row:
-        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_examples']:,} images")
+        parts.insert(0, f"test error {_error(member)} of {member.history.attrs['test_examples']:,} examples")
     return f"{with_care(escape(member.label), care)}: {', '.join([*parts, *_seed(member)])}."
 
 
