@@ -155,7 +155,7 @@ def _attributes(
         "index": int(i * status.shape[1] + j),
         "alpha": float(surface.alpha[i]),
         "beta": float(surface.beta[j]),
-        "images": [256, 512, 1024],
+        "examples": [256, 512, 1024],
         "eigenvalue_max": [high, 0.95 * high, 0.92 * high],
         "eigenvalue_min": [low, 0.9 * low, 0.8 * low],
     }

@@ -72,13 +72,13 @@ def test_shares_are_means_over_directions_and_then_seeds() -> None:
 
 
 def test_the_drift_with_more_images_is_told() -> None:
-    assert "(at 1 points a median of 0.01 on 256 images, 0.0087 on 1,024)" in (
+    assert "(at 1 points a median of 0.01 on 256 examples, 0.0087 on 1,024)" in (
         found("5", history("a"), surfaces=[seen("a", negative=0.003)]).because
     )
     alone = seen("a").assign_attrs(
-        drift='[{"images": [256, 512], "eigenvalue_min": [-1, null], "eigenvalue_max": [2, null]}]'
+        drift='[{"examples": [256, 512], "eigenvalue_min": [-1, null], "eigenvalue_max": [2, null]}]'
     )
-    assert "images" not in found("5", history("a"), surfaces=[alone]).because
+    assert "examples" not in found("5", history("a"), surfaces=[alone]).because
 
 
 def test_negative_curvature_is_large_where_it_does_not_look_convex_or_not() -> None:

@@ -132,7 +132,7 @@ def test_the_caption_tells_images_tolerance_residuals_and_drift() -> None:
     surface = members[0].seen
     lower = 100 * float((0.02 * np.abs(surface.eigenvalue_min) / surface.eigenvalue_max).max())
     assert f"probability of 90 % at each point, no eigenvalue lies below lambda_min by more than {lower:.2g} %" in said
-    assert "On 1,024 images" in said and "lambda_max by −8 to −8 %" in said and "lambda_min by −20 to −20 %" in said
+    assert "On 1,024 examples" in said and "lambda_max by −8 to −8 %" in said and "lambda_min by −20 to −20 %" in said
 
 
 def test_planes_that_hold_too_little_are_refused() -> None:

@@ -140,7 +140,7 @@ def test_texts_have_room_and_captions_are_valid(kind: str) -> None:
     if of_kind.about:
         assert said.startswith(of_kind.about)
     assert all(member.label in said for member in members)
-    assert "297 images" in said or "10,000 images" in said
+    assert "297 examples" in said or "10,000 examples" in said
 
 
 @pytest.mark.parametrize("kind", ["interpolation", "profiles", "bundles"])

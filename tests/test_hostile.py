@@ -163,7 +163,9 @@ def test_text_that_is_no_name_is_quoted_on_its_way_through_a_shell(tmp_path: Pat
     """A real dry run prints the shell commands, with paths and arguments that a shell would act on."""
     evil = "a b'c\"$(touch trap)`touch trap`;é"
     (tmp_path / evil).mkdir()
-    (tmp_path / evil / "net.py").write_text("def net(word=''):\n    import torch\n    return torch.nn.Flatten()\n")
+    (tmp_path / evil / "net.py").write_text(
+        "def net(word=''):\n    import torch\n    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))\n"
+    )
     np.savez(tmp_path / f"{evil}.npz", train_images=np.zeros((4, 8, 8), np.uint8), train_labels=[0, 1, 0, 1])
     run = {"network": f"{evil}/net.py:net", "args": {"word": f"{evil}{{x}}\n"}, "data": "ours", "epochs": 1}
     content = {"data": {"ours": {"source": f"{evil}.npz"}}, "runs": {"mine": run}}

@@ -36,7 +36,7 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
         "epochs": run_factors.epochs(spec),
         "schedule": _schedule(spec),
         "train loss": float(last.train_loss),
-        "train images": int(history.attrs["train_examples"]),
+        "train examples": int(history.attrs["train_examples"]),
     }
     if found := run_factors.errors(history):
         low, high = found.interval

@@ -153,6 +153,6 @@ def _few_images(surface: xr.Dataset) -> Iterator[Finding]:
     if error > FIRST_LEVEL:
         yield Finding(
             f"sampling error {error:.2g}",
-            f"On so few images, a rise over the centre below 0.1 has a standard error of up to {error:.2g}, so the first "
-            "level line may be noise: take more images.",
+            f"On so few examples, a rise over the centre below 0.1 has a standard error of up to {error:.2g}, so the first "
+            "level line may be noise: take more examples.",
         )

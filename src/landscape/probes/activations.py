@@ -204,7 +204,7 @@ def _problem(output: Any, inputs: tuple[Any, ...]) -> str | None:
         return f"gives out {str(output.dtype).removeprefix('torch.')}"
     rows = [len(tensor) for tensor in inputs if isinstance(tensor, torch.Tensor) and tensor.ndim]
     if output.ndim == 0 or (rows and len(output) not in rows):
-        return f"gives out the shape {tuple(output.shape)}, which has no row per image"
+        return f"gives out the shape {tuple(output.shape)}, which has no row per example"
     return None
 
 

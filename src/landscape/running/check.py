@@ -112,6 +112,8 @@ def _try_to_train(network: nn.Module, objective: Objective, sample: Examples) ->
         InputError: if there is none.
     """
     network.train()
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InputError("the network has no parameters to train; an adopted run, which has weights, is not trained")
     batch = Examples(copied(sample.inputs), sample.targets)
     try:
         objective.training(network, batch, contextlib.nullcontext()).backward()

@@ -49,7 +49,7 @@ def confounded(losses: Mapping[str, float], classes: int) -> str:
 
 @dataclass(frozen=True)
 class Errors:
-    """Number of misclassified test images, and of all test images."""
+    """Number of misclassified test examples, and of all test examples."""
 
     wrong: int
     images: int

@@ -81,7 +81,7 @@ def _about(histories: Sequence[xr.Dataset]) -> str:
     )
     return (
         f"Judged on {len(histories)} runs on {', '.join(data)} with {', '.join(f'{n:,}' for n in images)} training "
-        f"images{short}. Reproduced: the claim held in every case. Confounded: the networks cannot be compared, for the "
+        f"examples{short}. Reproduced: the claim held in every case. Confounded: the networks cannot be compared, for the "
         "reason given. Not tested: these runs cannot tell. Unverified: a number that was not checked at its source."
     )
 

@@ -151,7 +151,7 @@ def _is_deep_without_shortcuts(network: SeedGroup) -> bool:
 
 
 def _drift(seen: Surfaces) -> str:
-    """Report the ratio with more images at the points where they were tried; empty if they were tried nowhere."""
+    """Report the ratio with more examples at the points where they were tried; empty if they were tried nowhere."""
     points = [point for of in seen for surface in of for point in json.loads(surface.attrs["drift"])]
     found = []
     for point in points:
@@ -163,7 +163,7 @@ def _drift(seen: Surfaces) -> str:
         return ""
     (few, _), (many, _) = found[0]
     before, after = (np.median([pair[k][1] for pair in found]) for k in (0, 1))
-    return f" (at {len(found)} points a median of {before:.2g} on {few:,} images, {after:.2g} on {many:,})"
+    return f" (at {len(found)} points a median of {before:.2g} on {few:,} examples, {after:.2g} on {many:,})"
 
 
 def _percent(share: float) -> str:

@@ -117,7 +117,7 @@ def shown_number(value: object) -> str:
 _NOTE = (
     "Train loss: mean cross-entropy (natural logarithm) over the training split, un-augmented, in eval mode, after the last "
     "epoch. Test error: in brackets its 95 % Wilson interval. The columns to the right describe the train loss on the plane "
-    "that the configuration names under `summary`, over the plane's images. Width at rise 0.5: take the connected part around "
+    "that the configuration names under `summary`, over the plane's examples. Width at rise 0.5: take the connected part around "
     "the centre that lies at most 0.5 above it; its width is the diameter of the circle of equal area, or the length on a "
     "line, in multiples of the directions. Convex share: share of the points around the centre below ln(classes) where the "
     "curvature is nowhere negative. Convex height: the highest loss up to which all level lines around the centre look "

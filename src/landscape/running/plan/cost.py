@@ -101,7 +101,7 @@ class Costs:
         made = f"{self._experiment.results}/data/{name}.safetensors"
         found = sizes.images(spec, self._described[name].sample, made)
         if found is None:
-            self.unknown.append(f"how many images data.{name} has ({spec.source}); it is known once {made} is made")
+            self.unknown.append(f"how many examples data.{name} has ({spec.source}); it is known once {made} is made")
         return found
 
     def _measured(self, name: str, run: Run) -> NetworkSize | None:

@@ -109,7 +109,7 @@ def network(run: Run, known: Source) -> NetworkSize:
 
 
 def _in_file(path: str, spec: Data) -> Images | None:
-    """Read the number of images from the data set's file at `path`, if it exists and has this specification."""
+    """Read the number of examples from the data set's file at `path`, if it exists and has this specification."""
     try:
         header = checkpoint.read_header(path)
     except InputError:
