@@ -10,8 +10,9 @@ import xarray as xr
 from torch import Tensor, nn
 
 from landscape.data.datasets import DataSet, augment
-from landscape.data.examples import Examples, copied, laid_out, leaves, memory_format
+from landscape.data.examples import Examples, copied, laid_out, leaves, memory_format, shapes
 from landscape.engine.device import tensor_floats
+from landscape.errors import InputError
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.progress import progress
 from landscape.store import checkpoint
@@ -72,6 +73,10 @@ def train(
             `work/set-aside-N`, of which the latest stays.
         until: the last epoch of this call, by default the run's; another process may go on from there.
     """
+    if data.image_shape is None and run.augment and "augment" in run.model_fields_set:
+        raise InputError(
+            f"augment is {', '.join(run.augment)}, and the inputs are no images: {shapes(data.train.inputs)}"
+        )
     last = run.last_epoch if until is None else until
     what = f"training {name}".strip()
     layout = memory_format(data.train.inputs)
