@@ -14,16 +14,16 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from landscape.config.values import Precision
-from landscape.data.examples import Examples, Rows, call, copied, equal, in_type, joined, laid_out, leaves, mapped
+from landscape.data.examples import Examples, Rows, copied, equal, in_type, joined, laid_out, leaves, mapped
 from landscape.directions import Directions
 from landscape.engine import device as devices
 from landscape.engine.kernel_choice import EXAMPLES, fastest, seen, the_same
+from landscape.engine.trial import batch_of, mode_of, plain_copy
 from landscape.errors import InputError
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
@@ -35,13 +35,6 @@ BLOCK = 32  # points between two reads from a GPU
 FAR_FROM_OVERFLOW = 1e30
 """Largest activation of a point's first batch with which the other batches use fused ReLUs: to overflow there, an image
 would need activations 1e8 times as large."""
-
-_ACTIVATIONS = {"cpu": 2**20, "cuda": 2**26}
-"""Wanted size of a batch's largest activation, in numbers. On a CPU these 4 MB stay in its cache (measured); the GPU's
-size is not measured."""
-_BATCHES = {"cpu": (32, 512), "cuda": (64, 4096)}  # the smallest and the largest batch of images
-_OTHERS = (1, 2**14)
-"""The smallest and the largest batch of other examples, whose activations differ more: a table's row, a text's tokens."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +90,13 @@ class Engine:
         self._is_gpu = on_gpu(leaves(first.inputs)[0])
         self.precision = "fp32" if precision == "tf32" and not self._is_gpu else precision
         dtype = torch.bfloat16 if precision == "bf16" else None
-        example = Examples(mapped(first.inputs, _plain_copy), first.targets)
+        example = Examples(mapped(first.inputs, plain_copy), first.targets)
         whole = copy.deepcopy(network).eval().requires_grad_(False)
         whole.load_state_dict(theta, strict=True)
-        self._mode = _mode(whole, objective, example)
+        self._mode = mode_of(whole, objective, example)
         before = copied(example.inputs)
         with self._mode():
-            self.batch = self.planned_batch = _batch(whole, example.inputs)
+            self.batch = self.planned_batch = batch_of(whole, example.inputs)
         self._overwrites = not equal(example.inputs, before)  # the network writes into its inputs
         example = Examples(before, first.targets)
         form = fastest(whole, theta, directions, example, objective, alone=self._mode is torch.enable_grad)
@@ -156,7 +149,7 @@ class Engine:
             few = next(iter(self._splits.values()))[:EXAMPLES]
             dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
             example = few.in_type(dtype)
-            plain = Examples(mapped(example.inputs, _plain_copy), example.targets)
+            plain = Examples(mapped(example.inputs, plain_copy), example.targets)
             expected = seen(network, plain, self._objective)
             return the_same(seen(self._network, self._given(example), self._objective), expected)
 
@@ -333,43 +326,3 @@ def _standard_error(n: int, total: float, squares: float) -> float:
     if n < 2 or not (math.isfinite(total) and math.isfinite(squares)):
         return math.nan
     return math.sqrt(max(0.0, squares - total * total / n) / (n - 1) / n)
-
-
-def _mode(network: nn.Module, objective: Objective, example: Examples) -> Callable[[], Any]:
-    """Choose the mode in which the network runs: inference, if there it gives what it gives with gradients enabled.
-
-    A network or an objective that differentiates its own output needs gradients.
-    """
-    with torch.enable_grad():
-        expected = objective.values_of_loss(network, Examples(copied(example.inputs), example.targets)).detach()
-    try:
-        with torch.inference_mode():
-            found = objective.values_of_loss(network, Examples(copied(example.inputs), example.targets))
-            alike = the_same(found, expected)
-    except RuntimeError:
-        return torch.enable_grad
-    return torch.inference_mode if alike else torch.enable_grad
-
-
-def _plain_copy(tensor: Tensor) -> Tensor:
-    return tensor.clone(memory_format=torch.contiguous_format)
-
-
-def _batch(network: nn.Module, inputs: Rows) -> int:
-    """Examples in one forward pass: a power of two that brings the largest activation near `_ACTIVATIONS`."""
-    tensors = leaves(inputs)
-    rows = len(tensors[0])
-    largest = max(tensor[0].numel() for tensor in tensors)
-
-    def look(module: nn.Module, given: Any, output: Any) -> None:
-        nonlocal largest
-        if isinstance(output, Tensor) and output.ndim and len(output) == rows:
-            largest = max(largest, output[0].numel())
-
-    hooks = [module.register_forward_hook(look) for module in network.modules() if module is not network]
-    call(network, inputs)
-    for hook in hooks:
-        hook.remove()
-    kind = "cpu" if tensors[0].device.type == "cpu" else "cuda"
-    least, most = _BATCHES[kind] if tensors[0].ndim == 4 else _OTHERS
-    return min(most, max(least, 2 ** int(math.log2(max(1.0, _ACTIVATIONS[kind] / largest)))))

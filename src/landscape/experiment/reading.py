@@ -167,8 +167,8 @@ def _messages(path: str, error: ValidationError, section: str | None) -> Iterato
             case "extra_forbidden":
                 entry = kinds[kind] if kind else SECTIONS[section] if section else Experiment
                 allowed = _section_at(entry, place).model_fields
-                if OLD_NAMES.get(place[-1]) in allowed:
-                    yield renamed(where, place[-1])
+                if OLD_NAMES.get(str(place[-1]), "") in allowed:
+                    yield renamed(where, str(place[-1]))
                 else:
                     yield f"{where} is no key; allowed are {one_of(allowed)}"
             case "missing":
