@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.config.values import Parameters
 from landscape.data.examples import Examples, call, copied, laid_out, leaves, mapped, memory_format
@@ -22,7 +21,7 @@ from landscape.engine import device as devices
 from landscape.engine.folding import Folded, fold
 from landscape.engine.plane_point import Moving
 from landscape.errors import InputError
-from landscape.hessian.derivatives import TwiceDifferentiable
+from landscape.hessian.derivatives import Twice
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
@@ -92,7 +91,7 @@ class Hessian:
             folded = None
         self.folded = len(folded.pairs) if folded else 0
         self._network = folded.network if folded else whole
-        self._twice = _Twice(self._network)
+        self._twice = Twice(self._network)
         layout = memory_format(inputs)
         split = split.in_type(dtype)
         self._split = Examples(laid_out(split.inputs, layout), split.targets)
@@ -249,26 +248,6 @@ def _runs_alone(network: nn.Module, inputs: Any) -> bool:
     return True
 
 
-class _Twice:
-    """A context in which all that the network computes can be differentiated twice.
-
-    Fused kernels of attention and of recurrent layers have no second derivative; their plain forms do.
-    """
-
-    def __init__(self, network: nn.Module):
-        self._is_recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
-
-    @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(TwiceDifferentiable())
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            if self._is_recurrent:
-                stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-            yield
-
-
 class _Piece:
     """The share of a few examples in the loss at the current point: value, gradient and graph."""
 
@@ -279,7 +258,7 @@ class _Piece:
         part: Examples,
         objective: Objective,
         weight: float,
-        twice: _Twice,
+        twice: Twice,
         *,
         graph: bool,
     ):
