@@ -59,7 +59,7 @@ class Engine:
     """A network at points theta + alpha d1 + beta d2.
 
     Attributes:
-        batch: images in one forward pass. It starts at `planned_batch`, which follows from the largest activation and
+        batch: examples in one forward pass. It starts at `planned_batch`, which follows from the largest activation and
             the kind of device, and is halved when memory runs out.
         kernels: `plain`, `onednn` (fused convolutions) or `cuda graph`.
         folded: number of batch norms folded into the layer before them.

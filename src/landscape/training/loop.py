@@ -56,11 +56,11 @@ def train(
 ) -> Trained:
     """Train `network` in place (Li et al. 2018, section 4), or go on where a process was interrupted.
 
-    All random numbers of an epoch (order of images, augmentation, dropout) come from (run.seed, epoch), and every epoch
+    All random numbers of an epoch (order of examples, augmentation, dropout) come from (run.seed, epoch), and every epoch
     writes its complete state to disk. So an interrupted run ends with the bits of an uninterrupted one on the same device,
     versions and number of threads (on CUDA only if the network's kernels are deterministic).
 
-    A last batch of a single image joins the batch before it, since batch norm needs a variance; a longer one stays short.
+    A last batch of a single example joins the batch before it, since batch norm needs a variance; a longer one stays short.
     A run that diverges goes on to its end: NaN in the history is a result.
 
     With `run.swa`, the last epoch ends with the mean of the weights after all epochs later than `run.swa`. The last row of
