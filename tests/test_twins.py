@@ -93,7 +93,7 @@ def test_the_verb_writes_a_run_that_measures_the_same(tmp_path: Path, monkeypatc
 
 def test_the_verb_refuses_a_run_that_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = specs.of_run(resolve(content()), "other").replace(
-        f'"stage": {artefacts.STAGES["train"].version}', '"stage": 1'
+        f'"stage": {artefacts.STAGES["train"].version}', f'"stage": {artefacts.STAGES["rescale"].version}'
     )
     names = [str(tmp_path / name) for name in ("w.safetensors", "h.nc", "e.safetensors")]
     assert cli.main(["rescale", "--spec", spec, "--data", "d", "--weights", "w", "--output", *names]) == 2
