@@ -83,7 +83,10 @@ def adopt(
     data: Data,
     output: OutputsOfRun,
 ) -> None:
-    """Adopt weights that were made elsewhere, those that the specification names."""
+    """Adopt weights that were made elsewhere.
+
+    The specification names their files.
+    """
     from landscape.api import runs
     from landscape.objective.objective import objective_of
     from landscape.store import weight_files

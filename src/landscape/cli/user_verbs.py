@@ -98,7 +98,7 @@ def import_(
     classes: Annotated[int, Parameter(help="classes of the data")] = 10,
     output: Output,
 ) -> None:
-    """Turn a surface of the paper's own code (loss-landscape) into one of ours."""
+    """Read a surface that the paper's own code made."""
     from landscape.api import imported
     from landscape.store import files
 
