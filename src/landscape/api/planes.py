@@ -27,7 +27,7 @@ from landscape.directions import Directions
 from landscape.errors import InputError
 from landscape.experiment.signatures import keywords
 from landscape.geometry import Finding
-from landscape.measures import tiling
+from landscape.measures import auto_range, tiling
 from landscape.measures.plane import Plane
 from landscape.measures.trajectory import trajectory
 from landscape.networks.building import filter_axes
@@ -52,6 +52,7 @@ def plane(
     eigenvectors: Weights | None = None,
     around: AnyWeights | None = None,
     along: Directions | None = None,
+    rise: float | None = None,
     tile: tuple[int, int] | None = None,
     attributes: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -82,6 +83,9 @@ def plane(
         eigenvectors: the vectors that `probe` with `measure="eigenpairs"` returns, for the plane that they span.
         around: the weights at (0, 0); by default those of the network.
         along: directions from `basis`; drawn anew by default.
+        rise: with `alpha="auto"` or `("auto", 21)`, and `beta` alike, by how much the training loss rises over that of the
+            centre up to the ends of the range, which is found, symmetric and the least; default ln(10) for losses in
+            natural logarithms, for others nine times the loss of the centre.
         tile: (i, n) to measure only the i-th of n parts of the plane, over the dimension `point`.
         attributes: further attributes of the result.
         keys: of the section `planes`.
@@ -105,9 +109,15 @@ def plane(
     network = plain(network)
     theta = weights_of(around if around is not None else network, network, "around")
     leads = {"to": to, "through": through, "checkpoints": checkpoints, "eigenvectors": eigenvectors, "along": along}
+    keys, wanted = auto_range.split(keys)
+    if rise is not None and not wanted:
+        raise InputError(f"rise is {rise!r}, and neither alpha nor beta is auto: no range is to be found")
     spec, pair, facts = laid(network, theta, spec, keys, leads)
     with ready(network, data, test) as used:
         measured = Minimised(loss, objective, output, score).tried(network, used)
+        if wanted:
+            spec, why = auto_range.with_range(spec, wanted, rise, network, theta, pair, used, measured)
+            facts |= why
         known = {**facts_of(network, used, spec, measured), **facts}
         whole = spec.template(test=used.test is not None, attrs=tiling.attributes({**known, **(attributes or {})}))
         indices = tiling.tile_of(spec.shape, *(tile or (1, 1)))

@@ -17,6 +17,11 @@ PATH_EPOCHS = 3
 
 
 def _axis(value: Any) -> tuple[float, float, int]:
+    if value == "auto" or (isinstance(value, list | tuple) and "auto" in list(value)):
+        raise ValueError(
+            "must be [first, last, number of points], e.g. [-1, 1, 51]; auto is for landscape.plane in Python, and "
+            "`landscape see` finds the numbers and writes them"
+        )
     if not isinstance(value, list | tuple) or len(value) != 3:
         raise ValueError("must be [first, last, number of points], e.g. [-1, 1, 51]")
     try:
