@@ -18,5 +18,5 @@ def test_verbs_for_users_come_first_and_each_has_one_line(
     lines = re.findall(r"^│ (\S*) +(.*?) *│$", said, flags=re.M)
     verbs = [verb.__name__.rstrip("_") for _, verbs in cli.VERBS for verb in verbs]
     assert [name for name, _ in lines] == [*verbs, "--help", "--version"], "a line that is continued has no name"
-    assert verbs[:5] == ["run", "check", "plan", "show", "clean"]
+    assert verbs[:7] == ["see", "init", "run", "check", "plan", "show", "clean"]
     assert all(text.endswith((".", "...")) for _, text in lines)

@@ -15,7 +15,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group
 
 import landscape
-from landscape.cli import plane_verbs, report_verbs, run_verbs, user_verbs
+from landscape.cli import first_verbs, plane_verbs, report_verbs, run_verbs, user_verbs
 from landscape.errors import ending
 
 _USERS = Group("For users", sort_key=1)
@@ -25,6 +25,7 @@ _OPTIONS = Group("Options", sort_key=4)
 
 app = App(name="landscape", help=str(landscape.__doc__).partition("\n")[0], version=landscape.__version__)
 VERBS: tuple[tuple[Group, tuple[Callable[..., Any], ...]], ...] = (
+    (_USERS, (first_verbs.see, first_verbs.init)),
     (_USERS, (user_verbs.run, user_verbs.check, user_verbs.plan, user_verbs.show, user_verbs.clean)),
     (_TOOLS, (report_verbs.figure, report_verbs.table, user_verbs.import_, user_verbs.schema)),
     (_STEPS, (run_verbs.dataset, run_verbs.train, run_verbs.part, run_verbs.adopt, run_verbs.rescale)),

@@ -121,6 +121,11 @@ def least(holds: Callable[[float], bool]) -> float | None:
     return CANDIDATES[high]
 
 
+def in_nats(unit: str | None) -> bool:
+    """Say if a loss of this unit is in natural logarithms."""
+    return unit == "natural logarithm"
+
+
 def _check(spec: Plane, wanted: Mapping[str, int], rise: float | None) -> None:
     if rise is not None and not (isinstance(rise, int | float) and 0 < rise < math.inf):
         raise InputError(f"rise is {rise!r}; it must be a number above 0")
@@ -135,7 +140,7 @@ def _check(spec: Plane, wanted: Mapping[str, int], rise: float | None) -> None:
 
 
 def _default(centre: float, objective: Objective) -> float:
-    if objective.unit == "natural logarithm":
+    if in_nats(objective.unit):
         return NATS
     if not 0 < centre < math.inf:
         raise InputError(f"the loss is {centre:g} at the centre, so no multiple of it tells a range; state rise")

@@ -1,0 +1,166 @@
+"""The verbs to begin with: see a network, and write a first configuration for one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from landscape.errors import InputError
+
+if TYPE_CHECKING:
+    from landscape.running.starter import Subject
+
+Network = Annotated[str, Parameter(help="path/file.py:function, package.module:function, or a built-in name")]
+WeightsOrNone = Annotated[
+    str | None, Parameter(help="a checkpoint, FILE or FILE#ENTRY; without it the network is not trained")
+]
+DataOrNone = Annotated[
+    str | None,
+    Parameter(
+        help="digits, cifar10, cifar100, an .npz or .safetensors file, a folder of images, or path/file.py:function"
+    ),
+]
+LossName = Annotated[
+    str | None,
+    Parameter(help="cross_entropy (default), bce, mse, mae, huber, nll, file.py:function, or JSON with args"),
+]
+OutputPart = Annotated[str | None, Parameter(help="the part of the network's output that the loss takes")]
+ScoreName = Annotated[str | None, Parameter(help="accuracy, r2, perplexity, none, or file.py:function")]
+Args = Annotated[str | None, Parameter(help="arguments of the network's function, as JSON")]
+ResultsFolder = Annotated[str, Parameter(help="the folder of results")]
+ConfigFile = Annotated[Path, Parameter(help="the configuration to write")]
+Force = Annotated[bool, Parameter(negative=(), help="overwrite the configuration")]
+
+
+def see(
+    network: Network,
+    weights: WeightsOrNone = None,
+    data: DataOrNone = None,
+    /,
+    *,
+    loss: LossName = None,
+    output: OutputPart = None,
+    score: ScoreName = None,
+    args: Args = None,
+    examples: Annotated[
+        int | None, Parameter(help="of each split, for every point; default what takes two minutes, at most 1000")
+    ] = None,
+    points: Annotated[int, Parameter(help="on each axis of the plane")] = 25,
+    results: ResultsFolder = "results",
+    config: ConfigFile = Path("landscape.yaml"),
+    force: Force = False,
+) -> int:
+    """See the loss landscape of your network.
+
+    Within seconds there is a rough picture of two random directions around the weights. Then a configuration is written,
+    `landscape run` makes everything in it (level lines, a surface, lines, eigenvalues), and the numbers are printed. The same
+    command, or `landscape run`, goes on where it was stopped. Without weights the initial ones are seen.
+    """
+    from landscape.cli import first_look
+    from landscape.running import launch, starter
+
+    for name, value in {"examples": examples, "points": points}.items():
+        if value is not None and value < (least := 2 if name == "examples" else 3):
+            raise InputError(f"--{name} is {value}; it must be at least {least}")
+    given = {"loss": loss, "output": output, "score": score, "args": args, "results": results}
+    command = _command("see", network, weights, data, {**given, "examples": examples, "points": points})
+    subject = _subject(network, weights, data, given)
+    if starter.free(config, command, force):
+        subject, extent = first_look.rough(subject, points, examples, config.with_suffix(""), _say)
+        starter.written(config, starter.text(subject, extent, command, config))
+        _say(f"the configuration is {config}")
+    else:
+        _say(f"going on with {config}, which the same command wrote")
+    targets = first_look.targets(str(config))
+    code = launch.run(
+        str(config), targets if sys.stderr.isatty() else [*targets, "--quiet", "host", "progress", "reason", "rules"]
+    )
+    _say(first_look.told(str(config)))
+    return code
+
+
+def init(
+    network: Network,
+    weights: WeightsOrNone = None,
+    data: DataOrNone = None,
+    /,
+    *,
+    loss: LossName = None,
+    output: OutputPart = None,
+    score: ScoreName = None,
+    args: Args = None,
+    results: ResultsFolder = "results",
+    config: ConfigFile = Path("landscape.yaml"),
+    force: Force = False,
+) -> None:
+    """Write a first configuration for your network.
+
+    With weights the run is adopted, without them it is trained for a few epochs. `landscape run` makes everything in it.
+    """
+    from landscape.experiment import reading
+    from landscape.running import check, starter
+
+    given = {"loss": loss, "output": output, "score": score, "args": args, "results": results}
+    command = _command("init", network, weights, data, given)
+    content = starter.text(_subject(network, weights, data, given), starter.Extent(), command, config)
+    starter.free(config, command, force)
+    if problems := check.problems(reading.resolve(_parsed_yaml(content))):
+        raise InputError(problems)
+    starter.written(config, content)
+    _say(f"the configuration is {config}; change it, and make everything with: landscape run {config}")
+
+
+def _subject(network: str, weights: str | None, data: str | None, given: Mapping[str, Any]) -> Subject:
+    """Read the arguments that `see` and `init` share.
+
+    Raises:
+        InputError: if no data are named, or an option is not what it must be.
+    """
+    from landscape.running import starter
+
+    weights, data = starter.weights_and_data(weights, data)
+    loss, output, args = given["loss"], given["output"], given["args"]
+    return starter.Subject(
+        network=network,
+        data=data,
+        weights=weights,
+        args=None if args is None else _mapping("--args", args),
+        loss=_mapping("--loss", loss) if loss and loss.lstrip().startswith("{") else loss,
+        output=int(output) if output is not None and output.lstrip("-").isdecimal() else output,
+        score=given["score"],
+        results=given["results"],
+    )
+
+
+def _mapping(option: str, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{option} is {text!r}, which is not valid JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{option} is {text!r}; it must be a mapping, e.g. " + "'{\"width\": 16}'")
+    return found
+
+
+def _command(verb: str, network: str, weights: str | None, data: str | None, options: Mapping[str, Any]) -> str:
+    from landscape.running import starter
+
+    plain = {"results": "results", "points": 25}
+    stated = {key: value for key, value in options.items() if value != plain.get(key)}
+    return "# " + starter.command_of(verb, {"NETWORK": network, "WEIGHTS": weights, "DATA": data, **stated})
+
+
+def _parsed_yaml(content: str) -> Any:
+    import yaml
+
+    return yaml.safe_load(content)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
