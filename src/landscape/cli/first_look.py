@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from landscape.errors import InputError
+from landscape.geometry.grid import specification
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,7 +62,7 @@ def rough(
     few: dict[str, Any] = {"examples": min(_ROUGH["examples"], examples or _ROUGH["examples"]), "seed": 1}
     n = min(_ROUGH["points"], points)
     try:
-        reach = float(ls.plane(network, dataset, alpha=("auto", 3), beta=("auto", 3), **few, **loss).alpha[-1])
+        reach = _reach(ls.plane(network, dataset, alpha=("auto", 3), beta=("auto", 3), **few, **loss))
     except InputError as error:
         if "finds no range" not in str(error) and "tells a range" not in str(error):
             raise
@@ -114,7 +115,12 @@ def _sharpest(
         line = ls.line(network, dataset, eigenvectors=vectors, alpha=("auto", 3), examples=few, **loss)
     except InputError:
         return extent, seconds
-    return replace(extent, sharp=float(line.alpha[-1])), seconds
+    return replace(extent, sharp=_reach(line)), seconds
+
+
+def _reach(surface: xr.Dataset) -> float:
+    """The last alpha as it was found, which the coordinates are up to rounding."""
+    return float(specification(surface)["alpha"][1])
 
 
 def _picture(surface: xr.Dataset, place: Path, subject: Subject) -> Path:

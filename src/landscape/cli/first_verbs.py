@@ -76,10 +76,8 @@ def see(
         _say(f"the configuration is {config}")
     else:
         _say(f"going on with {config}, which the same command wrote")
-    targets = first_look.targets(str(config))
-    code = launch.run(
-        str(config), targets if sys.stderr.isatty() else [*targets, "--quiet", "host", "progress", "reason", "rules"]
-    )
+    quiet = [] if sys.stderr.isatty() else ["--quiet", "host", "progress", "reason", "rules"]
+    code = launch.run(str(config), [*first_look.targets(str(config)), "--keep-going", *quiet])
     _say(first_look.told(str(config)))
     return code
 
@@ -108,7 +106,9 @@ def init(
     given = {"loss": loss, "output": output, "score": score, "args": args, "results": results}
     command = _command("init", network, weights, data, given)
     content = starter.text(_subject(network, weights, data, given), starter.Extent(), command, config)
-    starter.free(config, command, force)
+    if not starter.free(config, command, force):
+        _say(f"{config} is there, written by the same command, and is left as it is")
+        return
     if problems := check.problems(reading.resolve(_parsed_yaml(content))):
         raise InputError(problems)
     starter.written(config, content)

@@ -21,6 +21,8 @@ DATA = (
 )
 """Data that may be named."""
 
+_COLUMN = 30  # of comments
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -85,7 +87,9 @@ def text(subject: Subject, extent: Extent, command: str, path: str | Path) -> st
     data_name = _name(Path(subject.data.rpartition(":")[2]).stem, "data")
     given = {**asdict(subject), **asdict(extent), "run": subject.run, "data_name": data_name}
     template = environment.from_string(place.read_text(encoding="utf-8"))
-    return template.render(given, command=command, path=shlex.quote(str(path)))
+    made = template.render(given, command=command, path=shlex.quote(str(path)))
+    lines = (line.rstrip().split("\t") for line in made.splitlines())  # a tab stands before a comment, and in no value
+    return "".join("  ".join([line[0].ljust(_COLUMN), *line[1:]]).rstrip() + "\n" for line in lines)
 
 
 def command_of(verb: str, given: Mapping[str, Any]) -> str:
