@@ -63,6 +63,7 @@ def see(
     """
     from landscape.cli import first_look
     from landscape.running import launch, starter
+    from landscape.store import files
 
     for name, value in {"examples": examples, "points": points}.items():
         if value is not None and value < (least := 2 if name == "examples" else 3):
@@ -72,7 +73,7 @@ def see(
     subject = _subject(network, weights, data, given)
     if starter.free(config, command, force):
         subject, extent = first_look.rough(subject, points, examples, config.with_suffix(""), _say)
-        starter.written(config, starter.text(subject, extent, command, config))
+        files.write_text(config, starter.text(subject, extent, command, config))
         _say(f"the configuration is {config}")
     else:
         _say(f"going on with {config}, which the same command wrote")
@@ -102,6 +103,7 @@ def init(
     """
     from landscape.experiment import reading
     from landscape.running import check, starter
+    from landscape.store import files
 
     given = {"loss": loss, "output": output, "score": score, "args": args, "results": results}
     command = _command("init", network, weights, data, given)
@@ -111,7 +113,7 @@ def init(
         return
     if problems := check.problems(reading.resolve(_parsed_yaml(content))):
         raise InputError(problems)
-    starter.written(config, content)
+    files.write_text(config, content)
     _say(f"the configuration is {config}; change it, and make everything with: landscape run {config}")
 
 

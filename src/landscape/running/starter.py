@@ -117,14 +117,6 @@ def free(path: Path, command: str, force: bool) -> bool:
     )
 
 
-def written(path: Path, content: str) -> None:
-    from landscape.store.files import replacing
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        Path(temporary).write_text(content, encoding="utf-8")
-
-
 def weights_and_data(first: str | None, second: str | None) -> tuple[str | None, str]:
     """Tell the weights and the data from the words after the network: a single word may be either.
 
