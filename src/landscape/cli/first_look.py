@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ROUGH = {"points": 9, "examples": 128}
 _CHOICES = (1000, 500, 200, 100)
+_SECONDS = 10.0  # that the rough picture may take
 _PATIENCE = 120.0  # seconds that the plane may take if nobody said on how many examples
 _JOBS = 20
 """Jobs of such a configuration, about."""
@@ -46,20 +47,21 @@ def rough(
     import landscape as ls
     from landscape.api.inputs import weights_of
     from landscape.running.starter import Extent
-    from landscape.store import checkpoint
+    from landscape.store import checkpoint, files
 
     dataset = ls.dataset(subject.data)
     network = _built(subject, dataset)
     started = time.time() - psutil.Process().create_time()  # every job needs as long to begin
     if subject.weights is None:
         place = stem.with_name(f"{stem.name}-initial.safetensors")
-        checkpoint.write(place, dict(network.state_dict()), {"name": subject.run})
+        checkpoint.write(place, dict(network.state_dict()), {"name": subject.run, **files.provenance("see")})
         subject = replace(subject, weights=str(place), initial=True)
         say(f"no weights are given: the initial ones, drawn from seed 0, are seen, and kept in {place}")
     assert subject.weights is not None
     network.load_state_dict(weights_of(subject.weights, network, "WEIGHTS"))
     loss: dict[str, Any] = {"loss": subject.loss, "output": subject.output, "score": subject.score}
     few: dict[str, Any] = {"examples": min(_ROUGH["examples"], examples or _ROUGH["examples"]), "seed": 1}
+    few["examples"], at_most = _affordable(network, dataset, loss, few["examples"])
     n = min(_ROUGH["points"], points)
     try:
         reach = _reach(ls.plane(network, dataset, alpha=("auto", 3), beta=("auto", 3), **few, **loss))
@@ -70,11 +72,11 @@ def rough(
         say(f"{error.problems[0]}; from -1 to 1 is drawn")
     begun = time.monotonic()
     surface = ls.plane(network, dataset, alpha=(-reach, reach, n), beta=(-reach, reach, n), **few, **loss)
-    each = (time.monotonic() - begun) / (n * n * (surface.train_examples + surface.attrs.get("test_examples", 0)))
+    each = (time.monotonic() - begun) / (n * n * _examples(surface))
     picture = _picture(surface, stem.with_name(f"{stem.name}-rough.png"), subject)
     say(f"a rough picture, {n} x {n} points on {surface.train_examples} examples: {picture}")
     splits = len(dataset.train), len(dataset.test) if dataset.test else 0
-    passes = points * points + 3 * points
+    passes, each = points * points + 3 * points, min(each, at_most)
     if examples is None:
         fits = [of for of in _CHOICES if passes * each * sum(min(of, split) for split in splits) <= _PATIENCE]
         examples = fits[0] if fits else _CHOICES[-1]
@@ -82,8 +84,8 @@ def rough(
     extent = Extent(points=points, reach=reach, examples=examples, hessian_examples=min(256, splits[0]))
     seconds = passes * each * sum(min(examples, split) for split in splits)
     extent, hessian = _sharpest(extent, network, dataset, loss, few["examples"], say)
-    cores = min(os.cpu_count() or 1, 3)
-    say(f"the rest takes about {_duration((seconds + hessian + _JOBS * started) / cores)} on this machine")
+    rest = (seconds + hessian) / min(os.cpu_count() or 1, 2) + _JOBS * started
+    say(f"the rest takes about {_duration(rest)} on this machine")
     return subject, extent
 
 
@@ -96,6 +98,25 @@ def _built(subject: Subject, dataset: Any) -> Any:
     except InputError as error:
         named = (p if subject.network in p else f"{subject.network}: {p}" for p in error.problems)
         raise InputError(f"NETWORK: {problem}" for problem in named) from None
+
+
+def _affordable(network: Any, dataset: Any, loss: dict[str, Any], examples: int) -> tuple[int, float]:
+    """Choose on how many examples the rough picture is drawn in `_SECONDS`, at most `examples` and at least 16.
+
+    Returns them, and the seconds that an example takes at most.
+    """
+    import landscape as ls
+
+    for _ in range(2):  # the first time sets torch up
+        begun = time.monotonic()
+        seen = ls.line(network, dataset, alpha=(0, 0, 1), examples=examples, **loss)
+        each = (time.monotonic() - begun) / (2 * _examples(seen))  # the centre is measured twice
+    points = _ROUGH["points"] ** 2 + 60  # and those by which the range is found
+    return max(min(16, examples), min(examples, int(examples * _SECONDS / (each * _examples(seen) * points)))), each
+
+
+def _examples(surface: xr.Dataset) -> int:
+    return int(surface.train_examples + surface.attrs.get("test_examples", 0))
 
 
 def _sharpest(

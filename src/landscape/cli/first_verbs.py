@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,6 +73,7 @@ def see(
     command = _command("see", network, weights, data, {**given, "examples": examples, "points": points})
     subject = _subject(network, weights, data, given)
     if starter.free(config, command, force):
+        logging.getLogger("landscape.progress").setLevel(logging.WARNING)  # a rough picture has many short measurements
         subject, extent = first_look.rough(subject, points, examples, config.with_suffix(""), _say)
         files.write_text(config, starter.text(subject, extent, command, config))
         _say(f"the configuration is {config}")
