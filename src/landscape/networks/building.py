@@ -11,6 +11,7 @@ from landscape.errors import InputError
 from landscape.networks import code
 from landscape.networks.filters import filter_axes
 from landscape.networks.import_function import function_named
+from landscape.networks.model_libraries import adapted
 
 __all__ = ["build", "filter_axes", "initialize"]
 
@@ -29,7 +30,8 @@ def build(
     It is built on the CPU and then moved, so that a seed gives the same weights on every device.
 
     Args:
-        network: a built-in name, `package.module:function` or `path/file.py:function`.
+        network: a built-in name, `package.module:function` or `path/file.py:function`; a function may stand in a class,
+            as `transformers:AutoModelForCausalLM.from_config` (`model_libraries.adapted`).
         args: arguments of the function, without those in its name (the depth in `resnet56`). `in_channels`, `image_size`
             and `num_classes` come from the data set if the function has these parameters and `args` lacks them.
         images: (channels, height, width) of one image; None if the inputs are no images.
@@ -45,7 +47,8 @@ def build(
     if twice := [key for key in args if key in fixed]:
         raise InputError(f"{name} sets {twice[0]} to {fixed[twice[0]]!r}, and args has it too; leave it out of args")
     args = {**fixed, **args}
-    with torch.random.fork_rng(devices=[]), function_named(network) as function:
+    with torch.random.fork_rng(devices=[]), function_named(network) as named:
+        function = adapted(network, named)
         given = _arguments(network, function, args, images, classes)
         if target.type == "meta":
             try:
