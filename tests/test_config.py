@@ -92,7 +92,7 @@ def test_unstated_keys_are_the_recipe_of_the_paper() -> None:
         ({"learning_rate": -1}, "runs.wrong.learning_rate is -1: input should be greater than 0"),
         ({"learning_rate": float("nan")}, "runs.wrong.learning_rate is nan: input should be a finite number"),
         ({"optimiser": "sgd"}, "runs.wrong.optimiser is no key; allowed are network, args, data"),
-        ({"examples": 3}, "runs.wrong.images is no key; allowed are network, args, data"),
+        ({"examples": 3}, "runs.wrong.examples is no key; allowed are network, args, data"),
         ({"optimizer": "sdg"}, "runs.wrong.optimizer is 'sdg': input should be 'sgd', 'adam', 'adamw' or 'adagrad'"),
         ({"data": "digts"}, "runs.wrong.data is 'digts'; the data sets are digits"),
         (
@@ -219,7 +219,7 @@ def test_a_wrong_figure(wrong: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "sections"), [("images", ("data", "planes", "probes")), ("recalibration_examples", ("planes",))]
+    ("old", "sections"), [("images", ("data", "planes", "probes")), ("recalibration_images", ("planes",))]
 )
 def test_a_key_of_version_0_1_is_told_its_new_name(old: str, sections: tuple[str, ...]) -> None:
     new = old.replace("images", "examples")

@@ -347,9 +347,9 @@ def test_relus_are_in_the_convolutions_after_a_first_batch_that_is_far_from_over
     forward, used, form = made._values, [], made._fused
     assert form is not None
 
-    def looking(images: Examples, network: nn.Module) -> Any:
+    def looking(batch: Examples, network: nn.Module) -> Any:
         used.append({id(form.apart): "apart", id(form.together): "together"}[id(network)])
-        return forward(images, network)
+        return forward(batch, network)
 
     made._values = looking  # type: ignore[method-assign]
     list(made.measure([(1e20, 1e20), (0.5, 0.0)]))
@@ -468,9 +468,9 @@ def test_splits_share_batches_and_are_told_apart() -> None:
     made = Engine(network, theta, pair, splits)
     forward, seen = made._values, []
 
-    def looking(images: Examples, network: nn.Module) -> Any:
-        seen.append(len(images))
-        return forward(images, network)
+    def looking(batch: Examples, network: nn.Module) -> Any:
+        seen.append(len(batch))
+        return forward(batch, network)
 
     made._values = looking  # type: ignore[method-assign]
     (found, _) = next(made.measure([at]))
@@ -534,12 +534,12 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return record(work)
 
-    def one_time_less(images: Examples, network: nn.Module) -> Any:
+    def one_time_less(batch: Examples, network: nn.Module) -> Any:
         """Another process takes memory after the second point was measured."""
-        seen.append(len(images))
-        if len(images) > 64 and seen.count(128) > 6:
+        seen.append(len(batch))
+        if len(batch) > 64 and seen.count(128) > 6:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(images, network)
+        return forward(batch, network)
 
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(engine, "record", without_room)

@@ -118,7 +118,7 @@ def test_their_surface_is_ours_along_their_directions(plane: tuple[Path, Path]) 
             theirs[name].attrs["long_name"] == ours[name].attrs["long_name"] and theirs[name].dtype == ours[name].dtype
         )
     assert (theirs.status == ours.status).all() and theirs.status.attrs.keys() == ours.status.attrs.keys()
-    assert {"classes", "train_images", "test_images", "precision"} <= theirs.attrs.keys() & ours.attrs.keys()
+    assert {"classes", "train_examples", "test_examples", "precision"} <= theirs.attrs.keys() & ours.attrs.keys()
     assert theirs.attrs["source_file"] == plane[0].name and theirs.attrs["source"].endswith("loss-landscape")
 
 

@@ -478,3 +478,9 @@ def test_perplexity_is_the_exponential_of_the_loss() -> None:
     case = CASES["language model"]
     surface = ls.plane(case.network, case.data, score="perplexity", alpha=(0, 1, 2))
     assert np.allclose(surface.train_perplexity, np.exp(surface.train_loss))
+
+
+def test_augmentation_is_of_images() -> None:
+    with pytest.raises(InputError, match="augment is crop, and the inputs are no images"):
+        ls.train(smooth(), (X, LABELS), epochs=1, augment=("crop",))
+    ls.train(smooth(), (X, LABELS), epochs=1)

@@ -42,7 +42,7 @@ from landscape.running.plan.budget import choose
 from landscape.running.plan.cost import Cost, Costs, of_probe, of_run, of_tile, of_trajectory
 from landscape.running.plan.estimate import Estimate
 from landscape.running.plan.graph import Graph
-from landscape.running.plan.sizes import Images, NetworkSize
+from landscape.running.plan.sizes import Counts, NetworkSize
 from landscape.running.plan.submissions import submissions
 from landscape.store import checkpoint, files
 from landscape.training.run_section import Run
@@ -52,7 +52,7 @@ from running import REPOSITORY, SMOKE, landscape, snakemake, written
 pytestmark = pytest.mark.filterwarnings("ignore:.*PuLP 4.0:DeprecationWarning")
 
 RGB = (3, 32, 32)
-IMAGES = Images(train=1000, test=200, disk=0)
+COUNTS = Counts(train=1000, test=200, disk=0)
 TEN = NetworkSize(flops=10, parameters=400, moving=440, state=448)
 
 
@@ -179,15 +179,15 @@ def test_a_network_that_looks_at_numbers_is_counted_too(tmp_path: Path) -> None:
 
 def test_operations_of_runs() -> None:
     evaluations = 4 * (1000 + 200)
-    assert of_run(run(epochs=3), IMAGES, TEN).flops == 10 * (3 * 3 * 1000 + evaluations)
-    assert of_run(run(epochs=3, sam=0.1), IMAGES, TEN).flops == 10 * (2 * 3 * 3 * 1000 + evaluations)
-    assert of_run(run(epochs=3, swa=1), IMAGES, TEN).flops == 10 * (3 * 3 * 1000 + 1000 + evaluations)
-    assert of_run(run(weights="w.pt"), IMAGES, TEN).flops == 10 * 1200
+    assert of_run(run(epochs=3), COUNTS, TEN).flops == 10 * (3 * 3 * 1000 + evaluations)
+    assert of_run(run(epochs=3, sam=0.1), COUNTS, TEN).flops == 10 * (2 * 3 * 3 * 1000 + evaluations)
+    assert of_run(run(epochs=3, swa=1), COUNTS, TEN).flops == 10 * (3 * 3 * 1000 + 1000 + evaluations)
+    assert of_run(run(weights="w.pt"), COUNTS, TEN).flops == 10 * 1200
 
 
 def test_operations_of_tiles() -> None:
     def tiles(n: int, **keys: Any) -> int:
-        return sum(of_tile(plane(**keys), i, n, IMAGES, TEN).flops for i in range(1, n + 1))
+        return sum(of_tile(plane(**keys), i, n, COUNTS, TEN).flops for i in range(1, n + 1))
 
     assert tiles(1) == 10 * 16 * 1200
     assert tiles(4) == 10 * 19 * 1200  # every tile measures the centre too
@@ -239,7 +239,7 @@ def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
         datasets.DataSet(train, test, 2, torch.zeros(1), {}),
         CLASSIFICATION,
     )
-    planned = of_tile(seen, 1, 2, Images(80, 40, 0), NetworkSize(1, 0, 0, 0)).flops
+    planned = of_tile(seen, 1, 2, Counts(80, 40, 0), NetworkSize(1, 0, 0, 0)).flops
     assert planned <= network.seen["images"] <= planned + 64  # a few on which forms of the network are tried
 
 
@@ -282,13 +282,13 @@ def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest
         seen.evaluate(whole, tiling.tile_of(seen.shape, 1, 2), network, theta, pair, dataset, CLASSIFICATION)
     with FlopCounterMode(display=False) as one:
         network(train.inputs[:1])
-    planned = of_tile(seen, 1, 2, Images(90, None, 0), NetworkSize(one.get_total_flops(), 0, 0, 0)).flops
+    planned = of_tile(seen, 1, 2, Counts(90, None, 0), NetworkSize(one.get_total_flops(), 0, 0, 0)).flops
     assert planned == pytest.approx(counter.get_total_flops(), rel=0.1)
 
 
 def test_a_tile_of_curvature_pays_for_more_images_where_it_holds_such_a_point() -> None:
     def passes(i: int, **keys: Any) -> float:
-        return of_tile(plane(measure="curvature", **keys), i, 15, IMAGES, TEN).flops / 10
+        return of_tile(plane(measure="curvature", **keys), i, 15, COUNTS, TEN).flops / 10
 
     each = 3 * 3 + 22 * 9
     assert passes(2, examples=500) == 500 * (each + 3 * 3)  # and the gradients at the three points beside it
@@ -299,7 +299,7 @@ def test_a_tile_of_curvature_pays_for_more_images_where_it_holds_such_a_point() 
 
 def test_operations_of_probes() -> None:
     def cost(**keys: Any) -> Cost:
-        return of_probe(probe_of(keys), IMAGES, TEN)
+        return of_probe(probe_of(keys), COUNTS, TEN)
 
     assert cost(measure="trace", vectors=4, draws=6, examples=50).flops == 10 * 50 * (3 + 2 * 10 * 9)
     assert cost(measure="spectrum", vectors=4, steps=30).flops == 10 * 1000 * (3 + 2 * 120 * 9)
@@ -316,16 +316,16 @@ def test_a_step_of_training_takes_three_forward_passes() -> None:
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(4, 1, 8, 8)).sum().backward()
     first = 2 * next(network.parameters()).numel() * 8 * 8
-    planned = of_run(small, Images(4, None, 0), sizes.network(small, known((1, 8, 8))))
-    evaluations = of_run(run(weights="w.pt"), Images(4, None, 0), sizes.network(small, known((1, 8, 8)))).flops * 301
+    planned = of_run(small, Counts(4, None, 0), sizes.network(small, known((1, 8, 8))))
+    evaluations = of_run(run(weights="w.pt"), Counts(4, None, 0), sizes.network(small, known((1, 8, 8)))).flops * 301
     assert counter.get_total_flops() == (planned.flops - evaluations) / 300 - 4 * first
 
 
 def test_operations_of_trajectories() -> None:
-    assert of_trajectory(run(epochs=4, keep=2), plane(), IMAGES, TEN).flops == 10 * 10 * 1000
-    assert of_trajectory(run(epochs=4, keep="all"), plane(examples=600), IMAGES, TEN).flops == 10 * 16 * 600
+    assert of_trajectory(run(epochs=4, keep=2), plane(), COUNTS, TEN).flops == 10 * 10 * 1000
+    assert of_trajectory(run(epochs=4, keep="all"), plane(examples=600), COUNTS, TEN).flops == 10 * 16 * 600
     recalibrated = plane(batchnorm="recalibrated", recalibration_examples=300)
-    assert of_trajectory(run(epochs=4, keep=2), recalibrated, IMAGES, TEN).flops == 10 * (10 * 1000 + 4 * 300)
+    assert of_trajectory(run(epochs=4, keep=2), recalibrated, COUNTS, TEN).flops == 10 * (10 * 1000 + 4 * 300)
 
 
 def test_what_figures_share_is_counted_once() -> None:
@@ -392,7 +392,7 @@ def test_tiles_that_are_too_long_too_short_or_good() -> None:
     network = max(built, key=lambda network: network.flops)
 
     def longest(n: int) -> int:
-        tiles = (of_tile(experiment.planes["contour"], i, n, Images(1500, 297, 0), network) for i in range(1, n + 1))
+        tiles = (of_tile(experiment.planes["contour"], i, n, Counts(1500, 297, 0), network) for i in range(1, n + 1))
         return max(tile.flops for tile in tiles)
 
     def planned(minutes: float) -> dict[str, Any]:
@@ -412,7 +412,7 @@ def test_tiles_that_are_too_long_too_short_or_good() -> None:
 def test_disk_is_that_of_the_files(tmp_path: Path) -> None:
     experiment = reading.read(SMOKE)
     small = experiment.runs["small"]
-    digits = sizes.images(experiment.data["digits"], image_sample((1, 8, 8)), "")
+    digits = sizes.counts(experiment.data["digits"], image_sample((1, 8, 8)), "")
     assert digits is not None
     theta = building.build(small.network, small.args, seed=0, images=(1, 8, 8), classes=10).state_dict()
     parameters = {name: t for name, t in theta.items() if "running" not in name and "tracked" not in name}
@@ -444,14 +444,14 @@ def test_images_of_a_file_are_counted_by_its_labels(tmp_path: Path) -> None:
     for kind, size in (("uint8", 1), ("float32", 4), ("float64", 4)):
         layout = (8, 8, 3) if kind == "uint8" else shape
         images: dict[str, Any] = {
-            f"{split}_images": np.zeros((n, *layout), kind) for split, n in (("train", 20), ("test", 6))
+            f"{split}_counts": np.zeros((n, *layout), kind) for split, n in (("train", 20), ("test", 6))
         }
         np.savez_compressed(path, **labels, **images)
-        assert sizes.images(Data(source=str(path)), image_sample(shape), "") == Images(20, 6, 26 * (192 * size + 8))
-        used = sizes.images(Data(source=str(path), examples=12), image_sample(shape), "")
-        assert used == Images(12, 6, 18 * (192 * size + 8))
+        assert sizes.counts(Data(source=str(path)), image_sample(shape), "") == Counts(20, 6, 26 * (192 * size + 8))
+        used = sizes.counts(Data(source=str(path), examples=12), image_sample(shape), "")
+        assert used == Counts(12, 6, 18 * (192 * size + 8))
     np.savez(path, train_images=np.zeros((20, 8, 8, 3), "uint8"), train_labels=labels["train_labels"])
-    assert sizes.images(Data(source=str(path)), image_sample(shape), "") == Images(20, None, 20 * 200)
+    assert sizes.counts(Data(source=str(path)), image_sample(shape), "") == Counts(20, None, 20 * 200)
 
 
 def of_own_function(folder: Path) -> dict[str, Any]:
@@ -486,7 +486,7 @@ def test_what_is_not_known_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = plan.values(experiment, "c.yaml")
     network = sizes.network(experiment.runs["own"], known((1, 8, 8)))
     assert found["unknown"] == []
-    assert found["figures"]["own"]["flops"] == of_run(experiment.runs["own"], Images(40, None, 0), network).flops
+    assert found["figures"]["own"]["flops"] == of_run(experiment.runs["own"], Counts(40, None, 0), network).flops
 
 
 def test_a_network_that_does_not_run_is_not_guessed_at(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
     surface = ls.plane(network, data, alpha=(-1, 1, 51), beta=(-1, 1, 51), seed=1)
     ls.draw.contours(surface)
 
-A `network` is any `torch.nn.Module`; it is neither trained nor altered. `data` is a pair (images, labels), a torch `Dataset`
+A `network` is any `torch.nn.Module`; it is neither trained nor altered. `data` is a pair (inputs, targets), a torch `Dataset`
 or `DataLoader` of such pairs, or what `dataset` makes; a `test` split in the same forms may stand beside it. Weights are a
 module, a state dict, or a file of one. Further keywords are the keys of the configuration, with its names and defaults
 (docs/keys.md). No call needs a folder, a configuration, or a setting; the same call gives the bits that the workflow writes.

@@ -34,8 +34,8 @@ def import_surface(
     path: str | Path,
     *,
     name: str | None = None,
-    train_images: int = 50_000,
-    test_images: int = 10_000,
+    train_examples: int = 50_000,
+    test_examples: int = 10_000,
     classes: int = 10,
 ) -> xr.Dataset:
     """Read a surface that the paper's own code measured.
@@ -45,8 +45,8 @@ def import_surface(
     Args:
         path: a file with `xcoordinates`, perhaps `ycoordinates`, and `train_loss`.
         name: name of the network; by default that of the file.
-        train_images: images that the training loss is over.
-        test_images: images that the test loss is over.
+        train_examples: examples that the training loss is over.
+        test_examples: examples that the test loss is over.
         classes: classes of the data.
 
     Returns:
@@ -97,7 +97,7 @@ def import_surface(
             is_finite &= np.isfinite(values)
     status = np.where(is_finite, Status.computed, Status.non_finite)
     surface["status"].values[:] = np.where(computed, status, Status.absent)
-    split = {"train_images": train_images, "test_images": test_images if "test_loss" in surface else None}
+    split = {"train_examples": train_examples, "test_examples": test_examples if "test_loss" in surface else None}
     counts = {"points_non_finite": int((surface.status == Status.non_finite).sum()), "points_negative_variance": 0}
     return surface.assign_attrs(tiling.attributes({**split, "classes": classes, **counts}))
 

@@ -204,7 +204,7 @@ def rescale(network: nn.Module, data: AnyData, *, by: float, around: AnyWeights 
 
     Args:
         network: is left as it is.
-        data: as in `plane`; on a few of its images the twin is compared with the network.
+        data: as in `plane`; on a few of its examples the twin is compared with the network.
         by: the factor, above 1.
         around: the weights to rescale; by default those of the network.
 

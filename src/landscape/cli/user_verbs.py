@@ -91,8 +91,10 @@ def import_(
     /,
     *,
     name: Annotated[str | None, Parameter(help="what the network is called; default the file's name")] = None,
-    train_images: Annotated[int, Parameter(help="images of the training loss, which the file does not tell")] = 50_000,
-    test_images: Annotated[int, Parameter(help="images of the test loss")] = 10_000,
+    train_examples: Annotated[
+        int, Parameter(help="examples of the training loss, which the file does not tell")
+    ] = 50_000,
+    test_examples: Annotated[int, Parameter(help="examples of the test loss")] = 10_000,
     classes: Annotated[int, Parameter(help="classes of the data")] = 10,
     output: Output,
 ) -> None:
@@ -100,7 +102,7 @@ def import_(
     from landscape.api import imported
     from landscape.store import files
 
-    counts = {"train_images": train_images, "test_images": test_images, "classes": classes}
+    counts = {"train_examples": train_examples, "test_examples": test_examples, "classes": classes}
     files.write_dataset(imported.import_surface(file, name=name, **counts), output)
 
 

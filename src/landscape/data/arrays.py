@@ -190,16 +190,18 @@ def _problems(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -
         found += _split_problems([one for one in _named(headers) if one.split == split], headers)
     if found:
         return found
-    for one in by_kind["train", "inputs"] if "test" in splits else ():
-        other = next((o for o in by_kind["test", "inputs"] if o.part == one.part), None)
-        if other is None:
-            return [f"it has {one.name}, and no such inputs of test"]
-        if _kind(headers[one.name]) != _kind(headers[other.name]):
-            return [
-                f"{which.name} are {dtype} {shape}; those of the two splits must have one type and size"
-                for which in (one, other)
-                for shape, dtype in [headers[which.name]]
-            ]
+    for kind in kinds if "test" in splits else ():
+        train, test = ({one.part: one for one in by_kind[split, kind]} for split in ("train", "test"))
+        for one in (*train.values(), *test.values()):
+            if one.part not in train or one.part not in test:
+                return [f"it has {one.name}, and no such {kind} of {'test' if one.part in train else 'train'}"]
+            pair = train[one.part], test[one.part]
+            if len({_kind(headers[which.name], is_input=kind == "inputs") for which in pair}) > 1:
+                return [
+                    f"{which.name} are {dtype} {shape}; those of the two splits must have one type and size"
+                    for which in pair
+                    for shape, dtype in [headers[which.name]]
+                ]
     labels = [one.name for one in _named(headers) if one.kind == "targets" and _is_labels(headers[one.name])]
     values = np.unique(np.concatenate([arrays[name] for name in labels])) if labels else np.array([])
     if values.size > 1 and values[0] == 1 and values[-1] == len(values):
@@ -255,10 +257,12 @@ def _swapped(shape: tuple[int, ...], dtype: np.dtype) -> bool:
     return dtype.kind == "f" and len(shape) == 4 and shape[3] in (1, 3, 4) and shape[1] == shape[2] > 4
 
 
-def _kind(header: Header) -> tuple[str, tuple[int, ...]]:
+def _kind(header: Header, *, is_input: bool) -> tuple[str, tuple[int, ...]]:
     """Type and shape of an example, as the network sees it."""
     shape, dtype = header
-    return dtype.kind if dtype != np.uint8 else "uint8", _image_shape(header) or shape[1:]
+    if is_input and _is_image(shape, dtype):
+        return "image", _image_shape(header) or ()
+    return "i" if dtype.kind == "u" else dtype.kind, shape[1:]
 
 
 def _image_shape(header: Header) -> tuple[int, int, int] | None:

@@ -84,6 +84,8 @@ def read(path: str | Path, device: str | torch.device = "cpu") -> DataSet:
     arrays, header = checkpoint.read(path)
     if "classes" not in header or "examples" not in header:
         raise InputError(f"{path} is no data set made by `landscape dataset`")
+    if not isinstance(header["examples"], Mapping):
+        raise InputError(f"{path} is damaged: its header has {header['examples']!r} for examples")
     try:
         splits = _unflat(arrays)
         problem = _damage(splits, header)

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from landscape.data import arrays
 from landscape.data.arrays import Source, Splits
-from landscape.data.examples import Examples
-from landscape.data.objects import examples_of
+from landscape.data.examples import Examples, mapped
+from landscape.data.objects import check_alike, examples_of
 from landscape.errors import InputError
 from landscape.networks.import_function import function_named
 
@@ -65,13 +65,21 @@ def _data_sets(returned: Any) -> dict[str, Any] | None:
 
 
 def _of_data_sets(sets: Mapping[str, Any]) -> Source:
-    splits = {split: examples_of(of, f"its {split} split") for split, of in sets.items()}
+    splits = {split: _tokens(examples_of(of, f"its {split} split")) for split, of in sets.items()}
+    if "test" in splits:
+        check_alike(splits["train"], splits["test"], ("its train split", "its test split"))
     classes = [examples.classes for examples in splits.values()]
     known = None if None in classes else max(2, *(of for of in classes if of is not None))
     sample = splits["train"][:2].map(torch.zeros_like)
     if isinstance(sample.inputs, Tensor) and sample.inputs.dtype == torch.uint8:
         sample = Examples(sample.inputs.float(), sample.targets)  # images, which are normalised
     return Source(sample, known, lambda downloads: splits)
+
+
+def _tokens(examples: Examples) -> Examples:
+    """Make bytes that are no images whole numbers, as those of a file are."""
+    inputs = mapped(examples.inputs, lambda of: of.long() if of.dtype == torch.uint8 and of.ndim != 4 else of)
+    return Examples(inputs, examples.targets)
 
 
 def _array(key: Any, value: Any) -> np.ndarray:

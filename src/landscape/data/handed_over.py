@@ -6,8 +6,7 @@ from typing import Any
 import torch
 
 from landscape.data.datasets import DataSet
-from landscape.data.examples import Examples, leaves, shapes
-from landscape.data.objects import examples_of
+from landscape.data.objects import check_alike, examples_of
 from landscape.errors import InputError
 
 
@@ -31,14 +30,10 @@ def data_set(given: Any, device: torch.device, test: Any = None) -> DataSet:
         train, other = given.train.to(device), given.test and given.test.to(device)
         return replace(given, train=train, test=other, black=None if given.black is None else given.black.to(device))
     train, other = examples_of(given, "data"), None if test is None else examples_of(test, "test")
-    if other is not None and _kind(other) != _kind(train):
-        raise InputError(f"test has inputs {shapes(other.inputs)}, and data has {shapes(train.inputs)}")
+    if other is not None:
+        check_alike(train, other, ("data", "test"))
     found = [split.classes for split in (train, other) if split is not None]
     classes = None if None in found else max(of for of in found if of is not None)
     shape = train.image_shape
     black = None if shape is None else torch.zeros(shape[0], device=device)
     return DataSet(train.to(device), other and other.to(device), classes, black, {"name": "data"})
-
-
-def _kind(examples: Examples) -> list[tuple[torch.dtype, torch.Size]]:
-    return [(tensor.dtype, tensor.shape[1:]) for tensor in leaves(examples.inputs)]

@@ -57,6 +57,23 @@ def examples_of(given: Any, name: str) -> Examples:
     return _checked(examples, name)
 
 
+def check_alike(train: Examples, test: Examples, names: tuple[str, str]) -> None:
+    """Refuse a test split whose inputs or targets differ from those of training in names, type or size.
+
+    Raises:
+        InputError: with both.
+    """
+    for kind, one, other in (("inputs", train.inputs, test.inputs), ("targets", train.targets, test.targets)):
+        if _kind(one) != _kind(other):
+            raise InputError(f"{names[1]} has {kind} {shapes(other)}, and {names[0]} has {shapes(one)}")
+
+
+def _kind(rows: Rows | None) -> Any:
+    if rows is None or isinstance(rows, Tensor):
+        return None if rows is None else (rows.dtype, rows.shape[1:])
+    return {name: _kind(rows[name]) for name in (rows if isinstance(rows, dict) else range(len(rows)))}
+
+
 def _checked(examples: Examples, name: str) -> Examples:
     tensors = {"inputs": leaves(examples.inputs)}
     if examples.targets is not None:

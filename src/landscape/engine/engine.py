@@ -23,7 +23,7 @@ from landscape.data.examples import Examples, Rows, copied, equal, in_type, join
 from landscape.directions import Directions
 from landscape.engine import device as devices
 from landscape.engine.kernel_choice import EXAMPLES, fastest, seen, the_same
-from landscape.engine.running_mode import batch, mode, plain_copy
+from landscape.engine.trial import batch_of, mode_of, plain_copy
 from landscape.errors import InputError
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
@@ -59,7 +59,7 @@ class Engine:
     """A network at points theta + alpha d1 + beta d2.
 
     Attributes:
-        batch: images in one forward pass. It starts at `planned_batch`, which follows from the largest activation and
+        batch: examples in one forward pass. It starts at `planned_batch`, which follows from the largest activation and
             the kind of device, and is halved when memory runs out.
         kernels: `plain`, `onednn` (fused convolutions) or `cuda graph`.
         folded: number of batch norms folded into the layer before them.
@@ -93,10 +93,10 @@ class Engine:
         example = Examples(mapped(first.inputs, plain_copy), first.targets)
         whole = copy.deepcopy(network).eval().requires_grad_(False)
         whole.load_state_dict(theta, strict=True)
-        self._mode = mode(whole, objective, example)
+        self._mode = mode_of(whole, objective, example)
         before = copied(example.inputs)
         with self._mode():
-            self.batch = self.planned_batch = batch(whole, example.inputs)
+            self.batch = self.planned_batch = batch_of(whole, example.inputs)
         self._overwrites = not equal(example.inputs, before)  # the network writes into its inputs
         example = Examples(before, first.targets)
         form = fastest(whole, theta, directions, example, objective, alone=self._mode is torch.enable_grad)

@@ -24,7 +24,7 @@ _FIELDS = {
 }
 """The annotation of every key in the sections whose entries may have a `sweep`."""
 
-OLD_NAMES = {"images": "examples", "recalibration_examples": "recalibration_examples"}
+OLD_NAMES = {"images": "examples", "recalibration_images": "recalibration_examples"}
 """Keys of version 0.1 that have another name since."""
 
 MAX_ENTRIES = 10_000

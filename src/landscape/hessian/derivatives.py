@@ -6,15 +6,17 @@ input-gradient or the weight-gradient convolution of the layer itself. PyTorch a
 ReLU's gradient by the ReLU's input, another 6 % of the remaining time.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from landscape.engine import fusing
@@ -51,6 +53,26 @@ class TwiceDifferentiable(TorchFunctionMode):
             if "functorch" not in str(error):
                 raise
             return func(*args, **(kwargs or {}))
+
+
+class Twice:
+    """A context in which all that the network computes can be differentiated twice.
+
+    Fused kernels of attention and of recurrent layers have no second derivative; their plain forms do.
+    """
+
+    def __init__(self, network: nn.Module):
+        self._is_recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(TwiceDifferentiable())
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            if self._is_recurrent:
+                stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            yield
 
 
 def _relu(writes: bool, input: Tensor, inplace: bool = False) -> Any:

@@ -6,6 +6,7 @@ differences of a surface need not agree with it. In fp32 a few activations fall 
 (measured against float64).
 """
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 from landscape.config.values import Parameters
 from landscape.data.examples import Examples, call, copied, laid_out, leaves, mapped, memory_format
 from landscape.directions import Axes, Directions, chosen
+from landscape.engine import device as devices
 from landscape.engine.folding import Folded, fold
 from landscape.engine.plane_point import Moving
-from landscape.hessian.piece import Piece, Twice
+from landscape.hessian.derivatives import Twice
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
@@ -104,7 +106,7 @@ class Hessian:
         if split.image_shape is None:
             self._batch = max(1, min(len(split), PIECE // max(1, self.example_bytes)))
         self.keeps = self.example_bytes * len(split) <= memory
-        self._pieces: list[Piece] = []
+        self._pieces: list[_Piece] = []
         self.move(0.0, 0.0)
 
     def move(self, alpha: float, beta: float) -> None:
@@ -192,19 +194,19 @@ class Hessian:
             self._first = self._summed(self._pieces if self.keeps else pieces)
         return self._first
 
-    def _summed(self, pieces: Iterable["Piece"]) -> tuple[float, Tensor]:
+    def _summed(self, pieces: Iterable["_Piece"]) -> tuple[float, Tensor]:
         loss, total = 0.0, torch.zeros(self.size, dtype=self.dtype, device=self.device)
         for piece in pieces:
             loss += piece.loss
             total += piece.gradient
         return loss, self._scaled(total)
 
-    def _made(self, graph: bool) -> Iterator["Piece"]:
+    def _made(self, graph: bool) -> Iterator["_Piece"]:
         for part in self._split.split(self._batch):
             yield self._piece(part, self._weight, graph=graph)
 
-    def _piece(self, part: Examples, weight: float, *, graph: bool) -> "Piece":
-        return Piece(self._network, self._chosen, part, self._objective, weight, self._twice, graph=graph)
+    def _piece(self, part: Examples, weight: float, *, graph: bool) -> "_Piece":
+        return _Piece(self._network, self._chosen, part, self._objective, weight, self._twice, graph=graph)
 
     def _scaled(self, vector: Tensor) -> Tensor:
         return vector if self._scale is None else vector * self._scale
@@ -241,6 +243,40 @@ def _runs_alone(network: nn.Module, inputs: Any) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+class _Piece:
+    """The share of a few examples in the loss at the current point: value, gradient and graph."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        chosen: list[Tensor],
+        part: Examples,
+        objective: Objective,
+        weight: float,
+        twice: Twice,
+        *,
+        graph: bool,
+    ):
+        self._chosen = chosen
+        with devices.tensor_floats(False):
+            with twice() if graph else contextlib.nullcontext():
+                loss = objective.total(network, Examples(copied(part.inputs), part.targets)) / weight
+            found = torch.autograd.grad(loss, chosen, create_graph=graph, allow_unused=True)
+        self.loss = float(loss.detach())
+        self.gradient = _joined(found, chosen).detach()
+        self._gradients = found if graph else ()
+
+    def product(self, parts: list[Tensor]) -> Tensor:
+        pairs = [(g, v) for g, v in zip(self._gradients, parts, strict=True) if g is not None and g.requires_grad]
+        if not pairs:  # the loss is linear in the parameters
+            return torch.zeros_like(self.gradient)
+        with devices.tensor_floats(False):
+            found = torch.autograd.grad(
+                [g for g, _ in pairs], self._chosen, [v for _, v in pairs], retain_graph=True, allow_unused=True
+            )
+        return _joined(found, self._chosen)
 
 
 def filter_scale(theta: Weights, axes: Axes, hessian: Hessian) -> Tensor:
@@ -288,3 +324,9 @@ def _row_scales(folded: Folded, theta: Weights, names: list[str], chosen: list[T
 
 def _cast(weights: Weights, dtype: torch.dtype) -> Weights:
     return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+
+
+def _joined(tensors: tuple[Tensor | None, ...], like: list[Tensor]) -> Tensor:
+    return torch.cat(
+        [torch.zeros_like(p).reshape(-1) if t is None else t.reshape(-1) for t, p in zip(tensors, like, strict=True)]
+    )

@@ -66,7 +66,7 @@ class CriticalPoint:
         return -self.vectors @ (self.eigenvalues * inverse * along), norm**2 - left
 
 
-class SmoothLoss:
+class FlatLoss:
     """The loss over a split as a function of all parameters, flat, in float64."""
 
     def __init__(
@@ -141,7 +141,7 @@ class SmoothLoss:
         return self._objective.total(at_point, batch) / self._objective.weight(batch)  # type: ignore[arg-type]
 
 
-def search(loss: SmoothLoss, tolerance: float) -> CriticalPoint:
+def search(loss: FlatLoss, tolerance: float) -> CriticalPoint:
     """Minimise ||g||^2 / 2 by the method of Levenberg and Marquardt; the Jacobian is the Hessian H:
 
         (H^2 + mu) p = -H g,   mu = c ||g|| max |lambda|,
@@ -183,7 +183,7 @@ class _Step(NamedTuple):
     share: float
 
 
-def _ahead(loss: SmoothLoss, found: CriticalPoint, share: float) -> _Step | None:
+def _ahead(loss: FlatLoss, found: CriticalPoint, share: float) -> _Step | None:
     """Find the next step, and the c to begin with after it; None at a local minimum of ||g||^2."""
     square = float(found.gradient.square().sum())
     while square > 0 and share < _HIGHEST:

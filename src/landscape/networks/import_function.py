@@ -1,7 +1,6 @@
 """Import the function that a configuration names."""
 
 import contextlib
-import functools
 import hashlib
 import importlib
 import importlib.util
@@ -39,7 +38,9 @@ def function_named(name: str, prefix: str | None = None) -> Iterator[Callable[..
             if not path and module_name.partition(".")[0] in ("timm", "transformers"):
                 importable_torchvision()
             module = with_torchvision(lambda: _executed(path) if path else importlib.import_module(module_name))
-            function = functools.reduce(lambda of, part: getattr(of, part, None), attribute.split("."), module)
+            function: Any = module
+            for part in attribute.split("."):
+                function = getattr(function, part, None)
         except (Exception, SystemExit) as error:
             raise InputError(f"{prefix}importing {module_name} failed: {type(error).__name__}: {error}") from error
         if not callable(function):

@@ -54,23 +54,19 @@ class Objective:
         """
         if self.loss is None:
             return self._spread(self._of_network(network, batch), len(batch)), None
-        output = self.output_of(network, batch)
-        targets = self.loss.targets(batch)
-        loss = self._spread(self.loss.each(in_double(output), targets), len(batch))
+        output, targets = in_double(self.output_of(network, batch)), self.loss.targets(batch)
+        loss = self._spread(self.loss.each(output, targets), len(batch))
         if self.score is None or self.score.each is None:
             return loss, None
-        return loss, self.score.each(in_double(output), targets)
+        return loss, self.score.each(output, targets)
 
     def total(self, network: nn.Module, batch: Examples) -> Tensor:
         """Sum the losses s of a batch in float64, to be differentiated, ()."""
         return self.values_of_loss(network, batch).sum()
 
     def values_of_loss(self, network: nn.Module, batch: Examples) -> Tensor:
-        """Compute the loss s of every example, float64 (n,)."""
-        if self.loss is None:
-            return self._spread(self._of_network(network, batch), len(batch))
-        losses = self.loss.each(in_double(self.output_of(network, batch)), self.loss.targets(batch))
-        return self._spread(losses, len(batch))
+        """Compute the loss s of every example, float64 (n,), without the score."""
+        return replace(self, score=None).values(network, batch)[0]
 
     def training(self, network: nn.Module, batch: Examples, cast: Any) -> Tensor:
         """Compute the loss of a batch as torch does in training: its mean, in float32, ().

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from landscape.data.datasets import DataSet
     from landscape.directions import Axes, Directions
-    from landscape.hessian.saddle_search import CriticalPoint, SmoothLoss
+    from landscape.hessian.saddle_search import CriticalPoint, FlatLoss
     from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
@@ -61,9 +61,9 @@ class SaddleProbe(Probe):
             InputError: if the network is too large, is not smooth, or no saddle is found.
         """
         from landscape.data.datasets import subset
-        from landscape.hessian.saddle_search import SmoothLoss, search
+        from landscape.hessian.saddle_search import FlatLoss, search
 
-        loss = SmoothLoss(network, theta, subset(dataset.train, self.examples), axes, objective)
+        loss = FlatLoss(network, theta, subset(dataset.train, self.examples), axes, objective)
         found = search(loss, self.tolerance)
         smallest, largest = (_oriented(found.vectors[:, k]) for k in (0, -1))
         reach = _reaches(lambda step: loss.value(found.point + step), found, smallest, largest)
@@ -116,7 +116,7 @@ def _oriented(vector: Tensor) -> Tensor:
 
 
 def _dataset(
-    loss: SmoothLoss,
+    loss: FlatLoss,
     found: CriticalPoint,
     alpha: np.ndarray,
     beta: np.ndarray,

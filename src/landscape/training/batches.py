@@ -17,7 +17,7 @@ def seed(run: Run, epoch: int, what: str) -> int:
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:
-    """Split `order` into batches; a last batch of one image joins the batch before it."""
+    """Split `order` into batches; a last batch of one example joins the batch before it."""
     split = list(order.split(size))
     if len(split) > 1 and len(split[-1]) == 1 < size:
         split[-2:] = [torch.cat(split[-2:])]

@@ -10,8 +10,9 @@ import xarray as xr
 from torch import Tensor, nn
 
 from landscape.data.datasets import DataSet, augment
-from landscape.data.examples import Examples, copied, laid_out, leaves, memory_format
+from landscape.data.examples import Examples, copied, laid_out, leaves, memory_format, shapes
 from landscape.engine.device import tensor_floats
+from landscape.errors import InputError
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.progress import progress
 from landscape.store import checkpoint
@@ -55,11 +56,11 @@ def train(
 ) -> Trained:
     """Train `network` in place (Li et al. 2018, section 4), or go on where a process was interrupted.
 
-    All random numbers of an epoch (order of images, augmentation, dropout) come from (run.seed, epoch), and every epoch
+    All random numbers of an epoch (order of examples, augmentation, dropout) come from (run.seed, epoch), and every epoch
     writes its complete state to disk. So an interrupted run ends with the bits of an uninterrupted one on the same device,
     versions and number of threads (on CUDA only if the network's kernels are deterministic).
 
-    A last batch of a single image joins the batch before it, since batch norm needs a variance; a longer one stays short.
+    A last batch of a single example joins the batch before it, since batch norm needs a variance; a longer one stays short.
     A run that diverges goes on to its end: NaN in the history is a result.
 
     With `run.swa`, the last epoch ends with the mean of the weights after all epochs later than `run.swa`. The last row of
@@ -72,6 +73,10 @@ def train(
             `work/set-aside-N`, of which the latest stays.
         until: the last epoch of this call, by default the run's; another process may go on from there.
     """
+    if data.image_shape is None and run.augment and "augment" in run.model_fields_set:
+        raise InputError(
+            f"augment is {', '.join(run.augment)}, and the inputs are no images: {shapes(data.train.inputs)}"
+        )
     last = run.last_epoch if until is None else until
     what = f"training {name}".strip()
     layout = memory_format(data.train.inputs)

@@ -58,7 +58,7 @@ def twin(network: nn.Module, theta: Weights, by: float, example: Tensor) -> Twin
 
     Args:
         by: above 1, since a variance near 0 would become negative otherwise.
-        example: a few images on the network's device, on which the two are compared.
+        example: a few examples on the network's device, on which the two are compared.
 
     Raises:
         InputError: if there is no such layer, the network cannot be traced, or its logits change.

@@ -17,7 +17,7 @@ from landscape.measures import tiling
 from landscape.measures.plane import Plane
 from landscape.probes.probe import Probe
 from landscape.running.plan import sizes
-from landscape.running.plan.sizes import Images, NetworkSize
+from landscape.running.plan.sizes import Counts, NetworkSize
 from landscape.training.run_section import Run
 
 _OF_NETWORKS = ("train", "adopt", "rescale", "directions", "aimed", "tile", "merge", "trajectory", "probe")
@@ -59,32 +59,32 @@ class Costs:
         self._experiment = experiment
         self.unknown: list[str] = []
         self._described = {name: _described(name, spec) for name, spec in experiment.data.items()}
-        self._images = {name: self._counted(name, spec) for name, spec in experiment.data.items()}
+        self._counts = {name: self._counted(name, spec) for name, spec in experiment.data.items()}
         self._networks: dict[str, NetworkSize | None] = {}
         self._of_run = {name: self._measured(name, run) for name, run in experiment.runs.items()}
 
     def of(self, job: Job) -> Cost:
         match job:
             case Job("dataset", (name,)):
-                images = self._images[name]
-                return Cost(disk=images.disk) if images else Cost(known=False)
+                counts = self._counts[name]
+                return Cost(disk=counts.disk) if counts else Cost(known=False)
             case Job(rule, (at, *rest)) if rule in _OF_NETWORKS:
                 run = state(self._experiment, at).run
-                images, network = self._images[self._experiment.runs[run].data], self._of_run[run]
-                if images is None or network is None:
+                counts, network = self._counts[self._experiment.runs[run].data], self._of_run[run]
+                if counts is None or network is None:
                     return Cost(known=False)
-                return self._of_network(job, self._experiment.runs[run], rest, images, network)
+                return self._of_network(job, self._experiment.runs[run], rest, counts, network)
         return Cost()
 
-    def _of_network(self, job: Job, run: Run, rest: list[str], images: Images, network: NetworkSize) -> Cost:
+    def _of_network(self, job: Job, run: Run, rest: list[str], counts: Counts, network: NetworkSize) -> Cost:
         if job.rule in ("train", "adopt", "rescale"):
-            return of_run(run, images, network)
+            return of_run(run, counts, network)
         if job.rule == "probe":
             probe = self._experiment.probes[rest[0]]
             reason = probe.unknown_cost.format(f"probes.{rest[0]}")
             if reason and reason not in self.unknown:
                 self.unknown.append(reason)
-            return of_probe(probe, images, network)
+            return of_probe(probe, counts, network)
         plane = self._experiment.planes[rest[0]]
         match job.rule:
             case "directions" | "aimed":
@@ -92,14 +92,14 @@ class Costs:
                 return Cost(disk=axis * (1 if plane.is_line else 2))
             case "tile":
                 i, n = map(int, rest[1:])
-                return of_tile(plane, i, n, images, network)
+                return of_tile(plane, i, n, counts, network)
             case "merge":
-                return Cost(disk=math.prod(plane.shape) * _point(plane, images.test is not None) + 8 * sum(plane.shape))
-        return of_trajectory(run, plane, images, network)
+                return Cost(disk=math.prod(plane.shape) * _point(plane, counts.test is not None) + 8 * sum(plane.shape))
+        return of_trajectory(run, plane, counts, network)
 
-    def _counted(self, name: str, spec: Data) -> Images | None:
+    def _counted(self, name: str, spec: Data) -> Counts | None:
         made = f"{self._experiment.results}/data/{name}.safetensors"
-        found = sizes.images(spec, self._described[name].sample, made)
+        found = sizes.counts(spec, self._described[name].sample, made)
         if found is None:
             self.unknown.append(f"how many examples data.{name} has ({spec.source}); it is known once {made} is made")
         return found
@@ -119,7 +119,7 @@ class Costs:
         return self._networks[key]
 
 
-def of_run(run: Run, images: Images, network: NetworkSize) -> Cost:
+def of_run(run: Run, counts: Counts, network: NetworkSize) -> Cost:
     """Cost of a run: training, with an evaluation of both splits before it and after every epoch.
 
     A run made without training has one evaluation, or one for each of its checkpoints.
@@ -127,35 +127,35 @@ def of_run(run: Run, images: Images, network: NetworkSize) -> Cost:
     columns = 8 * _HISTORY_COLUMNS
     if run.made != "trained":
         rows = len(run.kept) or 1
-        return Cost(rows * images.both() * network.flops, (1 + len(run.kept)) * network.state + rows * columns)
+        return Cost(rows * counts.both() * network.flops, (1 + len(run.kept)) * network.state + rows * columns)
     passes = FORWARD_AND_BACKWARD * (1 if run.sam is None else 2) * run.last_epoch  # sam takes every step twice
     passes += 0 if run.swa is None else 1  # batch-norm statistics of the mean
-    seen = passes * images.train + (run.last_epoch + 1) * images.both()
+    seen = passes * counts.train + (run.last_epoch + 1) * counts.both()
     return Cost(seen * network.flops, (1 + len(run.kept)) * network.state + (run.last_epoch + 1) * columns)
 
 
-def of_tile(plane: Plane, i: int, n: int, images: Images, network: NetworkSize) -> Cost:
+def of_tile(plane: Plane, i: int, n: int, counts: Counts, network: NetworkSize) -> Cost:
     """Cost of tile `i` of `n`."""
     indices = tiling.tile_of(plane.shape, i, n)
-    passes = plane.forward_passes(indices, images.train, images.test)
-    disk = len(indices) * (_point(plane, images.test is not None) + _COORDINATES_OF_A_POINT)
+    passes = plane.forward_passes(indices, counts.train, counts.test)
+    disk = len(indices) * (_point(plane, counts.test is not None) + _COORDINATES_OF_A_POINT)
     return Cost(round(passes * network.flops), disk)
 
 
-def of_probe(probe: Probe, images: Images, network: NetworkSize) -> Cost:
+def of_probe(probe: Probe, counts: Counts, network: NetworkSize) -> Cost:
     """Cost of a probe, about."""
-    passes, used = probe.forward_passes(), min(probe.examples or images.train, images.train)
+    passes, used = probe.forward_passes(), min(probe.examples or counts.train, counts.train)
     disk = probe.disk(network.parameters)
     return Cost(disk=disk, known=False) if passes is None else Cost(passes * used * network.flops, disk)
 
 
-def of_trajectory(run: Run, plane: Plane, images: Images, network: NetworkSize) -> Cost:
+def of_trajectory(run: Run, plane: Plane, counts: Counts, network: NetworkSize) -> Cost:
     """Cost of three losses of every kept epoch over training examples: on the plane, of its weights alone, as saved.
 
     The loss on the plane is also measured at the centre, and treats batch norm as the plane does.
     """
-    kept, used = len(run.kept), min(plane.examples or images.train, images.train)
-    return Cost(((3 * kept + 1) * used + (kept + 1) * plane.recalibrating(images.train)) * network.flops)
+    kept, used = len(run.kept), min(plane.examples or counts.train, counts.train)
+    return Cost(((3 * kept + 1) * used + (kept + 1) * plane.recalibrating(counts.train)) * network.flops)
 
 
 def _described(name: str, spec: Data) -> Source:

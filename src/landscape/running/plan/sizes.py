@@ -25,7 +25,7 @@ _LABEL = 8  # bytes
 
 
 @dataclass(frozen=True)
-class Images:
+class Counts:
     """Number of examples in each split of a data set, and their bytes on disk, with targets."""
 
     train: int
@@ -52,7 +52,7 @@ class NetworkSize:
     state: int
 
 
-def images(spec: Data, sample: Examples, made: str) -> Images | None:
+def counts(spec: Data, sample: Examples, made: str) -> Counts | None:
     """Count the examples of a data set by its name or its source file; else by the file `made`. None if that is missing.
 
     Args:
@@ -108,7 +108,7 @@ def network(run: Run, known: Source) -> NetworkSize:
     return NetworkSize(flops, parameters, parameters + buffers, _bytes(found.state_dict().values()))
 
 
-def _in_file(path: str, spec: Data) -> Images | None:
+def _in_file(path: str, spec: Data) -> Counts | None:
     """Read the number of examples from the data set's file at `path`, if it exists and has this specification."""
     try:
         header = checkpoint.read_header(path)
@@ -116,12 +116,12 @@ def _in_file(path: str, spec: Data) -> Images | None:
         return None
     if header.get("spec_hash") != specs.digest(specs.of("dataset", spec)):
         return None
-    return Images(header["examples"]["train"], header["examples"].get("test"), Path(path).stat().st_size)
+    return Counts(header["examples"]["train"], header["examples"].get("test"), Path(path).stat().st_size)
 
 
-def _used(spec: Data, train: int, test: int | None, bytes_each: int) -> Images:
+def _used(spec: Data, train: int, test: int | None, bytes_each: int) -> Counts:
     train = min(spec.examples or train, train)
-    return Images(train, test, (train + (test or 0)) * (bytes_each + _LABEL))
+    return Counts(train, test, (train + (test or 0)) * (bytes_each + _LABEL))
 
 
 def _flops(network: nn.Module, inputs: Rows) -> int:

@@ -1,4 +1,4 @@
-"""How a network is run: the mode of autograd, and the number of examples in a batch."""
+"""Try a network on a few examples before it is measured: the mode that it needs, and the batch that suits it."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _OTHERS = (1, 2**14)
 """The smallest and the largest batch of other examples, whose activations differ more: a table's row, a text's tokens."""
 
 
-def mode(network: nn.Module, objective: Objective, example: Examples) -> Callable[[], Any]:
+def mode_of(network: nn.Module, objective: Objective, example: Examples) -> Callable[[], Any]:
     """Choose the mode in which the network runs: inference, if there it gives what it gives with gradients enabled.
 
     A network or an objective that differentiates its own output needs gradients.
@@ -36,10 +36,11 @@ def mode(network: nn.Module, objective: Objective, example: Examples) -> Callabl
 
 
 def plain_copy(tensor: Tensor) -> Tensor:
+    """Copy a tensor in torch's default layout."""
     return tensor.clone(memory_format=torch.contiguous_format)
 
 
-def batch(network: nn.Module, inputs: Rows) -> int:
+def batch_of(network: nn.Module, inputs: Rows) -> int:
     """Examples in one forward pass: a power of two that brings the largest activation near `_ACTIVATIONS`."""
     tensors = leaves(inputs)
     rows = len(tensors[0])
