@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -30,7 +31,7 @@ def problems(experiment: Experiment) -> list[str]:
     described: dict[str, Source] = {}
     for name, spec in experiment.data.items():
         try:
-            described[name] = datasets.describe(spec)
+            described[name] = datasets.describe(spec, Path(experiment.results) / "data" / datasets.DOWNLOADS)
         except InputError as error:
             found += [f"data.{name}.source {problem}" for problem in error.problems]
     built: dict[str, Any] = {}
