@@ -99,7 +99,7 @@ def _built(run: Run, known: Source) -> Any:
         made = building.build(run.network, run.args, **given)
         objective = objective_of(run)
         objective = objective.tried(made, known.sample, known.classes)
-        if run.made == "trained":
+        if run.made == "trained" and run.train is None:
             _try_to_train(made, objective, known.sample)
     except InputError as error:
         return InputError(f": {problem}" for problem in error.problems)
