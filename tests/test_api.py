@@ -485,8 +485,8 @@ def test_weights_that_do_not_fit_are_named_with_one_line_for_the_cause() -> None
 
 
 PLANE_KEYS = (
-    "directions, normalize, seed, vectors, centred, batchnorm, measure, alpha, beta, examples, recalibration_examples, "
-    "precision, parameters, memory, eigensolver"
+    "directions, normalize, seed, vectors, centred, parameters, batchnorm, measure, alpha, beta, examples, "
+    "recalibration_examples, precision, memory, eigensolver"
 )
 
 

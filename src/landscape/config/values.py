@@ -124,5 +124,15 @@ Names = Annotated[_Some, BeforeValidator(_names, json_schema_input_type=str | _S
 Precision = Literal["fp32", "tf32", "bf16", "fp64"]
 """Precision of a network's arithmetic."""
 
-Parameters = Literal["filters", "all"]
-"""Parameters of a Hessian: those with filters, as in the paper, or all."""
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}; filters and all are allowed too") from None
+    return value
+
+
+Parameters = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
+"""Chosen parameters: `filters`, those that have filters, as in the paper; `all`; or a regular expression, those in whose
+name it is found (`re.search`)."""

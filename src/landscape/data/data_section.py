@@ -18,7 +18,7 @@ class Data(Section):
         description=", ".join(f"{name} ({known.about})" for name, known in FETCHED.items())
         + ", the path of an .npz or .safetensors with train_inputs, train_targets, test_inputs, test_targets (of several "
         "inputs train_inputs_NAME), a folder with one folder of images per class (or such folders under train and test), a "
-        "folder that Hugging Face datasets saved, or package.module:function, or path/file.py:function, which returns such "
+        "folder that Hugging Face datasets saved, a class of torchvision as torchvision.datasets:FashionMNIST, or package.module:function, or path/file.py:function, which returns such "
         "arrays or torch data sets",
     )
     args: Arguments = Field({}, description="arguments of a function")

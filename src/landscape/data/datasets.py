@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.data import fetched, folder, function, npz, tensor_file
+from landscape.data import fetched, folder, function, npz, saved, tensor_file
 from landscape.data.arrays import Source, together
 from landscape.data.data_section import Data
 from landscape.data.examples import Examples, laid_out, leaves, memory_format, shapes
@@ -18,6 +18,8 @@ from landscape.errors import InputError
 from landscape.store import checkpoint
 
 _PADDING = 4
+DOWNLOADS = "downloads"
+"""Folder for downloads, beside the data sets."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ def make(spec: Data, path: Path, header: Mapping[str, Any]) -> None:
         InputError: if the source is missing or malformed.
     """
     with _naming_source(f"the source is {spec.source!r}"):
-        source = _find(spec)
-        splits = source.read(path.parent / "downloads")
+        downloads = path.parent / DOWNLOADS
+        source = _find(spec, downloads)
+        splits = source.read(downloads)
         train = splits["train"]
         if spec.examples is not None:
             if spec.examples > len(train):
@@ -188,17 +191,20 @@ def _normalised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return result.view(n, height, width, channels).permute(0, 3, 1, 2) if last else result
 
 
-def describe(spec: Data) -> Source:
+def describe(spec: Data, downloads: Path = Path(DOWNLOADS)) -> Source:
     """Look at a data set without reading the inputs of a file or folder.
+
+    Args:
+        downloads: the folder for what is downloaded: torchvision's data sets by class tell their sizes only when read.
 
     Raises:
         InputError: if the source is missing or malformed; the message continues the key, as in `data.NAME.source`.
     """
     with _naming_source(f"is {spec.source!r}"):
-        return _find(spec)
+        return _find(spec, downloads)
 
 
-def _find(spec: Data) -> Source:
+def _find(spec: Data, downloads: Path) -> Source:
     match spec.kind:
         case "fetched":
             source = fetched.find(spec.source)
@@ -207,15 +213,23 @@ def _find(spec: Data) -> Source:
         case "safetensors":
             source = tensor_file.find(Path(spec.source))
         case "folder":
-            source = folder.find(Path(spec.source), spec.image_size)
+            source = _in_folder(Path(spec.source), spec.image_size)
         case "function":
-            source = function.find(spec.source, spec.args)
+            source = function.find(spec.source, spec.args, downloads)
     if spec.mean is not None:
         if source.image_shape is None:
             raise InputError("its inputs are no images, and mean and std are of images")
         if len(spec.mean) != source.image_shape[0]:
             raise InputError(f"its images have {source.image_shape[0]} channels; mean and std have {len(spec.mean)}")
     return source
+
+
+def _in_folder(path: Path, size: int | None) -> Source:
+    if not saved.is_saved(path):
+        return folder.find(path, size)
+    if size is not None:
+        raise InputError("Hugging Face datasets saved it, and image_size is of folders of images; resize them first")
+    return saved.find(path)
 
 
 @contextlib.contextmanager

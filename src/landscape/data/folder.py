@@ -15,6 +15,7 @@ from torch import Tensor
 
 from landscape.data.arrays import Source, image_sample
 from landscape.data.examples import Examples
+from landscape.data.pixels import GREY
 from landscape.errors import InputError, one_of
 from landscape.networks.torchvision_shim import with_torchvision
 from landscape.progress import progress
@@ -24,7 +25,6 @@ Samples = list[tuple[Path, int]]
 
 _TEST = ("test", "val", "valid")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-_GREY = {"1", "L", "LA"}
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, Image.DecompressionBombError)
 """Errors that Pillow raises on a damaged image."""
 
@@ -108,7 +108,7 @@ def _hidden(path: Path) -> bool:
 
 def _is_grey(path: Path) -> bool:
     with _opened(path) as image:
-        return image.mode in _GREY
+        return image.mode in GREY
 
 
 def _pixels(path: Path, shape: tuple[int, int, int], first: Path, size: int | None) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from landscape.data import arrays
+from landscape.data import arrays, torchvision_sets
 from landscape.data.arrays import Source, Splits
 from landscape.data.examples import Examples, mapped
 from landscape.data.objects import check_alike, examples_of
@@ -22,8 +22,10 @@ _RETURNS = (
 )
 
 
-def find(name: str, args: Mapping[str, Any]) -> Source:
+def find(name: str, args: Mapping[str, Any], downloads: Path) -> Source:
     """Call `package.module:function` or `path/file.py:function` once, and check the data set that it returns.
+
+    A class of torchvision's data sets is read with both its splits, from the folder for downloads.
 
     The function returns a mapping with the arrays of `landscape.data.arrays`, as NumPy arrays, tensors or lists; or a torch
     `Dataset` or `DataLoader`, or two for the splits. The check of a configuration calls it too, since only a call tells
@@ -34,8 +36,9 @@ def find(name: str, args: Mapping[str, Any]) -> Source:
     """
     with function_named(name, prefix="") as function:
         try:
-            returned = function(**args)
-        except MemoryError:
+            is_class = torchvision_sets.is_one(function)
+            returned = torchvision_sets.read(function, args, downloads) if is_class else function(**args)
+        except (MemoryError, InputError):
             raise
         except (Exception, SystemExit) as error:
             raise InputError(f"the call failed: {type(error).__name__}: {error}") from error

@@ -6,9 +6,11 @@ from landscape.directions.gaussian import (
     Axes,
     Axis,
     Directions,
+    chosen,
     random,
     random_axis,
     random_pair,
+    restricted,
     with_filters,
 )
 from landscape.directions.pairs import borrowed, describe, measured_over, unflatten
@@ -22,6 +24,7 @@ __all__ = [
     "Directions",
     "Place",
     "borrowed",
+    "chosen",
     "describe",
     "eigenvectors",
     "gram",
@@ -30,6 +33,7 @@ __all__ = [
     "random",
     "random_axis",
     "random_pair",
+    "restricted",
     "step_norms",
     "through_one",
     "through_two",

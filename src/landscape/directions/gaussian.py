@@ -1,12 +1,14 @@
 """Random directions, and their normalisation by filters (Li et al. 2018, section 4)."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from landscape.errors import InputError, one_of
 from landscape.store.weights import Weights, norm
 
 Axes = Mapping[str, int | None]
@@ -58,7 +60,8 @@ def model_normalize(direction: Weights, theta: Weights, axes: Axes) -> Weights:
     The paper does not use this; many introductions do.
     """
     names = with_filters(axes)
-    scale = norm({n: theta[n] for n in names}) / norm({n: direction[n] for n in names})
+    length = norm({n: direction[n] for n in names})
+    scale = norm({n: theta[n] for n in names}) / length if length else 0.0
     return {name: direction[name] * scale if name in names else torch.zeros_like(theta[name]) for name in axes}
 
 
@@ -89,6 +92,29 @@ def random_pair(theta: Weights, axes: Axes, seed: int, normalize: str, *, line: 
 def with_filters(axes: Axes) -> list[str]:
     """Return the names of the parameters that have filters."""
     return [name for name, filters in axes.items() if filters is not None]
+
+
+def chosen(axes: Axes, parameters: str) -> list[str]:
+    """Return the names of the chosen parameters: `filters`, `all`, or a regular expression that is found in them.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if parameters in ("filters", "all"):
+        names = with_filters(axes) if parameters == "filters" else list(axes)
+        if not names:
+            raise InputError("the network has no parameter with filters; use parameters: all")
+        return names
+    names = [name for name in axes if re.search(parameters, name)]
+    if not names:
+        raise InputError(f"parameters: {parameters} is found in no parameter's name; there are {one_of(list(axes))}")
+    return names
+
+
+def restricted(axes: Axes, parameters: str) -> Axes:
+    """Leave filters to the chosen parameters alone, so that random directions are zero elsewhere."""
+    names = set(chosen(axes, parameters))
+    return {name: filters if name in names else None for name, filters in axes.items()}
 
 
 def zero_filters(theta: Weights, axes: Axes) -> int:

@@ -115,8 +115,7 @@ class Engine:
         }
         self._counts = {name: len(split) for name, split in splits.items()}
         self._shares = {name: self._shares_of(split) for name, split in splits.items()}
-        score = objective.score
-        self._constants = {name: score.constant(split) if score else 1.0 for name, split in splits.items()}
+        self._constants = {name: objective.constant(split) for name, split in splits.items()}
         self._sums = torch.zeros(len(splits), 5, dtype=torch.float64, device=self._device)
         self._centre = torch.zeros(sum(self._counts.values()), dtype=torch.float64, device=self._device)
         self._cut: tuple[int, list[Examples]] = 0, []

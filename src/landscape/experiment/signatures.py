@@ -15,7 +15,20 @@ from landscape.experiment.schema import kinds_of
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "data": frozenset({"source", "code"}),
     "runs": frozenset(
-        {"network", "args", "data", "weights", "rescaled", "code", "parts", "loss", "objective", "output", "score"}
+        {
+            "network",
+            "args",
+            "data",
+            "weights",
+            "rescaled",
+            "code",
+            "train",
+            "parts",
+            "loss",
+            "objective",
+            "output",
+            "score",
+        }
     ),
     "planes": frozenset({"run", "runs", "plane", "probe", "tiles"}),
     "probes": frozenset({"plane"}),

@@ -40,6 +40,8 @@ def of_data(path: str, data: Data) -> Iterator[str]:
 
 def of_run(path: str, run: Run) -> Iterator[str]:
     yield from _function(f"{path}.network", path, run.network, run.args)
+    if run.train is not None:
+        yield from _function(f"{path}.train.name", path, run.train.name, None)
     for key, function in {"loss.name": run.loss.name, "objective": run.objective, "score": run.score}.items():
         if function is not None and ":" in function:
             yield from _function(f"{path}.{key}", path, function, None)
@@ -52,7 +54,9 @@ def of_run(path: str, run: Run) -> Iterator[str]:
             except InputError as error:
                 yield f"{path}.{key}: {error}"
     yield from _missing(path, "code", run.code)
-    yield from _braces(path, [run.network, *run.own_functions, *weights, *epochs, *run.code])
+    yield from _braces(
+        path, [run.network, *([run.train.name] if run.train else []), *run.own_functions, *weights, *epochs, *run.code]
+    )
 
 
 def _function(key: str, path: str, function: str, args: Mapping[str, Any] | None) -> Iterator[str]:

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from landscape.config.values import Parameters
 from landscape.data.examples import Examples, call, copied, laid_out, leaves, mapped, memory_format
-from landscape.directions import Axes, Directions, with_filters
+from landscape.directions import Axes, Directions, chosen
 from landscape.engine import device as devices
 from landscape.engine.folding import Folded, fold
 from landscape.engine.plane_point import Moving
-from landscape.errors import InputError
 from landscape.hessian.derivatives import Twice
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
@@ -72,13 +71,11 @@ class Hessian:
         Args:
             theta: the centre, every parameter and buffer.
             axes: `networks.filter_axes` of the network.
-            parameters: those that have filters, as in the paper, or all.
+            parameters: those that have filters, as in the paper, or all, or those that a regular expression finds.
             dtype: of the network and of all vectors.
             memory: bytes that the graph of a point may take.
         """
-        self.names = with_filters(axes) if parameters == "filters" else list(axes)
-        if not self.names:
-            raise InputError("the network has no parameter with filters; use parameters: all")
+        self.names = chosen(axes, parameters)
         theta, directions = _cast(theta, dtype), {axis: _cast(step, dtype) for axis, step in directions.items()}
         whole = copy.deepcopy(network).to(dtype).eval().requires_grad_(False)
         whole.load_state_dict(theta, strict=True)

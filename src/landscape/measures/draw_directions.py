@@ -1,11 +1,14 @@
 """Draw the directions of a plane by its key `directions`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from landscape.config.values import PATH_EPOCHS
 from landscape.directions.eigenvectors import eigenvectors
-from landscape.directions.gaussian import Axes, Directions, random_axis, random_pair
+from landscape.directions.gaussian import Axes, Directions, random_axis, random_pair, restricted, with_filters
 from landscape.directions.pairs import borrowed
 from landscape.directions.path import pca
 from landscape.directions.states import through_one, through_two, towards
@@ -24,6 +27,9 @@ def drawn(
 ) -> tuple[Directions, dict[str, Any]]:
     """Draw the directions of a plane around `theta`.
 
+    With `parameters`, a regular expression, they are zero outside the tensors in whose name it is found: other states are
+    taken to have the values of `theta` there.
+
     Args:
         axes: for each parameter the dimension that counts its filters (`networks.building.filter_axes`).
         others: the states that `to`, `through` and `start` lead to, by name.
@@ -35,30 +41,51 @@ def drawn(
         The directions, and how they were made: the seed, the coordinates of other states, the shares of a path.
 
     Raises:
-        InputError: if an input of the directions is missing or does not fit `theta`.
+        InputError: if an input of the directions is missing or does not fit `theta`, or a direction has length zero.
     """
-    states = list((others or {}).values())
+    pattern = spec.pattern
+    if pattern is not None:
+        axes = restricted(axes, pattern)
+        others = {name: _mixed(state, theta, pattern) for name, state in (others or {}).items()}
+    pair, facts = _laid(spec, theta, axes, others or {}, epochs or {}, tensors or {})
+    if pattern is not None:
+        pair = {axis: _still(direction, axes, pattern) for axis, direction in pair.items()}
+    for axis, direction in pair.items():
+        if not any(bool(step.any()) for step in direction.values()):
+            raise InputError(f"the direction {axis} has length zero: {_why_zero(spec, theta, axes, axis)}")
+    return pair, facts
+
+
+def _laid(
+    spec: DirectionKeys,
+    theta: Weights,
+    axes: Axes,
+    others: Mapping[str, Weights],
+    epochs: Mapping[int, Weights],
+    tensors: Weights,
+) -> tuple[Directions, dict[str, Any]]:
+    states = list(others.values())
     needed = len(spec.runs or ()) if spec.directions == "through" else int(spec.directions in ("to", "start"))
     if len(states) != needed:
         raise InputError(f"directions: {spec.directions} needs {needed} other states, and there are {len(states)}")
     line, moving = spec.is_line, spec.statistics == "interpolated"
     if spec.directions == "pca":
-        path = _path(epochs or {}, theta)
+        path = _path(epochs, theta)
         pair, facts = pca(theta, path, axes, centred=spec.centred)
         return pair, {**facts, "kept_epochs": list(path)}
     if spec.directions == "eigenvectors":
         chosen = spec.vectors[:1] if line else spec.vectors
-        return eigenvectors(tensors or {}, chosen, theta, axes), {"probe": spec.probe, "vectors": chosen}
-    facts = {"others": list(others or {}), "seed": spec.seed if spec.has_random_axis else None}
+        return eigenvectors(tensors, chosen, theta, axes), {"probe": spec.probe, "vectors": chosen}
+    facts = {"others": list(others), "seed": spec.seed if spec.has_random_axis else None}
     if spec.directions == "random":
         return random_pair(theta, axes, spec.seed, spec.normalize, line=line), facts
     if spec.directions == "of":
-        return borrowed(tensors or {}, theta, axes, line=line, buffers=moving), facts
+        return borrowed(tensors, theta, axes, line=line, buffers=moving), facts
     if spec.directions == "start":
         pair = towards(theta, states[0], axes, buffers=False)
         return pair if line else {**pair, "beta": _random_beta(spec, theta, axes)}, facts
     pair, places = _through(spec, theta, axes, states, moving)
-    return pair, {**facts, "places": dict(zip(others or {}, places, strict=True))}
+    return pair, {**facts, "places": dict(zip(others, places, strict=True))}
 
 
 def _through(
@@ -74,6 +101,37 @@ def _through(
 
 def _random_beta(spec: DirectionKeys, theta: Weights, axes: Axes) -> Weights:
     return random_axis(theta, axes, spec.seed, spec.normalize, "beta")
+
+
+def _mixed(state: Weights, theta: Weights, pattern: str) -> Weights:
+    """Return `theta` with the tensors of another state in whose name the expression is found."""
+    check_fit(state, theta)
+    return {name: tensor if re.search(pattern, name) else theta[name] for name, tensor in state.items()}
+
+
+def _still(direction: Weights, axes: Axes, pattern: str) -> Weights:
+    """Set a direction to zero outside the chosen parameters, and leave the other buffers out."""
+    found = {name: bool(re.search(pattern, name)) for name in direction}
+    return {
+        name: step if found[name] else torch.zeros_like(step)
+        for name, step in direction.items()
+        if found[name] or name in axes
+    }
+
+
+def _why_zero(spec: DirectionKeys, theta: Weights, axes: Axes, axis: str) -> str:
+    among = "" if spec.pattern is None else f" among those that parameters: {spec.pattern} finds"
+    if spec.directions == "random" or axis == "beta":
+        filters = with_filters(axes)
+        if not filters:
+            return f"there is no parameter with filters{among} (biases, norm layers and single numbers have none)"
+        if not any(bool(theta[name].any()) for name in filters):
+            return f"all filters are zero{among}, and a random direction has their norms"
+    if spec.directions in ("to", "through", "start"):
+        return f"the other state has the parameters of the centre{among}"
+    if spec.directions == "eigenvectors":
+        return f"the eigenvector is zero{among}"
+    return f"the other plane's is zero{among}"
 
 
 def _path(epochs: Mapping[int, Weights], theta: Weights) -> Mapping[int, Weights]:

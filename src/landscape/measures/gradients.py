@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from landscape.config.values import Parameters
 from landscape.geometry.grid import Status, points_of
 from landscape.hessian.passes import FORWARD_AND_BACKWARD
 from landscape.lazy import np, torch, xr
@@ -46,10 +45,10 @@ class GradientsPlane(Plane):
     """The training loss and its gradient."""
 
     passes: ClassVar[int] = 8
+    differentiates: ClassVar[bool] = True
 
     measure: Literal["gradients"]
     precision: Literal["fp32", "fp64"] = Field("fp32", description="of the network's arithmetic")
-    parameters: Parameters = Field("filters", description="those that have filters, as in the paper, or all")
 
     @model_validator(mode="after")
     def _as_stored(self) -> Self:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from landscape.config.fields import INERT, Ref
 from landscape.config.section import Section
-from landscape.config.values import Axis, Precision
+from landscape.config.values import Axis, Parameters, Precision
 from landscape.errors import one_of
 from landscape.measures import tiling
 
@@ -42,6 +42,9 @@ _NEEDED = {
 
 class _Drawn(Section):
     """Keys that define a pair of directions."""
+
+    differentiates: ClassVar[bool] = False
+    """True if `parameters` says what a gradient is over, too."""
 
     directions: Literal["random", "to", "of", "through", "start", "pca", "eigenvectors"] = Field(
         "random",
@@ -80,6 +83,11 @@ class _Drawn(Section):
         description="of pca: whether the mean of the epochs is taken off first, as the authors' code does; the paper's "
         "text does not",
     )
+    parameters: Parameters = Field(
+        "filters",
+        description="a regular expression: the parameters in whose name it is found move, the others stay; gradients and "
+        "curvature are over those that have filters, as in the paper (filters), all, or those that the expression finds",
+    )
     batchnorm: Statistics | None = Field(
         None,
         description="running statistics: stored (default), interpolated between runs (default of `to` and `through`; for "
@@ -111,10 +119,17 @@ class _Drawn(Section):
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
         if not self.has_random_axis:
             yield f"directions: {self.directions}{self._whose_axes}", {"normalize", "seed"}
+        if not self.differentiates and self.pattern is None:
+            yield "a plane that is not of gradients or curvature, without a regular expression,", {"parameters"}
         if self.directions != "pca":
             yield f"directions: {self.directions}", {"centred"}
         if self.directions != "eigenvectors":
             yield f"directions: {self.directions}", {"vectors"}
+
+    @property
+    def pattern(self) -> str | None:
+        """The regular expression of what moves; None if `directions` and `normalize` say it."""
+        return None if self.parameters in ("filters", "all") else self.parameters
 
     @property
     def has_random_axis(self) -> bool:
@@ -197,6 +212,8 @@ class Plane(_Drawn):
 
     def drawn(self) -> DirectionKeys:
         stated = self.model_dump(exclude_defaults=True, include=set(_Drawn.model_fields))
+        if self.pattern is None:
+            stated.pop("parameters", None)
         return DirectionKeys(**stated, line=self.is_line)
 
     @property

@@ -9,7 +9,11 @@ from torch import nn
 
 from landscape.errors import InputError
 from landscape.networks import code
+from landscape.networks.filters import filter_axes
 from landscape.networks.import_function import function_named
+from landscape.networks.model_libraries import adapted
+
+__all__ = ["build", "filter_axes", "initialize"]
 
 
 def build(
@@ -26,7 +30,8 @@ def build(
     It is built on the CPU and then moved, so that a seed gives the same weights on every device.
 
     Args:
-        network: a built-in name, `package.module:function` or `path/file.py:function`.
+        network: a built-in name, `package.module:function` or `path/file.py:function`; a function may stand in a class,
+            as `transformers:AutoModelForCausalLM.from_config` (`model_libraries.adapted`).
         args: arguments of the function, without those in its name (the depth in `resnet56`). `in_channels`, `image_size`
             and `num_classes` come from the data set if the function has these parameters and `args` lacks them.
         images: (channels, height, width) of one image; None if the inputs are no images.
@@ -42,7 +47,8 @@ def build(
     if twice := [key for key in args if key in fixed]:
         raise InputError(f"{name} sets {twice[0]} to {fixed[twice[0]]!r}, and args has it too; leave it out of args")
     args = {**fixed, **args}
-    with torch.random.fork_rng(devices=[]), function_named(network) as function:
+    with torch.random.fork_rng(devices=[]), function_named(network) as named:
+        function = adapted(network, named)
         given = _arguments(network, function, args, images, classes)
         if target.type == "meta":
             try:
@@ -60,23 +66,6 @@ def build(
     return built.to(target)
 
 
-def filter_axes(network: nn.Module) -> dict[str, int | None]:
-    """Return for each parameter the dimension that counts its filters, or None if it has no filters.
-
-    A filter makes one output channel: a slice of dimension 0 in a convolution or linear layer, of dimension 1 in a
-    transposed convolution, a row of an embedding. A tensor of one dimension has no filters, nor has a parameter of another
-    module whose leading size is 1. A parameter shared by two layers appears once, under its first name.
-    """
-    axes: dict[str, int | None] = {}
-    seen: set[nn.Parameter] = set()
-    for prefix, layer in network.named_modules():
-        for name, parameter in layer.named_parameters(prefix, recurse=False):
-            if parameter not in seen:
-                seen.add(parameter)
-                axes[name] = _filter_axis(layer, parameter)
-    return axes
-
-
 def initialize(network: nn.Module, linear_std: float = 1e-3) -> None:
     """Draw convolutions Kaiming normal (fan in) and linear weights from N(0, `linear_std`^2), as Li et al. 2018.
 
@@ -87,17 +76,6 @@ def initialize(network: nn.Module, linear_std: float = 1e-3) -> None:
             nn.init.kaiming_normal_(layer.weight)
         elif isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=linear_std)
-
-
-_LAYERS = (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding, nn.EmbeddingBag)
-
-
-def _filter_axis(layer: nn.Module, parameter: nn.Parameter) -> int | None:
-    if parameter.ndim < 2:
-        return None
-    if isinstance(layer, nn.modules.conv._ConvTransposeNd):
-        return 1
-    return 0 if isinstance(layer, _LAYERS) or parameter.shape[0] > 1 else None
 
 
 def _arguments(

@@ -75,7 +75,7 @@ def split(name: str) -> tuple[str, str]:
     if not colon:
         allowed = [*BUILTIN, *_RESNETS, "package.module:function", "path/file.py:function"]
         raise InputError(f"is {name!r}, which is not built in; allowed are {', '.join(allowed)}{meant(BUILTIN, name)}")
-    if not function.isidentifier() or not module or not (module.endswith(".py") or _dotted(module)):
+    if not _dotted(function) or not module or not (module.endswith(".py") or _dotted(module)):
         raise InputError(f"is {name!r}; code is named as package.module:function or path/file.py:function")
     return module, function
 
@@ -118,7 +118,10 @@ def parameters(name: str) -> Parameters | None:
         tree = _parsed(path, stat.st_size, stat.st_mtime_ns)
     except (SyntaxError, ValueError) as error:
         raise InputError(f"is {name!r}, and {path} is not valid Python: {error}") from None
+    function, *within = function.split(".")
     found_names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    if within and function in found_names:
+        return None  # a method, whose arguments only an import tells
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             return replace(_of_arguments(node.args, skip=0), fixed=expanded(name)[1])

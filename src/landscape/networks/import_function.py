@@ -13,6 +13,7 @@ from typing import Any
 
 from landscape.errors import InputError, one_of
 from landscape.networks import code
+from landscape.networks.model_libraries import importable_torchvision
 from landscape.networks.torchvision_shim import with_torchvision
 
 
@@ -34,10 +35,14 @@ def function_named(name: str, prefix: str | None = None) -> Iterator[Callable[..
     path = code.source_file(name)
     with _folder_of(path) if path else contextlib.nullcontext():
         try:
+            if not path and module_name.partition(".")[0] in ("timm", "transformers"):
+                importable_torchvision()
             module = with_torchvision(lambda: _executed(path) if path else importlib.import_module(module_name))
+            function: Any = module
+            for part in attribute.split("."):
+                function = getattr(function, part, None)
         except (Exception, SystemExit) as error:
             raise InputError(f"{prefix}importing {module_name} failed: {type(error).__name__}: {error}") from error
-        function = getattr(module, attribute, None)
         if not callable(function):
             callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
             raise InputError(f"{prefix}{module_name} has no function {attribute}; it has {one_of(callables)}")

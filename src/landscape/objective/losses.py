@@ -8,7 +8,7 @@ L is what `torch.nn.CrossEntropyLoss(weight=..., ignore_index=...)` returns for 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,7 @@ class Loss:
         counts: c of every example, (n,); None if it is 1 for all.
         score: the score by default.
         classes: of targets that are classes, one more than the largest that counts; None for other targets.
+        targets: what it compares the output with.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Loss:
     counts: Callable[[Examples], Tensor | None]
     score: str
     classes: Callable[[Examples], int | None] = lambda _: None
+    targets: Callable[[Examples], Any] = lambda examples: examples.targets
 
 
 def named(name: str, args: Mapping[str, Any]) -> Loss:
@@ -51,6 +53,8 @@ def named(name: str, args: Mapping[str, Any]) -> Loss:
         return _of_classes(name, **args)
     if name == "bce":
         return _binary(**args)
+    if name == "next_token":
+        return _next_token()
     return _regression(name, **args)
 
 
@@ -107,6 +111,45 @@ def _of_classes(
 
     label = "cross-entropy" if name == "cross_entropy" else "negative log-likelihood"
     return Loss(label, "natural logarithm", each, lambda o, t: taken(o, t, "mean"), counts, "accuracy", classes)
+
+
+def _next_token() -> Loss:
+    """Cross-entropy of each token's logits, (n, length, tokens), with the token after it."""
+    plain = _of_classes("cross_entropy", class_axis=-1)
+    return replace(
+        plain,
+        name="next-token cross-entropy",
+        counts=lambda examples: plain.counts(Examples(examples.inputs, next_tokens(examples))),
+        score="perplexity",
+        classes=lambda examples: plain.classes(Examples(examples.inputs, next_tokens(examples))),
+        targets=next_tokens,
+    )
+
+
+def next_tokens(examples: Examples) -> Tensor:
+    """Return for each position the token after it, (n, length); IGNORED at the last position and where a mask is 0.
+
+    The tokens are the targets or, without any, the inputs: a tensor, or `input_ids` of a dictionary. With an
+    `attention_mask` a position counts if it and the next one are tokens, not padding.
+
+    Raises:
+        InputError: if there are no such tokens.
+    """
+    inputs = examples.inputs
+    named = inputs if isinstance(inputs, dict) else {"input_ids": inputs}
+    tokens = examples.targets if examples.targets is not None else named.get("input_ids")
+    if not isinstance(tokens, Tensor) or tokens.ndim != 2 or tokens.is_floating_point():
+        raise InputError(
+            "next_token takes tokens, whole numbers (n, length), as the inputs or their input_ids; "
+            f"the inputs are {shapes(inputs)} and the targets {shapes(examples.targets)}"
+        )
+    found = torch.full_like(tokens, IGNORED, dtype=torch.int64)
+    found[:, :-1] = tokens[:, 1:]
+    mask = named.get("attention_mask")
+    if mask is not None:
+        real = mask.to(tokens.device) != 0
+        found[:, :-1].masked_fill_(~(real[:, :-1] & real[:, 1:]), IGNORED)
+    return found
 
 
 def class_first(output: Any, target: Any, class_axis: int | None) -> Tensor:

@@ -54,11 +54,11 @@ class Objective:
         """
         if self.loss is None:
             return self._spread(self._of_network(network, batch), len(batch)), None
-        output = in_double(self.output_of(network, batch))
-        loss = self._spread(self.loss.each(output, batch.targets), len(batch))
+        output, targets = in_double(self.output_of(network, batch)), self.loss.targets(batch)
+        loss = self._spread(self.loss.each(output, targets), len(batch))
         if self.score is None or self.score.each is None:
             return loss, None
-        return loss, self.score.each(output, batch.targets)
+        return loss, self.score.each(output, targets)
 
     def total(self, network: nn.Module, batch: Examples) -> Tensor:
         """Sum the losses s of a batch in float64, to be differentiated, ()."""
@@ -79,11 +79,18 @@ class Objective:
                 return self._of_network(network, batch).float().mean()
         with cast:
             output = self.output_of(network, batch)
-        return self.loss.mean(output.float() if isinstance(output, Tensor) else output, batch.targets)
+        return self.loss.mean(output.float() if isinstance(output, Tensor) else output, self.loss.targets(batch))
 
     def counts(self, examples: Examples) -> Tensor | None:
         """Return c of every example, float64 (n,); None if it is 1 for all. The loss is sum s / sum c."""
         return self.loss.counts(examples) if self.loss else None
+
+    def constant(self, examples: Examples) -> float:
+        """Return the constant of the score, from the targets of a split; 1 without a score."""
+        if self.score is None:
+            return 1.0
+        targets = examples.targets if self.loss is None else self.loss.targets(examples)
+        return self.score.constant(Examples(examples.inputs, targets))
 
     def weight(self, examples: Examples) -> float:
         """Sum c over some examples."""
@@ -114,16 +121,16 @@ class Objective:
                 losses = self._judged(lambda: self._of_network(network, batch), "its objective", few)
             else:
                 output = self._judged(lambda: call(network, batch.inputs), "the network", few)
-                loss, part = self.loss, picked(output, self.output)
+                loss, part, targets = self.loss, picked(output, self.output), self.loss.targets(few)
                 counted = loss.classes(few)
-                _check_classes(part, few.targets, (classes or loss.classes(examples)) if counted else None)
+                _check_classes(part, targets, (classes or loss.classes(examples)) if counted else None)
                 losses = self._judged(
-                    lambda: loss.each(in_double(part), batch.targets),
-                    f"the loss {self.name}, of the output {shapes_of(part)} and targets {shapes_of(few.targets)},",
+                    lambda: loss.each(in_double(part), targets),
+                    f"the loss {self.name}, of the output {shapes_of(part)} and targets {shapes_of(targets)},",
                     None,
                 )
                 if (score := self.score) is not None and (each := score.each) is not None:
-                    self._judged(lambda: each(in_double(part), batch.targets), f"the score {score.name}", None)
+                    self._judged(lambda: each(in_double(part), targets), f"the score {score.name}", None)
         if not isinstance(losses, Tensor) or (losses.ndim and len(losses) != len(few)):
             raise InputError(
                 f"the loss {self.name} returned {shapes_of(losses)} for {len(few)} examples; it must return a number for each"
@@ -266,6 +273,7 @@ def _score(score: str | Callable[..., Any], loss: str, args: Mapping[str, Any]) 
             return None
         case "accuracy":
             known = {key: args[key] for key in ("ignore_index", "class_axis") if key in args}
+            known |= {"class_axis": -1} if loss == "next_token" else {}
             return scores.accuracy(**known, binary=loss == "bce")
         case "r2":
             return scores.r2()

@@ -9,7 +9,7 @@ from landscape.config.section import Section
 from landscape.config.values import Arguments
 from landscape.errors import one_of
 
-LossName = Literal["cross_entropy", "bce", "mse", "mae", "huber", "nll"]
+LossName = Literal["cross_entropy", "bce", "mse", "mae", "huber", "nll", "next_token"]
 ScoreName = Literal["accuracy", "r2", "perplexity", "none"]
 
 ARGUMENTS = {
@@ -19,6 +19,7 @@ ARGUMENTS = {
     "mse": (),
     "mae": (),
     "huber": ("delta",),
+    "next_token": (),
 }
 """Arguments of the losses known by name; those of `file.py:function` are its own."""
 

@@ -93,7 +93,11 @@ class Probe(Section):
 class HessianProbe(Probe):
     """A probe that takes products with the Hessian."""
 
-    parameters: Parameters = Field("filters", description="those that have filters, as in the paper, or all")
+    parameters: Parameters = Field(
+        "filters",
+        description="those that have filters, as in the paper (filters), all, or those in whose name a regular expression "
+        "is found",
+    )
     memory: int = Field(2048, ge=1, description="MiB that the graph of a point may take; beyond, it is made anew")
     precision: Literal["fp32", "fp64"] = Field("fp32", description="of the network's arithmetic")
 

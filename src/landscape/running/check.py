@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -30,7 +31,7 @@ def problems(experiment: Experiment) -> list[str]:
     described: dict[str, Source] = {}
     for name, spec in experiment.data.items():
         try:
-            described[name] = datasets.describe(spec)
+            described[name] = datasets.describe(spec, Path(experiment.results) / "data" / datasets.DOWNLOADS)
         except InputError as error:
             found += [f"data.{name}.source {problem}" for problem in error.problems]
     built: dict[str, Any] = {}
@@ -98,7 +99,7 @@ def _built(run: Run, known: Source) -> Any:
         made = building.build(run.network, run.args, **given)
         objective = objective_of(run)
         objective = objective.tried(made, known.sample, known.classes)
-        if run.made == "trained":
+        if run.made == "trained" and run.train is None:
             _try_to_train(made, objective, known.sample)
     except InputError as error:
         return InputError(f": {problem}" for problem in error.problems)

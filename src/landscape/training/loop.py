@@ -17,12 +17,12 @@ from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.progress import progress
 from landscape.store import checkpoint
 from landscape.store.weights import Weights
-from landscape.training import averaging
+from landscape.training import averaging, own_training
 from landscape.training.batches import batches, generator, seed
 from landscape.training.history import Evaluate, History, dataset, measure
 from landscape.training.optimisers import optimizer_of, uphill
 from landscape.training.resuming import kept, resume, snapshot, write_state
-from landscape.training.run_section import Run
+from landscape.training.run_section import OwnTraining, Run
 from landscape.training.schedules import learning_rate
 
 _log = logging.getLogger(__name__)
@@ -77,6 +77,8 @@ def train(
         raise InputError(
             f"augment is {', '.join(run.augment)}, and the inputs are no images: {shapes(data.train.inputs)}"
         )
+    if run.train is not None:
+        return _by_own(run, run.train, network, data, work, identity, evaluate, name, objective)
     last = run.last_epoch if until is None else until
     what = f"training {name}".strip()
     layout = memory_format(data.train.inputs)
@@ -122,6 +124,38 @@ def train(
                 averaging.settle(run, network, sums, run.last_epoch - run.swa, data)
         record(epoch, **of_the_epoch)
     epochs = {epoch: checkpoint.read(kept(work, epoch))[0] for epoch in run.kept if epoch <= max(done, last)}
+    return Trained(snapshot(network), dataset(history, objective), epochs)
+
+
+def _by_own(
+    run: Run,
+    own: OwnTraining,
+    network: nn.Module,
+    data: DataSet,
+    work: Path,
+    identity: str,
+    evaluate: Evaluate,
+    name: str,
+    objective: Objective,
+) -> Trained:
+    """Train by the user's own function, from the start; columns about steps are NaN."""
+    work.mkdir(parents=True, exist_ok=True)
+    history: History = {}
+    what, start = f"training {name}".strip(), time.monotonic()
+
+    def record(epoch: int, seconds: float) -> None:
+        row = measure(network, data, evaluate) | {"seconds": time.monotonic() - start}
+        if seconds:
+            row["examples_per_second"] = len(data.train) / seconds
+        for column, value in row.items():
+            history.setdefault(column, []).append(value)
+        if run.keeps(epoch):
+            checkpoint.write(kept(work, epoch), snapshot(network), {"identity": identity, "epoch": epoch})
+        _log.info("%s: epoch %d of %d: train loss %.4g", what, epoch, run.last_epoch, row["train_loss"])
+
+    record(0, 0.0)
+    own_training.train(run, own, network, data, record, what)
+    epochs = {epoch: checkpoint.read(kept(work, epoch))[0] for epoch in run.kept}
     return Trained(snapshot(network), dataset(history, objective), epochs)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from landscape.config.fields import INCIDENTAL, INERT, Ref
 from landscape.config.section import MAX_EPOCHS, Section
@@ -67,6 +67,30 @@ class Rescaled(Section):
     )
 
 
+class OwnTraining(Section):
+    """A training by the user's own function."""
+
+    name: str = Field(
+        pattern=r"^[^:]+:[^:]+$",
+        description="path/file.py:function or package.module:function, of (network, data, seed, **args), which trains the "
+        "network and yields after each epoch: None, or a state dict",
+    )
+    args: Arguments = Field({}, description="further arguments of the function")
+
+    @model_serializer(mode="wrap")
+    def _short(self, whole: SerializerFunctionWrapHandler) -> Any:
+        """Write a function without arguments as its name."""
+        return whole(self) if self.args else self.name
+
+
+OwnTrainingKey = Annotated[
+    OwnTraining,
+    BeforeValidator(
+        lambda value: {"name": value} if isinstance(value, str) else value, json_schema_input_type=str | OwnTraining
+    ),
+]
+
+
 class RunKeys(Section):
     """The network, its data, and its training: the keys of a run beside those of the objective."""
 
@@ -86,6 +110,11 @@ class RunKeys(Section):
     )
     code: Annotated[tuple[str, ...], INCIDENTAL] = Field(
         (), description="further files of the network; a change of one redoes the run"
+    )
+    train: OwnTrainingKey | None = Field(
+        None,
+        description="the user's own training in the place of ours: file.py:function of (network, data, seed), which yields "
+        "after each epoch; with arguments {name: file.py:function, args: {...}}",
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of initial weights, order of examples and augmentation")
     epochs: Epochs = Field(
@@ -185,6 +214,8 @@ class Run(ObjectiveKeys, RunKeys):
             useless = set(Run.model_fields) - _ADOPTED_KEYS - of_path
             yield f"an adopted run (it has {has}) is not trained, so it", useless
             return
+        if self.train is not None:
+            yield "a run with train, a function of the user's own,", _RECIPE_KEYS
         if self.optimizer != "sgd":
             yield f"optimizer: {self.optimizer}", {"momentum"}
         if self.schedule != "step":
@@ -192,8 +223,9 @@ class Run(ObjectiveKeys, RunKeys):
 
     @property
     def code_names(self) -> list[str]:
-        """The user's own functions that the run is made with: its network, loss, objective and score."""
-        return [name for name in (self.network, *self.own_functions) if ":" in name]
+        """The user's own functions that the run is made with: its network, training, loss, objective, score."""
+        own = () if self.train is None else (self.train.name,)
+        return [name for name in (self.network, *own, *self.own_functions) if ":" in name]
 
     @property
     def made(self) -> Literal["trained", "adopted", "rescaled"]:
@@ -269,6 +301,23 @@ class Run(ObjectiveKeys, RunKeys):
 
 
 _SHARED_KEYS = {"network", "args", "data", "code", "seed", *ObjectiveKeys.model_fields}
+_RECIPE_KEYS = {
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "momentum",
+    "weight_decay",
+    "sam",
+    "swa",
+    "schedule",
+    "milestones",
+    "warmup",
+    "clip",
+    "augment",
+    "precision",
+    "parts",
+}
+"""Keys of our own recipe."""
 _ADOPTED_KEYS = {*_SHARED_KEYS, "weights", "rescaled"}
 
 

@@ -196,7 +196,7 @@ def _solved(surface: xr.Dataset) -> str:
             "above lambda_max than that"
         )
     return (
-        f"The extreme eigenvalues are those of the Hessian over {words.OVER[attrs['parameters']]}, {solver}, stopped when the "
+        f"The extreme eigenvalues are those of the Hessian over {words.over(attrs['parameters'])}, {solver}, stopped when the "
         f"residual of lambda_max was at most {100 * attrs['tolerance_max']:g} % of it and that of lambda_min at most "
         f"{100 * attrs['tolerance_min']:g} % of it or {100 * attrs['tolerance_min_of_max']:g} % of lambda_max{beyond}. A Ritz "
         "value of lambda_min lies above the eigenvalue, so it errs towards convexity. The Hessian is autograd's, which leaves "

@@ -244,7 +244,7 @@ def _caption(spec: Gradients, members: Sequence[Member], points: Found) -> str:
         "slice, black for what they are in the whole space, which needs a gradient whose norm times that of the weights is at "
         "most 0.001 of the loss, and the signs of the extreme eigenvalues. Hatched where nothing is defined."
     )
-    parameters = words.each(words.OVER[words.plane(member.seen)["parameters"]] for member in members)
+    parameters = words.each(words.over(words.plane(member.seen)["parameters"]) for member in members)
     made = [*words.surface_made(members), f"The gradient is over {parameters}."]
     return words.caption(spec.about, seen, made, [_item(member, points[member.state]) for member in members])
 

@@ -42,7 +42,7 @@ def made(members: Sequence[Member]) -> list[str]:
     ]
     if spec["measure"] != "activations":
         said.append(
-            f"The Hessian H is over {words.OVER[spec['parameters']]}, in {spec['precision']}; filter-scaled is D H D, D holding for every weight of a "
+            f"The Hessian H is over {words.over(spec['parameters'])}, in {spec['precision']}; filter-scaled is D H D, D holding for every weight of a "
             "filter the filter's norm over the square root of its size: unlike H it is the same for networks whose filters "
             "before batch normalisation differ in scale alone, so only it is compared between networks. Autograd's Hessian "
             "leaves the kinks of ReLU out."

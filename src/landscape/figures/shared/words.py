@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from landscape import geometry
@@ -34,8 +34,12 @@ _UNITS = {
     "none": "1 = a step N(0, 1) of each weight",
 }
 """Length of a step of 1 along an axis, by the plane's `directions`, or its `normalize` where the direction is random."""
-OVER = {"filters": "the parameters that have filters", "all": "all parameters"}
-"""The parameters over which a derivative is taken, by `parameters`."""
+
+
+def over(parameters: str) -> str:
+    """Say which parameters a derivative is taken over, from the key `parameters`."""
+    named = {"filters": "the parameters that have filters", "all": "all parameters"}
+    return named.get(parameters, f"the parameters in whose name {escape(parameters)} is found")
 
 
 def axis(surface: xr.Dataset, name: str) -> str:
@@ -261,7 +265,13 @@ def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
 
 def directions_made(of: xr.Dataset, seeds: Sequence[int]) -> str:
     """Explain in a sentence how the directions of a surface's or a trajectory's plane were made."""
-    spec, line = plane(of), of.sizes.get("beta") == 1
+    spec = plane(of)
+    if (moved := spec.get("parameters", "all")) in ("filters", "all"):
+        return _made(spec, seeds, line=of.sizes.get("beta") == 1)
+    return f"{_made(spec, seeds, line=of.sizes.get('beta') == 1)} They move {over(moved)}; the others stay."
+
+
+def _made(spec: Mapping[str, Any], seeds: Sequence[int], *, line: bool) -> str:
     how = spec["directions"]
     seed = f" (seed {each(seeds)})" if seeds else ""
     if how == "to":

@@ -4,6 +4,7 @@ import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from landscape.artefacts import Job
 from landscape.data import datasets
@@ -58,7 +59,9 @@ class Costs:
     def __init__(self, experiment: Experiment):
         self._experiment = experiment
         self.unknown: list[str] = []
-        self._described = {name: _described(name, spec) for name, spec in experiment.data.items()}
+        self._described = {
+            name: _described(name, spec, Path(experiment.results)) for name, spec in experiment.data.items()
+        }
         self._counts = {name: self._counted(name, spec) for name, spec in experiment.data.items()}
         self._networks: dict[str, NetworkSize | None] = {}
         self._of_run = {name: self._measured(name, run) for name, run in experiment.runs.items()}
@@ -158,9 +161,9 @@ def of_trajectory(run: Run, plane: Plane, counts: Counts, network: NetworkSize) 
     return Cost(((3 * kept + 1) * used + (kept + 1) * plane.recalibrating(counts.train)) * network.flops)
 
 
-def _described(name: str, spec: Data) -> Source:
+def _described(name: str, spec: Data, results: Path) -> Source:
     try:
-        return datasets.describe(spec)
+        return datasets.describe(spec, results / "data" / datasets.DOWNLOADS)
     except InputError as error:
         raise InputError(f"data.{name}.source {problem}" for problem in error.problems) from None
 
