@@ -100,7 +100,7 @@ _HEADER_TYPES: Mapping[str, Any] = {
     "name": str,
     "state": str,
     "spec": dict,
-    "classes": int,
+    "classes": int | None,
     "epoch": int | None,
     "epochs": list,
 }
