@@ -148,6 +148,8 @@ def colour_bar(panels: Grid, scale: LossScale, name: str, surfaces: Sequence[xr.
     """Draw the scale of a loss below the panels: the pale fill, the level lines, and the loss of guessing dashed."""
     mappable = mpl.cm.ScalarMappable(scale.norm, style.pale_map())
     bar = panels.color_bar(mappable, at=scale.ticks, extend="both", label=name)
+    if not scale.nats:
+        bar.minorticks_off()
     for level in scale.levels:
         if scale.low <= level <= scale.high:
             width = 1.4 if scale.is_thick(level) else 0.6

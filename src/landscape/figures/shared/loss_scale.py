@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from landscape import geometry
@@ -23,7 +23,8 @@ _THICK = (0.1, 1.0)
 _LABELLED = (0.1, 1.0, 10.0)
 _LEAST = 1e-9  # lower bound of values on a logarithmic scale
 _DECADES = 4  # of a scale from values, at most
-_STEPS = (1.0, 2.0, 5.0)
+_ALMOST_A_DECADE = 8
+_NUMBERS = 6  # beside a colour bar without powers of ten, at most
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class LossScale:
     """Colours from `low` to `high`, and level lines.
 
     Attributes:
-        logarithmic: False for a loss with negative values.
+        logarithmic: False for a loss with negative values, and for one that varies little.
         nats: whether this is the one scale of logarithms of probabilities.
     """
 
@@ -57,7 +58,8 @@ class LossScale:
         if self.nats:
             return style.LOSS_TICKS
         powers = [level for level in self.levels if _is_power(level)]
-        return {at: f"{at:g}" for at in (powers if len(powers) > 1 else self.levels)}
+        every = self.levels[:: -(-len(self.levels) // _NUMBERS)]
+        return {at: f"{at:g}" for at in (powers if self.logarithmic and len(powers) > 1 else every)}
 
     def height(self, values: np.ndarray) -> np.ndarray:
         """Return log10 of a loss, or the loss itself on a linear scale."""
@@ -78,7 +80,7 @@ class LossScale:
     @property
     def labelled(self) -> list[float]:
         """Levels with numbers: 0.1, 1 and 10, or the powers of ten; the first and last if fewer than two of these occur."""
-        usual = [level for level in self.levels if (is_in(level, _LABELLED) if self.nats else _is_power(level))]
+        usual = [level for level in self.levels if (is_in(level, _LABELLED) if self.nats else self.is_thick(level))]
         return usual if len(usual) > 1 else sorted({self.levels[0], *usual, self.levels[-1]})
 
     @property
@@ -111,9 +113,8 @@ def scale_of(
     if all(meanings.in_nats(surface.attrs) for surface in surfaces):
         return LossScale(style.LOWEST, style.HIGHEST, own)
     values = np.concatenate([geometry.values_of(s, name).ravel() for s in surfaces for name in variables if name in s])
-    low, high, logarithmic = _ends(values[np.isfinite(values)])
-    chosen = _levels(low, high, logarithmic) if levels == "log" else own
-    return LossScale(low, high, chosen, logarithmic, nats=False)
+    found = _from_values(values[np.isfinite(values)])
+    return found if levels == "log" else replace(found, levels=own)
 
 
 def dashed(surfaces: Iterable[xr.Dataset], text: str) -> str:
@@ -132,33 +133,19 @@ def usual_top(values: np.ndarray) -> float:
     return float(high if high - low <= 100 * (middle - low) else np.quantile(values, 0.9))
 
 
-def _ends(known: np.ndarray) -> tuple[float, float, bool]:
-    """Choose the ends of a scale from finite values, and say if it is logarithmic."""
-    if not known.size or not known.any():
-        return 0.1, 1.0, True
-    least, most = float(known.min()), usual_top(known)
-    if least < 0:
-        return least, most if most > least else least + 1, False
-    low, high = _around(max(least, most * 10**-_DECADES), most)
-    return low, high if high > low else 2 * low, True
-
-
-def _around(low: float, high: float) -> tuple[float, float]:
-    """Round to 1, 2 or 5 times a power of ten, `low` down and `high` up."""
-    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = [float(f"{step}e{exponent}") for exponent in exponents for step in _STEPS]
-    return max(step for step in steps if step <= low * (1 + 1e-9)), min(s for s in steps if s >= high * (1 - 1e-9))
-
-
-def _levels(low: float, high: float, logarithmic: bool) -> tuple[float, ...]:
-    """Choose levels at 1, 2 and 5 times the powers of ten; at equal distances within a decade or on a linear scale."""
-    if logarithmic and high > 8 * low:
-        exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        found = [float(f"{step}e{exponent}") for exponent in exponents for step in _STEPS]
-    else:
-        found = [float(at) for at in mpl.ticker.MaxNLocator(10, steps=[1, 2, 5, 10]).tick_values(low, high)]
-    slack = 1e-9 * abs(high - low)
-    return tuple(level for level in found if low - slack <= level <= high + slack)
+def _from_values(known: np.ndarray) -> LossScale:
+    """Choose a scale from finite values: logarithmic from almost a decade on, with levels at 1, 2 and 5 times its powers."""
+    least, most = (float(known.min()), usual_top(known)) if known.any() else (0.1, 1.0)
+    if least >= 0 and most > _ALMOST_A_DECADE * least:
+        wanted = max(least, most * 10**-_DECADES)
+        exponents = range(math.floor(math.log10(wanted)), math.ceil(math.log10(most)) + 1)
+        steps = [float(f"{step}e{exponent}") for exponent in exponents for step in (1, 2, 5)]
+        low = max(step for step in steps if step <= wanted * (1 + 1e-9))
+        high = min(step for step in steps if step >= most * (1 - 1e-9))
+        return LossScale(low, high, tuple(step for step in steps if low <= step <= high), nats=False)
+    ends = (least, most) if most > least else (least, least + (abs(least) or 1.0))
+    steps = [float(at) for at in mpl.ticker.MaxNLocator(10, steps=[1, 2, 5, 10]).tick_values(*ends)]
+    return LossScale(steps[0], steps[-1], tuple(steps), logarithmic=False, nats=False)
 
 
 def _is_power(level: float) -> bool:
