@@ -18,7 +18,7 @@ from landscape.figures.kinds.contours import Contours
 from landscape.figures.kinds.lines import Lines
 from landscape.figures.kinds.surfaces import Surfaces
 from landscape.figures.kinds.training import Training
-from landscape.figures.shared import level_lines, panel_grid, shaded, style, words
+from landscape.figures.shared import loss_scale, panel_grid, shaded, style, words
 
 from members import assert_texts_apart, bowl, broken, drawn, lopsided, member, published, spec
 
@@ -86,8 +86,8 @@ def test_contours_draw_the_minimum_where_it_is() -> None:
 def test_contour_levels_widths_and_the_ring_of_guessing() -> None:
     members = [member("net")]
     for name, levels in (
-        ("log", level_lines.LEVELS["log"]),
-        ("paper", level_lines.LEVELS["paper"]),
+        ("log", loss_scale.LEVELS["log"]),
+        ("paper", loss_scale.LEVELS["paper"]),
         ((0.3, 1.0), (0.3, 1.0)),
     ):
         ax = drawn(contour_spec(members, levels=name), members).axes[0]
@@ -97,13 +97,16 @@ def test_contour_levels_widths_and_the_ring_of_guessing() -> None:
         assert all((width > 1) == (level in (0.1, 1.0)) for level, width in widths.items())
         assert list(guessing.levels) == [math.log(10)]
         assert guessing.linestyles == "--"
-    assert level_lines.LEVELS["paper"][0] == 0.1 and level_lines.LEVELS["paper"][-1] == pytest.approx(9.6)
+    assert loss_scale.LEVELS["paper"][0] == 0.1 and loss_scale.LEVELS["paper"][-1] == pytest.approx(9.6)
 
 
 def test_labelled_levels() -> None:
-    assert level_lines.labelled(level_lines.LEVELS["log"]) == [0.1, 1, 10]
-    assert level_lines.labelled(level_lines.LEVELS["paper"]) == pytest.approx([0.1, 9.6])
-    assert level_lines.labelled([0.3, 1, 4]) == [0.3, 1, 4]
+    def labelled(levels: Any) -> list[float]:
+        return loss_scale.scale_of([member("net").seen], ["train_loss"], levels).labelled
+
+    assert labelled("log") == [0.1, 1, 10]
+    assert labelled("paper") == pytest.approx([0.1, 9.6])
+    assert labelled([0.3, 1, 4]) == [0.3, 1, 4]
 
 
 def test_contours_share_one_logarithmic_scale() -> None:
@@ -265,7 +268,8 @@ def test_the_quadrilaterals_of_a_surface_are_its_cells() -> None:
 
 def test_height_limits_are_half_decades_within_the_colour_scale() -> None:
     def limits(*values: float) -> tuple[float, float]:
-        return surfaces.height_limits([xr.DataArray(np.array(values))])
+        loss = xr.DataArray(np.array(values))
+        return surfaces.height_limits([loss], loss_scale.scale_of([member("net").seen], ["train_loss"]))
 
     assert limits(1e-9, 1e6, np.inf, np.nan) == (-2, 2)
     assert limits(0.2, 20) == (-1, 1.5)

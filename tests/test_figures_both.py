@@ -9,7 +9,7 @@ import pytest
 from landscape import figures
 from landscape.errors import InputError
 from landscape.figures.kinds.contours import Contours
-from landscape.figures.shared import level_lines, marks, style
+from landscape.figures.shared import loss_scale, marks, style
 
 from members import assert_texts_apart, bowl, broken, drawn, member, published, spec
 
@@ -27,7 +27,7 @@ def shifted() -> figures.Member:
 def test_lines_of_both_at_the_same_levels_and_no_line_of_guessing() -> None:
     figure = drawn(BOTH, [shifted()])
     fill, train, test = figure.axes[0].collections
-    np.testing.assert_array_equal(train.levels, level_lines.LEVELS["log"])
+    np.testing.assert_array_equal(train.levels, loss_scale.LEVELS["log"])
     np.testing.assert_array_equal(test.levels, train.levels)
     assert all(dashes is None for _, dashes in train.get_linestyle())
     assert all(dashes is not None for _, dashes in test.get_linestyle())

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from test_figures_lines import pair
-from test_figures_paths import walker
-from test_figures_saddle import member as saddle_member
 
 from landscape import figures
 from landscape.errors import InputError
@@ -22,6 +19,9 @@ from landscape.figures.shared.panel_grid import NOTES
 from curved_surfaces import curved
 from members import bowl, history, inside, lopsided, member, spec
 from probed_members import eigenpairs, layers, probed, spectrum
+from test_figures_lines import pair
+from test_figures_paths import walker
+from test_figures_saddle import member as saddle_member
 
 
 def seen(of: figures.Member) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.collections import PolyCollection
 from scipy.stats import norm
 
@@ -171,13 +172,14 @@ def test_lines_share_axes_and_styles() -> None:
 
 
 def test_the_loss_axis_of_lines() -> None:
-    assert line_axes.loss_limit([member("net", lambda a, b: 1 + a**2, beta=None, test=False).seen]) == pytest.approx(
-        2.1
-    )
-    assert line_axes.loss_limit([member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen]) == 5
+    def top(surface: xr.Dataset) -> float:
+        return line_axes.loss_limits([surface])[1]
+
+    assert top(member("net", lambda a, b: 1 + a**2, beta=None, test=False).seen) == pytest.approx(2.1)
+    assert top(member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen) == 5
     many = member("net", lambda a, b: 1e6 * bowl(a, b), beta=None).seen.assign_attrs(classes=1000)
-    assert line_axes.loss_limit([many]) == pytest.approx(2 * math.log(1000))
-    assert line_axes.loss_limit([member("net", lambda a, b: np.nan * a, beta=None).seen]) == 5
+    assert top(many) == pytest.approx(2 * math.log(1000))
+    assert top(member("net", lambda a, b: np.nan * a, beta=None).seen) == 5
 
 
 def test_spans_not_finite_are_hatched_half_way_to_their_neighbours() -> None:
@@ -236,7 +238,7 @@ def test_several_lines_of_a_run_are_their_median_and_a_band() -> None:
     drawing = figures.render(spec(Lines, runs=("net",), plane=("s0", "s1", "s2")), members)
     axes: list[Any] = drawing.figure.axes
     loss, accuracy = axes
-    curves = {name: line_axes.stack([m.seen for m in members], name) for name in line_axes.VARIABLES}
+    curves = {name: line_axes.stack([m.seen for m in members], name) for name in line_axes.variables([members[0].seen])}
     np.testing.assert_allclose(loss.lines[0].get_ydata(), np.median(curves["train_loss"], axis=0))
     np.testing.assert_allclose(accuracy.lines[1].get_ydata(), 100 * np.median(curves["test_accuracy"], axis=0))
     for ax, name, factor in ((loss, "train_loss", 1), (accuracy, "train_accuracy", 100)):

@@ -395,7 +395,7 @@ def test_sharpness_that_is_nowhere_defined_has_no_points_and_says_so() -> None:
 def test_sharpness_needs_a_number_of_geometry_and_a_test_error() -> None:
     with pytest.raises(InputError, match=r"the number 'size' is none of geometry's; width_"):
         sharpness_of(networks(), "size")
-    with pytest.raises(InputError, match="net has no test error"):
+    with pytest.raises(InputError, match="net has no test split"):
         sharpness_of(on_planes("net", (0.5,), 31, test=False))
 
 

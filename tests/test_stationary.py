@@ -1,5 +1,6 @@
 """Stationary points of formulas whose zeros are known."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_plateaus_are_stationary_flat_and_high() -> None:
         "theta_norm": 20.0,
         "loss": 2.3,
         "largest_scaled": 5e-4,
-        "classes": 10,
+        "guessing": math.log(10),
     }
     assert is_plateau(**point, final=0.01)
     assert not is_plateau(**point, final=2.2)

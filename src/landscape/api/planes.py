@@ -91,9 +91,9 @@ def plane(
         keys: of the section `planes`.
 
     Returns:
-        Dimensions (alpha, beta). With `measure="loss"` the mean loss (cross-entropy in nats) and the score on both splits
-        (`train_loss`, `train_accuracy`), standard errors of the losses, plain and paired with the centre; with `gradients` the gradient too, with
-        `curvature` the extreme eigenvalues of the Hessian with residuals and bounds. `status` tells for each point if
+        Dimensions (alpha, beta). With `measure="loss"` the mean loss and the score on both splits (`train_loss`,
+        `train_accuracy` or another), standard errors of the losses, plain and paired with the centre; the attributes
+        `loss`, `loss_unit` and `score` name them. With `gradients` the gradient too, with `curvature` the extreme eigenvalues of the Hessian with residuals and bounds. `status` tells for each point if
         it was computed.
 
     Raises:
@@ -238,7 +238,7 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
     Returns:
         A variable without dimensions for each of `geometry.NAMES`, NaN with the attribute `reason` where undefined. Lengths
         are multiples of the directions. The attribute `findings` has a line of advice for each warning; it is
-        empty if the surface has no accuracy or no point at the centre.
+        empty if the surface has no point at the centre.
 
     Raises:
         InputError: if it is no surface, or has no such variable.

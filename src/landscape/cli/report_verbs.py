@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _HELD = {
     "surface": ("alpha", "beta", "status"),
-    "history": ("epoch", "train_loss", "train_accuracy"),
+    "history": ("epoch", "train_loss"),
     "trajectory": ("epoch", "alpha", "beta"),
     "mark": ("alpha", "beta"),
     "probe": (),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -189,35 +190,40 @@ def _measure(dataset: xr.Dataset) -> str:
 def stand_ins(results: Results) -> list[xr.Dataset]:
     """Build a history for each shown run without one, from the losses at its surfaces' centres or of its probes."""
     known = {str(of.attrs["name"]) for of in results["history"]}
-    rows: dict[str, dict[int, tuple[float, float, xr.Dataset]]] = {}
+    rows: dict[str, dict[int, xr.Dataset]] = {}
     for of in [*results["surface"], *results["probe"], *results["trajectory"]]:
         run, _, epoch = str(of.attrs["state"]).partition("@")
         if run not in known:
-            rows.setdefault(run, {}).setdefault(int(epoch or 10**6), (*_at_point(of), of))
+            by_epoch, at = rows.setdefault(run, {}), int(epoch or 10**6)
+            before = by_epoch.setdefault(at, of)
+            if math.isnan(_at_point(before, "train_loss") or 0.0):  # a plane without its centre does not tell
+                by_epoch[at] = of
     histories = []
     for run, by_epoch in rows.items():
         epochs = sorted(by_epoch)
-        loss, accuracy, _ = zip(*(by_epoch[epoch] for epoch in epochs), strict=True)
-        columns = {"train_loss": loss, "train_accuracy": accuracy, "learning_rate": [np.nan] * len(epochs)}
-        attrs = next(iter(by_epoch.values()))[2].attrs
-        histories.append(
-            xr.Dataset(
-                {name: ("epoch", list(values)) for name, values in columns.items()},
-                {"epoch": epochs},
-                {"name": run, "spec": attrs.get("run_spec", "{}"), "train_examples": attrs.get("train_examples", 0)},
-            )
-        )
+        columns = {
+            name: [_at_point(by_epoch[epoch], name) for epoch in epochs] for name in ("train_loss", "train_accuracy")
+        }
+        columns["learning_rate"] = [np.nan] * len(epochs)
+        attrs = next(iter(by_epoch.values())).attrs
+        told = {
+            key: attrs[key]
+            for key in ("loss", "loss_unit", "score", "score_of", "loss_classes", "classes")
+            if key in attrs
+        }
+        told |= {"name": run, "spec": attrs.get("run_spec", "{}"), "train_examples": attrs.get("train_examples", 0)}
+        there = {name: values for name, values in columns.items() if None not in values}
+        histories.append(xr.Dataset({name: ("epoch", of) for name, of in there.items()}, {"epoch": epochs}, told))
     return histories
 
 
-def _at_point(of: xr.Dataset) -> tuple[float, float]:
-    """Return train loss and accuracy at the state itself; the accuracy is 1 if it was not measured."""
-    if "saved_loss" in of:
-        return float(of.saved_loss[-1]), 1.0
-    if "probe" in of.attrs:
-        return float(of.train_loss) if "train_loss" in of else float("nan"), 1.0
-    accuracy = geometry.centre(of, "train_accuracy") if "train_accuracy" in of else 1.0
-    return geometry.centre(of, "train_loss"), accuracy
+def _at_point(of: xr.Dataset, name: str) -> float | None:
+    """Return the train loss or accuracy at the state itself; None for an accuracy that was not measured."""
+    if name == "train_loss" and "saved_loss" in of:
+        return float(of.saved_loss[-1])
+    if "probe" in of.attrs or name not in of:
+        return None if name == "train_accuracy" else float(of.get(name, np.nan))
+    return geometry.centre(of, name)
 
 
 _FUNCTIONS = {name: _function(name, kind) for name, kind in zip(DRAWN, KINDS, strict=True)}

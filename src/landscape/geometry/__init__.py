@@ -6,7 +6,7 @@ A surface is a dataset of dimensions (alpha, beta), as `landscape.measures` make
 from landscape.geometry.barriers import WELL, Well, barrier, interval, other_end, well
 from landscape.geometry.convexity import convex_height, convex_share
 from landscape.geometry.eigenvalue_ratio import RATIOS, ratio_bound, slice_is_convex, slice_ratio
-from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, findings
+from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, findings, is_trained
 from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite, values_of
 from landscape.geometry.intervals import wilson
 from landscape.geometry.levels import Component, LevelSets, basin, shape
@@ -40,6 +40,7 @@ __all__ = [
     "guessing",
     "interval",
     "is_plateau",
+    "is_trained",
     "minima",
     "non_finite",
     "numbers",

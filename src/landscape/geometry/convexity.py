@@ -39,7 +39,7 @@ def convex_share(surface: xr.Dataset, variable: str = "train_loss") -> Number:
         [[L_aa, L_ab], [L_ab, L_bb]],  L_ab = (L(+,+) - L(+,-) - L(-,+) + L(-,-)) / (4 h_a h_b),
 
     has no eigenvalue below -1e-3 times the median absolute eigenvalue of all counted points. The share is NaN, with a
-    reason, for a line, if the centre is missing or above ln(classes), and if the counted points lie in fewer than
+    reason, for a line, for a loss that is not the cross-entropy of classes, if the centre is missing or above ln(classes), and if the counted points lie in fewer than
     `CELLS` rows or columns of the grid.
     """
     step = coarser_step(surface)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from landscape.geometry.grid import CELLS, centre, guessing, specification, values_of
 from landscape.geometry.levels import basin, cells_across
 from landscape.lazy import np, xr
+from landscape.objective import meanings
 
 FIRST_LEVEL = 0.1
 """The lowest level line. The eye takes its ring around the centre for the size of the minimum."""
@@ -20,7 +21,7 @@ At a quarter, the right class has a probability of classes**-0.25 in the geometr
 network still misses many training examples, so its weights are no minimiser.
 """
 
-_LOWER = 0.01  # a point is reported if it lies below the centre by this share of ln(classes)
+_LOWER = 0.01  # a point is reported if it lies below the centre by this share of ln(classes), or of half the rise of the plane
 _HIGH = 100.0  # the top of the colour scale
 _HIGH_SHARE = 0.2
 
@@ -42,28 +43,37 @@ def findings(surface: xr.Dataset, history_row: xr.Dataset) -> list[Finding]:
     """List the reasons to doubt the train loss of a surface, the worst first.
 
     Args:
-        history_row: `train_loss` and `train_accuracy` in eval mode of the state at the centre.
+        history_row: `train_loss` in eval mode of the state at the centre, and the accuracy if it was measured.
     """
-    trained = float(history_row.train_loss) <= UNTRAINED * guessing(surface)
+    trained = is_trained(float(history_row.train_loss), guessing(surface))
     on_the_way = "@" in surface.attrs["state"]
     found = [] if trained else [_untrained(history_row, on_the_way)]
     if specification(surface)["directions"] not in ("to", "through"):  # they lead to other minima, which may be lower
         found += _lower_point(surface, on_the_way)
-    checks = (_small_ring, _open_basin) if trained else ()
-    for check in (*checks, _mostly_high, _negative_variance, _imprecise, _few_images):
+    nats = meanings.in_nats(surface.attrs)  # levels such as 0.1 and 100 mean something
+    checks = (
+        [_small_ring] * (nats and trained) + [_open_basin] * trained + [_mostly_high if nats else _mostly_undefined]
+    )
+    for check in (*checks, _negative_variance, _imprecise, *[_few_images] * nats):
         found += check(surface)
     return found
 
 
+def is_trained(loss: float, guessing: float) -> bool:
+    """Say if a train loss is low enough for a minimiser (`UNTRAINED`); it counts as such where there is no guessing."""
+    return math.isnan(guessing) or loss <= UNTRAINED * guessing
+
+
 def _untrained(row: xr.Dataset, on_the_way: bool) -> Finding:
-    accuracy, loss = f"{100 * float(row.train_accuracy):.0f} %", f"{float(row.train_loss):.2g}"
+    loss = f"{float(row.train_loss):.2g}"
+    reached = f"accuracy {100 * float(row.train_accuracy):.0f} %" if "train_accuracy" in row else f"loss {loss}"
     if on_the_way:
         return Finding(
-            f"before the end of training: train accuracy {accuracy}",
+            f"before the end of training: train {reached}",
             f"This state lies before the end of training (train loss {loss}), so the plane does not surround a minimiser.",
         )
     return Finding(
-        f"did not train: train accuracy {accuracy}: not a picture of a minimiser",
+        f"did not train: train {reached}: not a picture of a minimiser",
         f"The run ended at a train loss of {loss}, above a quarter of the loss of guessing, so this is not a picture of "
         "a minimiser; train longer or at a lower learning rate before comparing it.",
     )
@@ -73,7 +83,8 @@ def _lower_point(surface: xr.Dataset, on_the_way: bool) -> Iterator[Finding]:
     here = centre(surface, "train_loss")
     losses = surface.train_loss.where(np.isfinite(surface.train_loss))
     drop = here - float(losses.min())
-    if not drop > _LOWER * guessing(surface):
+    scale = guessing(surface)
+    if not drop > _LOWER * (float(losses.median()) - float(losses.min()) if math.isnan(scale) else scale):
         return
     lowest = losses.isel(losses.argmin(...))
     place = (
@@ -123,6 +134,16 @@ def _mostly_high(surface: xr.Dataset) -> Iterator[Finding]:
         )
 
 
+def _mostly_undefined(surface: xr.Dataset) -> Iterator[Finding]:
+    share = float((~np.isfinite(surface.train_loss)).mean())
+    if share > _HIGH_SHARE:
+        yield Finding(
+            f"{100 * share:.0f} % not finite",
+            f"At {100 * share:.0f} % of the points the loss is not finite: the plane leads far away from working networks; "
+            "take a narrower range.",
+        )
+
+
 def _negative_variance(surface: xr.Dataset) -> Iterator[Finding]:
     points = surface.attrs.get("points_negative_variance", 0)
     if points:
@@ -138,6 +159,12 @@ def _imprecise(surface: xr.Dataset) -> Iterator[Finding]:
     if deviation > 1:
         precision = surface.attrs["precision"]
         much = f"up to {100 * deviation:.0f} %" if math.isfinite(deviation) else "without bound"
+        if not meanings.in_nats(surface.attrs):
+            yield Finding(
+                f"{precision} error as large as the loss",
+                f"At the points compared, the loss in {precision} deviates from the loss in fp32 {much}: take precision: fp32.",
+            )
+            return
         yield Finding(
             f"{precision} error above 0.1",
             f"At the points compared, the loss in {precision} deviates from the loss in fp32 {much}, more than 0.1 at the "

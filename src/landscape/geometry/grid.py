@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Any
 
 from landscape.lazy import np, xr
+from landscape.objective import meanings
 
 CELLS = 6
 """A feature is measured if it spans this many cells along each axis: at least six points then lie in it."""
@@ -20,6 +21,7 @@ NOT_RESOLVED = "not resolved"
 NO_CENTRE = "no centre on the grid"
 NOT_FINITE = "centre not finite"
 ABOVE = "centre above the level"
+NO_GUESSING = "the loss is no cross-entropy of classes"
 LINE = "a line"
 
 
@@ -59,8 +61,8 @@ def specification(surface: xr.Dataset) -> dict[str, Any]:
 
 
 def guessing(surface: xr.Dataset) -> float:
-    """Return the loss of guessing, ln(classes)."""
-    return math.log(surface.attrs["classes"])
+    """Return the loss of guessing, ln(classes); NaN if the loss is not the cross-entropy of classes."""
+    return meanings.guessing(surface.attrs)
 
 
 def points_of(whole: xr.Dataset, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,6 +113,8 @@ def centre(surface: xr.Dataset, variable: str) -> float:
 
 def without_component(surface: xr.Dataset, level: float, variable: str) -> str:
     """Say why {L <= level} has no part that holds the centre; empty if it has one."""
+    if math.isnan(level):
+        return NO_GUESSING
     at = centre_index(surface)
     if at is None:
         return NO_CENTRE

@@ -43,7 +43,7 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> dict[str, floa
 
     Lengths are multiples of the directions, areas their products. `width_rise_0.5` is the width of the part of the
     plane that holds the centre and lies at most 0.5 above it (`levels.shape`). `level_` names an absolute level;
-    `level_guessing` is ln(classes). `touches_border_` is 1 or 0. `minima` is their number. The modules `convexity`,
+    `level_guessing` is ln(classes), and undefined if the loss is not the cross-entropy of classes. `touches_border_` is 1 or 0. `minima` is their number. The modules `convexity`,
     `minima` and `slice_rises` define the others. `step_alpha` and `step_beta` are the steps of the grid.
     """
     return {name: number.value for name, number in _measured(surface, variable).items()}

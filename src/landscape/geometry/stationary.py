@@ -71,16 +71,17 @@ def is_stationary(gradient_norm: float, theta_norm: float, loss: float) -> bool:
 
 
 def is_plateau(
-    gradient_norm: float, theta_norm: float, loss: float, largest_scaled: float, classes: int, final: float
+    gradient_norm: float, theta_norm: float, loss: float, largest_scaled: float, guessing: float, final: float
 ) -> bool:
-    """Say if a point is a plateau: stationary, flat in every direction, and at least 0.1 ln(classes) above `final`.
+    """Say if a point is a plateau: stationary, flat in every direction, and at least 0.1 `guessing` above `final`.
 
     Args:
         largest_scaled: the largest absolute eigenvalue of the filter-scaled Hessian.
+        guessing: the loss of guessing; of a loss without one, NaN, nothing is a plateau.
         final: the train loss at the end of the run.
     """
     flat = abs(largest_scaled) <= FLAT
-    return flat and is_stationary(gradient_norm, theta_norm, loss) and loss >= final + _WELL_ABOVE * math.log(classes)
+    return flat and is_stationary(gradient_norm, theta_norm, loss) and loss >= final + _WELL_ABOVE * guessing
 
 
 def _zeros(gradient: np.ndarray) -> Iterator[tuple[float, float, Kind]]:

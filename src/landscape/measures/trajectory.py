@@ -13,7 +13,7 @@ from landscape.data.datasets import DataSet, subset
 from landscape.directions import Axes, Directions
 from landscape.engine.engine import Engine
 from landscape.measures.plane import Plane
-from landscape.objective.meanings import loss_meaning
+from landscape.objective.meanings import mean_loss
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.progress import progress
 from landscape.store.weights import Weights, dot, norm
@@ -105,7 +105,7 @@ def trajectory(
         ],
         "saved_loss": [loss(weights) for weights in progress(path, len(path), "epochs as saved")],
     }
-    said = loss_meaning(objective.facts()).replace(" over the {}", "")
+    said = mean_loss(objective.facts())
     long_names = {name: text.format(said, len(split["train"])) for name, text in _PATH.items()}
     share = (
         expected_share(path, theta, axes, plane.normalize, centred=plane.centred) if plane.has_random_axis else np.nan

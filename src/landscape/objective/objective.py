@@ -16,6 +16,7 @@ from landscape.errors import InputError, one_of
 from landscape.networks.import_function import function_named
 from landscape.objective import scores
 from landscape.objective.losses import Loss, named, per_example, shapes_of
+from landscape.objective.meanings import PARTS
 from landscape.objective.objective_section import CROSS_ENTROPY, NamedLoss, ObjectiveKeys
 from landscape.objective.scores import Score
 
@@ -34,6 +35,8 @@ class Objective:
         function: (network, batch) to the losses of its examples.
         output: the part of the network's output that the loss takes.
         score: the score beside the loss, or None.
+        parts: whether the score is an accuracy over several targets of each example: pixels, tokens, labels.
+        classes: of the targets that count, if they are classes.
         per_example: whether there is a loss for each example; if there is one a batch, it counts for all of them.
         settings: the keys it was made from, where a configuration can state them.
     """
@@ -45,6 +48,8 @@ class Objective:
     output: str | int | None
     score: Score | None
     per_example: bool = True
+    parts: bool = False
+    classes: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def values(self, network: nn.Module, batch: Examples) -> tuple[Tensor, Tensor | None]:
@@ -116,14 +121,15 @@ class Objective:
         few = examples[:EXAMPLES]
         network = copy.deepcopy(network).eval().requires_grad_(False)
         batch = Examples(copied(few.inputs), few.targets)
+        counted = self.loss is not None and self.loss.classes(few)
+        classes = (classes or self.loss.classes(examples)) if self.loss is not None and counted else None
         with torch.enable_grad():
             if self.loss is None:
                 losses = self._judged(lambda: self._of_network(network, batch), "its objective", few)
             else:
                 output = self._judged(lambda: call(network, batch.inputs), "the network", few)
                 loss, part, targets = self.loss, picked(output, self.output), self.loss.targets(few)
-                counted = loss.classes(few)
-                _check_classes(part, targets, (classes or loss.classes(examples)) if counted else None)
+                _check_classes(part, targets, classes)
                 losses = self._judged(
                     lambda: loss.each(in_double(part), targets),
                     f"the loss {self.name}, of the output {shapes_of(part)} and targets {shapes_of(targets)},",
@@ -135,7 +141,19 @@ class Objective:
             raise InputError(
                 f"the loss {self.name} returned {shapes_of(losses)} for {len(few)} examples; it must return a number for each"
             )
-        return replace(self, per_example=losses.ndim > 0)
+        return replace(
+            self,
+            per_example=losses.ndim > 0,
+            parts=self._has_parts(self.loss.targets(few) if self.loss else None),
+            classes=classes,
+        )
+
+    def _has_parts(self, target: Any) -> bool:
+        """Say if an accuracy is over several targets of each example; the probabilities of its classes are one target."""
+        if self.score is None or self.score.name != "accuracy" or not isinstance(target, Tensor):
+            return False
+        of_classes = target.is_floating_point() and self.loss is not None and self.loss.name == "cross-entropy"
+        return target[:1].numel() > 1 and not (of_classes and target.ndim == 2)
 
     def facts(self) -> dict[str, Any]:
         """State in attributes of a file what its loss and score are."""
@@ -143,7 +161,9 @@ class Objective:
             "loss": self.name,
             "loss_unit": self.unit or None,
             "loss_of": "each example" if self.per_example else "a batch",
+            "loss_classes": self.classes,
             "score": self.score.name if self.score else None,
+            "score_of": PARTS if self.parts else None,
         }
 
     def _of_network(self, network: nn.Module, batch: Examples) -> Tensor:

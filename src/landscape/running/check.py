@@ -98,7 +98,7 @@ def _built(run: Run, known: Source) -> Any:
     try:
         made = building.build(run.network, run.args, **given)
         objective = objective_of(run)
-        objective = objective.tried(made, known.sample, known.classes)
+        objective = objective.tried(made, known.sample, None if "ignore_index" in run.loss.args else known.classes)
         if run.made == "trained" and run.train is None:
             _try_to_train(made, objective, known.sample)
     except InputError as error:

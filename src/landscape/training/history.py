@@ -73,11 +73,12 @@ def measure(network: nn.Module, data: DataSet, evaluate: Evaluate) -> dict[str, 
 
 
 def dataset(history: History, objective: Objective = CLASSIFICATION) -> xr.Dataset:
-    """Turn a history into a Dataset along the dimension `epoch`."""
+    """Turn a history into a Dataset along the dimension `epoch`; its attributes name the loss and the score."""
     epochs, told = np.arange(len(history["seconds"])), _columns(objective)
     columns = {
         column: ("epoch", np.array(values, np.float64), dict(zip(("long_name", "units"), told[column], strict=True)))
         for column, values in history.items()
     }
     number = ("epoch", epochs, {"long_name": "epochs trained (0: before training)", "units": "1"})
-    return xr.Dataset(columns, {"epoch": number})
+    stated = {key: value for key, value in objective.facts().items() if value is not None}
+    return xr.Dataset(columns, {"epoch": number}, stated)

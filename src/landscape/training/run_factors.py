@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from landscape import geometry
 from landscape.config.fields import INCIDENTAL, INERT, with_trait
 from landscape.lazy import xr
 from landscape.networks import code
+from landscape.objective import meanings
 from landscape.training.run_section import Run
 
 FAR = 10.0
@@ -34,17 +34,12 @@ def epochs(spec: Mapping[str, Any]) -> int | str:
     return "rescaled" if spec.get("rescaled") else "adopted"
 
 
-def trained(loss: float, classes: int) -> bool:
-    """Return whether a train loss is low enough for a minimiser (`geometry.UNTRAINED`)."""
-    return loss <= geometry.UNTRAINED * math.log(classes)
-
-
-def confounded(losses: Mapping[str, float], classes: int) -> str:
+def confounded(losses: Mapping[str, float], guessing: float) -> str:
     """Say why networks with these train losses cannot be compared (some did not train, or they are far apart), or ""."""
-    if untrained := [name for name, loss in losses.items() if not trained(loss, classes)]:
+    if untrained := [name for name, loss in losses.items() if not geometry.is_trained(loss, guessing)]:
         return f"{', '.join(untrained)} did not train"
     low, high = min(losses.values(), default=0.0), max(losses.values(), default=0.0)
-    return f"train losses from {low:.2g} to {high:.2g}" if high > FAR * max(low, 1e-12) else ""
+    return f"train losses from {low:.2g} to {high:.2g}" if low >= 0 and high > FAR * max(low, 1e-12) else ""
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,11 @@ class Errors:
 
 
 def errors(history: xr.Dataset, row: xr.Dataset | None = None) -> Errors | None:
-    """Return the test errors at a row of a history, by default its last; None without a test split."""
-    if "test_accuracy" not in history:
+    """Return the test errors at a row of a history, by default its last.
+
+    None without a test split, without an accuracy, and for an accuracy over pixels or tokens, which are no independent examples.
+    """
+    if "test_accuracy" not in history or not meanings.counts_examples(history.attrs):
         return None
     accuracy = float((history.isel(epoch=-1) if row is None else row).test_accuracy)
     images = int(history.attrs["test_examples"])

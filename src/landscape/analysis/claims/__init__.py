@@ -6,15 +6,18 @@ states, before the runs, what it takes to call a claim reproduced.
 
 import html
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
 
+from landscape import geometry
 from landscape.analysis import table_writers
 from landscape.analysis.claims import dimensions, flips, negative_curvature, published, shapes, trainability
 from landscape.analysis.claims.evidence import Evidence, JudgedRun, Judgement
 from landscape.experiment.analysis_sections import Claims, Published
+from landscape.objective import meanings
 from landscape.store import files
 
 __all__ = ["Judgement", "judge", "write"]
@@ -44,11 +47,15 @@ def judge(
     surfaces: Sequence[xr.Dataset],
     trajectories: Sequence[xr.Dataset],
 ) -> list[Judgement]:
-    """Judge every claim, in the order of its number, and then every published test error."""
+    """Judge every claim, in the order of its number, and then every published test error.
+
+    The claims are about the cross-entropy of classes; runs with another loss are left out.
+    """
 
     def by_plane(found: Sequence[xr.Dataset], run: str) -> dict[str, xr.Dataset]:
         return {each.attrs["plane"]: each for each in found if each.attrs["run"] == run}
 
+    histories, _ = _split(histories)
     names = [history.attrs["name"] for history in histories]
     runs = [
         JudgedRun(history, by_plane(surfaces, name), by_plane(trajectories, name))
@@ -71,18 +78,31 @@ def write(found: Sequence[Judgement], histories: Sequence[xr.Dataset], paths: Se
     table_writers.write_page(page, "Claims", f"<p>{html.escape(about)}</p>\n{table}")
 
 
+def _split(histories: Sequence[xr.Dataset]) -> tuple[list[xr.Dataset], list[xr.Dataset]]:
+    """Split runs into those with the cross-entropy of classes, and those with another loss."""
+    others = [history for history in histories if math.isnan(geometry.guessing(history))]
+    return [history for history in histories if not any(history is other for other in others)], others
+
+
 def _about(histories: Sequence[xr.Dataset]) -> str:
     """Describe the runs behind the verdicts: their data, their number, the length of their training."""
+    histories, others = _split(histories)
+    left_out = ", ".join(f"{other.attrs['name']} ({meanings.mean_loss(other.attrs)})" for other in others)
+    said = f" Left out, since the claims are about the cross-entropy of classes: {left_out}." if others else ""
+    if not histories:
+        return f"No run can be judged.{said}"
     data = sorted({json.loads(history.attrs["spec"])["data"] for history in histories})
     epochs = [history.sizes["epoch"] - 1 for history in histories if history.sizes["epoch"] > 1]
     images = sorted({int(history.attrs["train_examples"]) for history in histories})
     short = (
-        f", a schedule of {min(epochs)} to {max(epochs)} epochs where the paper has 300" if max(epochs) < 300 else ""
+        f", a schedule of {min(epochs)} to {max(epochs)} epochs where the paper has 300"
+        if 0 < max(epochs, default=0) < 300
+        else ""
     )
     return (
         f"Judged on {len(histories)} runs on {', '.join(data)} with {', '.join(f'{n:,}' for n in images)} training "
         f"examples{short}. Reproduced: the claim held in every case. Confounded: the networks cannot be compared, for the "
-        "reason given. Not tested: these runs cannot tell. Unverified: a number that was not checked at its source."
+        f"reason given. Not tested: these runs cannot tell. Unverified: a number that was not checked at its source.{said}"
     )
 
 

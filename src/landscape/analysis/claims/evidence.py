@@ -54,12 +54,12 @@ class JudgedRun:
         return float(self.last.train_loss)
 
     @property
-    def classes(self) -> int:
-        return int(self.history.attrs["classes"])
+    def guessing(self) -> float:
+        return geometry.guessing(self.history)
 
     @property
     def trained(self) -> bool:
-        return run_factors.trained(self.train_loss, self.classes)
+        return geometry.is_trained(self.train_loss, self.guessing)
 
     @cached_property
     def errors(self) -> run_factors.Errors | None:
@@ -158,7 +158,7 @@ def compared(
 def confounded(*of: SeedGroup | JudgedRun) -> str:
     """Say why networks cannot be compared: one did not train, or train losses are far apart. Empty if they can."""
     runs = [run for each in of for run in (each.runs if isinstance(each, SeedGroup) else (each,))]
-    return run_factors.confounded({run.name: run.train_loss for run in runs}, runs[0].classes)
+    return run_factors.confounded({run.name: run.train_loss for run in runs}, runs[0].guessing)
 
 
 def verdict(claim: str, held: Sequence[bool], reasons: Sequence[str], told: Sequence[str]) -> Judgement:

@@ -33,15 +33,26 @@ def is_between(surface: xr.Dataset) -> bool:
 def between(lines: Sequence[xr.Dataset]) -> pd.DataFrame:
     """Tabulate lines: a row with the barriers of loss and error and the widths of the wells at both ends.
 
-    Losses are mean cross-entropies (natural logarithm), errors in percent; `undefined` says why a barrier is missing.
+    Losses are those of the runs, errors in percent; `undefined` says why a barrier is missing.
     """
     return pd.DataFrame([_row(line) for line in lines], columns=_COLUMNS)
 
 
 def page(rows: pd.DataFrame) -> table_writers.TablePage:
     """Choose the columns that fit on a page."""
-    kept = [name for name in _COLUMNS if name not in ("plane", "undefined")]
+    errors = [name for name in _COLUMNS if "error" in name]
+    aside = [
+        "plane",
+        "undefined",
+        *(errors if rows[errors].isna().all(axis=None) and not _undefined(rows, errors) else []),
+    ]
+    kept = [name for name in _COLUMNS if name not in aside]
     return table_writers.TablePage("Between runs", rows, rows[kept].map(shown_number), _NOTE)
+
+
+def _undefined(rows: pd.DataFrame, names: Sequence[str]) -> bool:
+    """Say if some of the numbers were measured and are undefined."""
+    return any(name in str(reasons) for reasons in rows["undefined"] for name in names)
 
 
 def _row(line: xr.Dataset) -> dict[str, object]:

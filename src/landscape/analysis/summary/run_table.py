@@ -10,13 +10,14 @@ import xarray as xr
 
 from landscape import geometry
 from landscape.analysis import table_writers
+from landscape.objective import meanings
 from landscape.training import run_factors
 
 
 def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
     """Tabulate runs, in the order of `histories`.
 
-    Losses are mean cross-entropies in eval mode (natural logarithm), errors and accuracies in percent. The columns
+    Losses are in eval mode, errors and accuracies in percent. `loss` names a loss other than the cross-entropy. The columns
     after `plane` describe the train loss on the run's surface, with all numbers of `geometry.NAMES`; `undefined` says why
     some are missing. They are empty for a run without a surface.
     """
@@ -26,7 +27,8 @@ def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd
 
 def page(rows: pd.DataFrame) -> table_writers.TablePage:
     """Choose the columns that fit on a page."""
-    return table_writers.TablePage("Runs", rows, _condensed(rows).map(shown_number), _NOTE)
+    loss = "mean cross-entropy (natural logarithm)" if "loss" not in rows else "mean of the loss named beside it"
+    return table_writers.TablePage("Runs", rows, _condensed(rows).map(shown_number), f"Train loss: {loss} {_NOTE}")
 
 
 def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
@@ -38,15 +40,10 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
         "parameters": history.attrs["parameters"],
         "epochs": run_factors.epochs(spec),
         "train loss": float(last.train_loss),
-        "train accuracy (%)": 100 * float(last.train_accuracy),
     }
-    if found := run_factors.errors(history):
-        low, high = found.interval
-        row |= {
-            "test loss": float(last.test_loss),
-            "test error (%)": found.percent,
-            "95 % interval": f"{low:.1f} to {high:.1f}",
-        }
+    if not meanings.is_cross_entropy(history.attrs):
+        row["loss"] = meanings.mean_loss(history.attrs)
+    row |= _scores(history, last)
     if surface is not None:
         loss = surface.train_loss
         finite = loss.where(np.isfinite(loss))
@@ -60,6 +57,23 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
             "undefined": _undefined(geometry.reasons(surface)),
             "findings": "; ".join(finding.label for finding in geometry.findings(surface, last)),
         }
+    return row
+
+
+def _scores(history: xr.Dataset, last: xr.Dataset) -> dict[str, object]:
+    """State the scores on both splits, an accuracy in percent and of test as an error with its interval; and the test loss."""
+    score = meanings.score_in(history.attrs)
+    row: dict[str, object] = {"test loss": float(last.test_loss)} if "test_loss" in last else {}
+    if score == "accuracy":
+        row = {"train accuracy (%)": 100 * float(last.train_accuracy)} | row
+        if found := run_factors.errors(history):
+            low, high = found.interval
+            row |= {"test error (%)": found.percent, "95 % interval": f"{low:.1f} to {high:.1f}"}
+        elif "test_accuracy" in last:
+            row["test error (%)"] = 100 * (1 - float(last.test_accuracy))
+    elif score is not None:
+        scores = {f"{split} {meanings.score_word(score)}": f"{split}_{score}" for split in ("train", "test")}
+        row |= {name: float(last[variable]) for name, variable in scores.items() if variable in last}
     return row
 
 
@@ -89,8 +103,11 @@ def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep what fits on a page: errors with their intervals, and the surface's main numbers and findings."""
     shown = rows.copy()
     if "test error (%)" in shown:
-        errors = zip(shown["test error (%)"], shown["95 % interval"], strict=True)
-        shown["test error (%)"] = ["" if pd.isna(e) else f"{e:.1f} ({interval})" for e, interval in errors]
+        intervals = shown.get("95 % interval", pd.Series(np.nan, shown.index))
+        shown["test error (%)"] = [
+            "" if pd.isna(e) else f"{e:.1f}" if pd.isna(interval) else f"{e:.1f} ({interval})"
+            for e, interval in zip(shown["test error (%)"], intervals, strict=True)
+        ]
     for name in HEADINGS.keys() & shown.keys():
         touches = shown.get(border_of(name), pd.Series(0.0, shown.index))
         shown[name] = [
@@ -98,7 +115,11 @@ def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
             for value, touch in zip(shown[name], touches, strict=True)
         ]
     shown = shown.rename(columns=HEADINGS)
-    kept = ("run", "parameters", "epochs", "train loss", "test error (%)", *HEADINGS.values(), "minima", "findings")
+    known = ("test loss", "test error (%)")
+    scores = [name for name in shown if str(name).startswith("test ") and name not in known]
+    unscored = ["test loss"] * ("test error (%)" not in shown and not scores)
+    kept = ("run", "parameters", "epochs", "loss", "train loss", *unscored, "test error (%)", *scores)
+    kept += (*HEADINGS.values(), "minima", "findings")
     return shown[[column for column in kept if column in shown]]
 
 
@@ -115,7 +136,7 @@ def shown_number(value: object) -> str:
 
 
 _NOTE = (
-    "Train loss: mean cross-entropy (natural logarithm) over the training split, un-augmented, in eval mode, after the last "
+    "over the training split, un-augmented, in eval mode, after the last "
     "epoch. Test error: in brackets its 95 % Wilson interval. The columns to the right describe the train loss on the plane "
     "that the configuration names under `summary`, over the plane's examples. Width at rise 0.5: take the connected part around "
     "the centre that lies at most 0.5 above it; its width is the diameter of the circle of equal area, or the length on a "

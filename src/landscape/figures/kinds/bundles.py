@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
@@ -38,19 +39,21 @@ class Bundles(OfRuns):
             line_axes.require_lines([together], self.draw)
         runs = group(members)
         panels = grid(len(runs), len(rows), most=5, narrow=1, heading=self.title, feet=True)
-        top = line_axes.loss_limit([member.seen for member in members])
+        limits = line_axes.loss_limits([member.seen for member in members])
         orders = [order(row) for row in rows]
         for run, ax in zip(runs, panels.rows[0], strict=True):
             ax.set_title(title(run), parse_math=False)
         for axes, row, found in zip(panels.rows, rows, orders, strict=True):
             for k, (ax, run) in enumerate(zip(axes, row, strict=True)):
-                bundle(ax, run, top=top)
+                bundle(ax, run, limits=limits)
                 width = f"width {widths.phrase(widths.wells(run.surfaces))}"
                 panels.note(ax, [width, *(errors(run) if row is rows[-1] else [])])
                 if panels.ends(k):
                     look: style.Look = {"rotation": 90, "va": "center", "ha": "left", "fontsize": NOTE}
                     ax.text(1.03, 0.5, str(found), transform=ax.transAxes, **look)
-        panels.label_rows(*(f"{_normalised(row)}\ntrain loss".strip() for row in rows))
+        panels.label_rows(
+            *(f"{_normalised(row)}\n{words.loss_label(row[0].surfaces, 'train loss')}".strip() for row in rows)
+        )
         panels.label_below(*(words.axis(row[0].first.seen, "alpha") for row in rows))
         keys = [
             style.key("one direction", color=style.LOSS, linewidth=0.4),
@@ -58,7 +61,7 @@ class Bundles(OfRuns):
         ]
         panels.legend([*keys, *line_axes.hatch_keys([member.seen for member in members])])
         panels.fit(*[min(0.85, 1.3 / panels.room)] * len(rows))
-        return Drawing(panels.figure, _numbers(rows), _caption(self, members, rows, orders, top))
+        return Drawing(panels.figure, _numbers(rows), _caption(self, members, rows, orders, limits[1]))
 
 
 _RUNS, _IMAGES = 5, 1000  # an order is not tested with fewer runs, or no more test examples
@@ -83,9 +86,9 @@ class Order:
         return f"Order: not tested ({self.reason})." if self.reason else f"Order by width and by test error: {self}."
 
 
-def bundle(ax: mpl.axes.Axes, run: Group, *, top: float) -> None:
+def bundle(ax: mpl.axes.Axes, run: Group, *, limits: tuple[float, float]) -> None:
     """Draw the train loss along each line, and the median of all."""
-    line_axes.frame(ax, run.surfaces, top=top)
+    line_axes.frame(ax, run.surfaces, limits=limits)
     x, curves = run.first.seen.alpha.values, line_axes.stack(run.surfaces, "train_loss")
     for curve in curves:
         ax.plot(x, line_axes.spread(curve[None])[1], "-", color=style.LOSS, linewidth=0.4, alpha=0.6)
@@ -94,15 +97,16 @@ def bundle(ax: mpl.axes.Axes, run: Group, *, top: float) -> None:
 
 def order(row: Sequence[Group]) -> Order:
     """Test if wider runs have lower test errors, over trained runs whose widths are all resolved and inside the range."""
-    if not all("test_accuracy" in run.first.row for run in row):
-        return Order(math.nan, math.nan, 0, "no test examples")
+    tested = [run_factors.errors(run.first.history, run.first.row) for run in row]
+    if None in tested:
+        return Order(math.nan, math.nan, 0, "no test examples" if _untested(row) else "no test errors")
     if min(int(run.first.history.attrs["test_examples"]) for run in row) <= _IMAGES:
         return Order(math.nan, math.nan, 0, f"no more than {_IMAGES:,} test examples")
     measured = [
         (widths.median(wells), 1 - float(run.first.row.test_accuracy))
         for run in row
         for wells in [widths.wells(run.surfaces)]
-        if run_factors.trained(float(run.first.row.train_loss), run.first.seen.attrs["classes"])
+        if geometry.is_trained(float(run.first.row.train_loss), geometry.guessing(run.first.seen))
         and not any(well.cut for well in wells)
         and math.isfinite(widths.median(wells))
     ]
@@ -111,6 +115,10 @@ def order(row: Sequence[Group]) -> Order:
         return Order(math.nan, math.nan, n, f"{n} trained runs with a width that is resolved and inside the range")
     found = comparisons.kendall(*map(list, zip(*measured, strict=True)))
     return Order(found.tau, found.p, n)
+
+
+def _untested(row: Sequence[Group]) -> bool:
+    return not all("test_loss" in run.first.row for run in row)
 
 
 def _normalised(row: Sequence[Group]) -> str:

@@ -12,16 +12,15 @@ from landscape.config.values import Levels
 from landscape.figures.kind import Columns, OfRuns, Variable
 from landscape.figures.shared import marks, style, words
 from landscape.figures.shared.level_lines import (
-    chosen,
     colour_bar,
     contour,
     label_levels,
     lines_at,
-    listed,
     require_plane,
     require_variable,
     shape,
 )
+from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
 from landscape.figures.shared.members import Drawing, Member, numbers, only
 from landscape.figures.shared.panel_grid import LABEL, grid, wrap
 from landscape.lazy import mpl, np, pd
@@ -47,27 +46,30 @@ class Contours(OfRuns):
         """Draw one panel per member, with one colour scale."""
         first, both = members[0].seen, len(self.variables) == 2
         panels = grid(len(members), columns=self.columns, heading=self.title)
-        lines = [self._lines(ax, member) for ax, member in zip(panels.axes, members, strict=True)]
+        scale = self._scale(members)
+        lines = [self._lines(ax, member, scale) for ax, member in zip(panels.axes, members, strict=True)]
         for ax, member in zip(panels.axes, members, strict=True):
             panels.note(ax, words.notes(member))
         panels.label_below(words.axis(first, "alpha"))
         panels.label_rows("\n".join(wrap(words.beta(first), panels.room * shape(first), LABEL)))
-        names = " and ".join(words.NAMES[name] for name in self.variables)
-        colour_bar(panels, chosen(self.levels), names, [] if both else [member.seen for member in members])
+        surfaces = [member.seen for member in members]
+        name = words.loss_label(surfaces, " and ".join(words.NAMES[name] for name in self.variables))
+        colour_bar(panels, scale, name, [] if both else surfaces)
         if both:
             panels.legend(_keys(), 2 if panels.columns <= 2 else 4)
         panels.fit(shape(first))
         for ax, member, of in zip(panels.axes, members, lines, strict=True):
-            self._labels(ax, member, of)
+            self._labels(ax, member, of, scale)
         drawn = [numbers(members, self.variables), marks.numbers(members)]
         drawn += [marks.lowest_numbers(members)] if both else []
-        return Drawing(panels.figure, pd.concat(drawn, ignore_index=True), self._caption(members))
+        return Drawing(panels.figure, pd.concat(drawn, ignore_index=True), self._caption(members, scale))
 
     def panel(self, ax: mpl.axes.Axes, members: Sequence[Member]) -> None:
         member = only(members, self.draw)
-        lines = self._lines(ax, member)
+        scale = self._scale(members)
+        lines = self._lines(ax, member, scale)
         ax.set(xlabel=words.axis(member.seen, "alpha"), ylabel=words.beta(member.seen))
-        self._labels(ax, member, lines)
+        self._labels(ax, member, lines, scale)
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -78,45 +80,46 @@ class Contours(OfRuns):
     def marked(self) -> list[tuple[str, str, str]]:
         return [(state, self.plane, mark) for state in self.runs for mark in self.marks]
 
-    def _lines(self, ax: mpl.axes.Axes, member: Member) -> mpl.contour.QuadContourSet:
+    def _scale(self, members: Sequence[Member]) -> LossScale:
+        return scale_of([member.seen for member in members], self.variables, self.levels)
+
+    def _lines(self, ax: mpl.axes.Axes, member: Member, scale: LossScale) -> mpl.contour.QuadContourSet:
         """Draw level lines of the first loss; with two losses, the second dashed, and the lowest point of each."""
         first, *others = self.variables
         require_plane(member.seen, self.draw)
         for variable in self.variables:
             require_variable(member.seen, variable, self.draw)
         ax.set_title(words.title(member, first), parse_math=False)
-        lines = contour(ax, member.seen, variable=first, levels=chosen(self.levels), guessing=not others)
+        lines = contour(ax, member.seen, variable=first, scale=scale, guessing=not others)
         for variable in others:
-            lines_at(
-                ax, member.seen, variable, chosen(self.levels), (0.9, 0.5), colors="black", linestyles="--", zorder=3
-            )
+            lines_at(ax, member.seen, variable, scale, (0.9, 0.5), colors="black", linestyles="--", zorder=3)
             marks.draw_lowest(ax, member.seen)
         return lines
 
-    def _labels(self, ax: mpl.axes.Axes, member: Member, lines: mpl.contour.QuadContourSet) -> None:
+    def _labels(self, ax: mpl.axes.Axes, member: Member, lines: mpl.contour.QuadContourSet, scale: LossScale) -> None:
         """Label the levels and the marks, on axes of their final size."""
         avoid = list(marks.places(member.marks))
         if len(self.variables) == 2:
             avoid += [np.array([found.alpha, found.beta]) for found in marks.lowest(member.seen)]
-        label_levels(ax, lines, avoid=avoid)
+        label_levels(ax, lines, scale, avoid=avoid)
         marks.draw_marks(ax, member.marks)
 
-    def _caption(self, members: Sequence[Member]) -> str:
-        classes = words.each(member.seen.attrs["classes"] for member in members)
-        at = f"on the plane {words.escape(self.plane)}, at {listed(self.levels)}"
+    def _caption(self, members: Sequence[Member], scale: LossScale) -> str:
+        at = f"on the plane {words.escape(self.plane)}, at {scale.listed}"
         if len(self.variables) == 2:
             lines = (
-                f"Level lines of the train loss (solid, over its colours) and of the test loss (dashed) {at}; those at 0.1 and "
-                "1 are thick. The cross marks the state itself, a circle the point of the grid where the train loss is lowest, "
+                f"Level lines of the train loss (solid, over its colours) and of the test loss (dashed) {at}"
+                f"{scale.thick_ones}. The cross marks the state itself, a circle the point of the grid where the train loss is lowest, "
                 "a square that of the test loss."
             )
         else:
+            guessed = dashed([member.seen for member in members], ", the dashed one is the loss of guessing, ln({})")
             lines = (
-                f"Level lines of the {words.NAMES[self.variables[0]]} {at}; those at 0.1 and 1 are thick, the dashed one is the "
-                f"loss of guessing, ln({classes}). The cross marks the state itself."
+                f"Level lines of the {words.NAMES[self.variables[0]]} {at}{scale.thick_ones}{guessed}. The cross "
+                "marks the state itself."
             )
         seen = (
-            f"{lines} One logarithmic colour scale for all panels, from 0.01 to 100; points where the loss is not finite are "
+            f"{lines} {scale.colour_kind.capitalize()} for all panels, from {scale.low:g} to {scale.high:g}; points where the loss is not finite are "
             "white and hatched."
         )
         made = [*words.surface_made(members), *marks.explained(members)]

@@ -15,6 +15,7 @@ from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import level_lines, style, words
 from landscape.figures.shared.groups import group
+from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
 from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import Grid, grid
 from landscape.lazy import mpl, np, xr
@@ -45,27 +46,27 @@ class Curvature(OfRuns):
         """Draw the ratio, the loss, and the ratio of the plane's own curvature; at most four runs beside each other."""
         runs = [_column(self, of.members) for of in group(members)]
         panels = grid(len(runs), 3, heading=self.title)
-        drawn = []
+        losses = [run.loss.seen for run in runs]
+        scale, drawn = scale_of(losses, [_VARIABLE]), []
         for space, loss, plane, run in zip(*panels.rows, runs, strict=True):
             surface = run.map.seen
             _map(space, surface, geometry.values_of(surface, geometry.RATIOS[self.ratio]))
-            drawn.append(level_lines.contour(loss, run.loss.seen, variable=_VARIABLE, levels=level_lines.chosen("log")))
+            drawn.append(level_lines.contour(loss, run.loss.seen, variable=_VARIABLE, scale=scale))
             level_lines.pixel_map(plane, surface, geometry.slice_ratio(surface), colours=_colours(), norm=_norm())
             space.set_title(words.with_care(run.map.label, bool(run.map.findings or run.beware)), parse_math=False)
             panels.note(space, _notes(surface, self.ratio))
             panels.note(loss, words.notes(run.loss))
         panels.label_rows(*(f"{name}\nbeta" for name in _ROWS))
         panels.label_below(words.axis(runs[0].map.seen, "alpha"))
-        losses = [run.loss.seen for run in runs]
-        level_lines.colour_bar(panels, level_lines.chosen("log"), words.NAMES[_VARIABLE], losses)
+        level_lines.colour_bar(panels, scale, words.loss_label(losses, words.NAMES[_VARIABLE]), losses)
         _ratio_bar(panels)
         if any(_not_converged(run.map.seen).any() for run in runs):
             panels.legend([style.key("not converged", **_DOT)])
         shape = level_lines.shape(runs[0].map.seen)
         panels.fit(*3 * [shape])
         for ax, lines in zip(panels.rows[1], drawn, strict=True):
-            level_lines.label_levels(ax, lines)
-        return Drawing(panels.figure, numbers(members, _NUMBERS, plane=True), _caption(self, runs))
+            level_lines.label_levels(ax, lines, scale)
+        return Drawing(panels.figure, numbers(members, _NUMBERS, plane=True), _caption(self, runs, scale))
 
 
 ISOLINES = (0.01, 0.1)
@@ -148,15 +149,16 @@ def _ratio_bar(panels: Grid) -> None:
     bar.ax.axvline(_PAPER, color="black", linewidth=0.7)
 
 
-def _caption(spec: Curvature, runs: Sequence[Column]) -> str:
+def _caption(spec: Curvature, runs: Sequence[Column], scale: LossScale) -> str:
+    guessed = dashed([run.loss.seen for run in runs], ", the dashed one is the loss of guessing")
     finer = "" if spec.contours is None else f", here of the plane {words.escape(spec.contours)}"
     seen = (
         f"From left to right {', '.join(words.escape(run.map.label) for run in runs)}. Above: {_RATIOS[spec.ratio]} of the "
         f"Hessian of the train loss at every point of the plane {words.escape(spec.plane)}, one pixel each, on a logarithmic "
         "scale; white lines at 0.01 and 0.1, a black one in the scale at 0.5, where the paper's linear scale ends; white and "
         "hatched where the loss is not finite or lambda_max is not positive; dots where the eigenvalues are not converged. "
-        f"Middle: level lines of the train loss{finer}, at {level_lines.listed('log')}; those at 0.1 and 1 are thick, the dashed one is the "
-        "loss of guessing. Below: abs(min(mu_min, 0)) / mu_max of the two eigenvalues mu of the Hessian restricted to the "
+        f"Middle: level lines of the train loss{finer}, at {scale.listed}{scale.thick_ones}{guessed}. "
+        "Below: abs(min(mu_min, 0)) / mu_max of the two eigenvalues mu of the Hessian restricted to the "
         "plane, in the same colours: all the negative curvature that the level lines can show. The cross marks the state "
         "itself."
     )

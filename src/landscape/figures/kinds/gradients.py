@@ -13,6 +13,7 @@ from landscape.config.fields import Ref
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import level_lines, style, words
+from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
 from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import grid
 from landscape.geometry import StationaryPoint
@@ -38,16 +39,17 @@ class Gradients(OfRuns):
                     "curvature"
                 )
         points = {member.state: geometry.stationary_points(member.seen) for member in members}
-        norm = norm_scale([member.seen for member in members])
+        surfaces = [member.seen for member in members]
+        norm, loss = norm_scale(surfaces), scale_of(surfaces, [_VARIABLE])
         single = len(members) == 1  # its quantities stand side by side
         size = (len(_QUANTITIES), 1) if single else (len(members), len(_QUANTITIES))
         heading = self.title or (words.title(members[0], _VARIABLE) if single else None)
         panels = grid(*size, columns=3 if single else None, heading=heading, share="all")
         rows = [[ax] for ax in panels.axes] if single else panels.rows
-        for row, name, (colours, scale, beside) in zip(rows, _QUANTITIES, _scales(norm), strict=True):
+        for row, name, (colours, scale, beside) in zip(rows, _QUANTITIES, _scales(norm, loss), strict=True):
             for ax, member in zip(row, members, strict=True):
                 if name == "descent":
-                    draw_arrows(ax, member.seen)
+                    draw_arrows(ax, member.seen, loss)
                     mark_stationary(ax, points[member.state])
                     panels.note(ax, words.notes(member))
                 else:
@@ -65,7 +67,7 @@ class Gradients(OfRuns):
         panels.legend(_keys([point for found in points.values() for point in found]), 3, handletextpad=0.2)
         panels.fit(*[level_lines.shape(members[0].seen)] * size[1])
         drawn = pd.concat([numbers(members, _NUMBERS, plane=True), _stationary(members, points)], ignore_index=True)
-        return Drawing(panels.figure, drawn, _caption(self, members, points))
+        return Drawing(panels.figure, drawn, _caption(self, members, points, loss))
 
 
 ARROWS = 15
@@ -130,13 +132,15 @@ def norm_scale(surfaces: Sequence[xr.Dataset]) -> mpl.colors.LogNorm:
     return mpl.colors.LogNorm(float(10 ** ((low + high) / 2 - half)), float(10 ** ((low + high) / 2 + half)))
 
 
-def _scales(norm: mpl.colors.LogNorm) -> list[tuple[mpl.colors.Colormap, mpl.colors.Normalize, style.Look]]:
+def _scales(
+    norm: mpl.colors.LogNorm, loss: LossScale
+) -> list[tuple[mpl.colors.Colormap, mpl.colors.Normalize, style.Look]]:
     """Return colours and their norm for each quantity, and the values beside its colour bar."""
     low, high = (np.log10(float(end or 1)) for end in (norm.vmin, norm.vmax))
     decades = {float(10**e): rf"$10^{{{e:.0f}}}$" for e in np.arange(np.ceil(low), np.floor(high) + 1)}
     cosine = cosine_map(), mpl.colors.Normalize(-1, 1), {"at": _COSINE_TICKS}
     return [
-        (style.pale_map(), style.norm(), {"at": style.LOSS_TICKS, "extend": "both"}),
+        (style.pale_map(), loss.norm, {"at": loss.ticks, "extend": "both"}),
         (style.colour_map(_NORMS), norm, {"at": decades, "extend": "both"}),
         *3 * [cosine],
     ]
@@ -158,12 +162,12 @@ def descent(surface: xr.Dataset) -> np.ndarray:
     return -np.einsum("ij,...j", np.linalg.inv(metric(surface)), gradient)
 
 
-def draw_arrows(ax: mpl.axes.Axes, surface: xr.Dataset) -> mpl.quiver.Quiver:
+def draw_arrows(ax: mpl.axes.Axes, surface: xr.Dataset, scale: LossScale) -> mpl.quiver.Quiver:
     """Draw level lines of the train loss, and over them the descent at up to 15 x 15 points.
 
     The arrows are of one length, blue where they point to the centre and red where they point away.
     """
-    level_lines.contour(ax, surface, variable="train_loss", levels=level_lines.chosen("log"))
+    level_lines.contour(ax, surface, variable="train_loss", scale=scale)
     rows, columns = (_thinned(surface.sizes[axis]) for axis in ("alpha", "beta"))
     chosen = np.ix_(rows, columns)
     alpha, beta = np.meshgrid(surface.alpha.values[rows], surface.beta.values[columns], indexing="ij")
@@ -228,13 +232,13 @@ def _stationary(members: Sequence[Member], points: Found) -> pd.DataFrame:
     ).rename(columns={"loss": "train_loss"})
 
 
-def _caption(spec: Gradients, members: Sequence[Member], points: Found) -> str:
+def _caption(spec: Gradients, members: Sequence[Member], points: Found, scale: LossScale) -> str:
     drawn = ARROWS
+    guessed = dashed([member.seen for member in members], ", the dashed one the loss of guessing")
     thinned = max(max(member.seen.sizes[axis] for axis in ("alpha", "beta")) for member in members) > drawn
     seen = (
         f"The gradient of the train loss over the plane {words.escape(spec.plane)}. descent: level lines of the train loss "
-        f"at {level_lines.listed('log')} (its scale beside, the dashed one the loss of "
-        "guessing), and arrows of one length along the steepest descent within the plane, in its own metric"
+        f"at {scale.listed} (its scale beside{guessed}), and arrows of one length along the steepest descent within the plane, in its own metric"
         f"{f', at up to {drawn} x {drawn} of the points' if thinned else ''}; light blue where they point to the centre (cross), "
         "dark red where they point away. gradient norm: of the gradient over all directions, on a logarithmic scale. cosine to centre: "
         "between the gradient's projection on the plane and the way from the centre, in the plane's metric; 1 where the "

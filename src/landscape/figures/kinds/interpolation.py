@@ -56,14 +56,15 @@ class Interpolation(FigureKind):
         rows = [_row(of, members) for of in self.rows]
         named = descriptions([end for row in rows for end in row.ends])
         panels = grid(3 * len(rows), columns=3, heading=self.title, share="none")
-        top = line_axes.highest([member.seen for row in rows for member in row.lines])
+        surfaces = [member.seen for row in rows for member in row.lines]
+        limits, right = line_axes.widest(surfaces), line_axes.score_axis(surfaces)
         norms = panels.axes[1::3]
         for ax in norms[1:]:
             ax.sharex(norms[0])
             ax.sharey(norms[0])
         for k, row in enumerate(rows):
             of_row = panels.axes[3 * k : 3 * k + 3]
-            line_panel(of_row[0], row, top=top)
+            line_panel(of_row[0], row, limits, right)
             norm_panel(of_row[1], row)
             weight_panel(of_row[2], row)
             title = words.with_care(_title(*named[2 * k : 2 * k + 2]), bool(row.run.findings))
@@ -74,7 +75,7 @@ class Interpolation(FigureKind):
         _norm_ticks(norms[0], any(len(weight_density.norms(end)) for row in rows for end in row.ends))
         _legend(panels, rows)
         panels.fit(0.95)
-        return Drawing(panels.figure, _numbers(rows), _caption(self, rows, top))
+        return Drawing(panels.figure, _numbers(rows), _caption(self, rows, limits[1], right))
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -121,17 +122,19 @@ class Row:
         return weight_density.densities([weight_density.flat(member) for member in self.ends])
 
 
-def line_panel(ax: mpl.axes.Axes, row: Row, *, top: float) -> None:
-    """Draw loss and accuracy between the runs, and the width of the minimum at both ends."""
-    line_axes.frame(ax, [row.run.seen], top=top)
+def line_panel(ax: mpl.axes.Axes, row: Row, limits: tuple[float, float], right: line_axes.ScoreAxis | None) -> None:
+    """Draw loss and score between the runs, and the width of the minimum at both ends."""
+    line_axes.frame(ax, [row.run.seen], limits=limits)
     ax.set_xlabel("alpha")
-    ax.set_ylabel("loss", color=style.LOSS)
+    ax.set_ylabel(words.loss_label([row.run.seen]), color=style.LOSS)
     ax.tick_params(axis="y", labelcolor=style.LOSS)
-    twin = line_axes.accuracy_axis(ax)
-    twin.set_ylabel("accuracy (%)", color=style.ACCURACY)
+    twin = None if right is None else right.twin(ax)
+    if right is not None and twin is not None:
+        twin.set_ylabel(right.label, color=style.ACCURACY)
     for member, linewidth in zip(row.lines, (THICK, THIN), strict=False):
         line_axes.curves(ax, [member.seen], "loss", linewidth)
-        line_axes.curves(twin, [member.seen], "accuracy", linewidth)
+        if right is not None and twin is not None:
+            line_axes.curves(twin, [member.seen], right.score, linewidth)
     for end in (0, 1):
         widths.bar(ax, [row.run.seen], at=end)
 
@@ -181,9 +184,9 @@ def _title(run: str, to: str) -> str:
 
 
 def _line_notes(row: Row) -> list[str]:
-    """Write the test error at both ends."""
+    """Write the test error, or another score, at both ends."""
     errors = {end: line_axes.error_at(row.run.seen, end) for end in (0, 1)}
-    return [f"error {error} at {end}" for end, error in errors.items() if error]
+    return [f"{error} at {end}" for end, error in errors.items() if error]
 
 
 def _norm_notes(row: Row) -> list[str]:
@@ -229,7 +232,11 @@ def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
     """Tabulate the lines' points, the norms per epoch and the densities per bin; the column `panel` tells them apart."""
     frames = []
     for row in rows:
-        frames.append(numbers(row.lines, line_axes.VARIABLES, plane=True).assign(panel="line"))
+        frames.append(
+            numbers(row.lines, line_axes.variables([member.seen for member in row.lines]), plane=True).assign(
+                panel="line"
+            )
+        )
         edges = {"from": row.densities.edges[:-1], "to": row.densities.edges[1:]}
         for member, density in zip(row.ends, row.densities.values, strict=True):
             frames.append(weight_density.norms(member).assign(panel="norm", member=member.state))
@@ -238,15 +245,15 @@ def _numbers(rows: Sequence[Row]) -> pd.DataFrame:
     return whole[["panel", *whole.columns.drop("panel")]]
 
 
-def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
+def _caption(spec: Interpolation, rows: Sequence[Row], top: float, right: line_axes.ScoreAxis | None) -> str:
     shown = [member for row in rows for member in row.lines]
     outside = max(share for row in rows for share in row.densities.outside)
     seen = (
-        "Left: loss (blue, left axis) and accuracy (vermilion, right axis) on the line from one run, at alpha = 0, to "
+        f"Left: loss{line_axes.and_score(right)} on the line from one run, at alpha = 0, to "
         "another one, at alpha = 1; of the training examples solid and of the test examples dashed; beyond the runs on grey."
         f"{line_axes.above([member.seen for member in shown], top)} Spans where a loss is not finite are hatched. The "
         "brackets are w, the length of the interval around each end on which the train loss lies less than 0.5 above that "
-        "at the end; below the panel the test errors of both runs. Middle: the norm of all parameters after each epoch, over the "
+        f"at the end{_scores_below(right)}. Middle: the norm of all parameters after each epoch, over the "
         "steps taken, both axes logarithmic, so that the norm before training is not drawn; below the panel those before and "
         "after training. Right: the density of the weights of all parameters with more than one dimension, in "
         f"{weight_density.BINS} bins within {weight_density.REACH} standard deviations of those of both runs together (at most "
@@ -265,3 +272,9 @@ def _caption(spec: Interpolation, rows: Sequence[Row], top: float) -> str:
         line = words.member_item(row.run, loss_names([row.run.seen]))
         items += [f"{line} On the line to {words.escape(row.to.label)}: {ends}.", words.run_item(row.to)]
     return words.caption(spec.about, seen, made, items)
+
+
+def _scores_below(right: line_axes.ScoreAxis | None) -> str:
+    if right is None:
+        return ""
+    return f"; below the panel the test {'errors' if right.score == 'accuracy' else right.label} of both runs"

@@ -40,10 +40,10 @@ class Overlay(OfRuns):
         rows = [[member for member in members if member.plane == line] for line in self.lines]
         panels = grid(len(rows), columns=self.columns, most=3, narrow=1, heading=self.title, share="none")
         shown = [member.seen[[self.variable]] for member in members]
-        top = line_axes.loss_limit(shown)
+        limits = line_axes.loss_limits(shown)
         looks = _looks(len(rows[0]))
         for k, (ax, line, row) in enumerate(zip(panels.axes, self.lines, rows, strict=True)):
-            line_axes.frame(ax, [member.seen[[self.variable]] for member in row], top=top)
+            line_axes.frame(ax, [member.seen[[self.variable]] for member in row], limits=limits)
             for height, (member, look) in enumerate(zip(row, looks, strict=True)):
                 values = member.seen[self.variable].isel(beta=0)
                 ax.plot(values.alpha, values, label=member.label, zorder=2 + 0.1 * height, **look)
@@ -51,12 +51,12 @@ class Overlay(OfRuns):
             ax.set_xlabel("\n".join(wrap(words.axis(row[0].seen, "alpha"), panels.room, NOTE)))
             panels.note(ax, [difference(row, self.variable)] if len(row) > 1 else [])
             ax.tick_params(labelleft=panels.begins(k))
-        panels.label_rows(words.NAMES[self.variable])
+        panels.label_rows(words.loss_label(shown, words.NAMES[self.variable]))
         keys = [style.key(member.label, **look) for member, look in zip(rows[0], looks, strict=True)]
         panels.legend([*keys, *line_axes.hatch_keys(shown)], min(len(keys), 3))
         panels.fit(0.8)
         table = numbers(members, [self.variable], plane=True)
-        return Drawing(panels.figure, table, self._caption(rows, line_axes.above(shown, top)))
+        return Drawing(panels.figure, table, self._caption(rows, line_axes.above(shown, limits[1])))
 
     def _caption(self, rows: Sequence[Sequence[Member]], above: str) -> str:
         seen = (

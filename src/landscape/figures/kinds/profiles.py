@@ -13,6 +13,7 @@ from landscape.config.values import Levels, Names
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import level_lines, line_axes, widths, words
 from landscape.figures.shared.groups import Group, beware, counted, descriptions, errors, group, items
+from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
 from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import grid
 
@@ -37,39 +38,44 @@ class Profiles(OfRuns):
         for member in planes:
             level_lines.require_plane(member.seen, self.draw)
         panels = grid(len(runs), 2, heading=self.title)
-        levels = level_lines.chosen(self.levels)
+        scale = scale_of([member.seen for member in planes], [_VARIABLE], self.levels)
         surfaces = [surface for bundle in bundles for surface in bundle.surfaces]
-        top = line_axes.loss_limit(surfaces)
+        limits = line_axes.loss_limits(surfaces)
         recipes = descriptions([bundle.first for bundle in bundles])
         drawn = []
         for above, below, run, recipe, bundle, member in zip(*panels.rows, runs, recipes, bundles, planes, strict=True):
-            line_axes.frame(above, bundle.surfaces, top=top)
-            line_axes.curves(above, bundle.surfaces, "loss")
+            line_axes.frame(above, bundle.surfaces, limits=limits)
+            line_axes.curves(above, bundle.surfaces)
             widths.bar(above, bundle.surfaces)
             name = ", ".join([recipe, *errors(bundle)])
             above.set_title(words.with_care(name, bool(beware(run.members, _VARIABLE))), parse_math=False)
             panels.note(above, [_width(bundle)])
-            drawn.append(level_lines.contour(below, member.seen, variable=_VARIABLE, levels=levels))
+            drawn.append(level_lines.contour(below, member.seen, variable=_VARIABLE, scale=scale))
             panels.note(below, words.notes(member)[-1:])
-        panels.label_rows("loss", "beta")
+        panels.label_rows(words.loss_label(surfaces), "beta")
         panels.label_below(words.axis(planes[0].seen, "alpha"))
-        level_lines.colour_bar(panels, levels, words.NAMES[_VARIABLE], [member.seen for member in planes])
+        label = words.loss_label([member.seen for member in planes], words.NAMES[_VARIABLE])
+        level_lines.colour_bar(panels, scale, label, [member.seen for member in planes])
         panels.legend([*line_axes.split_keys(surfaces), widths.key("width at 0.5 above the centre")], 3, numpoints=2)
         panels.fit(*2 * [level_lines.shape(planes[0].seen)])
         for ax, lines in zip(panels.rows[1], drawn, strict=True):
-            level_lines.label_levels(ax, lines)
-        table = numbers(members, line_axes.VARIABLES[:2], plane=True)
-        return Drawing(panels.figure, table, self._caption(runs, bundles, planes, line_axes.above(surfaces, top)))
+            level_lines.label_levels(ax, lines, scale)
+        table = numbers(members, list(words.NAMES), plane=True)
+        return Drawing(
+            panels.figure, table, self._caption(runs, bundles, planes, line_axes.above(surfaces, limits[1]), scale)
+        )
 
-    def _caption(self, runs: Sequence[Group], bundles: Sequence[Group], planes: Sequence[Member], beyond: str) -> str:
+    def _caption(
+        self, runs: Sequence[Group], bundles: Sequence[Group], planes: Sequence[Member], beyond: str, scale: LossScale
+    ) -> str:
         seen = (
             f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss of the training examples "
             f"(solid) and of the test examples (dashed) along {words.escape(', '.join(self.line))}; the axes are the same in all "
             f"panels.{beyond}{counted(bundles)} The bar is the interval around the centre on which the train loss lies less "
             "than 0.5 above that at the centre, its length the width; of several lines both are medians, with the extremes of "
             f"the width in brackets. Below: level lines of the train loss on the plane {words.escape(self.plane)}, at "
-            f"{level_lines.listed(self.levels)}; those at 0.1 and 1 are thick, the dashed one is the loss of guessing, the "
-            "cross the state itself; one logarithmic colour scale for all panels. Where a loss is not finite, panels are "
+            f"{scale.listed}{scale.thick_ones}{dashed([member.seen for member in planes], ', the dashed one is the loss of guessing')}, "
+            f"the cross the state itself; {scale.colour_kind} for all panels. Where a loss is not finite, panels are "
             "hatched."
         )
         along = words.surface_made([member for bundle in bundles for member in bundle.members])

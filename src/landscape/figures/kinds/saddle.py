@@ -186,8 +186,8 @@ def _caption(spec: Saddle, members: Sequence[Member]) -> str:
     )
     made = [
         "From the state, the norm of the gradient was brought to zero by the method of Levenberg and Marquardt, over all "
-        "parameters, in float64. The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval "
-        f"mode, over {words.each(probe.attrs['train_examples'] for probe in probes)} training examples, not augmented. An "
+        "parameters, in float64. "
+        f"The loss is the {words.mean_loss(probes)} without weight decay, in eval mode, over {words.each(probe.attrs['train_examples'] for probe in probes)} training examples, not augmented. An "
         f"eigenvalue counts as zero up to {_number(zero)} of the largest in magnitude; the index is the number of negative "
         "ones."
     ]

@@ -76,7 +76,7 @@ def on_plateau(member: Member) -> bool:
         float(member.row.weight_norm),
         float(probe.train_loss),
         max(abs(extreme(probe, "min", "_scaled")[0]), abs(extreme(probe, "max", "_scaled")[0])),
-        int(probe.attrs["classes"]),
+        geometry.guessing(probe),
         float(member.history.train_loss[-1]),
     )
 

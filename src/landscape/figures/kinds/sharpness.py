@@ -1,4 +1,4 @@
-"""A number of the surface against the test error, a point per network."""
+"""A number of the surface against the test error, or another score, a point per network."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import NOTE, Grid, fits, grid
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, np, pd
+from landscape.objective import meanings
 from landscape.training import run_factors
 
 
 class Sharpness(OfRuns):
-    """A number of the surface against the test error, a point per network."""
+    """A number of the surface against the test error, or another score, a point per network."""
 
     example: ClassVar[str] = "surface, history"
     draw: Literal["sharpness"]
@@ -49,7 +50,7 @@ class Sharpness(OfRuns):
         scatter(ax, shown, pairs, markers, colours)
         care = bool(beware) or len(shown) < len(points)
         ax.set_title(words.with_care(verdict, care), fontsize=NOTE, parse_math=False)
-        ax.set(xlabel=f"{geometry.NAMES[self.number]} (train loss)", ylabel="test error (%)")
+        ax.set(xlabel=f"{geometry.NAMES[self.number]} (train loss)", ylabel=_judged_by(points)[1])
         _depth_bar(panels, shown, colours)
         look: style.Look = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
         look |= {"markersize": 4, "markeredgewidth": 0.6}
@@ -86,16 +87,15 @@ class Plotted:
         return float(self.known.mean()) if self.known.size else float("nan")
 
     @cached_property
-    def errors(self) -> run_factors.Errors:
-        found = run_factors.errors(self.first.history, self.first.row)
-        if found is None:
-            raise InputError(f"{self.first.state} has no test error, which draw: sharpness shows")
-        return found
+    def errors(self) -> run_factors.Errors | None:
+        return run_factors.errors(self.first.history, self.first.row)
 
-    @property
-    def error(self) -> tuple[float, float, float]:
-        """Test error in percent, and its Wilson interval."""
-        return self.errors.percent, *self.errors.interval
+    def error(self, variable: str) -> tuple[float, float, float]:
+        """Test error in percent with its Wilson interval; or another score or loss, which has none."""
+        if self.errors is not None and variable == "test_accuracy":
+            return self.errors.percent, *self.errors.interval
+        value = float(self.first.row[variable])
+        return 3 * (100 * (1 - value),) if variable == "test_accuracy" else 3 * (value,)
 
     @cached_property
     def factors(self) -> dict[str, Any]:
@@ -119,7 +119,10 @@ def scatter(
     colours: mpl.colors.Normalize,
 ) -> None:
     """Draw the points with their bars, and the lines between joined points."""
-    x, y = np.array([point.mean for point in points]), np.array([point.error for point in points])
+    x, y = (
+        np.array([point.mean for point in points]),
+        np.array([point.error(_judged_by(points)[0]) for point in points]),
+    )
     for i, j in pairs:
         ax.plot(x[[i, j]], y[[i, j], 0], "-", color="0.75", linewidth=0.5, zorder=1)
     for k, point in enumerate(points):
@@ -143,6 +146,8 @@ def joined(points: Sequence[Plotted]) -> list[tuple[int, int]]:
 
 def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
     """Test if sharper networks, averaged over their seeds, have larger errors."""
+    if any(point.errors is None for point in points):
+        return comparisons.Comparison(len(points), untested="no test errors")
     networks = group([point.first for point in points], "seed")
     network = {member.state: k for k, of in enumerate(networks) for member in of.members}
     factors = {k: run_factors.factors(of.first.history) | {"seed": None} for k, of in enumerate(networks)}
@@ -156,6 +161,7 @@ def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
     errors = [
         of | {"wrong": point.errors.wrong, "images": point.errors.images}
         for of, point in zip(named, points, strict=True)
+        if point.errors is not None
     ]
     return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors), factors)
 
@@ -163,13 +169,32 @@ def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
 def confounded(points: Sequence[Plotted]) -> list[str]:
     """Note why the runs cannot be compared; empty if they can."""
     losses = {point.first.label: float(point.first.row.train_loss) for point in points}
-    reason = run_factors.confounded(losses, points[0].first.seen.attrs["classes"]) if points else ""
+    if len({meanings.mean_loss(point.first.seen.attrs) for point in points}) > 1:
+        return ["confounded: the losses are of several kinds"]
+    reason = run_factors.confounded(losses, geometry.guessing(points[0].first.seen)) if points else ""
     return [f"confounded: {reason}"] if reason else []
 
 
 def point_of(members: tuple[Member, ...], number: str) -> Plotted:
     """Compute the number on each plane of one run."""
     return Plotted(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
+
+
+def _judged_by(points: Sequence[Plotted]) -> tuple[str, str]:
+    """Choose the variable of the histories on the vertical axis, and its label: the score of all runs, or the test loss.
+
+    Raises:
+        InputError: if a run has no test split.
+    """
+    score = meanings.common_score(point.first.history.attrs for point in points)
+    variable = f"test_{score or 'loss'}"
+    for point in points:
+        if variable not in point.first.row:
+            raise InputError(f"{point.first.state} has no test split, and draw: sharpness shows a test error")
+    if score == "accuracy":
+        return variable, "test error (%)"
+    label = f"test {meanings.score_word(score)}" if score else "test loss"
+    return variable, label if score else words.loss_label([point.first.history for point in points], label)
 
 
 def _colours(depths: Sequence[int]) -> mpl.colors.Normalize:
@@ -192,11 +217,13 @@ def _depth_bar(panels: Grid, points: Sequence[Plotted], colours: mpl.colors.Norm
 def _numbers(points: Sequence[Plotted], number: str) -> pd.DataFrame:
     """Tabulate each run and plane: member, plane, family, depth, the number, test error in percent with its interval."""
     rows = []
+    variable, _ = _judged_by(points)
+    name = "test_error" if variable == "test_accuracy" else variable
     for point in points:
-        error, low, high = point.error
+        error, low, high = point.error(variable)
         for member, value in zip(point.members, point.values, strict=True):
             named = {"member": member.state, "plane": member.plane, "family": point.family, "depth": point.depth}
-            rows.append(named | {number: value, "test_error": error, "test_error_low": low, "test_error_high": high})
+            rows.append(named | {number: value, name: error, f"{name}_low": low, f"{name}_high": high})
     return pd.DataFrame(rows)
 
 
@@ -207,10 +234,12 @@ def _caption(
     planes = words.each(sorted({len(point.members) for point in points}))
     sharper = "smaller" if spec.number.startswith(_FLAT) else "larger"
     members = [member for point in points for member in point.members]
+    by = _judged_by(points)[1].removesuffix(" (%)")
+    interval = ", the test error with its 95 % Wilson interval" * all(point.errors is not None for point in points)
     seen = words.sentences(
-        f"{geometry.NAMES[spec.number].capitalize()}, of the train loss, against the test error: a point per run, the number "
-        f"being the mean over its planes ({planes}) with a bar from the lowest to the highest, the test error with its 95 % "
-        "Wilson interval. A marker per family of networks, the colour their depth.",
+        f"{geometry.NAMES[spec.number].capitalize()}, of the train loss, against the {by}: a point per run, the number "
+        f"being the mean over its planes ({planes}) with a bar from the lowest to the highest{interval}. "
+        "A marker per family of networks, the colour their depth.",
         bool(pairs)
         and f"Thin lines join the {len(pairs)} pairs of runs that differ in one factor and have the same seed.",
         bool(missing)

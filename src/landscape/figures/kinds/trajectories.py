@@ -14,7 +14,8 @@ from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import paths, style, ticks, words
 from landscape.figures.shared.groups import errors, group
-from landscape.figures.shared.level_lines import chosen, colour_bar, frame, label_levels, level_lines, listed
+from landscape.figures.shared.level_lines import colour_bar, frame, label_levels, level_lines
+from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
 from landscape.figures.shared.members import Drawing, Member, numbers, tabulate
 from landscape.figures.shared.panel_grid import NOTE, Grid, grid, wrap
 from landscape.figures.shared.paths import Panel
@@ -48,9 +49,10 @@ class Trajectories(OfRuns):
         last = max(int(panel.path.epoch[-1]) for panel in shown)
         colours = mpl.colors.Normalize(0, max(last, 1))
         limits = paths.loss_limits([panel.path for panel in shown])
+        scale = scale_of([member.seen for member in members], ["train_loss"]) if self.contours else None
         lines = []
         for ax, panel in zip(panels.rows[0], shown, strict=True):
-            lines.append(_draw_panel(ax, panel, colours, ratio))
+            lines.append(_draw_panel(ax, panel, colours, ratio, scale))
             ax.set_title(_title(panel, self, members), parse_math=False)
             room = panels.room - 0.3
             look: style.Look = {"fontsize": NOTE, "parse_math": False, "linespacing": 1.1}
@@ -59,18 +61,17 @@ class Trajectories(OfRuns):
         for k, (ax, panel) in enumerate(zip(panels.rows[-1], shown, strict=True)):
             if self.losses:
                 paths.strip(ax, panel.path, panel.falls, limits, last)
-                ax.set(xlabel="epoch", ylabel="loss" if panels.begins(k) else "")
+                ax.set(xlabel="epoch", ylabel=words.loss_label([panel.path]) if panels.begins(k) else "")
                 ax.tick_params(labelleft=panels.begins(k))
             panels.note(ax, _notes(panel), "right")
-        _scales(panels, self, shown, colours)
+        _scales(panels, self, shown, colours, scale)
         panels.fit(ratio, *([0.3] if self.losses else []))
         for ax, panel, of in zip(panels.rows[0], shown, lines, strict=True):
             labels = paths.label_falls(ax, panel.path, panel.falls)
-            if of is not None:
-                label_levels(
-                    ax, of, avoid=[*paths.finite_points(panel.path), *(np.array(label.xyann) for label in labels)]
-                )
-        return Drawing(panels.figure, _numbers(members), _caption(self, members, shown))
+            if of is not None and scale is not None:
+                avoid = [*paths.finite_points(panel.path), *(np.array(label.xyann) for label in labels)]
+                label_levels(ax, of, scale, avoid=avoid)
+        return Drawing(panels.figure, _numbers(members), _caption(self, members, shown, scale))
 
     @property
     def seen(self) -> list[tuple[str, str]]:
@@ -85,11 +86,13 @@ _FEW_CELLS = 6  # a view at auto scale that spans fewer cells of the grid has a 
 
 
 def _draw_panel(
-    ax: mpl.axes.Axes, panel: Panel, colours: mpl.colors.Normalize, ratio: float
+    ax: mpl.axes.Axes, panel: Panel, colours: mpl.colors.Normalize, ratio: float, scale: LossScale | None
 ) -> mpl.contour.QuadContourSet | None:
     """Draw the path over the level lines, if there is a surface; return the lines."""
     surface = panel.member.surface
-    lines = None if surface is None else level_lines(ax, surface, variable="train_loss", levels=chosen("log"))
+    lines = None
+    if surface is not None and scale is not None:
+        lines = level_lines(ax, surface, variable="train_loss", scale=scale)
     xlim, ylim = paths.view(panel.path, surface, panel.scale, ratio)
     ax.set(xlim=xlim, ylim=ylim)
     frame(ax)
@@ -105,10 +108,17 @@ def _ratio(shown: Sequence[Panel]) -> float:
     return float(np.clip(np.ptp(surface.beta.values) / np.ptp(surface.alpha.values), 0.75, 1.25))
 
 
-def _scales(panels: Grid, spec: Trajectories, shown: Sequence[Panel], colours: mpl.colors.Normalize) -> None:
+def _scales(
+    panels: Grid,
+    spec: Trajectories,
+    shown: Sequence[Panel],
+    colours: mpl.colors.Normalize,
+    scale: LossScale | None,
+) -> None:
     """Draw the scales of the loss and of the epochs, and a legend."""
-    if spec.contours:
-        colour_bar(panels, chosen("log"), words.NAMES["train_loss"], [panel.member.seen for panel in shown])
+    if scale is not None:
+        surfaces = [panel.member.seen for panel in shown]
+        colour_bar(panels, scale, words.loss_label(surfaces, words.NAMES["train_loss"]), surfaces)
     epochs = mpl.cm.ScalarMappable(colours, style.colour_map(paths.EPOCHS))
     bar = panels.color_bar(epochs, label="epoch")
     ticks.whole(bar.ax.xaxis, 5)
@@ -174,16 +184,18 @@ def _beware(panel: Panel) -> list[str]:
     return said
 
 
-def _caption(spec: Trajectories, members: Sequence[Member], shown: Sequence[Panel]) -> str:
+def _caption(spec: Trajectories, members: Sequence[Member], shown: Sequence[Panel], scale: LossScale | None) -> str:
     falls = [panel.falls for panel in shown]
+    surfaces = [member.surface for member in members if member.surface is not None]
+    guessed = dashed(surfaces, ", the dashed one at the loss of guessing")
     seen = words.sentences(
         "The path of training on a plane: a dot for each kept epoch, light at the start (square) and dark at the end (star), "
         "at the foot of the perpendicular from the weights.",
         any(falls) and "Red diamonds, with the epoch: where the learning rate falls to less than half.",
         any(drop != kept for panel in falls for drop, kept in panel.items())
         and "The diamond of an epoch that was not kept stands at the last kept one before it.",
-        spec.contours
-        and f"Under the path, level lines of the train loss at {listed('log')}, the dashed one at the loss of guessing; "
+        scale is not None
+        and f"Under the path, level lines of the train loss at {scale.listed}{guessed}; "
         "white where the grid ends or the loss is not finite (then hatched).",
         "equal" in spec.scales
         and "Equal scales: both axes, in multiples of their directions, have one scale, and the view holds the whole grid "

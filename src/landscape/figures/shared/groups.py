@@ -13,7 +13,7 @@ from landscape import geometry
 from landscape.config.fields import INCIDENTAL, INERT, with_trait
 from landscape.figures.shared import words
 from landscape.figures.shared.members import Member
-from landscape.lazy import xr
+from landscape.lazy import np, xr
 from landscape.training.run_section import Run
 
 Item = TypeVar("Item")
@@ -66,16 +66,18 @@ def descriptions(members: Sequence[Member]) -> list[str]:
 
 
 def errors(group: Group) -> list[str]:
-    """Write the test error with its Wilson interval; lowest and highest for several runs; empty if not measured."""
-    rows = [members[0].row for members in group.states]
-    if not all("test_accuracy" in row for row in rows):
+    """Write the test error with its Wilson interval, or another score; the extremes of several runs; empty if not measured."""
+    found = [words.outcome(group.first.history.attrs, members[0].row) for members in group.states]
+    known = [of for of in found if of is not None]
+    if len(known) < len(found):
         return []
-    examples = int(group.first.history.attrs["test_examples"])
-    accuracies = [float(row.test_accuracy) for row in rows]
-    if len(rows) == 1:
-        return [f"test error {words.error_of(accuracies[0], examples)}"]
-    best, worst = (words.error_of(of(accuracies), examples).split("\N{NO-BREAK SPACE}")[0] for of in (max, min))
-    return [f"test error {best} to {worst} %"]
+    if len(found) == 1:
+        return words.tested(group.first.history.attrs, group.first.row)
+    name, unit = known[0][0], " %" if known[0][0] == "error" else ""
+    values = [value.split("\N{NO-BREAK SPACE}")[0] for _, value in known]
+    numbers = [float(value.replace(",", "").replace("\N{MINUS SIGN}", "-")) for value in values]
+    low, high = values[int(np.argmin(numbers))], values[int(np.argmax(numbers))]
+    return [f"test {name} {low} to {high}{unit}"]
 
 
 def notes(group: Group) -> list[str]:

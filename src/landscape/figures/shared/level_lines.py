@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from landscape import geometry
 from landscape.errors import InputError
 from landscape.figures.shared import style, ticks, words
 from landscape.figures.shared.labels import scale_of
+from landscape.figures.shared.loss_scale import LossScale, is_in
 from landscape.figures.shared.panel_grid import NOTE, SMALL, Grid
 from landscape.lazy import mpl, np, xr
+from landscape.objective import meanings
 
-LEVELS = {
-    "log": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
-    "paper": tuple(0.1 + 0.5 * k for k in range(20)),
-}
 HATCH = 10 * "/"
-_THICK = (0.1, 1.0)
-_LABELLED = (0.1, 1.0, 10.0)
 _LEAST = 1e-12  # lower bound of values on a logarithmic scale
 
 
-def chosen(levels: str | Sequence[float]) -> Sequence[float]:
-    """Look up the levels of a name in `LEVELS`."""
-    return LEVELS[levels] if isinstance(levels, str) else levels
-
-
-def listed(levels: str | Sequence[float]) -> str:
-    return ", ".join(f"{level:g}" for level in chosen(levels))
-
-
 def contour(
-    ax: mpl.axes.Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
+    ax: mpl.axes.Axes, surface: xr.Dataset, *, variable: str, scale: LossScale, guessing: bool = True
 ) -> mpl.contour.QuadContourSet:
     """Draw level lines of `variable` over the whole grid, framed, with a cross at the centre."""
-    lines = level_lines(ax, surface, variable=variable, levels=levels, guessing=guessing)
+    lines = level_lines(ax, surface, variable=variable, scale=scale, guessing=guessing)
     ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
     frame(ax)
     mark_centre(ax)
@@ -45,21 +32,19 @@ def contour(
 
 
 def level_lines(
-    ax: mpl.axes.Axes, surface: xr.Dataset, *, variable: str, levels: Sequence[float], guessing: bool = True
+    ax: mpl.axes.Axes, surface: xr.Dataset, *, variable: str, scale: LossScale, guessing: bool = True
 ) -> mpl.contour.QuadContourSet:
     """Draw level lines on a pale fill, the loss of guessing dashed; white, hatched grey where the loss is not finite."""
-    alpha, beta, loss = drawable(surface, variable)
+    alpha, beta, loss = scale.drawable(surface, variable)
     if loss.mask.any():
         hatch(ax, alpha, beta)
-    fill = ax.contourf(
-        alpha, beta, loss, np.logspace(-2, 2, 41), cmap=style.pale_map(), norm=style.norm(), extend="both", zorder=1
-    )
+    fill = ax.contourf(alpha, beta, loss, scale.steps, cmap=style.pale_map(), norm=scale.norm, extend="both", zorder=1)
     fill.set_rasterized(True)
-    lines = lines_at(ax, surface, variable, levels, (1.4, 0.6), cmap=style.deep_map(), norm=style.norm(), zorder=2)
-    if guessing:
+    lines = lines_at(ax, surface, variable, scale, (1.4, 0.6), cmap=style.deep_map(), norm=scale.norm, zorder=2)
+    if guessing and math.isfinite(at := geometry.guessing(surface)):
         look: style.Look = {"colors": "black", "linestyles": "--", "linewidths": 0.8, "zorder": 3}
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # the level may not occur
-            ax.contour(alpha, beta, loss, [geometry.guessing(surface)], **look)
+            ax.contour(alpha, beta, loss, [at], **look)
     return lines
 
 
@@ -67,18 +52,18 @@ def lines_at(
     ax: mpl.axes.Axes,
     surface: xr.Dataset,
     variable: str,
-    levels: Sequence[float],
+    scale: LossScale,
     width: tuple[float, float],
     **look: Any,
 ) -> mpl.contour.QuadContourSet:
     """Draw lines alone.
 
     Args:
-        width: line width at the levels 0.1 and 1, and at the others.
+        width: line width at the levels that are thick, and at the others.
     """
-    widths = [width[0] if _is_in(level, _THICK) else width[1] for level in levels]
+    widths = [width[0] if scale.is_thick(level) else width[1] for level in scale.levels]
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # a level may not occur
-        return ax.contour(*drawable(surface, variable), levels, linewidths=widths, **look)
+        return ax.contour(*scale.drawable(surface, variable), scale.levels, linewidths=widths, **look)
 
 
 def pixel_map(
@@ -106,12 +91,6 @@ def pixel_map(
     return mesh
 
 
-def drawable(surface: xr.Dataset, variable: str) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Return coordinates and loss, (beta, alpha): non-finite values masked, the rest above 0 for the logarithm."""
-    z = surface[variable].transpose("beta", "alpha")
-    return z.alpha.values, z.beta.values, np.ma.masked_invalid(z.values).clip(1e-9)
-
-
 def hatch(ax: mpl.axes.Axes, alpha: np.ndarray, beta: np.ndarray) -> None:
     """Hatch a whole plane under everything, so that it shows where nothing else is drawn."""
     look: style.Look = {"facecolor": "white", "edgecolor": "0.6", "hatch": HATCH, "linewidth": 0, "zorder": 0}
@@ -136,20 +115,22 @@ def shape(surface: xr.Dataset) -> float:
     return min(max(ratio, 0.5), 2.0)
 
 
-def label_levels(ax: mpl.axes.Axes, lines: mpl.contour.QuadContourSet, *, avoid: Sequence[np.ndarray] = ()) -> None:
+def label_levels(
+    ax: mpl.axes.Axes, lines: mpl.contour.QuadContourSet, scale: LossScale, *, avoid: Sequence[np.ndarray] = ()
+) -> None:
     """Write some levels on their longest line, far from each other, the centre and points to `avoid`, where there is room.
 
     The axes must have their final size.
     """
     box = np.asarray(ax.get_window_extent().size) / ax.figure.dpi
-    corner, scale = scale_of(ax)
-    taken = [(np.asarray(point) - corner) * scale for point in ((0, 0), *avoid)]  # inches from the lower left
+    corner, inches = scale_of(ax)
+    taken = [(np.asarray(point) - corner) * inches for point in ((0, 0), *avoid)]  # inches from the lower left
     margin = np.array([0.16, 0.1])
     wide = np.array([1.8, 1.0])  # a label is wider than high, so its neighbours may be nearer above than beside it
     for level, segments in zip(lines.levels, lines.allsegs, strict=True):
-        if not _is_in(level, labelled(lines.levels)) or not segments:
+        if not is_in(level, scale.labelled) or not segments:
             continue
-        longest = max(((segment - corner) * scale for segment in segments), key=_length)
+        longest = max(((segment - corner) * inches for segment in segments), key=_length)
         inside = longest[((longest > margin) & (longest < box - margin)).all(axis=1)]
         if not inside.size or np.ptp(longest, axis=0).max() < 0.26:
             continue
@@ -158,28 +139,23 @@ def label_levels(ax: mpl.axes.Axes, lines: mpl.contour.QuadContourSet, *, avoid:
         if distance[best] < 0.12:
             continue
         taken.append(inside[best])
-        x, y = inside[best] / scale + corner
+        x, y = inside[best] / inches + corner
         halo = [mpl.patheffects.withStroke(linewidth=1.8, foreground="white")]
         ax.text(x, y, f"{level:g}", ha="center", va="center", fontsize=SMALL, path_effects=halo, zorder=6)
 
 
-def labelled(levels: Iterable[float]) -> list[float]:
-    """Choose the levels with numbers: 0.1, 1 and 10; also the first and last if fewer than two of these occur."""
-    levels = [float(level) for level in levels]
-    usual = [level for level in levels if _is_in(level, _LABELLED)]
-    return usual if len(usual) > 1 else sorted({levels[0], *usual, levels[-1]})
-
-
-def colour_bar(panels: Grid, levels: Sequence[float], name: str, surfaces: Sequence[xr.Dataset]) -> None:
+def colour_bar(panels: Grid, scale: LossScale, name: str, surfaces: Sequence[xr.Dataset]) -> None:
     """Draw the scale of a loss below the panels: the pale fill, the level lines, and the loss of guessing dashed."""
-    mappable = mpl.cm.ScalarMappable(style.norm(), style.pale_map())
-    bar = panels.color_bar(mappable, at=style.LOSS_TICKS, extend="both", label=name)
-    for level in levels:
-        if style.LOWEST <= level <= style.HIGHEST:
-            width = 1.4 if _is_in(level, _THICK) else 0.6
-            bar.ax.axvline(level, color=style.deep_map()(float(style.norm()(level))), linewidth=width)
-    for classes in sorted({int(surface.attrs["classes"]) for surface in surfaces}):
-        x = math.log(classes)
+    mappable = mpl.cm.ScalarMappable(scale.norm, style.pale_map())
+    bar = panels.color_bar(mappable, at=scale.ticks, extend="both", label=name)
+    if not scale.nats:
+        bar.minorticks_off()
+    for level in scale.levels:
+        if scale.low <= level <= scale.high:
+            width = 1.4 if scale.is_thick(level) else 0.6
+            bar.ax.axvline(level, color=style.deep_map()(float(scale.norm(level))), linewidth=width)
+    guessed = [surface for surface in surfaces if math.isfinite(geometry.guessing(surface))]
+    for classes, x in sorted({(meanings.classes_in(s.attrs), geometry.guessing(s)) for s in guessed}):
         look: style.Look = {"color": "black", "linewidth": 0.8, "dashes": (2, 1), "clip_on": False}
         bar.ax.plot([x, x], [-0.15, 1.5], "--", **look)
         bar.ax.text(x, 1.6, f"ln {classes}", ha="center", va="bottom", fontsize=NOTE)
@@ -210,10 +186,6 @@ def require_plane(surface: xr.Dataset, kind: str) -> None:
             f"the plane {surface.attrs['plane']!r} has {alpha} x {beta} points, and draw: {kind} needs at least 2 on each axis; "
             "give it a beta, or draw: lines"
         )
-
-
-def _is_in(level: float, levels: Iterable[float]) -> bool:
-    return any(math.isclose(level, other) for other in levels)
 
 
 def _length(points: np.ndarray) -> float:

@@ -1,9 +1,10 @@
-"""Loss and accuracy along a line: the axes, the curves, several curves as one band, and the legend."""
+"""Loss and score along a line: the axes, the curves, several curves as one band, and the legend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from landscape import geometry
 from landscape.config.fields import INERT, with_trait
@@ -11,16 +12,70 @@ from landscape.errors import InputError
 from landscape.figures.shared import style, ticks, words
 from landscape.figures.shared.groups import Group, loss_names, not_finite
 from landscape.figures.shared.level_lines import HATCH
+from landscape.figures.shared.loss_scale import usual_top
 from landscape.lazy import mpl, np, xr
 from landscape.measures.plane import Plane
+from landscape.objective import meanings
 
-VARIABLES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
-_SHADES = {("train", "loss"): 0.22, ("test", "loss"): 0.12, ("train", "accuracy"): 0.14, ("test", "accuracy"): 0.08}
-"""Opacity of the bands."""
+_SHADES = {("train", True): 0.22, ("test", True): 0.12, ("train", False): 0.14, ("test", False): 0.08}
+"""Opacity of the bands of losses (True) and scores."""
+_SPLITS = ("train", "test")
 
 
-def frame(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> None:
-    """Set limits and ticks of the loss along a line, up to `top`.
+@dataclass(frozen=True)
+class ScoreAxis:
+    """The right axis of a figure: the score that all its lines have, and the limits."""
+
+    score: str
+    low: float
+    high: float
+
+    @property
+    def label(self) -> str:
+        return "accuracy (%)" if self.score == "accuracy" else meanings.score_word(self.score)
+
+    def twin(self, ax: mpl.axes.Axes) -> mpl.axes.Axes:
+        """Make a twin of `ax`; accuracies are in percent."""
+        twin = ax.twinx()
+        twin.set(ylim=(self.low, self.high))
+        twin.spines["right"].set_visible(True)
+        twin.tick_params(axis="y", labelcolor=style.ACCURACY)
+        return twin
+
+
+def score_axis(surfaces: Sequence[xr.Dataset]) -> ScoreAxis | None:
+    """Choose the right axis; None if the lines have no score, or different ones."""
+    score = meanings.common_score(surface.attrs for surface in surfaces)
+    if score is None:
+        return None
+    if score == "accuracy":
+        return ScoreAxis(score, 0, 100)
+    names = [f"{split}_{score}" for split in _SPLITS]
+    values = np.concatenate([surface[name].values.ravel() for surface in surfaces for name in names if name in surface])
+    known = values[np.isfinite(values)] if np.isfinite(values).any() else np.array([0.0, 1.0])
+    if score == "r2":  # 1 is the best, 0 the mean of the targets, and there is no lower end
+        return ScoreAxis(score, max(-1.0, min(0.0, float(known.min()))), 1.0)
+    low, high = float(known.min()), usual_top(known)
+    margin = 0.05 * (high - low or 1.0)
+    return ScoreAxis(score, low - margin, high + margin)
+
+
+def and_score(right: ScoreAxis | None) -> str:
+    """Write which axis is whose; empty if there is no right one."""
+    if right is None:
+        return ""
+    name = meanings.score_word(right.score)
+    return f" (blue, left axis) and {name} (vermilion, right axis)"
+
+
+def variables(surfaces: Sequence[xr.Dataset]) -> list[str]:
+    """List the losses and the scores of lines."""
+    scores = [score for surface in surfaces if (score := meanings.score_in(surface.attrs))]
+    return [f"{split}_{of}" for of in dict.fromkeys(["loss", *scores]) for split in _SPLITS]
+
+
+def frame(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], *, limits: tuple[float, float]) -> None:
+    """Set limits and ticks of the loss along a line.
 
     Hatch spans where a loss of any surface is not finite; grey out the parts of a line beyond its two runs.
     """
@@ -32,42 +87,48 @@ def frame(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], *, top: float) -> N
     finite = np.all([np.isfinite(stack(surfaces, name)).all(axis=0) for name in loss_names(surfaces)], axis=0)
     for left, right in _spans(alpha, ~finite):
         ax.axvspan(left, right, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0.5)
-    ax.set(xlim=alpha[[0, -1]], ylim=(0, top))
+    ax.set(xlim=alpha[[0, -1]], ylim=limits)
     ticks.plain(ax.xaxis, ax.yaxis)
 
 
-def curves(
-    ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], of: Literal["loss", "accuracy"], linewidth: float = 0.8
-) -> None:
-    """Draw losses, or accuracies in percent; several surfaces become the median, and a band between the extremes."""
-    color, unit = (style.LOSS, 1) if of == "loss" else (style.ACCURACY, 100)
+def curves(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], of: str = "loss", linewidth: float = 0.8) -> None:
+    """Draw losses, or a score, accuracies in percent; several surfaces become the median, and a band between the extremes."""
+    color, unit = style.LOSS if of == "loss" else style.ACCURACY, 100 if of == "accuracy" else 1
     for name in loss_names(surfaces):
         split = name.partition("_")[0]
+        if not all(f"{split}_{of}" in surface for surface in surfaces):
+            continue
         values = unit * stack(surfaces, f"{split}_{of}")
-        look: style.Look = {"color": color, "shade": _SHADES[split, of], "linewidth": linewidth}
+        look: style.Look = {"color": color, "shade": _SHADES[split, of == "loss"], "linewidth": linewidth}
         band(ax, surfaces[0].alpha.values, values, style.SPLITS[split], **look)
 
 
-def accuracy_axis(ax: mpl.axes.Axes) -> mpl.axes.Axes:
-    """Make a twin of `ax` for accuracies in percent."""
-    twin = ax.twinx()
-    twin.set(ylim=(0, 100))
-    twin.spines["right"].set_visible(True)
-    twin.tick_params(axis="y", labelcolor=style.ACCURACY)
-    return twin
+def loss_limits(surfaces: Sequence[xr.Dataset]) -> tuple[float, float]:
+    """Return the common ends of the loss axes: 0 and the highest loss, but no more than the end of `widest`."""
+    finite = _finite_losses(surfaces)
+    low, cap = widest(surfaces)
+    high = float(finite.max(initial=-np.inf))
+    return low, min(cap, high + 0.05 * (high - low)) if finite.size and high > low else cap
 
 
-def loss_limit(surfaces: Sequence[xr.Dataset]) -> float:
-    """Return the common top of the loss axes: the highest loss, but no more than `highest`."""
+def widest(surfaces: Sequence[xr.Dataset]) -> tuple[float, float]:
+    """Return 0 and a loss of 5 (Li et al. 2018), or twice that of guessing if this is more.
+
+    Of a loss that is no logarithm of probabilities, return its lowest value, if negative, and the usual top of its values.
+    """
+    if all(meanings.in_nats(surface.attrs) for surface in surfaces):
+        guesses = (2 * geometry.guessing(surface) for surface in surfaces)
+        return 0.0, max([5.0, *(guess for guess in guesses if guess == guess)])
+    finite = _finite_losses(surfaces)
+    if not finite.size:
+        return 0.0, 1.0
+    low, top = float(min(0.0, finite.min())), usual_top(finite)
+    return low, top + 0.05 * (top - low) if top > low else low + 1
+
+
+def _finite_losses(surfaces: Sequence[xr.Dataset]) -> np.ndarray:
     values = np.concatenate([surface[name].values.ravel() for surface in surfaces for name in loss_names([surface])])
-    finite = values[np.isfinite(values)]
-    cap = highest(surfaces)
-    return min(cap, 1.05 * float(finite.max())) if finite.size and finite.max() > 0 else cap
-
-
-def highest(surfaces: Sequence[xr.Dataset]) -> float:
-    """Return a loss of 5 (Li et al. 2018), or twice that of guessing if this is more."""
-    return max(5.0, *(2 * geometry.guessing(surface) for surface in surfaces))
+    return np.asarray(values[np.isfinite(values)])
 
 
 def split_keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.artist.Artist]:
@@ -89,12 +150,13 @@ def above(surfaces: Sequence[xr.Dataset], top: float) -> str:
 
 
 def error_at(surface: xr.Dataset, alpha: float) -> str | None:
-    """Write the test error at a point of a line with its Wilson interval, if it was measured there."""
+    """Write `error 6.12 % (5.67 to 6.61)` of the test split at a point of a line, or another score, if it was measured there."""
     line = surface.isel(beta=0)
-    if "test_accuracy" not in line or alpha not in line.alpha:
+    score = meanings.score_in(surface.attrs)
+    if score is None or f"test_{score}" not in line or alpha not in line.alpha:
         return None
-    accuracy = float(line.test_accuracy.sel(alpha=alpha))
-    return words.error_of(accuracy, int(surface.attrs["test_examples"])) if np.isfinite(accuracy) else None
+    here = line.sel(alpha=alpha)
+    return " ".join(words.outcome(surface.attrs, here) or ()) if np.isfinite(here[f"test_{score}"]) else None
 
 
 def band(

@@ -37,7 +37,7 @@ def made(members: Sequence[Member]) -> list[str]:
         at = f"the point {place} of the plane {words.escape(spec['plane'])} around each state"
     examples = words.each(probe.attrs["train_examples"] for probe in probes)
     said = [
-        f"Measured at {at}, of the mean cross-entropy (natural logarithm) over {examples} training examples, not augmented, in "
+        f"Measured at {at}, of the {words.mean_loss(probes)} over {examples} training examples, not augmented, in "
         "eval mode, without weight decay."
     ]
     if spec["measure"] != "activations":

@@ -12,6 +12,7 @@ from landscape import geometry
 from landscape.figures.shared.members import Member
 from landscape.lazy import np, xr
 from landscape.measures import plane_of
+from landscape.objective import meanings
 
 _HOLD = "\N{NO-BREAK SPACE}"
 DAGGER = "\N{DAGGER}"
@@ -74,9 +75,8 @@ def plane(surface: xr.Dataset) -> dict[str, Any]:
 
 
 def notes(member: Member) -> list[str]:
-    """Write two lines for below a member's panel: test error and train loss."""
-    said = [f"test error {_error(member)}"] if "test_accuracy" in member.row else []
-    return [*said, _at_centre(member.seen)]
+    """Write two lines for below a member's panel: test error, or another score, and train loss."""
+    return [*tested(member.history.attrs, member.row), _at_centre(member.seen)]
 
 
 def title(member: Member, ring: str | None = None) -> str:
@@ -95,7 +95,8 @@ def with_care(label: str, care: bool) -> str:
 
 def no_ring(member: Member, variable: str | None) -> list[str]:
     """Write a sentence if the level lines of a loss have no first ring around the centre."""
-    here = math.nan if variable is None else geometry.centre(member.seen, variable)
+    known = variable is not None and meanings.in_nats(member.seen.attrs)
+    here = geometry.centre(member.seen, str(variable)) if known else math.nan
     if not here >= geometry.FIRST_LEVEL:
         return []
     elsewhere = bool((member.seen[variable] < geometry.FIRST_LEVEL).any())
@@ -156,11 +157,23 @@ def losses_made(members: Sequence[Member]) -> list[str]:
     if any("test_loss" in s for s in surfaces):
         splits.append(f"{each(s.attrs['test_examples'] for s in surfaces if 'test_loss' in s)} test")
     return [
-        "The loss is the mean cross-entropy (natural logarithm) without weight decay, in eval mode, over "
-        f"{' and '.join(splits)} examples, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
+        f"The loss is the {mean_loss(surfaces)} without weight decay, in eval mode, over {' and '.join(splits)} examples, not augmented; batch-norm statistics {_statistics(surfaces[0])}; "
         f"precision {each(_precision(s) for s in surfaces)}.",
         *errors_made(members),
     ]
+
+
+def mean_loss(datasets: Iterable[xr.Dataset]) -> str:
+    """Write `mean cross-entropy (natural logarithm)`, or what the loss of the files is."""
+    return each(meanings.mean_loss(of.attrs) for of in datasets)
+
+
+def loss_label(datasets: Iterable[xr.Dataset], label: str = "loss") -> str:
+    """Label an axis: `loss`, and behind it the name of a loss other than the cross-entropy."""
+    attrs = [of.attrs for of in datasets]
+    if all(map(meanings.is_cross_entropy, attrs)):
+        return label
+    return f"{label} ({' / '.join(dict.fromkeys(map(meanings.loss_name, attrs)))})"
 
 
 def _statistics(surface: xr.Dataset) -> str:
@@ -184,7 +197,8 @@ def _precision(surface: xr.Dataset) -> str:
 
 def errors_made(members: Iterable[Member]) -> list[str]:
     """Explain the brackets behind a test error, if there is one."""
-    return ["In brackets, the 95 % Wilson interval."] * any("test_accuracy" in member.row for member in members)
+    counted = [member for member in members if meanings.counts_examples(member.history.attrs)]
+    return ["In brackets, the 95 % Wilson interval."] * any("test_accuracy" in member.row for member in counted)
 
 
 def member_item(member: Member, variables: Sequence[str], ring: str | None = None, care: bool = False) -> str:
@@ -230,13 +244,35 @@ def escape(text: str) -> str:
     return text if text[:1].isalnum() or text[:1] == "\\" else f"\\{text}"
 
 
-def _error(member: Member) -> str:
-    return error_of(float(member.row.test_accuracy), int(member.history.attrs["test_examples"]))
+def tested(attrs: Mapping[str, Any], row: xr.Dataset) -> list[str]:
+    """Write `test error 6.12 % (5.67 to 6.61)`, or another score; without a score, the test loss; empty if not measured."""
+    name, value = outcome(attrs, row) or ("", "")
+    return [f"test {name} {value}"] if name else []
+
+
+def outcome(attrs: Mapping[str, Any], row: xr.Dataset) -> tuple[str, str] | None:
+    """Name what a network is judged by on the test split, and write its value; None if it was not measured.
+
+    Args:
+        attrs: of the file that the row is from.
+        row: an epoch of a history, or a point of a surface.
+    """
+    score = meanings.score_in(attrs)
+    variable = f"test_{score or 'loss'}"
+    if variable not in row:
+        return None
+    value = float(row[variable])
+    if score != "accuracy":
+        return (meanings.score_word(score), number(value)) if score else ("loss", loss(value))
+    if meanings.counts_examples(attrs):
+        return "error", error_of(value, int(attrs["test_examples"]))
+    return "error", f"{100 * (1 - value):.1f}{_HOLD}%"
 
 
 def _tested(member: Member) -> list[str]:
-    there = "test_accuracy" in member.row
-    return [f"test error {_error(member)} of {member.history.attrs['test_examples']:,} examples"] if there else []
+    attrs = member.history.attrs
+    said = tested(attrs, member.row)
+    return [f"{said[0]} of {attrs['test_examples']:,} examples"] if said else []
 
 
 def _at_centre(surface: xr.Dataset, place: str = "") -> str:
