@@ -97,7 +97,8 @@ class ObjectiveKeys(Section):
         if self.objective is not None:
             if ":" not in self.objective:
                 raise ValueError(f"objective: {self.objective} names no function; write file.py:function")
-            if extra := sorted(self.model_fields_set & {"loss", "output"}):
+            stated = {"loss": self.loss != CROSS_ENTROPY, "output": self.output is not None}  # defaults are written out
+            if extra := [key for key, own in stated.items() if own]:
                 raise ValueError(f"objective: {self.objective} is in the place of the loss, so it takes no {extra[0]}")
         return self
 
