@@ -18,7 +18,7 @@ from landscape.figures.kinds.contours import Contours
 from landscape.figures.kinds.lines import Lines
 from landscape.figures.kinds.surfaces import Surfaces
 from landscape.figures.kinds.training import Training
-from landscape.figures.shared import loss_scale, panel_grid, shaded, style, words
+from landscape.figures.shared import loss_scale, panel_grid, shaded, style, value_words, words
 
 from members import assert_texts_apart, bowl, broken, drawn, lopsided, member, published, spec
 
@@ -324,7 +324,7 @@ def test_members_are_put_together_in_order() -> None:
     ],
 )
 def test_losses_in_two_digits(value: float, text: str) -> None:
-    assert words.loss(value) == text
+    assert value_words.loss(value) == text
 
 
 def test_the_users_own_style_changes_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from landscape import figures
 from landscape.figures.kinds.layers import Layers
 from landscape.figures.kinds.sharpening import Sharpening
 from landscape.figures.kinds.spectra import Spectra
-from landscape.figures.shared.words import number
+from landscape.figures.shared.value_words import number
 
 from members import assert_texts_apart, drawn, published, spec, texts
 from probed_members import eigenpairs, eigenvalues, layers, probed, spectrum

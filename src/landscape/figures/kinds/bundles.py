@@ -13,7 +13,7 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import line_axes, style, widths, words
+from landscape.figures.shared import line_axes, style, value_words, widths, words
 from landscape.figures.shared.groups import Group, errors, group, items, title
 from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import NOTE, grid
@@ -79,7 +79,7 @@ class Order:
     def __str__(self) -> str:
         if self.reason:
             return "order: not tested"
-        return words.minus(f"tau {self.tau:.2f}, p {self.p:.2g}, n {self.n}")
+        return value_words.minus(f"tau {self.tau:.2f}, p {self.p:.2g}, n {self.n}")
 
     @property
     def said(self) -> str:

@@ -13,7 +13,7 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import level_lines, style, words
+from landscape.figures.shared import level_lines, style, value_words, words
 from landscape.figures.shared.groups import group
 from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
 from landscape.figures.shared.members import Drawing, Member, numbers
@@ -184,7 +184,9 @@ def _notes(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> list[str]
     """Write two lines for below a map: its median, and the share of it below 1 %."""
     ratio = geometry.values_of(surface, geometry.RATIOS[kind])
     known = ratio[np.isfinite(ratio)]
-    return [f"median {words.loss(float(np.median(known)))}", _below(known)] if known.size else ["no ratio anywhere"]
+    return (
+        [f"median {value_words.loss(float(np.median(known)))}", _below(known)] if known.size else ["no ratio anywhere"]
+    )
 
 
 def _solved(surface: xr.Dataset) -> str:
@@ -214,14 +216,14 @@ def _eigenvalues(surface: xr.Dataset, kind: Literal["negative", "plain"]) -> str
     if not np.isfinite(low).any():
         return "No eigenvalue is known."
     known = ratio[np.isfinite(ratio)]
-    median = f"median ratio {words.loss(float(np.median(known)))}, {_below(known)}; " if known.size else ""
+    median = f"median ratio {value_words.loss(float(np.median(known)))}, {_below(known)}; " if known.size else ""
     with np.errstate(invalid="ignore", divide="ignore"):
         largest = [100 * float(np.nanmax(np.abs(r / high))) for r in (r_high, r_low)]
         lower = 100 * (low - geometry.values_of(surface, "bound_min")) / high
     count, size = int(_not_converged(surface).sum()), ratio.size
     told = (
-        f"Over the plane: {median}lambda_max from {words.number(np.nanmin(high))} to {words.number(np.nanmax(high))}, lambda_min from "
-        f"{words.number(np.nanmin(low))} to {words.number(np.nanmax(low))}; residuals of at most {largest[0]:.2g} % (lambda_max) and "
+        f"Over the plane: {median}lambda_max from {value_words.number(np.nanmin(high))} to {value_words.number(np.nanmax(high))}, lambda_min from "
+        f"{value_words.number(np.nanmin(low))} to {value_words.number(np.nanmax(low))}; residuals of at most {largest[0]:.2g} % (lambda_max) and "
         f"{largest[1]:.2g} % (lambda_min) of lambda_max; {f'{count:,} of {size:,}' if count else 'no'} points not "
         f"converged; {int(np.nanmedian(geometry.values_of(surface, 'products'))):,} Hessian products at the median point."
     )
@@ -249,7 +251,7 @@ def _drift(surface: xr.Dataset) -> str:
     for name, key in (("lambda_max", "eigenvalue_max"), ("lambda_min", "eigenvalue_min")):
         changes = [100 * (p[key][-1] / p[key][0] - 1) for p in points if len(p[key]) > 1 and p[key][0] and p[key][-1]]
         if changes:
-            told.append(f"{name} by {words.number(min(changes))} to {words.number(max(changes))} %")
+            told.append(f"{name} by {value_words.number(min(changes))} to {value_words.number(max(changes))} %")
     if not told:
         return ""
     examples = max(max(p["examples"]) for p in points)

@@ -12,7 +12,7 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import level_lines, style, words
+from landscape.figures.shared import level_lines, style, value_words, words
 from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
 from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import grid
@@ -258,10 +258,10 @@ def _item(member: Member, points: Sequence[StationaryPoint]) -> str:
     told = [f"the descent points away from the centre at {_percent(away(surface))} of the points"]
     for name in ("cosine of neighbours", "cosine of halves"):
         if np.isfinite(found := values(surface, name)).any():
-            told.append(words.minus(f"median {name} {np.nanmedian(found):.2f}"))
+            told.append(value_words.minus(f"median {name} {np.nanmedian(found):.2f}"))
     for kind in geometry.KINDS:
         if places := [f"({p.alpha:.2f}, {p.beta:.2f})" for p in points if p.kind == kind]:
-            shown = words.minus(", ".join(places[:4])) + (", ..." if len(places) > 4 else "")
+            shown = value_words.minus(", ".join(places[:4])) + (", ..." if len(places) > 4 else "")
             told.append(f"{len(places)} x {kind}: {shown}")
     return f"{words.member_item(member, [_VARIABLE], _VARIABLE)} {'; '.join(told).capitalize()}."
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import style, ticks, words
+from landscape.figures.shared import style, ticks, value_words, words
 from landscape.figures.shared.members import Drawing, Member, tabulate
 from landscape.figures.shared.panel_grid import SMALL, grid
 from landscape.figures.shared.probed import log_axis, made, positive, problems
@@ -106,7 +106,7 @@ def _item(member: Member) -> str:
     flow = positive(probe.gradient_norm.values)
     known = flow[np.isfinite(flow)]
     changed = (
-        f"the gradient by the first layer's output is {words.number(known[0] / known[-1])} times that by the last one's"
+        f"the gradient by the first layer's output is {value_words.number(known[0] / known[-1])} times that by the last one's"
         if known.size
         else "no gradient is known"
     )

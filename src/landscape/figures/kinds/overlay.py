@@ -14,7 +14,7 @@ from pydantic import Field
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import Columns, OfRuns, Variable
-from landscape.figures.shared import level_lines, line_axes, style, words
+from landscape.figures.shared import level_lines, line_axes, style, value_words, words
 from landscape.figures.shared.groups import group
 from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import NOTE, grid, wrap
@@ -91,4 +91,4 @@ def difference(row: Sequence[Member], variable: str) -> str:
         return "nowhere are all curves finite"
     apart, highest = np.ptp(curves[:, known], axis=0), np.abs(curves[:, known]).max(axis=0)
     share = float((apart / np.maximum(highest, 1e-300)).max())
-    return f"curves differ by up to {words.loss(float(apart.max()))} ({words.loss(100 * share)} %)"
+    return f"curves differ by up to {value_words.loss(float(apart.max()))} ({value_words.loss(100 * share)} %)"

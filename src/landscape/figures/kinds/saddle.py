@@ -11,7 +11,7 @@ from pydantic import Field
 
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import shaded, style, ticks, words
+from landscape.figures.shared import shaded, style, ticks, value_words, words
 from landscape.figures.shared.level_lines import frame
 from landscape.figures.shared.members import Drawing, Member, tabulate
 from landscape.figures.shared.panel_grid import LABEL, NOTE, SMALL, wrap
@@ -158,7 +158,7 @@ def _loss(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return words.minus(f"{float(value):.2g}")
+    return value_words.minus(f"{float(value):.2g}")
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:

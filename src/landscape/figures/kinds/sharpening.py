@@ -12,7 +12,7 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.config.section import MAX_EPOCHS
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import style, ticks, words
+from landscape.figures.shared import style, ticks, value_words, words
 from landscape.figures.shared.groups import by
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import grid
@@ -133,9 +133,7 @@ def _item(run: str, of: Sequence[Member]) -> str:
     said = f"{words.escape(run)}: "
     if known:
         (high, at), (end, last) = max(known), known[-1]
-        said += (
-            f"filter-scaled lambda_max at most {words.number(high)} (epoch {at}), {words.number(end)} at epoch {last}."
-        )
+        said += f"filter-scaled lambda_max at most {value_words.number(high)} (epoch {at}), {value_words.number(end)} at epoch {last}."
     else:
         said += "no eigenvalue is known."
     if plateaus := [str(_epoch(member)) for member in of if on_plateau(member)]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from landscape.config.fields import Ref
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import style, ticks, words
+from landscape.figures.shared import style, ticks, value_words, words
 from landscape.figures.shared.members import Drawing, Member, tabulate
 from landscape.figures.shared.panel_grid import grid
 from landscape.figures.shared.probed import ENDS, LAMBDA, SCALES, extreme, made, problems
@@ -88,7 +88,7 @@ def _limits(probes: Sequence[xr.Dataset], suffix: str) -> tuple[tuple[float, flo
 def _notes(member: Member, suffix: str) -> list[str]:
     probe = member.measured
     return [
-        ", ".join(f"{LAMBDA[end]} {words.number(extreme(probe, end, suffix)[0])}" for end in ENDS),
+        ", ".join(f"{LAMBDA[end]} {value_words.number(extreme(probe, end, suffix)[0])}" for end in ENDS),
         f"{LAMBDA['max']} / trace {_over_trace(probe, suffix)}",
     ]
 
@@ -96,7 +96,7 @@ def _notes(member: Member, suffix: str) -> list[str]:
 def _over_trace(probe: xr.Dataset, suffix: str) -> str:
     """Write lambda_max / trace, or that the trace cannot be told from zero at its standard error."""
     trace, error = float(probe[f"trace{suffix}"]), float(probe[f"trace_standard_error{suffix}"])
-    return words.number(extreme(probe, "max", suffix)[0] / trace) if trace > 2 * error else "undefined"
+    return value_words.number(extreme(probe, "max", suffix)[0] / trace) if trace > 2 * error else "undefined"
 
 
 def _numbers(members: Sequence[Member]) -> pd.DataFrame:
@@ -134,14 +134,14 @@ def _item(member: Member) -> str:
     told = []
     for suffix, name in SCALES.items():
         ends = ", ".join(
-            f"lambda_{end} {words.number(value)} (residual {words.number(residual)})"
+            f"lambda_{end} {value_words.number(value)} (residual {value_words.number(residual)})"
             for end in ENDS
             for value, residual in [extreme(probe, end, suffix)]
         )
-        trace = f"{words.number(float(probe[f'trace{suffix}']))} ± {words.number(float(probe[f'trace_standard_error{suffix}']))}"
+        trace = f"{value_words.number(float(probe[f'trace{suffix}']))} ± {value_words.number(float(probe[f'trace_standard_error{suffix}']))}"
         told.append(
             f"{name}: {ends}, trace {trace}, lambda_max / trace {_over_trace(probe, suffix)}, kernel of width "
-            f"{words.number(float(probe.attrs[f'width{suffix}']))}"
+            f"{value_words.number(float(probe.attrs[f'width{suffix}']))}"
         )
-    here = f"train loss {words.loss(float(probe.train_loss))} at the point"
+    here = f"train loss {value_words.loss(float(probe.train_loss))} at the point"
     return f"{words.run_item(member)[:-1]}; {here}. {'; '.join(told).capitalize()}.{problems(member)}"

@@ -11,7 +11,7 @@ from landscape import geometry
 from landscape.config.fields import Ref
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns, Variable
-from landscape.figures.shared import shaded, style, ticks, words
+from landscape.figures.shared import shaded, style, ticks, value_words, words
 from landscape.figures.shared.level_lines import require_plane
 from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
 from landscape.figures.shared.members import Drawing, Member, numbers, only
@@ -158,7 +158,7 @@ def _filled(z: np.ndarray, finite: np.ndarray) -> np.ndarray:
 def _caption(spec: Surfaces, members: Sequence[Member], limits: tuple[float, float], scale: LossScale) -> str:
     name = words.NAMES[spec.variable]
     guessed = dashed([member.seen for member in members], ", and dashed the loss of guessing, ln({})")
-    bottom, top = (words.loss(limit) for limit in scale.of_height(np.array(limits)))
+    bottom, top = (value_words.loss(limit) for limit in scale.of_height(np.array(limits)))
     seen = (
         f"The {name} over the plane {words.escape(spec.plane)} on a {'logarithmic' if scale.logarithmic else 'linear'} height, the same in all panels, cut off at "
         f"{bottom} and {top}. Drawn on a fourfold bicubic upsample of the grid; the numbers beside the figure are those "

@@ -12,7 +12,7 @@ from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.errors import InputError
 from landscape.figures.kind import OfRuns
-from landscape.figures.shared import paths, style, ticks, words
+from landscape.figures.shared import paths, style, ticks, value_words, words
 from landscape.figures.shared.groups import errors, group
 from landscape.figures.shared.level_lines import colour_bar, frame, label_levels, level_lines
 from landscape.figures.shared.loss_scale import LossScale, dashed, scale_of
@@ -167,7 +167,7 @@ def _notes(panel: Panel) -> list[str]:
     """Write test error and train loss below the panel, unless the same path stood in an earlier one."""
     if panel.again:
         return []
-    return [*errors(group([panel.member])[0]), f"train loss {words.loss(float(panel.member.row.train_loss))}"]
+    return [*errors(group([panel.member])[0]), f"train loss {value_words.loss(float(panel.member.row.train_loss))}"]
 
 
 def _beware(panel: Panel) -> list[str]:
@@ -262,7 +262,7 @@ def _item(member: Member, shown: Sequence[Panel]) -> str:
     shares = " and ".join(paths.percent(float(share)) for share in path.share)
     told = [
         f"On {words.escape(str(member.plane))}: {len(kept)} kept epochs from {kept[0]} to {kept[-1]}, shares {shares}, "
-        f"at most {words.loss(float(path.distance.max()))} off the plane",
+        f"at most {value_words.loss(float(path.distance.max()))} off the plane",
         *(words.cosine(path) if member.surface is None or "cosine" not in member.surface.attrs else []),
     ]
     return f"{of} {', '.join([*told, *beware])}."

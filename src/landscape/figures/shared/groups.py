@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from landscape import geometry
 from landscape.config.fields import INCIDENTAL, INERT, with_trait
-from landscape.figures.shared import words
+from landscape.figures.shared import value_words, words
 from landscape.figures.shared.members import Member
 from landscape.lazy import np, xr
 from landscape.training.run_section import Run
@@ -67,12 +67,12 @@ def descriptions(members: Sequence[Member]) -> list[str]:
 
 def errors(group: Group) -> list[str]:
     """Write the test error with its Wilson interval, or another score; the extremes of several runs; empty if not measured."""
-    found = [words.outcome(group.first.history.attrs, members[0].row) for members in group.states]
+    found = [value_words.outcome(group.first.history.attrs, members[0].row) for members in group.states]
     known = [of for of in found if of is not None]
     if len(known) < len(found):
         return []
     if len(found) == 1:
-        return words.tested(group.first.history.attrs, group.first.row)
+        return value_words.tested(group.first.history.attrs, group.first.row)
     name, unit = known[0][0], " %" if known[0][0] == "error" else ""
     values = [value.split("\N{NO-BREAK SPACE}")[0] for _, value in known]
     numbers = [float(value.replace(",", "").replace("\N{MINUS SIGN}", "-")) for value in values]
@@ -85,7 +85,7 @@ def notes(group: Group) -> list[str]:
     if len(group.members) == 1:
         return words.notes(group.first)
     losses = [float(members[0].row.train_loss) for members in group.states]
-    ends = dict.fromkeys([words.loss(min(losses)), words.loss(max(losses))])
+    ends = dict.fromkeys([value_words.loss(min(losses)), value_words.loss(max(losses))])
     return [*errors(group), f"train loss {' to '.join(ends)}"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from landscape import geometry
 from landscape.config.fields import INERT, with_trait
 from landscape.errors import InputError
-from landscape.figures.shared import style, ticks, words
+from landscape.figures.shared import style, ticks, value_words, words
 from landscape.figures.shared.groups import Group, loss_names, not_finite
 from landscape.figures.shared.level_lines import HATCH
 from landscape.figures.shared.loss_scale import usual_top
@@ -156,7 +156,7 @@ def error_at(surface: xr.Dataset, alpha: float) -> str | None:
     if score is None or f"test_{score}" not in line or alpha not in line.alpha:
         return None
     here = line.sel(alpha=alpha)
-    return " ".join(words.outcome(surface.attrs, here) or ()) if np.isfinite(here[f"test_{score}"]) else None
+    return " ".join(value_words.outcome(surface.attrs, here) or ()) if np.isfinite(here[f"test_{score}"]) else None
 
 
 def band(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from landscape.figures.shared import style, words
+from landscape.figures.shared import style, value_words, words
 from landscape.figures.shared.labels import annotate
 from landscape.figures.shared.members import Member
 from landscape.figures.shared.panel_grid import SMALL, wrap
@@ -33,8 +33,8 @@ class Lowest:
 
     def __str__(self) -> str:
         """Write `train loss 0.0021 at (0.1, 0)`."""
-        place = words.minus(f"({self.alpha:.2g},\N{NO-BREAK SPACE}{self.beta:.2g})")
-        return f"{words.NAMES[self.variable]} {words.loss(self.loss)} at\N{NO-BREAK SPACE}{place}"
+        place = value_words.minus(f"({self.alpha:.2g},\N{NO-BREAK SPACE}{self.beta:.2g})")
+        return f"{words.NAMES[self.variable]} {value_words.loss(self.loss)} at\N{NO-BREAK SPACE}{place}"
 
 
 def lowest(surface: xr.Dataset) -> list[Lowest]:
@@ -108,8 +108,8 @@ def explained(members: Sequence[Member]) -> list[str]:
 def item(member: Member) -> str:
     """Write the places and distances of a member's marks, in a sentence; empty if it has none."""
     told = [
-        f"{words.escape(mark.attrs['marked'])} at {words.minus(f'({mark.alpha:.2g}, {mark.beta:.2g})')}, "
-        f"{words.loss(float(mark.distance))} off the plane and {words.loss(float(mark.distance_to_centre))} from the centre"
+        f"{words.escape(mark.attrs['marked'])} at {value_words.minus(f'({mark.alpha:.2g}, {mark.beta:.2g})')}, "
+        f"{value_words.loss(float(mark.distance))} off the plane and {value_words.loss(float(mark.distance_to_centre))} from the centre"
         for mark in member.marks
     ]
     return f" Marked: {'; '.join(told)}." if told else ""
@@ -117,4 +117,4 @@ def item(member: Member) -> str:
 
 def _off(mark: xr.Dataset) -> str:
     off = float(mark.distance)
-    return f", {words.loss(off)}\N{NO-BREAK SPACE}off" if off > _OFF * float(mark.distance_to_centre) else ""
+    return f", {value_words.loss(off)}\N{NO-BREAK SPACE}off" if off > _OFF * float(mark.distance_to_centre) else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from landscape.figures.shared import style, ticks, words
+from landscape.figures.shared import style, ticks, value_words, words
 from landscape.figures.shared.labels import annotate
 from landscape.figures.shared.members import Member
 from landscape.lazy import mpl, np, xr
@@ -134,7 +134,7 @@ def axis_label(path: xr.Dataset, axis: Literal["alpha", "beta"]) -> str:
 def percent(share: float) -> str:
     """Write a share in two digits: 72 %, 6.1 %, 0.021 %."""
     value = 100 * share
-    return f"{value:.0f} %" if value >= 10 else f"{words.loss(value)} %"
+    return f"{value:.0f} %" if value >= 10 else f"{value_words.loss(value)} %"
 
 
 def draw_path(

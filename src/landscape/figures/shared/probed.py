@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from landscape.figures.shared import ticks, words
+from landscape.figures.shared import ticks, value_words, words
 from landscape.figures.shared.members import Member
 from landscape.lazy import mpl, np, xr
 
@@ -33,7 +33,7 @@ def made(members: Sequence[Member]) -> list[str]:
     spec = words.plane(probes[0])
     at = "the states themselves"
     if spec["plane"] is not None:
-        place = words.minus(f"({spec['alpha']:g}, {spec['beta']:g})")
+        place = value_words.minus(f"({spec['alpha']:g}, {spec['beta']:g})")
         at = f"the point {place} of the plane {words.escape(spec['plane'])} around each state"
     examples = words.each(probe.attrs["train_examples"] for probe in probes)
     said = [

@@ -10,11 +10,11 @@ from typing import Any
 
 from landscape import geometry
 from landscape.figures.shared.members import Member
+from landscape.figures.shared.value_words import HOLD, loss, minus, tested
 from landscape.lazy import np, xr
 from landscape.measures import plane_of
 from landscape.objective import meanings
 
-_HOLD = "\N{NO-BREAK SPACE}"
 DAGGER = "\N{DAGGER}"
 NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
 _NORMALIZED = {
@@ -90,7 +90,7 @@ def title(member: Member, ring: str | None = None) -> str:
 
 def with_care(label: str, care: bool) -> str:
     """Add a dagger to a label if the panel has a warning."""
-    return f"{label}{_HOLD}{DAGGER}" if care else label
+    return f"{label}{HOLD}{DAGGER}" if care else label
 
 
 def no_ring(member: Member, variable: str | None) -> list[str]:
@@ -102,26 +102,6 @@ def no_ring(member: Member, variable: str | None) -> list[str]:
     elsewhere = bool((member.seen[variable] < geometry.FIRST_LEVEL).any())
     ring = "No 0.1 ring around the centre" if elsewhere else "No 0.1 ring: centre"
     return [f"{ring} {loss(here)}."]
-
-
-def loss(value: float) -> str:
-    """Write a loss in two digits: 0.0021, 0.19, 2.3, 140; or `not finite`."""
-    if not math.isfinite(value):
-        return "not finite"
-    if value >= 10:
-        return f"{float(f'{value:.2g}'):,.0f}"
-    return f"{value:.2g}" if value >= 1e-4 or value == 0 else re.sub(r"e-0?", "e-", f"{value:.1e}")
-
-
-def number(value: float) -> str:
-    """Write three digits with a true minus sign: -0.0123, 845, 3,480, 1.2e-6."""
-    text = f"{float(f'{value:.3g}'):,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
-    return minus(re.sub(r"e([+-])0*", r"e\1", text).replace("e+", "e"))
-
-
-def minus(text: str) -> str:
-    """Replace hyphens by true minus signs."""
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def sentences(*said: str | bool) -> str:
@@ -228,45 +208,10 @@ def run_item(member: Member, care: bool = False) -> str:
     return f"{with_care(escape(member.label), care)}: {', '.join(parts)}."
 
 
-def error_of(accuracy: float, examples: int) -> str:
-    """Write an error rate with its Wilson interval: `6.12 % (5.67 to 6.61)`."""
-    wrong = round((1 - accuracy) * examples)
-    digits = 2 if examples >= 5000 else 1
-    low, high = geometry.wilson(wrong, examples)
-    return f"{100 * wrong / examples:.{digits}f}_% ({100 * low:.{digits}f}_to_{100 * high:.{digits}f})".replace(
-        "_", _HOLD
-    )
-
-
 def escape(text: str) -> str:
     """Escape text for reStructuredText, so that it shows unchanged."""
     text = re.sub(r"([\\`*_|<>\[\]:@])", r"\\\1", " ".join(text.split()))  # RUN@EPOCH is no address
     return text if text[:1].isalnum() or text[:1] == "\\" else f"\\{text}"
-
-
-def tested(attrs: Mapping[str, Any], row: xr.Dataset) -> list[str]:
-    """Write `test error 6.12 % (5.67 to 6.61)`, or another score; without a score, the test loss; empty if not measured."""
-    name, value = outcome(attrs, row) or ("", "")
-    return [f"test {name} {value}"] if name else []
-
-
-def outcome(attrs: Mapping[str, Any], row: xr.Dataset) -> tuple[str, str] | None:
-    """Name what a network is judged by on the test split, and write its value; None if it was not measured.
-
-    Args:
-        attrs: of the file that the row is from.
-        row: an epoch of a history, or a point of a surface.
-    """
-    score = meanings.score_in(attrs)
-    variable = f"test_{score or 'loss'}"
-    if variable not in row:
-        return None
-    value = float(row[variable])
-    if score != "accuracy":
-        return (meanings.score_word(score), number(value)) if score else ("loss", loss(value))
-    if meanings.counts_examples(attrs):
-        return "error", error_of(value, int(attrs["test_examples"]))
-    return "error", f"{100 * (1 - value):.1f}{_HOLD}%"
 
 
 def _tested(member: Member) -> list[str]:
