@@ -111,6 +111,22 @@ def test_see_draws_a_network_and_prints_what_python_finds(folder: Path) -> None:
     assert "landscape.yaml exists and is not overwritten" in other and "--force" in other
 
 
+def test_see_prints_the_numbers_of_a_regression(folder: Path) -> None:
+    command = ("see", "nets.py:curve", "curve.pt", "curve.npz", "--loss", "mse", "--points", "5")
+    said = landscape(*command, folder=folder, expect=None)  # its numbers do not depend on the figures
+    network, data = _network("curve"), ls.dataset(folder / "curve.npz")
+    history = ls.adopt(network, folder / "curve.pt", data, loss="mse").history.isel(epoch=0)
+    assert f"loss           train {float(history.train_loss):.4g}\n" in said
+    assert f"r2             train {float(history.train_r2):.4g}\n" in said
+    found = ls.line(network, data, loss="mse", alpha=("auto", 3), seed=1)
+    centre = float(found.train_loss.sel(alpha=0).squeeze())
+    assert (
+        f"loss at the centre {centre:.4g}" in said and f"basin          width within {centre:.3g} of the centre" in said
+    )
+    contour = yaml.safe_load((folder / "landscape.yaml").read_text())["planes"]["contour"]
+    assert contour["alpha"][1] >= json.loads(found.spec)["alpha"][1], "along both directions"
+
+
 def test_init_writes_a_configuration_that_passes_and_runs(folder: Path) -> None:
     said = landscape("init", "nets.py:net", "digits.npz", "--args", '{"width": 2}', folder=folder)
     assert "the configuration is landscape.yaml" in said

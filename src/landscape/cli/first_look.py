@@ -165,6 +165,7 @@ def _picture(surface: xr.Dataset, place: Path, subject: Subject) -> Path:
             ax.contour(z.alpha, z.beta, z, levels=levels, colors="black", linewidths=0.5)
         figure.colorbar(colour, label=f"training loss ({surface.loss})")
         ax.plot(0, 0, "+", color="black")
+        ax.locator_params(nbins=5)
         ax.set(xlabel=r"$\alpha$", ylabel=r"$\beta$", aspect="equal", title=f"{subject.run}, rough")
         place.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(place, dpi=150)
@@ -230,7 +231,7 @@ def _basin(surface: xr.Dataset) -> list[str]:
     centre = geometry.centre(surface, "train_loss")
     rise = 0.5 if in_nats(surface.attrs.get("loss_unit")) else abs(centre)
     width = geometry.shape(surface, centre + rise, "train_loss")["width"]
-    there = f"{width.value:.3g}" if math.isfinite(width.value) else f"unknown, since it is {width.reason}"
+    there = f"{width.value:.3g}" if math.isfinite(width.value) else f"unknown ({width.reason})"
     lines = [
         f"plane          alpha and beta from {surface.alpha[0].item():g} to {surface.alpha[-1].item():g}, on "
         f"{surface.train_examples} training examples; loss at the centre {centre:.4g}",
