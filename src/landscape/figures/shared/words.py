@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from landscape import geometry
+from landscape.figures.shared import direction_words
+from landscape.figures.shared.direction_words import each as each
+from landscape.figures.shared.direction_words import escape as escape
+from landscape.figures.shared.direction_words import over as over
 from landscape.figures.shared.members import Member
 from landscape.figures.shared.value_words import HOLD, loss, minus, tested
-from landscape.lazy import np, xr
+from landscape.lazy import xr
 from landscape.measures import plane_of
 from landscape.objective import meanings
 
 DAGGER = "\N{DAGGER}"
 NAMES = {"train_loss": "train loss", "test_loss": "test loss"}
-_NORMALIZED = {
-    "filter": "every filter scaled to the norm of the network's own (filter normalisation)",
-    "layer": "every layer scaled to the norm of the network's own (layer normalisation)",
-    "model": "scaled as a whole to the norm of the network's weights",
-    "none": "not normalised",
-}
 _UNITS = {
     "to": "0 = the run, 1 = {run}",
     "of": "in the directions of {plane} around {run}",
@@ -35,12 +32,6 @@ _UNITS = {
     "none": "1 = a step N(0, 1) of each weight",
 }
 """Length of a step of 1 along an axis, by the plane's `directions`, or its `normalize` where the direction is random."""
-
-
-def over(parameters: str) -> str:
-    """Say which parameters a derivative is taken over, from the key `parameters`."""
-    named = {"filters": "the parameters that have filters", "all": "all parameters"}
-    return named.get(parameters, f"the parameters in whose name {escape(parameters)} is found")
 
 
 def axis(surface: xr.Dataset, name: str) -> str:
@@ -208,12 +199,6 @@ def run_item(member: Member, care: bool = False) -> str:
     return f"{with_care(escape(member.label), care)}: {', '.join(parts)}."
 
 
-def escape(text: str) -> str:
-    """Escape text for reStructuredText, so that it shows unchanged."""
-    text = re.sub(r"([\\`*_|<>\[\]:@])", r"\\\1", " ".join(text.split()))  # RUN@EPOCH is no address
-    return text if text[:1].isalnum() or text[:1] == "\\" else f"\\{text}"
-
-
 def _tested(member: Member) -> list[str]:
     attrs = member.history.attrs
     said = tested(attrs, member.row)
@@ -248,45 +233,10 @@ def directions_made(of: xr.Dataset, seeds: Sequence[int]) -> str:
     """Explain in a sentence how the directions of a surface's or a trajectory's plane were made."""
     spec = plane(of)
     if (moved := spec.get("parameters", "all")) in ("filters", "all"):
-        return _made(spec, seeds, line=of.sizes.get("beta") == 1)
-    return f"{_made(spec, seeds, line=of.sizes.get('beta') == 1)} They move {over(moved)}; the others stay."
-
-
-def _made(spec: Mapping[str, Any], seeds: Sequence[int], *, line: bool) -> str:
-    how = spec["directions"]
-    seed = f" (seed {each(seeds)})" if seeds else ""
-    if how == "to":
-        return f"The direction is the difference of the weights of {escape(spec['run'])} to those of the run."
-    if how == "of":
-        return f"The directions are those of the plane {escape(spec['plane'])} around {escape(spec['run'])}."
-    if how == "through":
-        return _through([escape(run) for run in spec["runs"]], seed, line)
-    if how == "pca":
-        return (
-            "The directions are the first two principal components of the run's kept epochs, taken as differences to its "
-            f"end and {'centred' if spec['centred'] else 'not centred'}."
-        )
-    if how == "eigenvectors":
-        names = spec["vectors"][: 1 if line else 2]
-        are = "s are the eigenvectors" if len(names) > 1 else " is the eigenvector"
-        return (
-            f"The direction{are} {' and '.join(names)} of the Hessian that the probe {escape(spec['probe'])} finds at the "
-            "centre, of unit length."
-        )
-    start = "The direction alpha leads to the run's own initial weights"
-    if how == "start" and line:
-        return f"{start}."
-    random = "One random Gaussian direction" if line else "Two random Gaussian directions"
-    said = f"{start}, beta is a random Gaussian one" if how == "start" else random
-    return f"{said}{seed}, {_NORMALIZED[spec['normalize']]}."
-
-
-def _through(runs: Sequence[str], seed: str, line: bool) -> str:
-    if line:
-        return f"The line goes through the run and {runs[0]}, which lies at 1."
-    names = f"the run, {runs[0]} and {runs[1]}" if len(runs) == 2 else f"the run and {runs[0]}"
-    beta = f"; beta is random{seed}" if len(runs) == 1 else ""
-    return f"The plane goes through {names}; its axes are orthogonal and of one length, {runs[0]} lies at (1, 0){beta}."
+        return direction_words.made(spec, seeds, line=of.sizes.get("beta") == 1)
+    return (
+        f"{direction_words.made(spec, seeds, line=of.sizes.get('beta') == 1)} They move {over(moved)}; the others stay."
+    )
 
 
 def grid(surface: xr.Dataset) -> str:
@@ -294,11 +244,3 @@ def grid(surface: xr.Dataset) -> str:
     axes = [name for name in ("alpha", "beta") if surface.sizes[name] > 1]
     ranges = [f"{name} in [{float(surface[name][0]):g}, {float(surface[name][-1]):g}]" for name in axes]
     return f"{' x '.join(str(surface.sizes[name]) for name in axes)} points, {', '.join(ranges)}"
-
-
-def each(values: Iterable[Any]) -> str:
-    """Write the different values, in order: `50,000`, or `1,500 / 50,000`."""
-    different = dict.fromkeys(
-        f"{value:,}" if isinstance(value, int | np.integer) else escape(str(value)) for value in values
-    )
-    return " / ".join(different)
