@@ -150,7 +150,7 @@ def test_layers_called_twice_and_layers_left_out() -> None:
     assert list(found.layer.values) == ["again", "last"] and list(found["depth"]) == [0, 1]
     assert json.loads(found.attrs["skipped"]) == {
         "lstm": "gives out a tuple",
-        "turned": "gives out the shape (4, 150), which has no row per image",
+        "turned": "gives out the shape (4, 150), which has no row per example",
     }
     split = data_set().train
     first = network.again(split.inputs.flatten(1))

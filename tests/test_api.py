@@ -543,9 +543,9 @@ def mistakes() -> dict[str, Callable[[nn.Module, Any], Any]]:
         "epochs is 0: must be a whole number from 1 to 999": lambda n, d: ls.train(n, d, epochs=0),
         "weights is no keyword here": lambda n, d: ls.train(n, d, weights="x.pt"),
         "source is 'digitz', and there is no such file or folder": lambda n, d: ls.dataset("digitz"),
-        "images is called examples since 0.2": lambda n, d: ls.plane(n, d, examples=12),
-        "recalibration_examples is called recalibration_examples since 0.2": lambda n, d: ls.plane(
-            n, d, batchnorm="recalibrated", recalibration_examples=12
+        "images is called examples since 0.2": lambda n, d: ls.plane(n, d, images=12),
+        "recalibration_images is called recalibration_examples since 0.2": lambda n, d: ls.plane(
+            n, d, batchnorm="recalibrated", recalibration_images=12
         ),
         "imags is no keyword here; allowed are args, image_size, examples": lambda n, d: ls.dataset(imags=3),
         "the name is 'resnext', which is not built in": lambda n, d: ls.network("resnext", d),

@@ -106,7 +106,8 @@ def test_a_loss_without_unit_rises_tenfold_and_every_eigenvector_has_a_range_of_
     ],
 )
 def test_mistakes(digits: Any, network: nn.Module, keys: dict[str, Any], said: str) -> None:
-    given = {**keys, **({"to": network} if "to" in keys else {})}
+    other = {name: 2 * tensor for name, tensor in network.state_dict().items()}
+    given = {**keys, **({"to": other} if "to" in keys else {})}
     with pytest.raises(InputError, match=said):
         ls.line(network, digits, examples=20, **given)
 

@@ -28,7 +28,7 @@ def test_a_constant_channel_becomes_zero(tmp_path: Path) -> None:
     content = arrays()
     for split in ("train", "test"):
         content[f"{split}_images"][..., 1] = 77
-    content["test_examples"][0, 0, 0, 1] = 78
+    content["test_images"][0, 0, 0, 1] = 78
     found = made(saved(tmp_path, content), tmp_path)
     assert found.test is not None
     assert float(found.train.inputs[:, 1].abs().max()) < 1e-6
@@ -39,7 +39,7 @@ def test_a_constant_channel_becomes_zero(tmp_path: Path) -> None:
 
 def test_black_is_the_value_of_a_black_pixel(tmp_path: Path) -> None:
     content = arrays()
-    content["train_examples"][3] = 0
+    content["train_images"][3] = 0
     found = made(saved(tmp_path, content), tmp_path)
     assert found.black is not None
     assert torch.equal(found.train.inputs[3], found.black.view(3, 1, 1).expand(3, 6, 5))
