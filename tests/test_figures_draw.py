@@ -119,3 +119,10 @@ def test_what_cannot_be_drawn_is_refused_with_the_reason() -> None:
         draw.contours(surface, levls="log")
     with pytest.raises(AttributeError, match="no attribute 'contour'"):
         draw.contour(surface)
+
+
+def test_a_single_surface_in_three_dimensions_keeps_the_names_of_its_axes() -> None:
+    figure = draw.surfaces(member("net").seen)
+    (box,) = figure.axes
+    assert (box.get_xlabel(), box.get_ylabel()) == ("alpha", "beta")
+    assert "1 = 100 %" in figure.get_supxlabel()

@@ -75,9 +75,10 @@ class Grid:
         """Write one label for the common x axis below all panels, or one for each quantity."""
         for feet, label in zip(self.feet[-len(labels) :], labels, strict=True):
             text = "\n".join(wrap(label, float(self.figure.get_size_inches()[0]) - 0.6, LABEL))
-            if self.columns == 1:
+            on_axis = self.columns == 1 and self.rows[-1][-1].name != "3d"  # whose x axis has a label of its own
+            if on_axis:
                 self.rows[-1][-1].set_xlabel(text, parse_math=False)
-            for foot in feet if self.columns > 1 else ():
+            for foot in feet if not on_axis else ():
                 foot.set_title(text, pad=3, parse_math=False)
 
     def legend(self, keys: Sequence[mpl.artist.Artist], columns: int | None = None, **look: Any) -> None:
