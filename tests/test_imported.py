@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -15,8 +16,6 @@ from landscape import cli
 from landscape.errors import InputError
 from landscape.figures import draw
 from landscape.store import files
-
-h5py = pytest.importorskip("h5py")
 
 
 def network() -> nn.Module:

@@ -57,6 +57,10 @@ class Examples:
     def to(self, device: torch.device | str) -> Examples:
         return self.map(lambda tensor: tensor.to(device))
 
+    def fresh(self) -> Examples:
+        """Copy the inputs, so that code which writes into them does no harm."""
+        return Examples(copied(self.inputs), self.targets)
+
     def in_type(self, dtype: torch.dtype) -> Examples:
         """Convert the floating-point inputs; whole numbers, masks and targets stay."""
         return Examples(in_type(self.inputs, dtype), self.targets)

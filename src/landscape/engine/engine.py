@@ -214,7 +214,7 @@ class Engine:
     def _given(self, batch: Examples) -> Examples:
         """The batch as the network may have it: a copy if it writes into its inputs, none that it has differentiated."""
         if self._overwrites:
-            return Examples(copied(batch.inputs), batch.targets)
+            return batch.fresh()
         return batch if self._mode is torch.inference_mode else batch.map(Tensor.detach)
 
     def _networks(self) -> Iterator[nn.Module]:

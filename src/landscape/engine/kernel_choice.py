@@ -92,12 +92,12 @@ def _output_at(network: Moving | Point, point: tuple[float, float], given: Examp
 
 def seen(network: nn.Module, given: Examples, objective: Objective) -> Tensor:
     """Return what tells two forms of a network apart: its output or, if that is no tensor, the losses of the examples."""
-    batch = Examples(copied(given.inputs), given.targets)
+    batch = given.fresh()
     if objective.loss is not None:
         output = objective.output_of(network, batch)
         if isinstance(output, Tensor):
             return output
-        batch = Examples(copied(given.inputs), given.targets)
+        batch = given.fresh()
     return objective.values_of_loss(network, batch)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape.data.examples import Examples, Rows, call, copied, leaves
+from landscape.data.examples import Examples, Rows, call, leaves
 from landscape.engine.kernel_choice import the_same
 from landscape.objective.objective import Objective
 
@@ -25,10 +25,10 @@ def mode_of(network: nn.Module, objective: Objective, example: Examples) -> Call
     A network or an objective that differentiates its own output needs gradients.
     """
     with torch.enable_grad():
-        expected = objective.values_of_loss(network, Examples(copied(example.inputs), example.targets)).detach()
+        expected = objective.values_of_loss(network, example.fresh()).detach()
     try:
         with torch.inference_mode():
-            found = objective.values_of_loss(network, Examples(copied(example.inputs), example.targets))
+            found = objective.values_of_loss(network, example.fresh())
             alike = the_same(found, expected)
     except RuntimeError:
         return torch.enable_grad

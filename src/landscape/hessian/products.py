@@ -262,7 +262,7 @@ class _Piece:
         self._chosen = chosen
         with devices.tensor_floats(False):
             with twice() if graph else contextlib.nullcontext():
-                loss = objective.total(network, Examples(copied(part.inputs), part.targets)) / weight
+                loss = objective.total(network, part.fresh()) / weight
             found = torch.autograd.grad(loss, chosen, create_graph=graph, allow_unused=True)
         self.loss = float(loss.detach())
         self.gradient = _joined(found, chosen).detach()

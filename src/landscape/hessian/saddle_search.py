@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from landscape.data.examples import Examples, copied
+from landscape.data.examples import Examples
 from landscape.directions import Axes
 from landscape.errors import InputError
 from landscape.hessian.products import Hessian
@@ -137,7 +137,7 @@ class FlatLoss:
         def at_point(*inputs: Any, **named: Any) -> Any:
             return functional_call(self._network, weights, inputs, named)
 
-        batch = Examples(copied(self._split.inputs), self._split.targets)
+        batch = self._split.fresh()
         return self._objective.total(at_point, batch) / self._objective.weight(batch)  # type: ignore[arg-type]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from landscape.data.examples import Examples, call, copied, shapes
+from landscape.data.examples import Examples, call, shapes
 from landscape.errors import InputError, one_of
 from landscape.networks.import_function import function_named
 from landscape.objective import scores
@@ -38,7 +38,6 @@ class Objective:
         parts: whether the score is an accuracy over several targets of each example: pixels, tokens, labels.
         classes: of the targets that count, if they are classes.
         per_example: whether there is a loss for each example; if there is one a batch, it counts for all of them.
-        settings: the keys it was made from, where a configuration can state them.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Objective:
     per_example: bool = True
     parts: bool = False
     classes: int | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def values(self, network: nn.Module, batch: Examples) -> tuple[Tensor, Tensor | None]:
         """Compute the loss s and the score's number of every example, each float64 (n,).
@@ -120,7 +118,7 @@ class Objective:
         """
         few = examples[:EXAMPLES]
         network = copy.deepcopy(network).eval().requires_grad_(False)
-        batch = Examples(copied(few.inputs), few.targets)
+        batch = few.fresh()
         counted = self.loss is not None and self.loss.classes(few)
         classes = (classes or self.loss.classes(examples)) if self.loss is not None and counted else None
         with torch.enable_grad():
@@ -200,13 +198,12 @@ def objective_of(keys: ObjectiveKeys | Mapping[str, Any]) -> Objective:
         InputError: if a function is missing.
     """
     section = keys if isinstance(keys, ObjectiveKeys) else ObjectiveKeys(**keys)
-    stated = section.model_dump(mode="json", include=set(ObjectiveKeys.model_fields), exclude_defaults=True)
     if section.objective is not None:
-        return _by_objective(_imported(section.objective), section.score, stated)
-    return of_loss(section.loss, section.output, section.score, stated)
+        return _by_objective(_imported(section.objective), section.score)
+    return of_loss(section.loss, section.output, section.score)
 
 
-def _by_objective(function: Callable[..., Any], score: str | None, settings: Mapping[str, Any] = {}) -> Objective:
+def _by_objective(function: Callable[..., Any], score: str | None) -> Objective:
     if score not in (None, "none", "perplexity"):
         raise InputError(f"score is {score!r}; with an objective, which has no output, allowed are perplexity and none")
     return Objective(
@@ -216,7 +213,6 @@ def _by_objective(function: Callable[..., Any], score: str | None, settings: Map
         function,
         None,
         scores.perplexity() if score == "perplexity" else None,
-        settings=settings,
     )
 
 
@@ -224,7 +220,6 @@ def of_loss(
     loss: NamedLoss | Callable[..., Any],
     output: str | int | None = None,
     score: str | Callable[..., Any] | None = None,
-    settings: Mapping[str, Any] = {},
 ) -> Objective:
     """Make the objective of a loss by name or a function, with a score by name or a function; None for the loss's own."""
     if isinstance(loss, NamedLoss) and ":" not in loss.name:
@@ -239,7 +234,6 @@ def of_loss(
         found, of = Loss(_name(given), "", own, lambda o, t: own(o, t).mean(), lambda _: None, "none"), ""
     return Objective(
         found.name, found.unit, found, None, output, _score(found.score if score is None else score, of, args),
-        settings=settings,
     )  # fmt: skip
 
 

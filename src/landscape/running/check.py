@@ -9,7 +9,7 @@ from torch import nn
 
 from landscape.data import datasets
 from landscape.data.arrays import Source
-from landscape.data.examples import Examples, copied, shapes
+from landscape.data.examples import Examples, shapes
 from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
 from landscape.experiment.schema import Experiment
@@ -115,7 +115,7 @@ def _try_to_train(network: nn.Module, objective: Objective, sample: Examples) ->
     network.train()
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise InputError("the network has no parameters to train; an adopted run, which has weights, is not trained")
-    batch = Examples(copied(sample.inputs), sample.targets)
+    batch = sample.fresh()
     try:
         objective.training(network, batch, contextlib.nullcontext()).backward()
     except Exception as error:  # from the network's own code

@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from landscape.data.datasets import DataSet, augment
-from landscape.data.examples import Examples, copied, laid_out, leaves, memory_format, shapes
+from landscape.data.examples import Examples, laid_out, leaves, memory_format, shapes
 from landscape.engine.device import tensor_floats
 from landscape.errors import InputError
 from landscape.objective.objective import CLASSIFICATION, Objective
@@ -217,7 +217,7 @@ def _step(
     """
     again = batch  # a network may write into its inputs
     if run.sam is not None:
-        again = Examples(copied(batch.inputs), batch.targets)
+        again = batch.fresh()
     loss, norm = _gradient(run, network, objective, batch)
     stepped = norm
     if run.sam is not None:
