@@ -30,9 +30,7 @@ BIN = (
     "" if IN_IMAGE else f'PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
 )
 OWN = "\n".join(
-    dict.fromkeys(
-        name for run in EXPERIMENT.runs.values() for name in run.code_names
-    )
+    dict.fromkeys(name for run in EXPERIMENT.runs.values() for name in run.code_names)
 )
 EXPORTS = f"export {BIN}LANDSCAPE_NETWORKS={shlex.quote(OWN)}; "
 shell.prefix(EXPORTS.replace("{", "{{").replace("}", "}}"))
