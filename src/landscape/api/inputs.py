@@ -20,6 +20,7 @@ from landscape.experiment.reading import OLD_NAMES, entry, renamed
 from landscape.experiment.signatures import fields_of
 from landscape.measures.plane import Plane
 from landscape.objective import objective as objectives
+from landscape.objective.examination import tried
 from landscape.objective.objective import Objective
 from landscape.objective.objective_section import ObjectiveKeys
 from landscape.probes.probe import Probe
@@ -88,15 +89,18 @@ class Minimised:
     output: str | int | None = None
     score: str | Callable[..., Any] | None = None
 
-    def tried(self, network: nn.Module, used: DataSet) -> Objective:
+    def tried(self, network: nn.Module, used: DataSet, theta: Weights | None = None) -> Objective:
         """Make the objective, tried on a few examples.
+
+        Args:
+            theta: the weights at which it is tried; by default the network's own, before a training.
 
         Raises:
             InputError: if an argument is none that is allowed, or the network does not fit data and loss.
         """
         made = self._made()
         found = [made.loss.classes(split) for split in (used.train, used.test) if split and made.loss]
-        return made.tried(network, used.train, max((of for of in found if of), default=None))
+        return tried(made, network, used.train, max((of for of in found if of), default=None), theta)
 
     def _made(self) -> Objective:
         if isinstance(self.loss, Objective):

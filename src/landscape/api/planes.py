@@ -114,7 +114,7 @@ def plane(
         raise InputError(f"rise is {rise!r}, and neither alpha nor beta is auto: no range is to be found")
     spec, pair, facts = laid(network, theta, spec, keys, leads)
     with ready(network, data, test) as used:
-        measured = Minimised(loss, objective, output, score).tried(network, used)
+        measured = Minimised(loss, objective, output, score).tried(network, used, theta)
         if wanted:
             spec, why = auto_range.with_range(spec, wanted, rise, network, theta, pair, used, measured)
             facts |= why
@@ -222,7 +222,7 @@ def path(
     grid = {"beta": (-1, 1, 3)} if is_plane else {}
     spec, pair, facts = laid(network, theta, spec, {**grid, **keys}, leads)
     with ready(network, data, test) as used:
-        measured = Minimised(loss, objective, output, score).tried(network, used)
+        measured = Minimised(loss, objective, output, score).tried(network, used, theta)
         found = trajectory(spec, network, theta, pair, epochs, filter_axes(network), used, measured)
     known = {**facts_of(network, used, spec, measured), "centred": int(spec.centred), **facts, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known))

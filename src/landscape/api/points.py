@@ -73,7 +73,7 @@ def probe(
     if spec is None:
         spec = entry_of("probes", keys, {"plane": "given"} if along is not None else {})
     with ready(network, data, None) as used:
-        measured = Minimised(loss, objective, output, score).tried(network, used)
+        measured = Minimised(loss, objective, output, score).tried(network, used, theta)
         found, vectors = spec.measured(network, theta, pair, filter_axes(network), used, measured)
     known = {**facts_of(network, used, spec, measured), "probe": spec.measure, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known)), vectors

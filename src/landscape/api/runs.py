@@ -33,6 +33,7 @@ from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
 from landscape.experiment.signatures import keywords
 from landscape.networks.building import build
+from landscape.networks.copying import load
 from landscape.objective.objective import objective_of
 from landscape.store import files
 from landscape.training import loop, rescaling
@@ -189,13 +190,13 @@ def adopt(
     end = epochs[max(epochs)] if weights is None else weights_of(weights, network, "weights")
     end = {name: tensor.clone() for name, tensor in end.items()}
     with ready(network, data, test) as used:
-        measured = Minimised(loss, objective, output, score).tried(network, used)
+        measured = Minimised(loss, objective, output, score).tried(network, used, end)
         evaluate, rows = Recorder(measured), []
         for epoch, theta in epochs.items() or [(0, end)]:
-            network.load_state_dict(theta)
+            load(network, theta)
             row = history_of(network, used, evaluate, measured)
             rows.append(row.assign_coords(epoch=("epoch", [epoch], row.epoch.attrs)))
-        network.load_state_dict(end)
+        load(network, end)
         return Trained(end, xr.concat(rows, "epoch"), epochs)
 
 

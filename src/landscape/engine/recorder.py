@@ -1,14 +1,12 @@
 """The loss and score of a network during its training, as a plane would measure them at its centre."""
 
-import copy
-
 import torch
 from torch import nn
 
 from landscape.data.datasets import DataSet
 from landscape.engine.engine import Engine
+from landscape.networks.copying import duplicate, tensors_of
 from landscape.objective.objective import CLASSIFICATION, Objective
-from landscape.store.weights import Weights
 
 
 class Recorder:
@@ -20,26 +18,25 @@ class Recorder:
 
     def __init__(self, objective: Objective = CLASSIFICATION) -> None:
         self._objective = objective
-        self._kept: tuple[DataSet, nn.Module, Engine] | None = None
+        self._kept: tuple[DataSet, Engine] | None = None
 
     def __call__(self, network: nn.Module, data: DataSet) -> dict[str, float]:
         """`train_loss`, the score as `train_NAME`, and, with a test split, `test_loss` and `test_NAME`."""
-        theta = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+        theta = tensors_of(network)
         splits = {"train": data.train} | ({"test": data.test} if data.test else {})
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # as for a tile: a training may use more, and that alters bits
         try:
-            if self._kept is None or self._kept[0] is not data or not self._follows(*self._kept[1:], theta):
-                self._kept = data, copy.deepcopy(network).eval(), Engine(network, theta, {}, splits, self._objective)
-            found = self._kept[2].centre()
+            if (
+                self._kept is None
+                or self._kept[0] is not data
+                or not self._kept[1].follows(duplicate(network).eval(), theta)
+            ):
+                self._kept = data, Engine(network, theta, {}, splits, self._objective)
+            found = self._kept[1].centre()
         finally:
             torch.set_num_threads(threads)
         measured = {f"{name}_loss": found[name].loss for name in splits}
         if (score := self._objective.score) is not None:
             measured |= {f"{name}_{score.name}": found[name].score for name in splits}
         return measured
-
-    @staticmethod
-    def _follows(network: nn.Module, engine: Engine, theta: Weights) -> bool:
-        network.load_state_dict(theta)
-        return engine.follows(network, theta)

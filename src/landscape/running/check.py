@@ -14,6 +14,7 @@ from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import building
+from landscape.objective.examination import tried
 from landscape.objective.objective import Objective, objective_of
 from landscape.objective.objective_section import ObjectiveKeys
 from landscape.store import fitting
@@ -98,7 +99,7 @@ def _built(run: Run, known: Source) -> Any:
     try:
         made = building.build(run.network, run.args, **given)
         objective = objective_of(run)
-        objective = objective.tried(made, known.sample, None if "ignore_index" in run.loss.args else known.classes)
+        objective = tried(objective, made, known.sample, None if "ignore_index" in run.loss.args else known.classes)
         if run.made == "trained" and run.train is None:
             _try_to_train(made, objective, known.sample)
     except InputError as error:
