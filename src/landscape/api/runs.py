@@ -138,6 +138,7 @@ def train(
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
         try:
             measured = _minimised(spec, Minimised(loss, objective, output, score)).tried(network, used)
+            network.train()  # so that all state dicts are those of train mode
             return loop.train(spec, network, used, folder, identity, Recorder(measured), name, until, measured)
         finally:
             for module, training in modes.items():

@@ -89,7 +89,10 @@ def _looked(network: nn.Module, objective: Objective, given: Examples) -> tuple[
         if isinstance(output, Tensor) and output.ndim and len(output) == rows:
             largest = max(largest, output[0].numel())
 
-    hooks = [module.register_forward_hook(look) for module in network.modules() if module is not network]
+    layers = [
+        each for each in network.modules() if each is not network and not isinstance(each, torch.jit.ScriptModule)
+    ]
+    hooks = [layer.register_forward_hook(look) for layer in layers]
     found = observed(objective, network, given)
     for hook in hooks:
         hook.remove()

@@ -13,6 +13,7 @@ from landscape.store.weights import Weights
 _Memo = dict[int, Any]
 
 
+@torch.no_grad()  # else the copies of a script's parameters have a history
 def duplicate(network: nn.Module) -> nn.Module:
     """Copy a network with all that it holds.
 
@@ -50,11 +51,6 @@ def load(network: nn.Module, theta: Weights) -> None:
     """Load a state dict; what it holds beside tensors (`get_extra_state`) stays the network's own."""
     own = {name: value for name, value in network.state_dict().items() if not isinstance(value, Tensor)}
     network.load_state_dict({**own, **theta}, strict=True)
-
-
-def tensors_of(network: nn.Module) -> Weights:
-    """Return the tensors of a network's state dict, without a history."""
-    return {name: value.detach() for name, value in network.state_dict().items() if isinstance(value, Tensor)}
 
 
 def changed(network: nn.Module, theta: Weights) -> str | None:

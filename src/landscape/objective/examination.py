@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from landscape.data.examples import Examples, leaves, shapes
 from landscape.errors import InputError
-from landscape.networks.copying import at_weights, tensors_of
+from landscape.networks.copying import at_weights
 from landscape.objective.losses import shapes_of
 from landscape.objective.objective import Objective, in_double
-from landscape.store.weights import Weights
+from landscape.store.weights import Weights, tensors_of
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +66,14 @@ def tried(
         output, losses = _first(objective, whole, few, classes)
         draws = not _equal_state(before, _random_state(few))
         first = _rows(output, losses)
+        remembers = _judged(
+            lambda: _remembers(objective, network, theta, whole, few, _others(examples), first, draws),
+            "the network, called again,",
+            few,
+        )
         objective = replace(
             objective,
-            remembers=_remembers(objective, network, theta, whole, few, first, draws),
+            remembers=remembers,
             per_example=losses.ndim > 0,
             parts=_has_parts(objective, objective.loss.targets(few) if objective.loss else None),
             classes=classes,
@@ -107,14 +112,16 @@ def _remembers(
     theta: Weights,
     whole: nn.Module,
     few: Examples,
+    others: Examples,
     first: Tensor,
     draws: bool,
 ) -> bool:
-    """Say if a pass changes the outputs of the next one, though not those of a fresh copy.
+    """Say if a pass, over `others` in between, changes the outputs of the next one, though not those of a fresh copy.
 
     Raises:
         InputError: if fresh copies differ too.
     """
+    seen(objective, whole, others)
     if all(alike(seen(objective, whole, few), first) for _ in range(_PASSES if draws else 1)):
         if draws:
             _log.warning("the network draws random numbers in eval mode; %d passes over it agree", _PASSES)
@@ -137,6 +144,17 @@ def _remembers(
     )
 
 
+def _others(examples: Examples) -> Examples:
+    """Take the examples with the largest inputs among some: a network that keeps a maximum or a mean of them remembers these."""
+    some = examples[:BATCH]
+    sizes = torch.stack([tensor.double().abs().amax(1) for tensor in map(_rowwise, leaves(some.inputs))])
+    return some[sizes.amax(0).topk(min(EXAMPLES, len(some))).indices]
+
+
+def _rowwise(tensor: Tensor) -> Tensor:
+    return tensor.reshape(len(tensor), -1)
+
+
 def _depends_on_batch(
     objective: Objective, network: nn.Module, theta: Weights, whole: nn.Module, few: Examples
 ) -> bool:
@@ -152,8 +170,12 @@ def _depends_on_batch(
         return False
     double = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in theta.items()}
     try:
-        inside = at_weights(network, double, torch.float64)
-        exact = _alone(objective, lambda: inside, few.in_type(torch.float64))
+        precise = at_weights(network, double, torch.float64)
+        exact = _alone(
+            objective,
+            lambda: at_weights(network, double, torch.float64) if objective.remembers else precise,
+            few.in_type(torch.float64),
+        )
     except Exception:  # the network's own code may insist on float32
         exact = torch.inf
     return found > _LARGER if exact == torch.inf else exact > found / 100
@@ -246,7 +268,7 @@ def _judged(work: Callable[[], Any], who: str, examples: Examples | None) -> Any
     try:
         return work()
     except InputError as error:
-        if who == "the network":
+        if who.startswith("the network"):
             raise
         raise InputError(f"{who} cannot be computed: {problem}" for problem in error.problems) from error
     except (MemoryError, torch.OutOfMemoryError):
