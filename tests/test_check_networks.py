@@ -79,7 +79,7 @@ class exits(Base):
 """
 FINE = ("plain", "scripted", "parallel", "named", "many", "wider", "at_most")
 WRONG = {
-    "pair": ": the loss cross-entropy, of the output 0: float32 (2, 4), 1: int and targets int64 (2,), cannot be computed",
+    "pair": ": the loss cross-entropy, of the output 0: float32 (2, 4), 1: of the type int and targets int64 (2,), cannot be computed",
     "two": r": the network failed on examples float32 (2, 1, 8, 8): TypeError: .* missing 1 required positional argument: 'mask'",
     "coloured": ": the network failed on examples float32 (2, 1, 8, 8): RuntimeError: .* expected input.* to have 3 channels",
     "double": ".network: network has 1.weight in torch.float64; allowed is torch.float32: call network.float()",
@@ -110,7 +110,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def written(names: Any, **run: Any) -> str:
     runs = {name: {"network": f"nets.py:{name}", "data": "d", "epochs": 1, **run} for name in names}
-    Path("conf.yaml").write_text(yaml.safe_dump({"data": {"d": {"source": "data.npz"}}, "runs": runs}))
+    Path("conf.yaml").write_text(yaml.safe_dump({"data": {"d": {"source": "data.npz"}}, "runs": runs}, sort_keys=False))
     return "conf.yaml"
 
 

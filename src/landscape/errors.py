@@ -85,7 +85,7 @@ def one_of(names: Iterable[str], instead_of: object = None) -> str:
         return "(there are none)"
     shown = ", ".join(names[:12])
     shown = shown if len(names) <= 12 else f"{shown}, ... ({len(names)} in all)"
-    return f"{shown}{meant(names, instead_of)}"
+    return shown if instead_of is None else f"{shown}{meant(names, instead_of)}"
 
 
 def meant(names: Iterable[str], wrong: object) -> str:

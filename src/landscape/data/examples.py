@@ -160,10 +160,12 @@ def call(network: nn.Module | Callable[..., Any], inputs: Rows) -> Any:
 
 
 def shapes(rows: Rows | None) -> str:
-    """Describe the shapes and types of rows, for messages."""
+    """Describe the shapes and types of rows, or of what a network or a loss returns, for messages."""
     if rows is None:
         return "none"
     if isinstance(rows, Tensor):
         return f"{str(rows.dtype).removeprefix('torch.')} {tuple(rows.shape)}"
+    if not isinstance(rows, dict | tuple | list):
+        return f"of the type {type(rows).__name__}"
     named = rows.items() if isinstance(rows, dict) else enumerate(rows)
     return ", ".join(f"{name}: {shapes(tensor)}" for name, tensor in named)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from landscape.data.examples import Examples, leaves, shapes
 from landscape.errors import InputError
 from landscape.networks.copying import at_weights
-from landscape.objective.losses import shapes_of
 from landscape.objective.objective import Objective, in_double
 from landscape.store.weights import Weights, tensors_of
 
@@ -94,14 +93,14 @@ def _first(objective: Objective, network: nn.Module, few: Examples, classes: int
         _check_classes(output, targets, classes)
         losses = _judged(
             lambda: loss.each(in_double(output), targets),
-            f"the loss {objective.name}, of the output {shapes_of(output)} and targets {shapes_of(targets)},",
+            f"the loss {objective.name}, of the output {shapes(output)} and targets {shapes(targets)},",
             None,
         )
         if (score := objective.score) is not None and (each := score.each) is not None:
             _judged(lambda: each(in_double(output), targets), f"the score {score.name}", None)
     if not isinstance(losses, Tensor) or (losses.ndim and len(losses) != len(few)):
         raise InputError(
-            f"the loss {objective.name} returned {shapes_of(losses)} for {len(few)} examples; it must return a number for each"
+            f"the loss {objective.name} returned {shapes(losses)} for {len(few)} examples; it must return a number for each"
         )
     return output, losses
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from landscape.data.examples import Examples, call
+from landscape.data.examples import Examples, call, shapes
 from landscape.errors import InputError, one_of
 from landscape.networks.import_function import function_named
 from landscape.objective import scores
-from landscape.objective.losses import Loss, named, per_example, shapes_of
+from landscape.objective.losses import Loss, named, per_example
 from landscape.objective.meanings import PARTS
 from landscape.objective.objective_section import CROSS_ENTROPY, NamedLoss, ObjectiveKeys
 from landscape.objective.scores import Score
@@ -126,7 +126,7 @@ class Objective:
         whole = batch.inputs if batch.targets is None else (batch.inputs, batch.targets)
         losses = self.function(network, whole)
         if not isinstance(losses, Tensor):
-            raise InputError(f"it returned {shapes_of(losses)}; it must return a tensor with a number for each example")
+            raise InputError(f"it returned {shapes(losses)}; it must return a tensor with a number for each example")
         return losses
 
     def _spread(self, losses: Tensor, n: int) -> Tensor:
@@ -214,7 +214,7 @@ def in_double(output: Any) -> Any:
 
 def _parts_of(output: Any) -> str:
     if isinstance(output, Tensor):
-        return f"one tensor, {shapes_of(output)}"
+        return f"one tensor, {shapes(output)}"
     if isinstance(output, Mapping):
         return f"{type(output).__name__} with {one_of(list(output))}"
     if isinstance(output, tuple | list):
