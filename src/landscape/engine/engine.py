@@ -100,7 +100,7 @@ class Engine:
         self.kernels, self._fused, self.loaded = form.kernels, form.fused, form.loaded
         self.folded = len(form.folded.pairs) if form.folded else 0
         if form.loaded:
-            _log.info("the weights of every point are loaded into a fresh copy of the network: %s", form.loaded)
+            _tell_of_loading(form.loaded)
         if recalibration is not None:
             kind = dtype if form.folded is None else None
             recalibration = laid_out(in_type(recalibration, kind) if kind else recalibration, form.layout)
@@ -304,6 +304,11 @@ class Engine:
             return Measured(mean, found, _standard_error(n, loss, squares), _standard_error(n, rise, rises))
         unit = n / of.weight(self._splits[split])
         return Measured(mean, found, unit * _standard_error(n, 0.0, squares), unit * _standard_error(n, 0.0, rises))
+
+
+@functools.cache
+def _tell_of_loading(reason: str) -> None:
+    _log.info("every point is loaded into a fresh copy of the network, which takes longer: %s", reason)
 
 
 def on_gpu(tensor: Tensor) -> bool:
