@@ -150,8 +150,8 @@ class Engine:
             dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
             example = few.in_type(dtype)
             plain = Examples(mapped(example.inputs, plain_copy), example.targets)
-            expected = seen(self._objective, network, plain)
-            return the_same(seen(self._objective, self._point.network, self._given(example)), expected)
+            expected = seen(self._objective, network, plain)[0]
+            return the_same(seen(self._objective, self._point.network, self._given(example))[0], expected)
 
     def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
         """Yield for each point (alpha, beta) the measured splits, and the number of negative batch-norm variances.
