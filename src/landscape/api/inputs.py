@@ -122,7 +122,8 @@ def _keys(**given: Any) -> ObjectiveKeys:
         return ObjectiveKeys(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise InputError(
-            ".".join(map(str, one["loc"])) + ": " + one["msg"].removeprefix("Value error, ") for one in error.errors()
+            ": ".join([*(str(part) for part in one["loc"][:1]), one["msg"].removeprefix("Value error, ")])
+            for one in error.errors()
         ) from None
 
 

@@ -46,6 +46,7 @@ def rough(
     """
     import landscape as ls
     from landscape.api.inputs import weights_of
+    from landscape.objective.objective_section import ObjectiveKeys
     from landscape.running.starter import Extent
     from landscape.store import checkpoint, files
 
@@ -59,7 +60,7 @@ def rough(
         say(f"no weights are given: the initial ones, drawn from seed 0, are seen, and kept in {place}")
     assert subject.weights is not None
     network.load_state_dict(weights_of(subject.weights, network, "WEIGHTS"))
-    loss: dict[str, Any] = {"loss": subject.loss, "output": subject.output, "score": subject.score}
+    loss: dict[str, Any] = {key: getattr(subject, key) for key in ObjectiveKeys.model_fields}
     few: dict[str, Any] = {"examples": min(_ROUGH["examples"], examples or _ROUGH["examples"]), "seed": 1}
     few["examples"], at_most = _affordable(network, dataset, loss, few["examples"])
     n = min(_ROUGH["points"], points)
