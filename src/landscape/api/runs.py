@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,7 @@ def train(
     objective: str | Callable[..., Any] | None = None,
     output: str | int | None = None,
     score: str | Callable[..., Any] | None = None,
+    train: str | Mapping[str, Any] | Callable[..., Any] | None = None,
     work: str | Path | None = None,
     identity: str = "given",
     name: str = "",
@@ -113,6 +114,8 @@ def train(
         spec: a run of a configuration, instead of keywords.
         test: the test split, measured after every epoch.
         loss: as in `plane`, and so are `objective`, `output` and `score`.
+        train: a training of your own in the place of the recipe: a generator function of (network, data, seed) that yields
+            after each epoch (docs/checkpoints.md), or its name, with arguments as {"name": ..., "args": ...}.
         work: folder from which an interrupted training resumes; without it nothing is kept.
         identity: tells trainings in one folder apart; a training with another one is set aside.
         name: the training's name in progress bars and logs.
@@ -129,7 +132,11 @@ def train(
         3
     """
     network = plain(network)
-    spec = spec or entry_of("runs", keys, {"network": "given", "data": "given"})
+    own = train if callable(train) else None
+    given: dict[str, Any] = {"network": "given", "data": "given"}
+    if train is not None:
+        given["train"] = _name_of(own) if own else train
+    spec = spec or entry_of("runs", keys, given)
     if spec.made != "trained":
         raise InputError("epochs are files; a training takes a number, and landscape.adopt takes checkpoints")
     modes = {module: module.training for module in network.modules()}
@@ -137,10 +144,16 @@ def train(
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
         try:
             measured = _minimised(spec, Minimised(loss, objective, output, score)).tried(network, used)
-            return loop.train(spec, network, used, folder, identity, Recorder(measured), name, until, measured)
+            return loop.train(spec, network, used, folder, identity, Recorder(measured), name, until, measured, own)
         finally:
             for module, training in modes.items():
                 module.training = training
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """A name for a function that is handed over, as a configuration writes names."""
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _minimised(spec: Run, given: Minimised) -> Minimised:
