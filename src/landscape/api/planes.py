@@ -237,7 +237,8 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
 
     Returns:
         A variable without dimensions for each of `geometry.NAMES`, NaN with the attribute `reason` where undefined. Lengths
-        are multiples of the directions. The attribute `findings` has a line of advice for each warning; it is
+        are multiples of the directions. Rises such as 0.5 are nats, or of a loss that is not in natural logarithms multiples of
+        that at the centre. The attribute `findings` has a line of advice for each warning; it is
         empty if the surface has no point at the centre.
 
     Raises:
@@ -257,7 +258,7 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
         raise InputError(f"variable is {variable!r}; the surface has {', '.join(map(str, over))}")
     reasons = geometry.reasons(surface, variable)
     values = geometry.numbers(surface, variable)
-    about = {name: {"long_name": geometry.NAMES[name], "reason": reasons.get(name, "")} for name in values}
+    about = {name: {"long_name": geometry.named(name, surface), "reason": reasons.get(name, "")} for name in values}
     found = xr.Dataset({name: ((), value, about[name]) for name, value in values.items()})
     return found.assign_attrs(findings="\n".join(finding.advice for finding in _findings(surface)))
 

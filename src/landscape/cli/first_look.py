@@ -227,16 +227,16 @@ def _basin(surface: xr.Dataset) -> list[str]:
     """Range and width on the plane, and warnings."""
     import landscape as ls
     from landscape import geometry
-    from landscape.measures.auto_range import in_nats
+    from landscape.objective import meanings
 
     centre = geometry.centre(surface, "train_loss")
-    rise = 0.5 if in_nats(surface.attrs.get("loss_unit")) else abs(centre)
-    width = geometry.shape(surface, centre + rise, "train_loss")["width"]
-    there = f"{width.value:.3g}" if math.isfinite(width.value) else f"unknown ({width.reason})"
+    number = f"width_rise_{0.5 if meanings.in_nats(surface.attrs) else 1:g}"
+    width = geometry.numbers(surface)[number]
+    there = f"{width:.3g}" if math.isfinite(width) else f"unknown ({geometry.reasons(surface)[number]})"
     lines = [
         f"plane          alpha and beta from {surface.alpha[0].item():g} to {surface.alpha[-1].item():g}, on "
         f"{surface.train_examples} training examples; loss at the centre {centre:.4g}",
-        f"basin          width within {rise:.3g} of the centre: {there} (1 is 100 % of each filter's norm)",
+        f"basin          {geometry.named(number, surface)}: {there} (1 is 100 % of each filter's norm)",
     ]
     if "train_accuracy" in surface and "classes" in surface.attrs:
         lines += [f"beware         {advice}" for advice in ls.numbers(surface).findings.splitlines()]

@@ -7,11 +7,11 @@ from landscape.geometry.barriers import WELL, Well, barrier, interval, other_end
 from landscape.geometry.convexity import convex_height, convex_share
 from landscape.geometry.eigenvalue_ratio import RATIOS, ratio_bound, slice_is_convex, slice_ratio
 from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, findings, is_trained
-from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite, values_of
+from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite, rise_unit, values_of
 from landscape.geometry.intervals import wilson
 from landscape.geometry.levels import Component, LevelSets, basin, shape
 from landscape.geometry.minima import Minimum, minima
-from landscape.geometry.numbers import NAMES, numbers, reasons
+from landscape.geometry.numbers import NAMES, named, numbers, reasons
 from landscape.geometry.slice_rises import slice_rise
 from landscape.geometry.stationary import KINDS, StationaryPoint, is_plateau, stationary_points
 
@@ -42,11 +42,13 @@ __all__ = [
     "is_plateau",
     "is_trained",
     "minima",
+    "named",
     "non_finite",
     "numbers",
     "other_end",
     "ratio_bound",
     "reasons",
+    "rise_unit",
     "shape",
     "slice_is_convex",
     "slice_ratio",
