@@ -33,8 +33,8 @@ FUNCTIONS = {
 
 WITHOUT = {
     "line": {"beta"},
-    "path": {"alpha", "beta"},
-    "basis": {"alpha", "beta", "examples", "recalibration_examples", "precision"},
+    "path": {"alpha", "beta", "rise"},
+    "basis": {"alpha", "beta", "rise", "examples", "recalibration_examples", "precision"},
 }
 """Keys that a function has no use for."""
 
@@ -90,7 +90,7 @@ def test_a_type_allows_what_every_kind_allows() -> None:
     parameters = inspect.signature(ls.plane).parameters
     assert parameters["measure"].annotation == Literal["loss", "gradients", "curvature"]
     assert parameters["precision"].annotation == Literal["fp32", "tf32", "bf16", "fp64"]
-    assert parameters["beta"].annotation == tuple[float, float, int] | None
+    assert parameters["beta"].annotation == tuple[float, float, int] | tuple[Literal["auto"], int] | None
     assert inspect.signature(ls.probe).parameters["measure"].default is inspect.Parameter.empty
 
 

@@ -48,7 +48,6 @@ def plane(
     eigenvectors: Weights | None = None,
     around: AnyWeights | None = None,
     along: Directions | None = None,
-    rise: float | None = None,
     tile: tuple[int, int] | None = None,
     attributes: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -73,9 +72,6 @@ def plane(
         eigenvectors: the vectors that `probe` with `measure="eigenpairs"` returns, for the plane that they span.
         around: the weights at (0, 0); by default those of the network.
         along: directions from `basis`; drawn anew by default.
-        rise: with `alpha="auto"` or `("auto", 21)`, and `beta` alike, by how much the training loss rises over that of the
-            centre up to the ends of the range, which is found, symmetric and the least; default ln(10) for losses in
-            natural logarithms, for others nine times the loss of the centre.
         tile: (i, n) to measure only the i-th of n parts of the plane, over the dimension `point`.
         attributes: further attributes of the result.
         keys: of the section `planes`.
@@ -100,16 +96,11 @@ def plane(
     theta = weights_of(around if around is not None else network, network, "around")
     objective, keys = Minimised.split(keys)
     leads = {"to": to, "through": through, "checkpoints": checkpoints, "eigenvectors": eigenvectors, "along": along}
-    keys, wanted = auto_range.split(keys)
-    if rise is not None and not wanted:
-        raise InputError(f"rise is {rise!r}, and neither alpha nor beta is auto: no range is to be found")
     spec, pair, facts = laid(network, theta, spec, keys, leads)
     with ready(network, data, test) as used:
         measured = objective.tried(network, used)
-        if wanted:
-            spec, why = auto_range.with_range(spec, wanted, rise, network, theta, pair, used, measured)
-            facts |= why
-        known = {**facts_of(network, used, spec, measured), **facts}
+        spec, why = auto_range.with_range(spec, network, theta, pair, used, measured)
+        known = {**facts_of(network, used, spec, measured), **facts, **why}
         whole = spec.template(test=used.test is not None, attrs=tiling.attributes({**known, **(attributes or {})}))
         indices = tiling.tile_of(spec.shape, *(tile or (1, 1)))
         part = spec.evaluate(whole, indices, network, theta, pair, used, measured)
@@ -151,12 +142,13 @@ def merge(
     Raises:
         InputError: if a tile belongs to another plane, or a point is missing or there twice; the message says which.
     """
+    spec = auto_range.as_found(spec, tiles)
     attrs = {**tiling.shared_attributes([part for _, part in tiles]), **(attributes or {})}
     return spec.merge(spec.template(test="test_loss" in tiles[0][1], attrs=attrs), tiles)
 
 
 @minimised
-@keywords("planes", "loss", without=("alpha", "beta"))
+@keywords("planes", "loss", without=("alpha", "beta", "rise"))
 def path(
     network: nn.Module,
     data: AnyData,
