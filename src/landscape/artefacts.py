@@ -42,9 +42,9 @@ STAGES: Mapping[str, Stage] = {
     "trajectory": Stage("planes", 3),
     "mark": Stage("planes", 2),
     "probe": Stage("probes", 3),
-    "figure": Stage("figures", 4),
+    "figure": Stage("figures", 5),
     "table": Stage("tables", 2),
-    "summary": Stage("summary", 4),
+    "summary": Stage("summary", 5),
     "claims": Stage("claims", 4),
 }
 

@@ -5,7 +5,7 @@ import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pydantic import ValidationError
@@ -88,6 +88,12 @@ class Minimised:
     output: str | int | None = None
     score: str | Callable[..., Any] | None = None
 
+    @classmethod
+    def split(cls, keys: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """Take these out of the keywords of a function; the rest are its own."""
+        own = {key: keys[key] for key in ObjectiveKeys.model_fields if key in keys}
+        return cls(**own), {key: value for key, value in keys.items() if key not in own}
+
     def tried(self, network: nn.Module, used: DataSet) -> Objective:
         """Make the objective, tried on a few examples.
 
@@ -122,7 +128,8 @@ def _keys(**given: Any) -> ObjectiveKeys:
         return ObjectiveKeys(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise InputError(
-            ".".join(map(str, one["loc"])) + ": " + one["msg"].removeprefix("Value error, ") for one in error.errors()
+            ": ".join([*(str(part) for part in one["loc"][:1]), one["msg"].removeprefix("Value error, ")])
+            for one in error.errors()
         ) from None
 
 

@@ -9,10 +9,10 @@ from landscape.geometry.descent import basin_share, descends_away
 from landscape.geometry.eigenvalue_ratio import RATIOS, ratio_bound, slice_is_convex, slice_ratio
 from landscape.geometry.error_rates import wilson
 from landscape.geometry.findings import FIRST_LEVEL, UNTRAINED, Finding, findings, is_trained
-from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite, values_of
+from landscape.geometry.grid import CELLS, Number, centre, centre_index, guessing, non_finite, rise_unit, values_of
 from landscape.geometry.levels import Component, LevelSets, basin, shape
 from landscape.geometry.minima import Minimum, minima
-from landscape.geometry.numbers import NAMES, measured, numbers, reasons
+from landscape.geometry.numbers import NAMES, measured, named, numbers, reasons
 from landscape.geometry.slice_rises import slice_rise
 from landscape.geometry.stationary import KINDS, StationaryPoint, is_plateau, stationary_points
 
@@ -46,11 +46,13 @@ __all__ = [
     "is_trained",
     "measured",
     "minima",
+    "named",
     "non_finite",
     "numbers",
     "other_end",
     "ratio_bound",
     "reasons",
+    "rise_unit",
     "shape",
     "slice_is_convex",
     "slice_ratio",

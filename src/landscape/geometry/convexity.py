@@ -7,12 +7,14 @@ import math
 from landscape.geometry.grid import (
     CELLS,
     LINE,
+    NO_UNIT,
     NOT_RESOLVED,
     Number,
     centre,
     coarser_step,
     guessing,
     is_line,
+    rise_unit,
     step_of,
     undefined,
     values_of,
@@ -27,7 +29,7 @@ SOLIDITY = 0.97
 """Least solidity that the eye takes for convex."""
 
 _NEGLIGIBLE = 1e-3  # an eigenvalue may lie below zero by this share of the median absolute eigenvalue
-_LOWEST_RISE = 0.01  # of the lowest level tried, over the centre
+_LOWEST_RISE = 0.01  # of the lowest level tried, over the centre, in units of `rise_unit`
 _PER_DECADE = 20
 _HALVINGS = 10
 
@@ -63,20 +65,24 @@ def convex_height(surface: xr.Dataset, variable: str = "train_loss") -> Number:
     """Find the level up to which all level lines around the centre look convex and stay off the border.
 
     A level looks convex if the part of {L <= level} that holds the centre has a solidity of at least 0.97. Levels are
-    tried from a rise of 0.01 over the centre, 20 per decade; the step to the first that fails is halved ten times. Parts
+    tried from a rise of 0.01 (`grid.rise_unit`) over the centre, 20 per decade; the step to the first that fails is halved ten times. Parts
     that fewer than `CELLS` cells span are skipped. Where the border ends it, the height is a lower bound: a part cut by
     the border looks convex. It is an upper bound if the first part judged does not look convex.
 
-    NaN, with a reason, for a line, without a finite centre, if no level is resolved, and if the first part judged reaches
+    NaN, with a reason, for a line, without a finite centre, without a unit of rises, if no level is resolved, and if the first part judged reaches
     the border.
     """
     step = coarser_step(surface)
     if reason := LINE if is_line(surface) else without_component(surface, math.inf, variable):
         return undefined(step, reason)
+    here = centre(surface, variable)
+    unit = rise_unit(surface, here)
+    if not unit > 0:
+        return undefined(step, NO_UNIT)
     sets = LevelSets.of(surface, variable)
     values = values_of(surface, variable)
     convex = None
-    for level in _ladder(centre(surface, variable), float(values[np.isfinite(values)].max())):
+    for level in _ladder(here, float(values[np.isfinite(values)].max()), _LOWEST_RISE * unit):
         found = sets.component(level)
         if found is None or not found.resolved:
             continue
@@ -115,9 +121,9 @@ def _hessians(surface: xr.Dataset, variable: str) -> np.ndarray:
     return np.stack([np.stack([aa, ab], -1), np.stack([ab, bb], -1)], -2)
 
 
-def _ladder(centre: float, highest: float) -> list[float]:
+def _ladder(centre: float, highest: float, lowest: float) -> list[float]:
     """Return levels from a little above the centre to the highest of the grid, with equal ratios of their rises."""
-    if highest <= centre + _LOWEST_RISE:
+    if highest <= centre + lowest:
         return [highest]
-    rungs = max(2, math.ceil(_PER_DECADE * math.log10((highest - centre) / _LOWEST_RISE)))
-    return [*(centre + np.geomspace(_LOWEST_RISE, highest - centre, rungs))[:-1].tolist(), highest]
+    rungs = max(2, math.ceil(_PER_DECADE * math.log10((highest - centre) / lowest)))
+    return [*(centre + np.geomspace(lowest, highest - centre, rungs))[:-1].tolist(), highest]

@@ -129,7 +129,7 @@ def _caption(
         f"The train loss along every line of a run (thin; n = {n}) and their median (thick), at every point over the lines that "
         "are finite there; where one is not, a panel is hatched. The loss axis is the same in all panels."
         f"{line_axes.above([member.seen[['train_loss']] for member in members], top)} The width is the length of the interval "
-        "around the centre on which the train loss lies less than 0.5 above that at the centre: the median of the lines, "
+        f"around the centre on which the train loss {widths.below([member.seen for member in members])}: the median of the lines, "
         "in brackets the extremes. At the right, Kendall's tau-b between the mean widths and the test errors of networks; runs "
         "that differ in their seed alone are one."
     )

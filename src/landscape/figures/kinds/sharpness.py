@@ -53,7 +53,7 @@ class Sharpness(OfRuns):
         scatter(ax, shown, pairs, markers, colours)
         care = len(shown) < len(points)
         ax.set_title(words.with_care(verdict, care), fontsize=NOTE, parse_math=False)
-        ax.set(xlabel=f"{geometry.NAMES[self.number]} (train loss)", ylabel=_judged_by(points)[1])
+        ax.set(xlabel=f"{_named(self.number, points)} (train loss)", ylabel=_judged_by(points)[1])
         _depth_bar(panels, shown, colours)
         look: style.Look = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
         look |= {"markersize": 4, "markeredgewidth": 0.6}
@@ -179,6 +179,12 @@ def point_of(members: tuple[Member, ...], number: str) -> Plotted:
     return Plotted(members, tuple(sample(run, m.plane or "", number, of) for m, of in zip(members, found, strict=True)))
 
 
+def _named(number: str, points: Sequence[Plotted]) -> str:
+    """Name the number, with every meaning that it has for the losses of these runs."""
+    found = dict.fromkeys(geometry.named(number, point.first.seen) for point in points)
+    return " or ".join(found) or geometry.NAMES[number]
+
+
 def _judged_by(points: Sequence[Plotted]) -> tuple[str, str]:
     """Choose the variable of the histories on the vertical axis, and its label: the score of all runs, or the test loss.
 
@@ -237,7 +243,7 @@ def _caption(spec: Sharpness, points: Sequence[Plotted], pairs: Sequence[tuple[i
     by = _judged_by(points)[1].removesuffix(" (%)")
     interval = ", the test error with its 95 % Wilson interval" * all(point.errors is not None for point in points)
     seen = words.sentences(
-        f"{geometry.NAMES[spec.number].capitalize()}, of the train loss, against the {by}: a point per run, the number "
+        f"{_named(spec.number, points).capitalize()}, of the train loss, against the {by}: a point per run, the number "
         f"being the mean over its planes ({planes}) with a bar from the lowest to the highest{interval}. "
         "A marker per family of networks, the colour their depth.",
         bool(pairs)
@@ -261,4 +267,4 @@ def _item(point: Plotted, number: str) -> str:
     without = [m.seen for m, value in zip(point.members, point.values, strict=True) if not np.isfinite(value)]
     reasons = dict.fromkeys(geometry.reasons(surface)[number] for surface in without)
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"{words.run_item(point.first)} {geometry.NAMES[number].capitalize()}: {told}{few}{why}."
+    return f"{words.run_item(point.first)} {_named(number, [point]).capitalize()}: {told}{few}{why}."
