@@ -32,6 +32,7 @@ from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
 from landscape.experiment.signatures import keywords, minimised
 from landscape.networks.building import build
+from landscape.networks.copying import load
 from landscape.objective.objective import objective_of
 from landscape.store import files
 from landscape.training import loop, rescaling
@@ -141,6 +142,7 @@ def train(
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
         try:
             measured = (objective if objective != Minimised() else Minimised(objective_of(spec))).tried(network, used)
+            network.train()  # so that all state dicts are those of train mode
             return loop.train(spec, network, used, folder, identity, Recorder(measured), name, until, measured, own)
         finally:
             for module, training in modes.items():
@@ -194,13 +196,13 @@ def adopt(
     end = epochs[max(epochs)] if weights is None else weights_of(weights, network, "weights")
     end = {name: tensor.clone() for name, tensor in end.items()}
     with ready(network, data, test) as used:
-        measured = objective.tried(network, used)
+        measured = objective.tried(network, used, end)
         evaluate, rows = Recorder(measured), []
         for epoch, theta in epochs.items() or [(0, end)]:
-            network.load_state_dict(theta)
+            load(network, theta)
             row = history_of(network, used, evaluate, measured)
             rows.append(row.assign_coords(epoch=("epoch", [epoch], row.epoch.attrs)))
-        network.load_state_dict(end)
+        load(network, end)
         return Trained(end, xr.concat(rows, "epoch"), epochs)
 
 

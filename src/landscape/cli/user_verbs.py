@@ -41,9 +41,14 @@ def check(config: Config, /) -> None:
     from landscape.running.notes import notes
 
     experiment = reading.read(config)
-    sys.stdout.writelines(f"note: {note}\n" for note in notes(experiment))
-    if problems := check.problems(experiment):
+    for note in notes(experiment):
+        _note(note)
+    if problems := check.problems(experiment, told=_note):
         raise InputError(problems)
+
+
+def _note(note: str) -> None:
+    sys.stdout.write(f"note: {note}\n")
 
 
 def plan(
