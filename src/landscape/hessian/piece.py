@@ -32,7 +32,7 @@ class Piece:
         with devices.tensor_floats(False):
             with twice() if graph else contextlib.nullcontext():
                 loss = objective.total(network, part.fresh()) / weight
-            with _refused("differentiated"):
+            with _refused("differentiated twice" if graph else "differentiated"):
                 found = torch.autograd.grad(loss, chosen, create_graph=graph, allow_unused=True)
         self.loss = float(loss.detach())
         self.gradient = _joined(found, chosen).detach()

@@ -9,17 +9,17 @@ differences of a surface need not agree with it. In fp32 a few activations fall 
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from landscape.config.values import Parameters
-from landscape.data.examples import Examples, call, copied, laid_out, leaves, mapped, memory_format
+from landscape.data.examples import Examples, laid_out, leaves, mapped, memory_format
 from landscape.directions import Axes, Directions, chosen
-from landscape.engine.folding import Folded, fold
+from landscape.engine.folding import Folded
 from landscape.engine.plane_point import Moving
 from landscape.hessian.derivatives import Twice
+from landscape.hessian.folding_choice import fold_to_differentiate
 from landscape.hessian.piece import Piece
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
@@ -84,10 +84,8 @@ class Hessian:
         self._objective = objective
         example = split[:EXAMPLES].in_type(dtype)
         inputs = mapped(example.inputs, lambda tensor: tensor.clone(memory_format=torch.contiguous_format))
-        may_fold = folding and parameters == "filters" and objective.loss is not None and _runs_alone(whole, inputs)
-        folded = fold(whole, copied(inputs)) if may_fold else None
-        if folded is not None and not self._serves(folded, directions):
-            folded = None
+        may_fold = folding and parameters == "filters" and objective.loss is not None
+        folded = fold_to_differentiate(whole, self.names, directions, objective, example) if may_fold else None
         self.folded = len(folded.pairs) if folded else 0
         self._network = folded.network if folded else whole
         self._twice = Twice(self._network)
@@ -238,11 +236,6 @@ class Hessian:
         parts = vector.split(self._sizes)
         return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
 
-    def _serves(self, folded: Folded, directions: Directions) -> bool:
-        """Check that the folded network has every chosen parameter, used or not, and that no direction moves a batch norm."""
-        held = dict(folded.network.named_parameters())
-        return all(name in held for name in self.names) and all(map(folded.leaves_norms_alone, directions.values()))
-
     def _here(self) -> tuple[float, Tensor]:
         if self._first is None:
             pieces = self._made(graph=self.keeps)
@@ -290,16 +283,6 @@ def batch(examples: Examples) -> int:
     """Number of examples in one piece: of images by their size, of others a few."""
     shape = examples.image_shape
     return max(1, PIXELS // (shape[1] * shape[2])) if shape else EXAMPLES
-
-
-def _runs_alone(network: nn.Module, inputs: Any) -> bool:
-    """Return whether the network runs without gradients, as folding needs."""
-    try:
-        with torch.inference_mode():
-            call(network, copied(inputs))
-    except RuntimeError:
-        return False
-    return True
 
 
 def filter_scale(theta: Weights, axes: Axes, hessian: Hessian) -> Tensor:
