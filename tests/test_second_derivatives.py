@@ -120,7 +120,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 WEIGHT_NORMS: dict[str, Callable[[], nn.Module]] = {
     "rows": lambda: parametrizations.weight_norm(nn.Linear(WIDTH, WIDTH)),
     "columns": lambda: parametrizations.weight_norm(nn.Linear(WIDTH, WIDTH), dim=1),
-    "whole": lambda: parametrizations.weight_norm(nn.Linear(WIDTH, WIDTH), dim=None),
+    "whole": lambda: parametrizations.weight_norm(nn.Linear(WIDTH, WIDTH), dim=-1),
     "last dimension": lambda: parametrizations.weight_norm(nn.Conv1d(LENGTH, LENGTH, 1), dim=2),
     "convolution": lambda: parametrizations.weight_norm(nn.Conv1d(LENGTH, LENGTH, 3, padding=1)),
     "transposed": lambda: parametrizations.weight_norm(nn.ConvTranspose1d(LENGTH, LENGTH, 1), dim=1),
