@@ -149,8 +149,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
                 * functional.ctc_loss(
                     (x @ w).transpose(0, 1).log_softmax(-1),
                     torch.ones(len(x), 1).long(),
-                    (LENGTH,) * len(x),
-                    (1,) * len(x),
+                    torch.full((len(x),), LENGTH),
+                    torch.ones(len(x)).long(),
                 )
             )
         ),
