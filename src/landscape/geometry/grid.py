@@ -35,6 +35,7 @@ class Status(IntEnum):
     non_finite = 2
     not_converged = 3
     negative_variance = 4
+    wrong_derivatives = 5
 
 
 @dataclass(frozen=True)
