@@ -157,9 +157,10 @@ def _negative_variance(surface: xr.Dataset) -> Iterator[Finding]:
 
 def _still_filters(surface: xr.Dataset) -> Iterator[Finding]:
     still, filters = (surface.attrs.get(name, 0) for name in ("zero_filters", "filters"))
+    if still <= _STILL_SHARE * filters:
+        return
     spec = specification(surface)
-    is_drawn = spec["directions"] == "random" and spec["normalize"] == "filter"
-    if is_drawn and still > _STILL_SHARE * filters:
+    if spec["directions"] == "random" and spec["normalize"] == "filter":
         yield Finding(
             f"{still:,} of {filters:,} filters are zero",
             f"{still:,} of the {filters:,} filters are zero and have no direction, since a step has a filter's own length: "
