@@ -41,7 +41,7 @@ STAGES: Mapping[str, Stage] = {
     "surface": Stage("planes", 4),
     "trajectory": Stage("planes", 3),
     "mark": Stage("planes", 2),
-    "probe": Stage("probes", 3),
+    "probe": Stage("probes", 4),
     "figure": Stage("figures", 4),
     "table": Stage("tables", 2),
     "summary": Stage("summary", 4),

@@ -72,7 +72,9 @@ def _check_finite(states: Mapping[str, Weights]) -> None:
     for state, weights in states.items():
         for name, tensor in weights.items():
             if problem := not_finite(tensor, name):
-                raise InputError(f"the weights of {state} are not finite, so no direction starts or ends there: {problem}")
+                raise InputError(
+                    f"the weights of {state} are not finite, so no direction starts or ends there: {problem}"
+                )
 
 
 def _laid(
