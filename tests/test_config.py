@@ -272,20 +272,6 @@ def test_a_figure_of_an_impossible_pair_is_an_error_with_its_reason() -> None:
     assert "a line from other to itself has no direction" in problem
 
 
-@pytest.mark.parametrize("end", ["again", "path", "path@001"])
-def test_two_runs_of_one_file_are_one_state(end: str) -> None:
-    run = {"network": "resnet", "args": {"depth": 8}, "data": "digits"}
-    runs = {
-        "small": {**run, "weights": "b_1.pt"},
-        "again": {**run, "weights": "b_1.pt"},
-        "path": {**run, "epochs": ["b_0.pt", "b_1.pt"]},
-    }
-    planes = {"towards": {"directions": "to", "run": end, "alpha": [0, 1, 3]}}
-    figures = {"f": {"draw": "lines", "runs": ["small"], "plane": "towards"}}
-    *_, problem = problems(runs=runs, planes=planes, figures=figures)
-    assert f"plane towards leads to {end}, and a line from small to itself has no direction" in problem
-
-
 def test_the_last_epoch_is_the_end() -> None:
     planes: dict[str, Any] = {"back": {"directions": "to", "run": "small@004", "alpha": [0, 1, 3]}}
     figures = {"f": {"draw": "lines", "runs": ["small"], "plane": "back"}}

@@ -171,12 +171,9 @@ def _told(run: Run) -> dict[str, Any]:
     return {"network": network, **{f"args.{k}": v for k, v in code.telling(run.network, run.args).items()}}
 
 
-def _normal(experiment: Experiment, at: State) -> State | str:
-    """The state, the kept last epoch as what it is: the end of the training; adopted weights as their file."""
-    own = experiment.runs[at.run]
-    if own.adopted:
-        return str(own.end if at.epoch is None else own.checkpoints[at.epoch])
-    return State(at.run) if at.epoch == own.last_epoch else at
+def _normal(experiment: Experiment, at: State) -> State:
+    """The state, the kept last epoch as what it is: the end of the training."""
+    return State(at.run) if at.epoch == experiment.runs[at.run].last_epoch else at
 
 
 def _args(experiment: Experiment, run: Run, beside: Run) -> dict[str, Any]:
