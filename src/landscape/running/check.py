@@ -98,6 +98,8 @@ def _built(run: Run, known: Source) -> Any:
     try:
         made = building.build(run.network, run.args, **given)
         objective = objective_of(run)
+        if objective.loss and known.labels:
+            objective.loss.check_labels(known.labels)
         objective = objective.tried(made, known.sample, None if "ignore_index" in run.loss.args else known.classes)
         if run.made == "trained" and run.train is None:
             _try_to_train(made, objective, known.sample)
