@@ -130,7 +130,7 @@ ALTERING = {
 
 
 def test_keys_with_a_trait() -> None:
-    assert with_trait(Run, INERT) == {"parts"}
+    assert with_trait(Run, INERT) == {"expected", "parts"}
     assert with_trait(Run, INCIDENTAL) >= {"keep", "threads", "code"}
     assert not with_trait(Run, INERT, INCIDENTAL) & ALTERING
     assert all(with_trait(kind, INERT) == {"tiles"} for kind in MEASURES)

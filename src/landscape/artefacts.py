@@ -37,7 +37,7 @@ STAGES: Mapping[str, Stage] = {
     "train": Stage("runs", 4),
     "adopt": Stage("runs", 4),
     "rescale": Stage("runs", 2),
-    "directions": Stage("planes", 2),
+    "directions": Stage("planes", 3),
     "surface": Stage("planes", 5),
     "trajectory": Stage("planes", 3),
     "mark": Stage("planes", 2),

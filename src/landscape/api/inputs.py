@@ -78,6 +78,8 @@ class Minimised:
             InputError: if an argument is none that is allowed, or the network does not fit data and loss.
         """
         made = self._made()
+        if made.loss and (labels := used.header.get("labels")):
+            made.loss.check_labels(labels)
         found = [made.loss.classes(split) for split in (used.train, used.test) if split and made.loss]
         return tried(made, network, used.train, max((of for of in found if of), default=None), theta)
 

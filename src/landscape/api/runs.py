@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,9 +37,12 @@ from landscape.networks.copying import load
 from landscape.objective.objective import objective_of
 from landscape.store import files
 from landscape.training import loop, rescaling
+from landscape.training.expected import compare, sentence
 from landscape.training.history import history_of
 from landscape.training.loop import Trained
 from landscape.training.run_section import Run
+
+_log = logging.getLogger(__name__)
 
 
 @keywords("data")
@@ -163,6 +167,7 @@ def adopt(
     *,
     test: AnyData = None,
     checkpoints: AnyEpochs | None = None,
+    expected: Mapping[str, float] | None = None,
     **keys: Any,
 ) -> Trained:
     """Put weights that were made elsewhere into a network, and measure its losses and errors.
@@ -173,12 +178,14 @@ def adopt(
         data: as in `plane`, and so is `test`.
         minimised: as in `plane`.
         checkpoints: the way to these weights, as in `path`; each is measured.
+        expected: what is known of these weights, as `{"test_error": 8.2}`: of either split the loss, the error in percent
+            or the score. It must agree to the digits stated: 8.2 stands for 8.15 to 8.25.
 
     Returns:
         `weights`, a `history` of one row, or of a row for each checkpoint, and the checkpoints as `epochs` by number.
 
     Raises:
-        InputError: if they do not fit, with a line for each cause.
+        InputError: if they do not fit, with a line for each cause; or if a number is not as expected.
 
     Example:
         >>> digits = ls.dataset("digits", examples=100)
@@ -203,7 +210,11 @@ def adopt(
             row = history_of(network, used, evaluate, measured)
             rows.append(row.assign_coords(epoch=("epoch", [epoch], row.epoch.attrs)))
         load(network, end)
-        return Trained(end, xr.concat(rows, "epoch"), epochs)
+        history = xr.concat(rows, "epoch")
+        _log.info(sentence(history))
+        if expected is not None:
+            compare(history, expected)
+        return Trained(end, history, epochs)
 
 
 def rescale(network: nn.Module, data: AnyData, *, by: float, around: AnyWeights | None = None) -> rescaling.Twin:
