@@ -19,7 +19,9 @@ from landscape.errors import InputError
 gc.set_threshold(50_000, 20, 100)
 
 try:
-    EXPERIMENT, CHECKED = preflight(config, thorough=workflow.is_main_process)
+    EXPERIMENT, CHECKED = preflight(
+        config, workflow.configfiles, thorough=workflow.is_main_process
+    )
 except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 

@@ -5,15 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import landscape
 from landscape.errors import InputError, TransientError
-from landscape.experiment import jobs
+from landscape.experiment import document, jobs
 from landscape.experiment.lookup import figure
 from landscape.experiment.reading import resolve
 from landscape.experiment.schema import SECTIONS, Experiment
@@ -23,19 +21,23 @@ from landscape.training.run_section import Run
 _CHECKED = Path(".snakemake/landscape")
 
 
-def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment, str]:
+def preflight(content: Mapping[str, Any], files: Iterable[str] = (), *, thorough: bool) -> tuple[Experiment, str]:
     """The experiment, and the file with its resolved configuration that exists once everything is checked.
 
     Args:
+        files: where `content` was read, perhaps less strictly.
         thorough: whether to build the networks and look into the files too. It takes seconds, in a process of its
             own, and is not repeated while what it looks at stays as it is.
 
     Raises:
         InputError: with every mistake found.
     """
-    experiment = resolve(content)
+    written = [document.written(file) for file in files] if thorough else []
+    if problems := [problem for file in written for problem in file.problems]:
+        raise InputError(problems)
+    experiment = resolve(content, written)
     full = _in_full(experiment)
-    resolved = yaml.safe_dump(full, sort_keys=False, allow_unicode=True)
+    resolved = document.text(full)
     kept = _CHECKED / f"{_digest(resolved)}.yaml"
     if thorough:
         kept.parent.mkdir(parents=True, exist_ok=True)

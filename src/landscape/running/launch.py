@@ -67,13 +67,13 @@ def run(config: str, options: Sequence[str]) -> int:
         InputError: if the configuration is wrong.
         TransientError: if another Snakemake, or a job of one, is at work in the folder.
     """
-    content = document.read(config)
-    experiment = resolve(content)
+    found = document.written(config)
+    experiment = resolve(found.content, [found])
     options, profiles = _with_profiles(options)
     with alone():
         for note in [] if _only_looking(options) else notes(experiment):
             _log.info("note: %s", note)
-        _, resolved = preflight(content, thorough=True)
+        _, resolved = preflight(found.content, thorough=True)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
         command += [f"--configfile={config}"]  # one word, since `--configfile` takes all words up to the next option
         if not Path("profiles/default").is_dir():
