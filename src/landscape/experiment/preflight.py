@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +13,36 @@ import landscape
 from landscape.errors import InputError, TransientError
 from landscape.experiment import document, jobs
 from landscape.experiment.lookup import figure
-from landscape.experiment.reading import resolve
 from landscape.experiment.schema import SECTIONS, Experiment
 from landscape.store import weight_files
+from landscape.store.contents import Contents
 from landscape.training.run_section import Run
 
 _CHECKED = Path(".snakemake/landscape")
 
 
-def preflight(content: Mapping[str, Any], files: Iterable[str] = (), *, thorough: bool) -> tuple[Experiment, str]:
-    """The experiment, and the file with its resolved configuration that exists once everything is checked.
+def contents() -> Contents:
+    """The checksums of the user's files, as far as they were taken in this folder before."""
+    return Contents(_CHECKED / "contents.json")
+
+
+def preflight(experiment: Experiment, known: Contents, *, thorough: bool) -> str:
+    """Return the file with the resolved configuration, which exists once everything is checked.
 
     Args:
-        files: where `content` was read, perhaps less strictly.
         thorough: whether to build the networks and look into the files too. It takes seconds, in a process of its
             own, and is not repeated while what it looks at stays as it is.
 
     Raises:
         InputError: with every mistake found.
     """
-    written = [document.written(file) for file in files] if thorough else []
-    if problems := [problem for file in written for problem in file.problems]:
-        raise InputError(problems)
-    experiment = resolve(content, written)
     full = _in_full(experiment)
     resolved = document.text(full)
     kept = _CHECKED / f"{_digest(resolved)}.yaml"
     if thorough:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        passed = _CHECKED / f"{_digest(_looked_into(full, experiment))}.passed"
+        passed = _CHECKED / f"{_digest(_looked_into(full, experiment, known))}.passed"
+        known.remember()
         candidate = kept.with_name(f"{kept.name}.{os.getpid()}")
         candidate.write_text(resolved)
         try:
@@ -52,7 +53,7 @@ def preflight(content: Mapping[str, Any], files: Iterable[str] = (), *, thorough
                 candidate.replace(kept)
         finally:
             candidate.unlink(missing_ok=True)
-    return experiment, str(kept)
+    return str(kept)
 
 
 def _in_full(experiment: Experiment) -> dict[str, Any]:
@@ -77,15 +78,14 @@ def _check(config: Path) -> None:
         raise TransientError(f"the check of the configuration failed: {done.stderr.strip().removeprefix('error: ')}")
 
 
-def _looked_into(full: Mapping[str, Any], experiment: Experiment) -> Any:
+def _looked_into(full: Mapping[str, Any], experiment: Experiment, known: Contents) -> Any:
     """Everything that the check depends on: data sets, networks, states that must have one architecture, files."""
     named = [path for name in experiment.data for path in jobs.source_files(experiment, name)]
     for name, run in experiment.runs.items():
         named += jobs.code_files(experiment, name)
         if run.adopted:
             named += [*jobs.adopted_files(experiment, name), *_fetched_before(run)]
-    stamps = [(path, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in sorted(set(named))]
-    return [full["data"], full["runs"], _compared(experiment), stamps]
+    return [full["data"], full["runs"], _compared(experiment), known.of(sorted(set(named)))]
 
 
 def _fetched_before(run: Run) -> list[str]:

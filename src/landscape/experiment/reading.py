@@ -1,7 +1,7 @@
 """A configuration from a file or from Snakemake: every sweep expanded, every reference resolved, every mistake reported."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -40,6 +40,18 @@ def read(path: str | Path) -> Experiment:
     """
     found = document.written(path)
     return resolve(found.content, [found])
+
+
+def merged(content: Mapping[str, Any], files: Iterable[str | Path]) -> Experiment:
+    """The experiment of files that Snakemake has read and merged.
+
+    Raises:
+        InputError: with every mistake; where the files themselves are wrong, with theirs.
+    """
+    found = [document.written(file) for file in dict.fromkeys(map(str, files))]
+    if problems := [problem for file in found for problem in file.problems]:
+        raise InputError(problems)
+    return resolve(content, found)
 
 
 def entry(section: str, keys: Mapping[str, Any]) -> Any:
