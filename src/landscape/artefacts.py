@@ -34,8 +34,8 @@ class Stage:
 
 STAGES: Mapping[str, Stage] = {
     "dataset": Stage("data", 2),
-    "train": Stage("runs", 4),
-    "adopt": Stage("runs", 4),
+    "train": Stage("runs", 5),
+    "adopt": Stage("runs", 5),
     "rescale": Stage("runs", 2),
     "directions": Stage("planes", 3),
     "surface": Stage("planes", 5),

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from landscape.objective.objective import objective_of
 from landscape.store import files
 from landscape.training import loop, rescaling
 from landscape.training.expected import compare, sentence
-from landscape.training.history import history_of
+from landscape.training.history import history_of, with_predictions
 from landscape.training.loop import Trained
 from landscape.training.run_section import Run
 
@@ -124,7 +125,8 @@ def train(
         keys: of the section `runs`.
 
     Returns:
-        `weights`, the `history` with a row for each epoch and one before, and the `epochs` that are kept, by number.
+        `weights`, the `history` with a row for each epoch and one before, and the `epochs` that are kept, by number. The
+        history of a classification also says which test examples are classified rightly at the end, `test_correct`.
 
     Example:
         >>> digits = ls.dataset("digits", examples=100)
@@ -147,7 +149,11 @@ def train(
         try:
             measured = (objective if objective != Minimised() else Minimised(objective_of(spec))).tried(network, used)
             network.train()  # so that all state dicts are those of train mode
-            return loop.train(spec, network, used, folder, identity, Recorder(measured), name, until, measured, own)
+            evaluate = Recorder(measured)
+            made = loop.train(spec, network, used, folder, identity, evaluate, name, until, measured, own)
+            if until is not None and until < spec.last_epoch:
+                return made
+            return replace(made, history=with_predictions(made.history, evaluate.correct(network, used)))
         finally:
             for module, training in modes.items():
                 module.training = training
@@ -210,7 +216,7 @@ def adopt(
             row = history_of(network, used, evaluate, measured)
             rows.append(row.assign_coords(epoch=("epoch", [epoch], row.epoch.attrs)))
         load(network, end)
-        history = xr.concat(rows, "epoch")
+        history = with_predictions(xr.concat(rows, "epoch"), evaluate.correct(network, used))
         _log.info(sentence(history))
         if expected is not None:
             compare(history, expected)
