@@ -5,7 +5,7 @@ import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pydantic import ValidationError
@@ -62,6 +62,12 @@ class Minimised:
     output: str | int | None = None
     score: str | Callable[..., Any] | None = None
 
+    @classmethod
+    def split(cls, keys: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """Take these out of the keywords of a function; the rest are its own."""
+        own = {key: keys[key] for key in ObjectiveKeys.model_fields if key in keys}
+        return cls(**own), {key: value for key, value in keys.items() if key not in own}
+
     def tried(self, network: nn.Module, used: DataSet, theta: Weights | None = None) -> Objective:
         """Make the objective, tried on a few examples.
 
@@ -72,6 +78,8 @@ class Minimised:
             InputError: if an argument is none that is allowed, or the network does not fit data and loss.
         """
         made = self._made()
+        if made.loss and (labels := used.header.get("labels")):
+            made.loss.check_labels(labels)
         found = [made.loss.classes(split) for split in (used.train, used.test) if split and made.loss]
         return tried(made, network, used.train, max((of for of in found if of), default=None), theta)
 
@@ -99,7 +107,8 @@ def _keys(**given: Any) -> ObjectiveKeys:
         return ObjectiveKeys(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise InputError(
-            ".".join(map(str, one["loc"])) + ": " + one["msg"].removeprefix("Value error, ") for one in error.errors()
+            ": ".join([*(str(part) for part in one["loc"][:1]), one["msg"].removeprefix("Value error, ")])
+            for one in error.errors()
         ) from None
 
 

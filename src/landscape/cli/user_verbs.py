@@ -36,11 +36,12 @@ def check(config: Config, /) -> None:
     Notes say what is allowed and may surprise: planes, probes, runs and data that nothing uses, results of another
     configuration in the same folder, names that torchvision gives to other networks.
     """
-    from landscape.experiment import reading
+    from landscape.experiment import reading, writable
     from landscape.running import check
     from landscape.running.notes import notes
 
     experiment = reading.read(config)
+    writable.check(experiment)
     for note in notes(experiment):
         _note(note)
     if problems := check.problems(experiment, told=_note):

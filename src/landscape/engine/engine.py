@@ -117,6 +117,7 @@ class Engine:
         self._constants = {name: objective.constant(split) for name, split in splits.items()}
         self._sums = torch.zeros(len(splits), 5, dtype=torch.float64, device=self._device)
         self._centre = torch.zeros(sum(self._counts.values()), dtype=torch.float64, device=self._device)
+        self._scores = self._centre
         self._cut: tuple[int, list[Examples]] = 0, []
         self._recorded: Callable[[], None] | None = None
         self._records = self._is_gpu and not form.loaded
@@ -130,6 +131,10 @@ class Engine:
         """Measure the centre alone. On the CPU the bits are those of a plane at (0, 0)."""
         self._to_centre()
         return next(self._read([self._row()]))[0]
+
+    def scores(self, split: str) -> Tensor:
+        """Return the score's number of every example at the centre that was measured last, float64 (n,)."""
+        return dict(zip(self._counts, self._scores.split(list(self._counts.values())), strict=True))[split]
 
     def at(self, theta: Weights) -> dict[str, Measured]:
         """Measure other weights as the centre. The engine must have no directions, since these belong to one centre."""
@@ -200,6 +205,7 @@ class Engine:
         every, score = torch.cat(losses), torch.cat(scores).double()
         if remember:
             self._centre.copy_(every)
+            self._scores = score
         rise = every - self._centre
         rows = torch.stack([every, score, every.square(), rise, rise.square()])
         parts = rows.split(list(self._counts.values()), 1)

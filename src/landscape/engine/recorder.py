@@ -1,5 +1,6 @@
 """The loss and score of a network during its training, as a plane would measure them at its centre."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -42,3 +43,12 @@ class Recorder:
         if (score := self._objective.score) is not None:
             measured |= {f"{name}_{score.name}": found[name].score for name in splits}
         return measured
+
+    def correct(self, network: nn.Module, data: DataSet) -> np.ndarray | None:
+        """Say of each test example whether it is classified rightly, bool (n,); None without such predictions."""
+        score = self._objective.score
+        if data.test is None or score is None or score.name != "accuracy" or self._objective.parts:
+            return None
+        self(network, data)
+        assert self._kept is not None
+        return self._kept[2].scores("test").cpu().numpy() > 0.5

@@ -111,8 +111,10 @@ def _built(run: Run, known: Source, name: str, told: Told) -> Any:
         return InputError(f".network: {problem}" for problem in error.problems)
     sample = _filled(known.sample)
     try:
-        classes = None if "ignore_index" in run.loss.args else known.classes
-        objective = tried(objective_of(run), made, sample, classes)
+        objective = objective_of(run)
+        if objective.loss and known.labels:
+            objective.loss.check_labels(known.labels)
+        objective = tried(objective, made, sample, None if "ignore_index" in run.loss.args else known.classes)
         if run.made == "trained" and run.train is None:
             _try_to_train(made, objective, sample)
     except InputError as error:

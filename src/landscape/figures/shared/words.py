@@ -222,8 +222,11 @@ def _seed(member: Member) -> list[str]:
 
 def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
     missing = max(geometry.non_finite(surface, variable) for variable in variables)
-    if not missing:
+    wrong = surface.attrs.get("points_wrong_derivatives", 0)
+    if not missing and not wrong:
         return "all points finite"
+    if wrong:
+        return f"{missing:,} of {surface[variables[0]].size:,} points not finite, the derivatives wrong at {wrong:,}"
     negative = surface.attrs.get("points_negative_variance", 0)
     why = f", at {negative:,} because an interpolated variance is negative" if negative else ""
     return f"{missing:,} of {surface[variables[0]].size:,} points not finite{why}"
