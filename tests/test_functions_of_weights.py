@@ -51,7 +51,7 @@ def plain_loss(make: Make, weights: dict[str, Any], batches: list[Data]) -> floa
     total = 0.0
     for inputs, targets in batches:
         network = new(make)
-        network.load_state_dict(weights)
+        network.load_state_dict({**network.state_dict(), **weights})
         network.eval()
         with torch.no_grad():
             output = network(inputs.clone())
@@ -102,7 +102,17 @@ def test_the_path_of_a_training_loads_each_epoch(make: Make) -> None:
     assert found.tolist() == pytest.approx([plain_loss(make, weights, [examples]) for weights in epochs], rel=1e-6)
 
 
-@pytest.mark.parametrize("make", [strange.MergedByEval, strange.DerivedByEval, strange.Counts, strange.AlwaysInEval])
+@pytest.mark.parametrize(
+    "make",
+    [
+        strange.MergedByEval,
+        strange.DerivedByEval,
+        strange.Counts,
+        strange.AlwaysInEval,
+        strange.ExtraState,
+        strange.scripted,
+    ],
+)
 def test_the_history_of_a_training_is_that_of_its_weights(make: Make) -> None:
     examples = data(40)
     network = new(make).eval()
