@@ -103,6 +103,7 @@ class Verification:
         products: bool = True,
     ):
         self._own, self._products, self._few = hessian, products, _spread(split, objective)
+        self._padding = _padding(network)
         self.impossible = ""
         try:
             with InDouble():
@@ -132,7 +133,7 @@ class Verification:
         if self.impossible:
             return DerivativeErrors()
         generator = torch.Generator().manual_seed(seed)
-        size = torch.cat([_sizes(weights[name]) for name in self._twin.names])
+        size = torch.cat([_sizes(weights[name], self._padding.get(name)) for name in self._twin.names])
         along, away = (
             (size * torch.randn(size.shape, generator=generator, dtype=torch.float64)).to(self._twin.device)
             for _ in range(2)
@@ -254,10 +255,19 @@ def _spread(split: Examples, objective: Objective) -> Examples:
     return split[counted[torch.linspace(0, len(counted) - 1, min(VERIFIED, len(counted))).round().long()]]
 
 
-def _sizes(tensor: Tensor) -> Tensor:
-    """Return the root mean square of a parameter for each of its entries; 1 if it is zero."""
-    size = float(tensor.double().square().mean().sqrt()) or 1.0
-    return torch.full((tensor.numel(),), size, dtype=torch.float64)
+def _padding(network: nn.Module) -> dict[str, int]:
+    """Find the row of each embedding that stands for padding: torch takes it for a constant."""
+    rows = {id(m.weight): m.padding_idx for m in network.modules() if isinstance(m, nn.Embedding)}
+    named = ((name, rows.get(id(parameter))) for name, parameter in network.named_parameters())
+    return {name: row for name, row in named if row is not None}
+
+
+def _sizes(tensor: Tensor, padding: int | None) -> Tensor:
+    """Return the root mean square of a parameter for each of its entries, 1 if it is zero; 0 in the row of padding."""
+    sizes = torch.full(tensor.shape, float(tensor.double().square().mean().sqrt()) or 1.0, dtype=torch.float64)
+    if padding is not None:
+        sizes[padding] = 0.0
+    return sizes.flatten()
 
 
 def _distance(one: Tensor, other: Tensor, size: float = 0.0) -> float:
