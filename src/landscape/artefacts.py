@@ -37,15 +37,15 @@ STAGES: Mapping[str, Stage] = {
     "train": Stage("runs", 4),
     "adopt": Stage("runs", 4),
     "rescale": Stage("runs", 2),
-    "directions": Stage("planes", 2),
+    "directions": Stage("planes", 3),
     "surface": Stage("planes", 5),
     "trajectory": Stage("planes", 3),
     "mark": Stage("planes", 2),
     "probe": Stage("probes", 4),
-    "figure": Stage("figures", 4),
+    "figure": Stage("figures", 5),
     "table": Stage("tables", 2),
-    "summary": Stage("summary", 4),
-    "claims": Stage("claims", 4),
+    "summary": Stage("summary", 5),
+    "claims": Stage("claims", 5),
 }
 
 

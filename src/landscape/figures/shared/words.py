@@ -136,7 +136,7 @@ def losses_made(members: Sequence[Member]) -> list[str]:
 
 def mean_loss(datasets: Iterable[xr.Dataset]) -> str:
     """Write `mean cross-entropy (natural logarithm)`, or what the loss of the files is."""
-    return each(meanings.mean_loss(of.attrs) for of in datasets)
+    return each(meanings.mean_loss(of.attrs) + meanings.batches(of.attrs) for of in datasets)
 
 
 def loss_label(datasets: Iterable[xr.Dataset], label: str = "loss") -> str:
