@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import json
 import os
 import shlex
 import sys
@@ -33,6 +34,7 @@ except InputError as error:
 
 # Rules call the verbs of this installation, even if its environment is not activated, or those of the image.
 # LANDSCAPE_NETWORKS lists the user's own networks and losses: a verb runs no code just because a file names it.
+# LANDSCAPE_EXPECTED holds what is expected of adopted runs: as a parameter, a change of it would redo all that follows.
 IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 BIN = (
     "" if IN_IMAGE else f'PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
@@ -40,7 +42,10 @@ BIN = (
 OWN = "\n".join(
     dict.fromkeys(name for run in EXPERIMENT.runs.values() for name in run.code_names)
 )
-EXPORTS = f"export {BIN}LANDSCAPE_NETWORKS={shlex.quote(OWN)}; "
+EXPECTED = json.dumps(
+    {name: run.expected for name, run in EXPERIMENT.runs.items() if run.expected}
+)
+EXPORTS = f"export {BIN}LANDSCAPE_NETWORKS={shlex.quote(OWN)} LANDSCAPE_EXPECTED={shlex.quote(EXPECTED)}; "
 shell.prefix(EXPORTS.replace("{", "{{").replace("}", "}}"))
 
 RESULTS = EXPERIMENT.results

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+EXPECTED = "LANDSCAPE_EXPECTED"
+"""Holds what is expected of adopted runs, JSON by name. It is no part of a specification, where a change would have all
+results of the run made anew; the workflow sets it."""
+
 
 def dataset(*, spec: Spec, name: Name = "unnamed", output: Output) -> None:
     """Fetch or read a data set."""
@@ -106,8 +110,10 @@ def adopt(
         epoch: found.weights if file == end else read(file, network, quiet=True).weights
         for epoch, file in files.items()
     }
-    trained = runs.adopt(network, found.weights, begun.data, checkpoints=epochs or None, loss=objective_of(run))
-    made = {"weights_hash": weight_files.checksum(end), **found.facts}
+    known = run.expected or json.loads(os.environ.get(EXPECTED, "{}")).get(name)
+    objective = objective_of(run)
+    trained = runs.adopt(network, found.weights, begun.data, checkpoints=epochs or None, expected=known, loss=objective)
+    made = {"weights_hash": weight_files.checksum(end), **found.facts, "expected": known}
     if files:
         made["checkpoint_hashes"] = {epoch: weight_files.checksum(file) for epoch, file in files.items()}
         made["last_epoch"] = run.last_epoch

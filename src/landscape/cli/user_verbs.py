@@ -42,9 +42,14 @@ def check(config: Config, /) -> None:
 
     experiment = reading.read(config)
     writable.check(experiment)
-    sys.stdout.writelines(f"note: {note}\n" for note in notes(experiment))
-    if problems := check.problems(experiment):
+    for note in notes(experiment):
+        _note(note)
+    if problems := check.problems(experiment, told=_note):
         raise InputError(problems)
+
+
+def _note(note: str) -> None:
+    sys.stdout.write(f"note: {note}\n")
 
 
 def plan(

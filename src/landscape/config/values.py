@@ -16,12 +16,19 @@ PATH_EPOCHS = 3
 """Least number of kept epochs that make a path, start and end included."""
 
 
-def _axis(value: Any) -> tuple[float, float, int]:
+AUTO_POINTS = 51
+"""Points on an axis whose range is found, by default."""
+
+Range = tuple[float, float, int]
+Auto = tuple[Literal["auto"], int]
+
+
+def _axis(value: Any) -> Range | Auto:
     if value == "auto" or (isinstance(value, list | tuple) and "auto" in list(value)):
-        raise ValueError(
-            "must be [first, last, number of points], e.g. [-1, 1, 51]; auto is for landscape.plane in Python, and "
-            "`landscape see` finds the numbers and writes them"
-        )
+        points = AUTO_POINTS if value == "auto" or len(value) == 1 else value[1] if len(value) == 2 else None
+        if not isinstance(points, int) or isinstance(points, bool) or not 2 <= points <= MAX_POINTS:
+            raise ValueError(f"allowed are auto and [auto, number of points], from 2 to {MAX_POINTS:,}")
+        return "auto", points
     if not isinstance(value, list | tuple) or len(value) != 3:
         raise ValueError("must be [first, last, number of points], e.g. [-1, 1, 51]")
     try:
@@ -43,8 +50,8 @@ def _axis(value: Any) -> tuple[float, float, int]:
     return first, last, points
 
 
-Axis = Annotated[tuple[float, float, int], BeforeValidator(_axis)]
-"""[first, last, number of points]."""
+Axis = Annotated[Range | Auto, BeforeValidator(_axis, json_schema_input_type=Range | Auto | Literal["auto"])]
+"""[first, last, number of points], or [auto, number of points] for a range that is found."""
 
 
 def _keep(value: Any) -> Any:

@@ -75,8 +75,8 @@ class ObjectiveKeys(Section):
 
     loss: LossKey = Field(
         CROSS_ENTROPY,
-        description=f"the loss of an example: {', '.join(get_args(LossName))}, or file.py:function of (output, target); with "
-        "arguments {name: cross_entropy, args: {label_smoothing: 0.1}}",
+        description=f"the loss of an example: {', '.join(get_args(LossName))}, or file.py:function of (output, target), "
+        "a number for each example; with arguments {name: cross_entropy, args: {label_smoothing: 0.1}}",
     )
     objective: str | None = Field(
         None,

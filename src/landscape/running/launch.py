@@ -100,8 +100,13 @@ def run(config: str, options: Sequence[str]) -> int:
         code = _ended(subprocess.Popen([*command, *(["--logger=landscape"] if bars else []), *options]), told=bars)
         if not _only_looking(options):
             _ASKED.write_text(f"{_newest_log()}\n{asked}")
+            adopted, unexpected = outcome.adopted(experiment)
+            for line in adopted:
+                _log.info(line)
             if code == 0:
                 _log.info(outcome.sentence(experiment, before))
+                if unexpected:
+                    raise InputError(unexpected)
             elif code == 1:
                 _log.info("not everything was made; what is finished stays, and the same command goes on from there")
         return code
