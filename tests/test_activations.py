@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+import landscape as ls
 from landscape import directions
 from landscape.data.datasets import DataSet
 from landscape.data.examples import Examples
@@ -101,7 +102,7 @@ def test_a_chain_of_layers() -> None:
     assert_is(found, by_hand(network.state_dict(), dataset))
     assert list(found["depth"]) == [0, 1, 2, 3]
     assert 0.1 < float(found.activation_zero_share.sel(layer="2")) < 0.9
-    assert found.attrs == {"skipped": "{}", "status": "computed"}
+    assert found.attrs == {"skipped": "{}", "partly": "{}", "status": "computed"}
     assert network.training and not any(module._forward_hooks for module in network.modules())
     assert all(parameter.grad is None for parameter in network.parameters())
 
@@ -123,7 +124,7 @@ def test_at_a_point_of_a_plane_over_a_subset() -> None:
 
 
 class Twice(nn.Module):
-    """One layer called twice, another that gives out a tuple, one with a row per channel, and one never called."""
+    """One layer called twice, another that gives out a tuple, one with a row per example behind, and one never called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,18 +148,16 @@ class Turned(nn.Module):
 def test_layers_called_twice_and_layers_left_out() -> None:
     network = drawn(Twice())
     found = measured(network)
-    assert list(found.layer.values) == ["again", "last"] and list(found["depth"]) == [0, 1]
-    assert json.loads(found.attrs["skipped"]) == {
-        "lstm": "gives out a tuple",
-        "turned": "gives out the shape (4, 150), which has no row per example",
-    }
+    assert list(found.layer.values) == ["again", "turned", "lstm", "last"] and list(found["depth"]) == [0, 1, 2, 3]
+    assert json.loads(found.attrs["skipped"]) == {"never": "is not used"}
+    assert json.loads(found.attrs["partly"]) == {"lstm": "the first of 3 tensors"}
     split = data_set().train
     first = network.again(split.inputs.flatten(1))
     second = network.again(first)
     turned = network.lstm(second[:, None])[0][:, 0] + second
     loss = nn.functional.cross_entropy(network.last(turned), split.targets, reduction="sum")
     at_first, at_second = torch.autograd.grad(loss, [first, second], retain_graph=True)
-    own = torch.autograd.grad(loss / IMAGES, list(network.again.parameters()))
+    own = torch.autograd.grad(loss / IMAGES, list(network.again.parameters()), retain_graph=True)
     both = torch.cat([first, second], 1)
     wanted = {
         "activation_mean": both.mean(),
@@ -168,6 +167,9 @@ def test_layers_called_twice_and_layers_left_out() -> None:
     }
     for key, value in wanted.items():
         assert float(found[key].sel(layer="again")) == pytest.approx(float(value.detach()), rel=1e-4), key
+    of_turned = found.gradient_norm.sel(layer="turned")
+    (at_turned,) = torch.autograd.grad(loss, turned, retain_graph=True)  # the addition's own gradient
+    assert float(of_turned) == pytest.approx(float(at_turned.norm(dim=1).mean()), rel=1e-4)
 
 
 def test_convolutions_with_batch_norm_and_layers_in_place() -> None:
@@ -201,12 +203,10 @@ def test_without_a_layer_that_can_be_seen() -> None:
     class Whole(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.turned = Turned()
             self.weight = nn.Parameter(torch.ones(4, CLASSES))
 
-        def forward(self, x: Tensor) -> Tensor:
-            logits: Tensor = self.turned(x.flatten(1)).T @ self.weight
-            return logits
+    def objective(network: nn.Module, batch: Any) -> Tensor:
+        return nn.functional.cross_entropy(batch[0].flatten(1) @ network.weight, batch[1], reduction="none")
 
-    with pytest.raises(InputError, match="no layer of the network gives out a tensor with a row per example"):
-        measured(Whole())
+    with pytest.raises(InputError, match="no layer of the network is called"):
+        ls.probe(Whole(), data_set(), measure="activations", objective=objective)

@@ -109,10 +109,6 @@ WRONG = {
         "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'x': 1}",
         "it lacks train_labels; it holds train_images, x",
     ),
-    "labels from 1": (
-        "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'train_labels': [1, 2]}",
-        "labels are counted from 1 to 2; subtract 1",
-    ),
     "float labels": (
         "def load():\n    return {'train_images': np.zeros((2, 3, 3), np.uint8), 'train_labels': torch.zeros(2)}",
         r"train_labels are float32 \(2,\); they must be whole numbers",

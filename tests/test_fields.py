@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from landscape.analysis.claims.evidence import JudgedRun, networks
+from landscape.analysis.seed_groups import JudgedRun, networks
 from landscape.config.fields import INCIDENTAL, INERT, Ref, expanded, references, select, with_trait
 from landscape.config.section import Section, by_name, one_of_kinds
 from landscape.config.values import Names
@@ -130,7 +130,7 @@ ALTERING = {
 
 
 def test_keys_with_a_trait() -> None:
-    assert with_trait(Run, INERT) == {"parts"}
+    assert with_trait(Run, INERT) == {"expected", "parts"}
     assert with_trait(Run, INCIDENTAL) >= {"keep", "threads", "code"}
     assert not with_trait(Run, INERT, INCIDENTAL) & ALTERING
     assert all(with_trait(kind, INERT) == {"tiles"} for kind in MEASURES)

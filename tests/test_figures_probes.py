@@ -1,6 +1,7 @@
 """What figures of measurements at single points draw, by its structure; never by its pixels."""
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,16 @@ def test_plateaus_and_what_did_not_converge_are_told() -> None:
     flat = [probed("net@002", eigenpairs(0.05, -0.04, scale=1e-2, gradient=1e-9, loss=2.3), measure="eigenpairs")]
     told = figures.render(sharpening_spec("net"), [*members[:1], *flat]).caption
     assert "A plateau (stationary, flat in every direction, well above the end of the run): epoch 2." in told
+
+
+def test_layers_that_are_not_seen_are_named_in_the_caption() -> None:
+    skipped = {"mask": "gives out bool", **{f"expert{k}": "is not used" for k in range(6)}}
+    told = {"skipped": json.dumps(skipped), "partly": json.dumps({"lstm": "the first of 3 tensors"})}
+    members = [stacks()[0], probed("a_b", layers(NAMES).assign_attrs(told), measure="activations")]
+    first, second = figures.render(layers_spec(members), members).caption.split("a\\_b")
+    assert "Left out" not in first and "Seen in part" not in first
+    assert "Left out: mask (gives out bool); expert0, expert1, expert2, expert3, 2 more (is not used)." in second
+    assert "Seen in part: lstm (the first of 3 tensors)." in second
 
 
 def test_layers_stand_in_order_with_their_names() -> None:

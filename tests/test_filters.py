@@ -1,5 +1,6 @@
 """The filters of every kind of layer: which dimension counts them, and what a direction does there."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -143,6 +144,85 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], dict[str, int | None]]] = {
 }
 
 
+def own(called: str, base: type[nn.Module] = nn.Module, /, **shapes: tuple[int, ...]) -> nn.Module:
+    """Make a layer of a class of the user's own, with parameters of these shapes."""
+    layer: nn.Module = type(called, (base,), {})(*((4, 3) if base is nn.Linear else ()))
+    for name, shape in shapes.items():
+        layer.register_parameter(name, nn.Parameter(torch.randn(shape)))
+    return layer
+
+
+OWN: dict[str, tuple[Callable[[], nn.Module], set[str]]] = {
+    "norm by any usual name": (
+        lambda: nn.Sequential(
+            *(
+                own(name, weight=(4, 3, 3), offset=(4, 3, 3))
+                for name in (
+                    *("MyNorm", "Norm", "LlamaRMSNorm", "LayerNorm2d", "LayerNormFp32", "BatchNormAct2d", "GroupNorm1"),
+                    *(
+                        "GlobalResponseNorm",
+                        "norm",
+                        "layer_norm",
+                        "Normalize",
+                        "ChannelNormalization",
+                        "ScaleNormLayer",
+                    ),
+                )
+            )
+        ),
+        set(),
+    ),
+    "subclass of a norm": (lambda: type("Whitening", (nn.LayerNorm,), {})((4, 3, 3)), set()),
+    "layers with a norm in their names": (
+        lambda: nn.Sequential(own("NormalLinear", weight=(4, 3)), own("NormedConv", weight=(4, 3, 3))),
+        {"0.weight", "1.weight"},
+    ),
+    "scale and bias of one shape": (lambda: own("Affine", gamma=(4, 3, 3), beta=(4, 3, 3)), set()),
+    "scale of channels": (lambda: own("LayerScale", gamma=(4, 1, 1)), set()),
+    "position and class tokens": (lambda: own("Tokens", pos_embed=(1, 7, 4), cls_token=(1, 1, 4)), set()),
+    "positions without a leading one": (lambda: own("Positions", table=(7, 4)), {"table"}),
+    "bare matrix (in, out)": (lambda: own("Mine", w=(4, 3), b=(3,)), {"w"}),
+    "convolutional LSTM": (
+        lambda: own("ConvLSTM", w_ih=(8, 2, 3, 3), w_hh=(8, 2, 3, 3), b=(8, 5, 5), bias_ih=(8, 5, 5)),
+        {"w_ih", "w_hh"},
+    ),
+    "biases by any usual name": (
+        lambda: own(
+            "Mine", bias=(4, 3), bias0=(4, 3), biases=(4, 3), qkv_bias=(4, 3), pos_bias_table=(4, 3), b_q=(4, 3)
+        ),
+        set(),
+    ),
+    "biases in a list": (lambda: nn.ModuleDict({"biases": nn.ParameterList([torch.randn(4, 3)] * 1)}), set()),
+    "bias as a table": (lambda: nn.ModuleDict({"relative_attention_bias": nn.Embedding(8, 2)}), set()),
+    "linear layer that computes a bias": (lambda: nn.ModuleDict({"to_bias": nn.Linear(4, 3)}), {"to_bias.weight"}),
+    "factors of a product": (lambda: own("LowRank", a=(4, 2), b=(2, 3)), {"a", "b"}),
+    "matrices of a state space": (lambda: own("StateSpace", A=(4, 4), B=(4, 2), C=(2, 4)), {"A", "B", "C"}),
+    "low-rank part of a linear layer": (
+        lambda: own("LoraLinear", nn.Linear, lora_A=(2, 4), lora_B=(3, 2)),
+        {"weight", "lora_A", "lora_B"},
+    ),
+    "lengths of a linear layer's rows": (lambda: own("WeightNormed", nn.Linear, g=(3, 1)), {"weight"}),
+    "weight norm of the whole tensor": (
+        lambda: parametrizations.weight_norm(nn.Linear(4, 3), dim=None),  # type: ignore[arg-type]
+        {"parametrizations.weight.original1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_layers_of_other_classes_are_told_by_what_they_are(kind: str) -> None:
+    make, moving = OWN[kind]
+    assert {name for name, axis in filter_axes(make()).items() if axis is not None} == moving
+
+
+def test_looking_for_filters_changes_no_buffer() -> None:
+    """Spectral norm's power iteration runs at every use in training mode."""
+    layer = parametrizations.spectral_norm(nn.Linear(4, 3)).train()
+    before = {name: of.clone() for name, of in layer.state_dict().items()}
+    filter_axes(layer)
+    assert all(torch.equal(of, before[name]) for name, of in layer.state_dict().items())
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_every_kind_of_layer_has_its_filters(kind: str) -> None:
     make, wanted = LAYERS[kind]
@@ -179,6 +259,19 @@ def test_a_scale_of_weight_norms_filters_changes_nothing() -> None:
         v.mul_(torch.tensor([[0.1], [1.0], [7.0], [30.0]]))
     after = ls.line(network, data, alpha=(-1, 1, 3), seed=1)
     assert after.train_loss.values == pytest.approx(before.train_loss.values, rel=1e-5)
+
+
+def test_lengths_of_weight_norm_are_no_part_of_the_direction() -> None:
+    """A twin without the parametrisation has another plane: its rows change length, those of g v / ||v|| do not."""
+    torch.manual_seed(0)
+    network = nn.Sequential(parametrizations.weight_norm(nn.Linear(5, 4)), nn.Tanh(), nn.Linear(4, 3))
+    step = ls.basis(network, seed=1)["alpha"]
+    assert not step["0.parametrizations.weight.original0"].any()
+    moved = copy.deepcopy(network)
+    moved.load_state_dict({name: of + step.get(name, 0) for name, of in network.state_dict().items()})
+    with torch.no_grad():
+        before, after = (net.get_submodule("0")(torch.eye(5)) - net.get_parameter("0.bias") for net in (network, moved))
+    assert torch.allclose(before.norm(dim=0), after.norm(dim=0)) and not torch.allclose(before, after, rtol=0.1)
 
 
 def test_a_layer_norm_over_images_stays() -> None:

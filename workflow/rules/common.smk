@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import json
 import os
 import shlex
 import sys
@@ -10,8 +11,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from landscape import artefacts
-from landscape.experiment import jobs, memory, needs, specs, training_chain
-from landscape.experiment.preflight import preflight
+from landscape.experiment import jobs, memory, needs, preflight, reading
+from landscape.experiment import specs, training_chain, writable
 from landscape.errors import InputError
 
 # For many jobs, Snakemake makes many objects and hardly a reference cycle. Python's default search for cycles takes a
@@ -19,12 +20,21 @@ from landscape.errors import InputError
 gc.set_threshold(50_000, 20, 100)
 
 try:
-    EXPERIMENT, CHECKED = preflight(config, thorough=workflow.is_main_process)
+    EXPERIMENT = reading.merged(
+        config, workflow.configfiles if workflow.is_main_process else ()
+    )
+    if workflow.is_main_process:
+        writable.check(EXPERIMENT)
+    CONTENTS = preflight.contents()
+    CHECKED = preflight.preflight(
+        EXPERIMENT, CONTENTS, thorough=workflow.is_main_process
+    )
 except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
 # Rules call the verbs of this installation, even if its environment is not activated, or those of the image.
 # LANDSCAPE_NETWORKS lists the user's own networks and losses: a verb runs no code just because a file names it.
+# LANDSCAPE_EXPECTED holds what is expected of adopted runs: as a parameter, a change of it would redo all that follows.
 IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 BIN = (
     "" if IN_IMAGE else f'PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH" '
@@ -32,7 +42,10 @@ BIN = (
 OWN = "\n".join(
     dict.fromkeys(name for run in EXPERIMENT.runs.values() for name in run.code_names)
 )
-EXPORTS = f"export {BIN}LANDSCAPE_NETWORKS={shlex.quote(OWN)}; "
+EXPECTED = json.dumps(
+    {name: run.expected for name, run in EXPERIMENT.runs.items() if run.expected}
+)
+EXPORTS = f"export {BIN}LANDSCAPE_NETWORKS={shlex.quote(OWN)} LANDSCAPE_EXPECTED={shlex.quote(EXPECTED)}; "
 shell.prefix(EXPORTS.replace("{", "{{").replace("}", "}}"))
 
 RESULTS = EXPERIMENT.results
@@ -61,6 +74,19 @@ def ask(question, *wildcards):
             return question(EXPERIMENT, *(given[name] for name in wildcards))
         except InputError as error:
             raise WorkflowError(*error.problems)
+
+    return _signed(answer)
+
+
+def content(question, *wildcards):
+    """Like `ask`, for the paths of the user's own files: each with its checksum.
+
+    Such files are `ancient` inputs: a changed checksum among the parameters, not a later time, redoes a job.
+    """
+    asked = ask(question, *wildcards)
+
+    def answer(given):
+        return CONTENTS.of(asked(given))
 
     return _signed(answer)
 

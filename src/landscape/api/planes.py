@@ -98,7 +98,7 @@ def plane(
     leads = {"to": to, "through": through, "checkpoints": checkpoints, "eigenvectors": eigenvectors, "along": along}
     spec, pair, facts = laid(network, theta, spec, keys, leads)
     with ready(network, data, test) as used:
-        measured = objective.tried(network, used)
+        measured = objective.tried(network, used, theta)
         spec, why = auto_range.with_range(spec, network, theta, pair, used, measured)
         known = {**facts_of(network, used, spec, measured), **facts, **why}
         whole = spec.template(test=used.test is not None, attrs=tiling.attributes({**known, **(attributes or {})}))
@@ -204,7 +204,7 @@ def path(
     grid = {"beta": (-1, 1, 3)} if is_plane else {}
     spec, pair, facts = laid(network, theta, spec, {**grid, **keys}, leads)
     with ready(network, data, test) as used:
-        measured = objective.tried(network, used)
+        measured = objective.tried(network, used, theta)
         found = trajectory(spec, network, theta, pair, epochs, filter_axes(network), used, measured)
     known = {**facts_of(network, used, spec, measured), "centred": int(spec.centred), **facts, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known))

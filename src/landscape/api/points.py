@@ -70,7 +70,7 @@ def probe(
     if spec is None:
         spec = entry_of("probes", keys, {"plane": "given"} if along is not None else {})
     with ready(network, data, None) as used:
-        measured = objective.tried(network, used)
+        measured = objective.tried(network, used, theta)
         found, vectors = spec.measured(network, theta, pair, filter_axes(network), used, measured)
     known = {**facts_of(network, used, spec, measured), "probe": spec.measure, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known)), vectors

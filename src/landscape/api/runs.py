@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,16 @@ from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
 from landscape.experiment.signatures import keywords, minimised
 from landscape.networks.building import build
+from landscape.networks.copying import load
 from landscape.objective.objective import objective_of
 from landscape.store import files
 from landscape.training import loop, rescaling
-from landscape.training.history import history_of
+from landscape.training.expected import compare, sentence
+from landscape.training.history import history_of, with_predictions
 from landscape.training.loop import Trained
 from landscape.training.run_section import Run
+
+_log = logging.getLogger(__name__)
 
 
 @keywords("data")
@@ -119,7 +125,8 @@ def train(
         keys: of the section `runs`.
 
     Returns:
-        `weights`, the `history` with a row for each epoch and one before, and the `epochs` that are kept, by number.
+        `weights`, the `history` with a row for each epoch and one before, and the `epochs` that are kept, by number. The
+        history of a classification also says which test examples are classified rightly at the end, `test_correct`.
 
     Example:
         >>> digits = ls.dataset("digits", examples=100)
@@ -141,7 +148,12 @@ def train(
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
         try:
             measured = (objective if objective != Minimised() else Minimised(objective_of(spec))).tried(network, used)
-            return loop.train(spec, network, used, folder, identity, Recorder(measured), name, until, measured, own)
+            network.train()  # so that all state dicts are those of train mode
+            evaluate = Recorder(measured)
+            made = loop.train(spec, network, used, folder, identity, evaluate, name, until, measured, own)
+            if until is not None and until < spec.last_epoch:
+                return made
+            return replace(made, history=with_predictions(made.history, evaluate.correct(network, used)))
         finally:
             for module, training in modes.items():
                 module.training = training
@@ -161,6 +173,7 @@ def adopt(
     *,
     test: AnyData = None,
     checkpoints: AnyEpochs | None = None,
+    expected: Mapping[str, float] | None = None,
     **keys: Any,
 ) -> Trained:
     """Put weights that were made elsewhere into a network, and measure its losses and errors.
@@ -171,12 +184,14 @@ def adopt(
         data: as in `plane`, and so is `test`.
         minimised: as in `plane`.
         checkpoints: the way to these weights, as in `path`; each is measured.
+        expected: what is known of these weights, as `{"test_error": 8.2}`: of either split the loss, the error in percent
+            or the score. It must agree to the digits stated: 8.2 stands for 8.15 to 8.25.
 
     Returns:
         `weights`, a `history` of one row, or of a row for each checkpoint, and the checkpoints as `epochs` by number.
 
     Raises:
-        InputError: if they do not fit, with a line for each cause.
+        InputError: if they do not fit, with a line for each cause; or if a number is not as expected.
 
     Example:
         >>> digits = ls.dataset("digits", examples=100)
@@ -194,14 +209,18 @@ def adopt(
     end = epochs[max(epochs)] if weights is None else weights_of(weights, network, "weights")
     end = {name: tensor.clone() for name, tensor in end.items()}
     with ready(network, data, test) as used:
-        measured = objective.tried(network, used)
+        measured = objective.tried(network, used, end)
         evaluate, rows = Recorder(measured), []
         for epoch, theta in epochs.items() or [(0, end)]:
-            network.load_state_dict(theta)
+            load(network, theta)
             row = history_of(network, used, evaluate, measured)
             rows.append(row.assign_coords(epoch=("epoch", [epoch], row.epoch.attrs)))
-        network.load_state_dict(end)
-        return Trained(end, xr.concat(rows, "epoch"), epochs)
+        load(network, end)
+        history = with_predictions(xr.concat(rows, "epoch"), evaluate.correct(network, used))
+        _log.info(sentence(history))
+        if expected is not None:
+            compare(history, expected)
+        return Trained(end, history, epochs)
 
 
 def rescale(network: nn.Module, data: AnyData, *, by: float, around: AnyWeights | None = None) -> rescaling.Twin:

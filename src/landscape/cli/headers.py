@@ -155,7 +155,7 @@ def on_plane(
     plane_name: str, entry: Section, text: str, stage: str, at: Opened, drawn: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Header of a result on a plane: the state, the plane, and facts about the directions."""
-    told = ("seed", "cosine", "zero_filters", "unit_length_alpha", "unit_length_beta")
+    told = ("seed", "cosine", "zero_filters", "filters", "unit_length_alpha", "unit_length_beta")
     header = header_of(plane_name, entry, text, stage, state=at.state, run=at.header["name"], plane=plane_name)
     del header["name"]
     return header | {"run_spec": at.header["spec"], "device": at.device, **{key: drawn.get(key) for key in told}}

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from landscape.training.run_section import Run
 
 _log = logging.getLogger(__name__)
+
+EXPECTED = "LANDSCAPE_EXPECTED"
+"""Holds what is expected of adopted runs, JSON by name. It is no part of a specification, where a change would have all
+results of the run made anew; the workflow sets it."""
 
 
 def dataset(*, spec: Spec, name: Name = "unnamed", output: Output) -> None:
@@ -105,8 +110,10 @@ def adopt(
         epoch: found.weights if file == end else read(file, network, quiet=True).weights
         for epoch, file in files.items()
     }
-    trained = runs.adopt(network, found.weights, begun.data, checkpoints=epochs or None, loss=objective_of(run))
-    made = {"weights_hash": weight_files.checksum(end), **found.facts}
+    known = run.expected or json.loads(os.environ.get(EXPECTED, "{}")).get(name)
+    objective = objective_of(run)
+    trained = runs.adopt(network, found.weights, begun.data, checkpoints=epochs or None, expected=known, loss=objective)
+    made = {"weights_hash": weight_files.checksum(end), **found.facts, "expected": known}
     if files:
         made["checkpoint_hashes"] = {epoch: weight_files.checksum(file) for epoch, file in files.items()}
         made["last_epoch"] = run.last_epoch
@@ -159,7 +166,7 @@ def _begin(spec: str, stage: str, name: str, data: Path, weights: str | Path | N
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
-    from landscape.experiment.user_files import own_code
+    from landscape.networks.local_imports import own_code
     from landscape.store.files import checksum
 
     run, text = specs.load(spec, stage)
@@ -215,16 +222,9 @@ def _write(
 
 def _source_of(spec: DataSection) -> dict[str, Any]:
     """Checksums of the files that a data set is read from; a fetched one is the same for everybody."""
-    from landscape.experiment.user_files import own_code
-    from landscape.store.files import checksum
+    from landscape.networks.local_imports import own_code
+    from landscape.store.contents import checksum
 
-    match spec.kind:
-        case "npz" if Path(spec.source).is_file():
-            return {"source_hash": checksum(spec.source)}
-        case "folder":
-            found = sorted(path for path in Path(spec.source).rglob("*") if path.is_file())
-            listed = [(str(path.relative_to(spec.source)), checksum(path)) for path in found]
-            return {"source_hash": hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
-        case "function":
-            return {"code_hash": [checksum(path) for path in own_code([spec.source], spec.code) if path.is_file()]}
-    return {}
+    if spec.kind == "function":
+        return {"code_hash": [checksum(path) for path in own_code([spec.source], spec.code) if path.is_file()]}
+    return {"source_hash": checksum(spec.source)} if os.path.exists(spec.source) else {}

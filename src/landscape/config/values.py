@@ -109,7 +109,7 @@ def _not_json(path: str, value: Any) -> Iterator[str]:
 
 
 def _names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str | int | float) else value
 
 
 Keep = Annotated[Literal["none", "all"] | int, BeforeValidator(_keep)]

@@ -3,30 +3,41 @@
 The arrays are `train_inputs` and `train_targets` and, with a test split, `test_inputs` and `test_targets`; of several inputs
 or targets each has its name: `train_inputs_NAME`. Images may be called so: `train_images` and `train_labels`.
 
-uint8 of (n, height, width[, channel]) are images. All else is taken as it stands: floating-point numbers as float32, whole
-numbers (tokens, labels) as int64, truth values as masks. Labels, whole numbers (n,), are counted from 0. There may be no
-targets at all.
+uint8 of (n, height, width[, channel]) are images, and so are floating-point numbers of (n, channel, height, width). Where
+these have 1, 3 or 4 at the other end, and more than 4 where the channels belong, they are refused, unless `channels` says
+where the channels are. All else is taken as it stands: floating-point numbers as float32, whole numbers (tokens,
+labels) as int64, truth values as masks. There may be no targets at all.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.data import class_labels
 from landscape.data.examples import Examples, Rows
 from landscape.errors import InputError, one_of
 
 Header = tuple[tuple[int, ...], np.dtype]
 """Shape and type of an array."""
 
+Opened = AbstractContextManager[tuple[Mapping[str, Header], Mapping[str, np.ndarray]]]
+"""The headers of arrays, and the arrays, each read on access."""
+
+Channels = Literal["first", "last"]
+"""Where images have their channels."""
+
 Splits = dict[str, Examples]
 """The examples of `train` and, if there is one, of `test`."""
 
 _NAME = re.compile(r"(?P<split>train|test)_(?P<kind>inputs|targets|images|labels)(?:_(?P<part>\w+))?")
+_CHANNELS = (1, 3, 4)
 _KINDS = {"images": "inputs", "labels": "targets"}
 
 
@@ -46,6 +57,9 @@ class Source:
     read: Callable[[Path], Splits]
     """Reads the splits, with images as uint8 or float32 (n, channels, height, width). Takes a folder for downloads."""
 
+    labels: class_labels.Labels | None = None
+    """Values of the labels; None if the targets are none, or if they are classes for certain."""
+
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
         """(channels, height, width) of one input; None if the inputs are no images."""
@@ -62,30 +76,45 @@ class Named:
     part: str | None
 
 
-def look(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> tuple[Examples, int | None]:
-    """Check headers and targets; return the sample and the classes of a `Source`, without reading the inputs.
+def source(opened: Callable[[], Opened], channels: Channels | None = None) -> Source:
+    """Check headers and targets of arrays, without reading the inputs, which the source reads later.
+
+    Args:
+        opened: opens the arrays, with their headers.
+        channels: where images have their channels; by default by their type.
 
     Raises:
         InputError: with every problem found.
     """
-    if found := _problems(headers, arrays):
-        raise InputError(found)
-    by_kind = _by_kind(headers)
+    with opened() as (headers, arrays):
+        inputs = [one.name for one in _named(headers) if one.kind == "inputs"]
+        headers = {**headers, **{name: _placed(headers[name], channels) for name in inputs}}
+        if found := _problems(headers, is_stated=channels is not None):
+            raise InputError(found)
+        by_kind = _by_kind(headers)
+        targets = [one for (_, kind), named in by_kind.items() if kind == "targets" for one in named]
+        classes = None
+        if targets and all(headers[one.name][1].kind in "iu" for one in targets):
+            classes = max(2, *(1 + int(arrays[one.name].max()) for one in targets))
+        values = {one.split: class_labels.values(arrays[one.name]) for one in targets if one.part is None}
+    known = {split: of for split, of in values.items() if of is not None}
 
     def zeros(kind: str) -> Rows | None:
         named = by_kind.get(("train", kind), [])
-        return (
-            together({one.part: _zeros(headers[one.name], is_input=kind == "inputs") for one in named})
-            if named
-            else None
-        )
+        found = {one.part: _zeros(headers[one.name], is_input=kind == "inputs") for one in named}
+        return together(found) if found else None
 
-    inputs = zeros("inputs")
-    assert inputs is not None
-    targets = [one.name for (_, kind), named in by_kind.items() if kind == "targets" for one in named]
-    if not targets or any(headers[name][1].kind not in "iu" for name in targets):
-        return Examples(inputs, zeros("targets")), None
-    return Examples(inputs, zeros("targets")), max(2, *(1 + int(arrays[name].max()) for name in targets))
+    def read(downloads: Path) -> Splits:
+        with opened() as (headers, arrays):
+            return _tensors(headers, arrays, channels)
+
+    return Source(Examples(zeros("inputs"), zeros("targets")), classes, read, known if "train" in known else None)
+
+
+def source_of(arrays: Mapping[str, np.ndarray], channels: Channels | None = None) -> Source:
+    """Check arrays in memory, as `source` does."""
+    headers = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+    return source(lambda: nullcontext((headers, arrays)), channels)
 
 
 def image_sample(shape: tuple[int, int, int]) -> Examples:
@@ -100,8 +129,8 @@ def _zeros(header: Header, *, is_input: bool) -> Tensor:
     return torch.zeros(2, *(image or shape[1:]), dtype=kind)
 
 
-def tensors(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> Splits:
-    """Turn arrays that passed `look` into tensors.
+def _tensors(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray], channels: Channels | None) -> Splits:
+    """Turn arrays that `source` has checked into tensors.
 
     Raises:
         InputError: if a value is not finite.
@@ -110,7 +139,7 @@ def tensors(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> 
 
     def rows(split: str, kind: str) -> Rows | None:
         named = by_kind.get((split, kind), [])
-        found = {one.part: _tensor(arrays[one.name], one.name, is_input=kind == "inputs") for one in named}
+        found = {one.part: _tensor(arrays[one.name], one.name, channels, is_input=kind == "inputs") for one in named}
         return together(found) if found else None
 
     splits = {}
@@ -138,7 +167,9 @@ def not_finite(tensor: Tensor, name: str) -> str | None:
     return f"{name} hold {number} values that are not finite, the first at {where}"
 
 
-def _tensor(array: np.ndarray, name: str, *, is_input: bool) -> Tensor:
+def _tensor(array: np.ndarray, name: str, channels: Channels | None, *, is_input: bool) -> Tensor:
+    if is_input and (order := _order((array.shape, array.dtype), channels)):
+        array = array.transpose(order)
     if is_input and _is_image(array.shape, array.dtype):
         array = array[..., None] if array.ndim == 3 else array
         return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
@@ -169,7 +200,7 @@ def _by_kind(names: Iterable[str]) -> dict[tuple[str, str], list[Named]]:
     return found
 
 
-def _problems(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> list[str]:
+def _problems(headers: Mapping[str, Header], *, is_stated: bool) -> list[str]:
     by_kind = _by_kind(headers)
     splits = list(dict.fromkeys(["train", *(split for split, _ in by_kind)]))
     has_targets = any(kind == "targets" for _, kind in by_kind) or any("_images" in name for name in headers)
@@ -185,7 +216,7 @@ def _problems(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -
         return lacking + [
             f"it holds {name}; names are train_inputs, train_targets, train_inputs_NAME" for name in strange
         ]
-    found = [problem for one in _named(headers) for problem in _array_problems(one, headers, arrays)]
+    found = [problem for one in _named(headers) for problem in _array_problems(one, headers[one.name], is_stated)]
     for split in splits:
         found += _split_problems([one for one in _named(headers) if one.split == split], headers)
     if found:
@@ -202,15 +233,11 @@ def _problems(headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -
                     for which in pair
                     for shape, dtype in [headers[which.name]]
                 ]
-    labels = [one.name for one in _named(headers) if one.kind == "targets" and _is_labels(headers[one.name])]
-    values = np.unique(np.concatenate([arrays[name] for name in labels])) if labels else np.array([])
-    if values.size > 1 and values[0] == 1 and values[-1] == len(values):
-        return [f"labels are counted from 1 to {values[-1]}; subtract 1, classes are counted from 0"]
     return []
 
 
-def _array_problems(one: Named, headers: Mapping[str, Header], arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
-    shape, dtype = headers[one.name]
+def _array_problems(one: Named, header: Header, is_stated: bool) -> Iterator[str]:
+    shape, dtype = header
     if dtype.kind not in "fiub":
         yield f"{one.name} are {dtype} {shape}; allowed are floating-point and whole numbers and truth values"
     elif not shape:
@@ -224,13 +251,11 @@ def _array_problems(one: Named, headers: Mapping[str, Header], arrays: Mapping[s
         )
     elif "_labels" in one.name and not _is_labels((shape, dtype)):
         yield f"{one.name} are {dtype} {shape}; they must be whole numbers (n,)"
-    elif one.kind == "inputs" and _swapped(shape, dtype):
-        yield f"{one.name} are {dtype} {shape}; uint8 has the channels last, float has them first"
-    elif one.kind == "targets" and _is_labels((shape, dtype)):
-        values = arrays[one.name]
-        if (lowest := values.min()) < 0:
-            where = int(values.argmin())
-            yield f"{one.name} go down to {lowest}, at {where}; classes are counted from 0"
+    elif one.kind == "inputs" and not is_stated and (place := _swapped(shape, dtype)):
+        yield (
+            f"{one.name} are {dtype} {shape}, which looks as if the channels were {place}; uint8 has the channels last, float "
+            "has them first; if not so, state channels: first or last"
+        )
 
 
 def _split_problems(named: list[Named], headers: Mapping[str, Header]) -> Iterator[str]:
@@ -250,11 +275,31 @@ def _is_image(shape: tuple[int, ...], dtype: np.dtype) -> bool:
     return dtype == np.uint8 and len(shape) in (3, 4)
 
 
-def _swapped(shape: tuple[int, ...], dtype: np.dtype) -> bool:
-    """Return whether the channels are at the wrong end: images look square, with 1, 3 or 4 channels there."""
-    if dtype == np.uint8:
-        return len(shape) == 4 and shape[1] in (1, 3, 4) and shape[2] == shape[3] > 4
-    return dtype.kind == "f" and len(shape) == 4 and shape[3] in (1, 3, 4) and shape[1] == shape[2] > 4
+def _swapped(shape: tuple[int, ...], dtype: np.dtype) -> Channels | None:
+    """Return where the channels seem to be if this is the wrong end: 1, 3 or 4 of them there, and more than 4 here."""
+    if len(shape) != 4 or _usual(dtype) is None:
+        return None
+    usual, other = (shape[3], shape[1]) if _usual(dtype) == "last" else (shape[1], shape[3])
+    if usual <= max(_CHANNELS) or other not in _CHANNELS:
+        return None
+    return "first" if _usual(dtype) == "last" else "last"
+
+
+def _usual(dtype: np.dtype) -> Channels | None:
+    return "last" if dtype == np.uint8 else "first" if dtype.kind == "f" else None
+
+
+def _order(header: Header, channels: Channels | None) -> tuple[int, ...] | None:
+    """The order of dimensions that brings the channels where they belong; None if they are there."""
+    shape, dtype = header
+    if channels is None or len(shape) != 4 or _usual(dtype) in (None, channels):
+        return None
+    return (0, 3, 1, 2) if channels == "last" else (0, 2, 3, 1)
+
+
+def _placed(header: Header, channels: Channels | None) -> Header:
+    order = _order(header, channels)
+    return (tuple(header[0][dim] for dim in order), header[1]) if order else header
 
 
 def _kind(header: Header, *, is_input: bool) -> tuple[str, tuple[int, ...]]:

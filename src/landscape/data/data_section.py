@@ -26,6 +26,9 @@ class Data(Section):
     image_size: int | None = Field(
         None, ge=1, description="height and width to which a folder's images are scaled and cropped; default: they stay"
     )
+    channels: Literal["first", "last"] | None = Field(
+        None, description="where images in arrays have their channels; default: last for uint8, first for floats"
+    )
     examples: int | None = Field(
         None, ge=2, description="subset of the training split, with labels a stratified one; default all"
     )
@@ -60,6 +63,8 @@ class Data(Section):
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
         if self.kind != "function":
             yield f"source: {self.source}, which is no function,", {"args", "code"}
+        if self.kind in ("fetched", "folder"):
+            yield f"source: {self.source}, which is no array,", {"channels"}
         if self.kind != "folder":
             yield f"source: {self.source}, which is no folder,", {"image_size"}
         if self.examples is None and not self.label_noise:

@@ -65,11 +65,10 @@ def make(spec: Data, path: Path, header: Mapping[str, Any]) -> None:
             train = subset(train, spec.examples, spec.seed)
         facts: dict[str, Any] = {}
         if spec.label_noise:
-            if not _has_labels(train) or source.classes is None:
+            if not _has_labels(train) or source.classes is None or int(train.targets.min()) < 0:
                 raise InputError(
-                    f"its targets are {shapes(train.targets)}, and label_noise needs labels, whole numbers (n,)"
+                    f"its targets are {shapes(train.targets)}, and label_noise needs labels, whole numbers (n,) from 0"
                 )
-            assert isinstance(train.targets, Tensor)
             labels, relabelled = mislabelled(train.targets, source.classes, spec.label_noise, spec.seed)
             train = Examples(train.inputs, labels)
             facts = {"label_noise": spec.label_noise, "relabelled": relabelled, "seed": spec.seed}
@@ -78,6 +77,8 @@ def make(spec: Data, path: Path, header: Mapping[str, Any]) -> None:
         facts |= {"mean": spec.mean, "std": spec.std}
     elif isinstance(train.inputs, Tensor) and train.inputs.dtype == torch.uint8:
         facts |= dict(zip(("mean", "std"), moments(train.inputs), strict=True))
+    if source.labels is not None:
+        facts["labels"] = source.labels
     counts = {name: len(examples) for name, examples in splits.items()}
     checkpoint.write(path, _flat(splits), {**header, **facts, "classes": source.classes, "examples": counts})
 
@@ -163,8 +164,8 @@ def _damage(splits: Mapping[str, Examples], header: Mapping[str, Any]) -> str | 
         if _has_labels(split):
             labels, classes = split.targets, header["classes"]
             assert isinstance(labels, Tensor)
-            if classes is None or not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-                return f"{name}_targets are from {labels.min()} to {labels.max()}, and there are {classes} classes"
+            if classes is None or int(labels.max()) >= classes:
+                return f"{name}_targets go up to {labels.max()}, and there are {classes} classes"
     return None
 
 
@@ -209,13 +210,13 @@ def _find(spec: Data, downloads: Path) -> Source:
         case "fetched":
             source = fetched.find(spec.source)
         case "npz":
-            source = npz.find(Path(spec.source))
+            source = npz.find(Path(spec.source), spec.channels)
         case "safetensors":
-            source = tensor_file.find(Path(spec.source))
+            source = tensor_file.find(Path(spec.source), spec.channels)
         case "folder":
             source = _in_folder(Path(spec.source), spec.image_size)
         case "function":
-            source = function.find(spec.source, spec.args, downloads)
+            source = function.find(spec.source, spec.args, downloads, spec.channels)
     if spec.mean is not None:
         if source.image_shape is None:
             raise InputError("its inputs are no images, and mean and std are of images")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from landscape.data import arrays, torchvision_sets
-from landscape.data.arrays import Source, Splits
+from landscape.data import class_labels, torchvision_sets
+from landscape.data.arrays import Channels, Source, source_of
 from landscape.data.examples import Examples, mapped
 from landscape.data.objects import check_alike, examples_of
 from landscape.errors import InputError
@@ -22,7 +22,7 @@ _RETURNS = (
 )
 
 
-def find(name: str, args: Mapping[str, Any], downloads: Path) -> Source:
+def find(name: str, args: Mapping[str, Any], downloads: Path, channels: Channels | None = None) -> Source:
     """Call `package.module:function` or `path/file.py:function` once, and check the data set that it returns.
 
     A class of torchvision's data sets is read with both its splits, from the folder for downloads.
@@ -43,17 +43,13 @@ def find(name: str, args: Mapping[str, Any], downloads: Path) -> Source:
         except (Exception, SystemExit) as error:
             raise InputError(f"the call failed: {type(error).__name__}: {error}") from error
         if (sets := _data_sets(returned)) is not None:
+            if channels is not None:
+                raise InputError(f"it returned torch data sets, and channels: {channels} is of arrays")
             return _of_data_sets(sets)
         if not isinstance(returned, Mapping):
             raise InputError(f"it returned {type(returned).__name__}; {_RETURNS}")
         found = {str(key): _array(key, value) for key, value in returned.items()}
-    headers = {key: (array.shape, array.dtype) for key, array in found.items()}
-    sample, classes = arrays.look(headers, found)
-
-    def read(downloads: Path) -> Splits:
-        return arrays.tensors(headers, found)
-
-    return Source(sample, classes, read)
+    return source_of(found, channels)
 
 
 def _data_sets(returned: Any) -> dict[str, Any] | None:
@@ -76,7 +72,7 @@ def _of_data_sets(sets: Mapping[str, Any]) -> Source:
     sample = splits["train"][:2].map(torch.zeros_like)
     if isinstance(sample.inputs, Tensor) and sample.inputs.dtype == torch.uint8:
         sample = Examples(sample.inputs.float(), sample.targets)  # images, which are normalised
-    return Source(sample, known, lambda downloads: splits)
+    return Source(sample, known, lambda downloads: splits, class_labels.of_splits(splits))
 
 
 def _tokens(examples: Examples) -> Examples:

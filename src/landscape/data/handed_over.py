@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from landscape.data import class_labels
 from landscape.data.datasets import DataSet
 from landscape.data.objects import check_alike, examples_of
 from landscape.errors import InputError
@@ -36,4 +37,6 @@ def data_set(given: Any, device: torch.device, test: Any = None) -> DataSet:
     classes = None if None in found else max(of for of in found if of is not None)
     shape = train.image_shape
     black = None if shape is None else torch.zeros(shape[0], device=device)
-    return DataSet(train.to(device), other and other.to(device), classes, black, {"name": "data"})
+    known = class_labels.of_splits({"train": train} | ({} if other is None else {"test": other}))
+    header = {"name": "data", "labels": known}
+    return DataSet(train.to(device), other and other.to(device), classes, black, header)

@@ -9,28 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from landscape.data import arrays
-from landscape.data.arrays import Header, Source, Splits
+from landscape.data.arrays import Channels, Header, Source, source
 from landscape.errors import InputError
 
 _DAMAGE = (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """Errors that reading a damaged .npz raises."""
 
 
-def find(path: Path) -> Source:
+def find(path: Path, channels: Channels | None = None) -> Source:
     """Find the data set in a file, by its headers and labels.
 
     Raises:
         InputError: if the file is malformed or, on reading, damaged.
     """
-    with _opened(path) as (headers, file):
-        sample, classes = arrays.look(headers, file)
-
-    def read(downloads: Path) -> Splits:
-        with _opened(path) as (headers, file):
-            return arrays.tensors(headers, file)
-
-    return Source(sample, classes, read)
+    return source(lambda: _opened(path), channels)
 
 
 @contextlib.contextmanager

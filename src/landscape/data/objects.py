@@ -100,10 +100,6 @@ def _checked(examples: Examples, name: str) -> Examples:
     targets = examples.targets
     if isinstance(targets, Tensor) and not targets.is_floating_point() and targets.dtype != torch.bool:
         targets = targets.long()
-        if targets.ndim == 1 and int(targets.min()) < 0:
-            raise InputError(
-                f"{name} has the label {int(targets.min())} at {int(targets.argmin())}; labels count from 0"
-            )
     return Examples(laid_out(examples.inputs, memory_format(examples.inputs)), targets)
 
 

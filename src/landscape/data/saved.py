@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape.data import arrays
-from landscape.data.arrays import Source, Splits
+from landscape.data.arrays import Source, source_of
 from landscape.data.objects import TARGETS
 from landscape.data.pixels import stacked
 from landscape.errors import InputError, one_of
@@ -33,13 +32,7 @@ def find(folder: Path) -> Source:
     """
     splits = {split: _columns(of, split) for split, of in _splits(folder).items()}
     found = {f"{split}_{name}": array for split, columns in splits.items() for name, array in columns.items()}
-    headers = {key: (array.shape, array.dtype) for key, array in found.items()}
-    sample, classes = arrays.look(headers, found)
-
-    def read(downloads: Path) -> Splits:
-        return arrays.tensors(headers, found)
-
-    return Source(sample, classes, read)
+    return source_of(found)
 
 
 def _splits(folder: Path) -> dict[str, Any]:

@@ -5,25 +5,17 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from landscape.data import arrays
-from landscape.data.arrays import Source, Splits
+from landscape.data.arrays import Channels, Source, source_of
 from landscape.errors import InputError
 
 
-def find(path: Path) -> Source:
+def find(path: Path, channels: Channels | None = None) -> Source:
     """Find the data set in a file.
 
     Raises:
         InputError: if the file is malformed or damaged.
     """
-    found = _read(path)
-    headers = {name: (array.shape, array.dtype) for name, array in found.items()}
-    sample, classes = arrays.look(headers, found)
-
-    def read(downloads: Path) -> Splits:
-        return arrays.tensors(headers, found)
-
-    return Source(sample, classes, read)
+    return source_of(_read(path), channels)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -117,10 +117,10 @@ def restricted(axes: Axes, parameters: str) -> Axes:
     return {name: filters if name in names else None for name, filters in axes.items()}
 
 
-def zero_filters(theta: Weights, axes: Axes) -> int:
-    """Count the filters that are zero, which get no direction."""
-    norms = (_norms(theta[n], _all_but(theta[n], axis)) for n, axis in axes.items() if axis is not None)
-    return sum(int((found == 0).sum()) for found in norms)
+def count_filters(theta: Weights, axes: Axes) -> tuple[int, int]:
+    """Count the filters that are zero, which get no direction, and all filters."""
+    norms = [_norms(theta[n], _all_but(theta[n], axis)) for n, axis in axes.items() if axis is not None]
+    return sum(int((found == 0).sum()) for found in norms), sum(found.numel() for found in norms)
 
 
 def _gaussian(like: Tensor, seed: int, axis: str, name: str) -> Tensor:

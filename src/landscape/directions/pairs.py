@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from landscape.directions.gaussian import Axes, Directions, with_filters, zero_filters
+from landscape.directions.gaussian import Axes, Directions, count_filters, with_filters
 from landscape.errors import InputError, one_of
 from landscape.store.weights import Weights, check_fit, cosine, norm
 
@@ -55,7 +55,7 @@ def measured_over(directions: Directions, axes: Axes) -> list[str]:
 
 
 def describe(directions: Directions, theta: Weights, axes: Axes) -> dict[str, Any]:
-    """Describe directions by their lengths, their cosine and the number of filters without a direction.
+    """Describe directions by their lengths, their cosine and the numbers of filters without a direction and of all.
 
     `unit_length_AXIS` is the length of a direction; `norm_AXIS` is this length divided by the norm of `theta` over the
     parameters with filters.
@@ -67,4 +67,4 @@ def describe(directions: Directions, theta: Weights, axes: Axes) -> dict[str, An
     facts |= {f"norm_{axis}": length / whole for axis, length in lengths.items() if whole}
     if len(parameters) == 2:
         facts["cosine"] = cosine(parameters["alpha"], parameters["beta"])
-    return {**facts, "zero_filters": zero_filters(theta, axes)}
+    return facts | dict(zip(("zero_filters", "filters"), count_filters(theta, axes), strict=True))

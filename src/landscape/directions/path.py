@@ -41,6 +41,9 @@ def pca(
     if not np.isfinite(products).all():
         broken = [epoch for epoch in kept if not all(bool(epochs[epoch][name].isfinite().all()) for name in names)]
         raise InputError(f"the weights of the epochs {broken} are not finite, so the path has no principal components")
+    if not products.any():
+        has = "did not move" if names else "has no parameters with filters, whose path it is"
+        raise InputError(f"the direction alpha has length zero: over the epochs {kept} the network {has}")
     values, vectors = _components(products, centred)
     if not values[1] > _FLAT * values[0]:
         raise InputError(f"the weights of the epochs {kept} lie on one line, so the path has no second component")

@@ -67,7 +67,7 @@ def through_one(
     and moves no buffers.
 
     Raises:
-        InputError: if the two have different keys or shapes, or the same parameters.
+        InputError: if the two have different keys or shapes, or the same parameters; or nothing of `beta` is orthogonal.
     """
     alpha = towards(theta, other, axes, buffers=buffers)["alpha"]
     unit = _length(alpha, axes)
@@ -75,7 +75,14 @@ def through_one(
         raise InputError("the other state has the parameters of the centre, so no direction leads there")
     filters = with_filters(axes)
     _, rest = _split({name: beta[name].double() for name in filters}, alpha, filters)
-    drawn = _scaled(rest, unit / _length(rest, filters), theta)
+    length, whole = _length(rest, filters), _length(beta, filters)
+    if length <= _FLAT * whole:
+        raise InputError(
+            "the direction beta has length zero: no filter has weights to draw it from"
+            if not whole
+            else "the directions alpha and beta are parallel: the filters have no other way to move; leave beta out"
+        )
+    drawn = _scaled(rest, unit / length, theta)
     still = {name: torch.zeros_like(theta[name]) for name in axes if name not in drawn}
     return {"alpha": alpha, "beta": drawn | still}, [(1.0, 0.0)]
 

@@ -24,6 +24,7 @@ network still misses many training examples, so its weights are no minimiser.
 _LOWER = 0.01  # a point is reported if it lies below the centre by this share of ln(classes), or of half the rise of the plane
 _HIGH = 100.0  # the top of the colour scale
 _HIGH_SHARE = 0.2
+_STILL_SHARE = 0.1  # of filters that are zero, so that a random direction leaves them as they are
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def findings(surface: xr.Dataset, history_row: xr.Dataset) -> list[Finding]:
     checks = (
         [_small_ring] * (nats and trained) + [_open_basin] * trained + [_mostly_high if nats else _mostly_undefined]
     )
-    for check in (*checks, _negative_variance, _imprecise, *[_few_images] * nats):
+    for check in (*checks, _negative_variance, _still_filters, _imprecise, *[_few_images] * nats):
         found += check(surface)
     return found
 
@@ -151,6 +152,19 @@ def _negative_variance(surface: xr.Dataset) -> Iterator[Finding]:
             f"{points:,} points: variance < 0",
             f"At {points:,} of {surface.train_loss.size:,} points there is no loss, since an interpolated batch-norm "
             "variance is negative: stay between the runs, or take batchnorm: recalibrated.",
+        )
+
+
+def _still_filters(surface: xr.Dataset) -> Iterator[Finding]:
+    still, filters = (surface.attrs.get(name, 0) for name in ("zero_filters", "filters"))
+    if still <= _STILL_SHARE * filters:
+        return
+    spec = specification(surface)
+    if spec["directions"] == "random" and spec["normalize"] == "filter":
+        yield Finding(
+            f"{still:,} of {filters:,} filters are zero",
+            f"{still:,} of the {filters:,} filters are zero and have no direction, since a step has a filter's own length: "
+            "the plane shows the other filters alone; train longer, or compare with normalize: layer.",
         )
 
 

@@ -35,6 +35,7 @@ class Status(IntEnum):
     non_finite = 2
     not_converged = 3
     negative_variance = 4
+    wrong_derivatives = 5
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,14 @@ class Number:
         value: NaN if undefined.
         step: the coarser grid step of the two axes, in multiples of the direction.
         reason: why the value is NaN; empty otherwise.
+        bound: 1 if the border of the grid cuts what is measured, so that the true value is at least `value`; -1 if the
+            grid is too coarse, so that it is at most that; 0 if `value` is the value.
     """
 
     value: float
     step: float
     reason: str = ""
+    bound: int = 0
 
 
 def undefined(step: float, reason: str) -> Number:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from landscape.config.values import PATH_EPOCHS
+from landscape.data.arrays import not_finite
 from landscape.directions.eigenvectors import eigenvectors
 from landscape.directions.gaussian import Axes, Directions, random_axis, random_pair, restricted, with_filters
 from landscape.directions.pairs import borrowed
@@ -14,7 +15,10 @@ from landscape.directions.path import pca
 from landscape.directions.states import through_one, through_two, towards
 from landscape.errors import InputError
 from landscape.measures.plane import DirectionKeys
-from landscape.store.weights import Weights, check_fit
+from landscape.store.weights import Weights, check_fit, cosine
+
+_PARALLEL = 1e-10
+"""Least difference of a cosine from 1, an angle of 1e-5, beyond the rounding of float32 weights."""
 
 
 def drawn(
@@ -41,8 +45,10 @@ def drawn(
         The directions, and how they were made: the seed, the coordinates of other states, the shares of a path.
 
     Raises:
-        InputError: if an input of the directions is missing or does not fit `theta`, or a direction has length zero.
+        InputError: if an input of the directions is missing or does not fit `theta`, a weight is not finite, a direction has
+            length zero, or the two are parallel.
     """
+    _check_finite({"the centre": theta, **(others or {})})
     pattern = spec.pattern
     if pattern is not None:
         axes = restricted(axes, pattern)
@@ -50,10 +56,25 @@ def drawn(
     pair, facts = _laid(spec, theta, axes, others or {}, epochs or {}, tensors or {})
     if pattern is not None:
         pair = {axis: _still(direction, axes, pattern) for axis, direction in pair.items()}
-    for axis, direction in pair.items():
-        if not any(bool(step.any()) for step in direction.values()):
+    steps = {axis: {name: direction[name] for name in axes if name in direction} for axis, direction in pair.items()}
+    for axis, step in steps.items():
+        if not any(bool(tensor.any()) for tensor in step.values()):
             raise InputError(f"the direction {axis} has length zero: {_why_zero(spec, theta, axes, axis)}")
+    if len(steps) == 2 and 1 - abs(cosine(steps["alpha"], steps["beta"])) < _PARALLEL:
+        raise InputError(
+            "the directions alpha and beta are parallel, which makes a line and no plane; leave beta out, or let more "
+            "parameters move"
+        )
     return pair, facts
+
+
+def _check_finite(states: Mapping[str, Weights]) -> None:
+    for state, weights in states.items():
+        for name, tensor in weights.items():
+            if problem := not_finite(tensor, name):
+                raise InputError(
+                    f"the weights of {state} are not finite, so no direction starts or ends there: {problem}"
+                )
 
 
 def _laid(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from landscape.data.class_labels import Labels, problem
 from landscape.data.examples import Examples, shapes
 from landscape.errors import InputError
 
@@ -35,6 +36,7 @@ class Loss:
         score: the score by default.
         classes: of targets that are classes, one more than the largest that counts; None for other targets.
         targets: what it compares the output with.
+        check_labels: raises InputError if labels, by split, are likely meant otherwise than as its classes.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Loss:
     score: str
     classes: Callable[[Examples], int | None] = lambda _: None
     targets: Callable[[Examples], Any] = lambda examples: examples.targets
+    check_labels: Callable[[Labels], None] = lambda _: None
 
 
 def named(name: str, args: Mapping[str, Any]) -> Loss:
@@ -61,12 +64,13 @@ def named(name: str, args: Mapping[str, Any]) -> Loss:
 def _of_classes(
     name: str,
     weight: Any = None,
-    ignore_index: int = IGNORED,
+    ignore_index: int | None = None,
     class_axis: int | None = None,
     label_smoothing: float = 0.0,
 ) -> Loss:
     """Cross-entropy of logits, or the negative log-likelihood of log-probabilities."""
     weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float64)
+    ignored = IGNORED if ignore_index is None else ignore_index
     smooth: Any = {"label_smoothing": label_smoothing} if name == "cross_entropy" else {}
     function = functional.cross_entropy if name == "cross_entropy" else functional.nll_loss
 
@@ -76,7 +80,7 @@ def _of_classes(
             output,
             target,
             weight=None if weights is None else weights.to(output),
-            ignore_index=ignore_index,
+            ignore_index=ignored,
             reduction=reduction,
             **smooth,
         )
@@ -93,7 +97,7 @@ def _of_classes(
         if target.is_floating_point():  # probabilities (n, classes, ...)
             positions = target[0, 0].numel()
             return None if positions == 1 else torch.full((len(target),), float(positions), dtype=torch.float64)
-        counted = target != ignore_index
+        counted = target != ignored
         if weights is None and target.ndim == 1 and bool(counted.all()):
             return None
         if weights is None:
@@ -106,11 +110,24 @@ def _of_classes(
         target = examples.targets
         if not isinstance(target, Tensor) or target.is_floating_point():
             return None
-        counted = target[target != ignore_index]
+        counted = target[target != ignored]
         return 1 + int(counted.max()) if counted.numel() else None
 
+    def check_labels(labels: Labels) -> None:
+        if found := problem(labels, ignore_index):
+            raise InputError(found)
+
     label = "cross-entropy" if name == "cross_entropy" else "negative log-likelihood"
-    return Loss(label, "natural logarithm", each, lambda o, t: taken(o, t, "mean"), counts, "accuracy", classes)
+    return Loss(
+        label,
+        "natural logarithm",
+        each,
+        lambda o, t: taken(o, t, "mean"),
+        counts,
+        "accuracy",
+        classes,
+        check_labels=check_labels,
+    )
 
 
 def _next_token() -> Loss:
@@ -123,6 +140,7 @@ def _next_token() -> Loss:
         score="perplexity",
         classes=lambda examples: plain.classes(Examples(examples.inputs, next_tokens(examples))),
         targets=next_tokens,
+        check_labels=lambda _: None,
     )
 
 
@@ -159,14 +177,13 @@ def class_first(output: Any, target: Any, class_axis: int | None) -> Tensor:
         InputError: if output and targets do not fit, or fit in both ways.
     """
     if not isinstance(output, Tensor) or not isinstance(target, Tensor):
-        raise InputError(
-            f"it takes one tensor of logits and one of targets: {shapes_of(output)} and {shapes_of(target)}"
-        )
+        raise InputError(f"it takes one tensor of logits and one of targets: {shapes(output)} and {shapes(target)}")
     if target.is_floating_point():  # probabilities of the classes, in the output's shape
         if target.shape != output.shape:
             raise InputError(
-                f"targets are {shapes_of(target)} and the output {shapes_of(output)}; floating-point targets are "
-                "probabilities of the classes, in the shape of the output. For a regression state loss: mse, mae or huber"
+                f"targets are {shapes(target)} and the output {shapes(output)}; floating-point targets are "
+                "probabilities of the classes, in the shape of the output; labels are of an integer type. For a regression "
+                "state loss: mse, mae or huber"
             )
         return output
     if output.ndim != target.ndim + 1 or len(output) != len(target):
@@ -175,16 +192,16 @@ def class_first(output: Any, target: Any, class_axis: int | None) -> Tensor:
                 f"the network returned {tuple(output.shape)} for {len(target)} examples; it must return one row of logits "
                 "for each"
             )
-        raise InputError(f"the output is {shapes_of(output)} and the targets {shapes_of(target)}")
+        raise InputError(f"the output is {shapes(output)} and the targets {shapes(target)}")
     ways = {1: output.shape[2:] == target.shape[1:], -1: output.shape[:-1] == target.shape}
     if class_axis is None and output.ndim > 2 and ways[1] and ways[-1]:
         raise InputError(
-            f"the output is {shapes_of(output)} and the targets {shapes_of(target)}, so the classes may be in dimension 1 "
+            f"the output is {shapes(output)} and the targets {shapes(target)}, so the classes may be in dimension 1 "
             "(torch) or last (language models): state loss: {name: cross_entropy, args: {class_axis: 1}}, or -1"
         )
     axis = class_axis if class_axis is not None else 1 if ways[1] else -1
     if not ways.get(axis, False):
-        raise InputError(f"the output is {shapes_of(output)} and the targets {shapes_of(target)}")
+        raise InputError(f"the output is {shapes(output)} and the targets {shapes(target)}")
     return output if axis == 1 or output.ndim == 2 else output.movedim(-1, 1)
 
 
@@ -246,17 +263,9 @@ def fitted(output: Any, target: Any) -> Tensor:
             return target
         if len(output) == len(target) and output.numel() == len(output) == target.numel():
             return target.view(output.shape)
-    raise InputError(f"the output is {shapes_of(output)} and the targets {shapes_of(target)}; they must have one shape")
+    raise InputError(f"the output is {shapes(output)} and the targets {shapes(target)}; they must have one shape")
 
 
 def per_example(losses: Tensor) -> Tensor:
     """Average (n, ...) to (n,)."""
     return losses if losses.ndim == 1 else losses.flatten(1).mean(1)
-
-
-def shapes_of(value: Any) -> str:
-    """Describe an output or targets for messages."""
-    try:
-        return shapes(value)
-    except AttributeError:
-        return f"of the type {type(value).__name__}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from landscape.artefacts import ARTEFACTS, outputs
+from landscape.errors import InputError
 from landscape.experiment.schema import Experiment
 
 _TOLD: Mapping[str, tuple[str, str]] = {
@@ -42,6 +43,28 @@ def sentence(experiment: Experiment, before: Mapping[str, Mapping[str, int]]) ->
         return f"nothing had to be made in {experiment.results}/"
     verb = "is" if sum(map(len, there.values())) == 1 else "are"
     return f"nothing had to be made: {_listed(there)} {verb} in {experiment.results}/: {_places(there)}"
+
+
+def adopted(experiment: Experiment) -> tuple[list[str], list[str]]:
+    """State loss and score on both splits of each adopted run, or why it was not adopted; and what is not as expected."""
+    from landscape.store import files
+    from landscape.training import expected
+
+    said, problems = [], []
+    for name, run in experiment.runs.items():
+        made = Path(outputs(experiment.results, "adopt", run=name)["history"])
+        if run.adopted and made.is_file():
+            history = files.read_dataset(made)
+            said.append(f"{name}, adopted: {expected.sentence(history)}")
+            try:
+                expected.compare(history, run.expected or {})
+            except InputError as error:
+                problems += [f"runs.{name}: {problem}" for problem in error.problems]
+        elif run.adopted:
+            log = Path(experiment.results, ARTEFACTS["adopt"].log.format(run=name))
+            told = re.findall(r"^(?:.*\s)?error: (.*)$", log.read_text() if log.is_file() else "", flags=re.M)
+            said += [f"{name} is not adopted: {problem}" for problem in told]
+    return said, problems
 
 
 def _wanted(experiment: Experiment, rule: str) -> list[str]:

@@ -13,7 +13,7 @@ from torch import nn
 
 from landscape.errors import InputError
 from landscape.store import checkpoint, files
-from landscape.store.weights import Weights
+from landscape.store.weights import Weights, tensors_of
 from landscape.training.history import History
 from landscape.training.run_section import Run
 
@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 
 def snapshot(network: nn.Module) -> Weights:
     """Copy parameters and buffers to the CPU, in the plain layout."""
-    state = network.state_dict()
-    return {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    state = tensors_of(network)
+    return {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
 
 
 def kept(work: Path, epoch: int) -> Path:

@@ -14,6 +14,7 @@ from landscape.config.values import Arguments, Keep
 from landscape.errors import InputError
 from landscape.objective.objective_section import ObjectiveKeys
 from landscape.store import weight_files
+from landscape.training.expected import Expected
 from landscape.training.weights_source import Checkpoint, WeightsSource
 
 LEARNING_RATES = {"sgd": 0.1, "adam": 0.001, "adamw": 0.001, "adagrad": 0.01}
@@ -103,6 +104,11 @@ class RunKeys(Section):
         None,
         description="a checkpoint from elsewhere, FILE or FILE#ENTRY, or {url, sha256}; it makes the run an adopted one, "
         "without training",
+    )
+    expected: Annotated[Expected | None, INERT] = Field(
+        None,
+        description="what is known of adopted weights, as {test_error: 8.2}: train_ or test_ and loss, error (in percent) or "
+        "a score; another number, at the digits stated, is an error",
     )
     rescaled: Rescaled | None = Field(
         None,
@@ -214,6 +220,7 @@ class Run(ObjectiveKeys, RunKeys):
             useless = set(Run.model_fields) - _ADOPTED_KEYS - of_path
             yield f"an adopted run (it has {has}) is not trained, so it", useless
             return
+        yield "a run that is trained here", {"expected"}
         if self.train is not None:
             yield "a run with train, a function of the user's own,", _RECIPE_KEYS
         if self.optimizer != "sgd":
@@ -318,7 +325,7 @@ _RECIPE_KEYS = {
     "parts",
 }
 """Keys of our own recipe."""
-_ADOPTED_KEYS = {*_SHARED_KEYS, "weights", "rescaled"}
+_ADOPTED_KEYS = {*_SHARED_KEYS, "weights", "expected", "rescaled"}
 
 
 def _paper_milestones(epochs: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import xarray as xr
 from landscape import geometry
 from landscape.analysis import table_writers
 from landscape.objective import meanings
-from landscape.training import run_factors
+from landscape.training import expected, run_factors
 
 
 def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
@@ -45,6 +45,8 @@ def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
     if not meanings.is_cross_entropy(history.attrs):
         row["loss"] = meanings.mean_loss(history.attrs)
     row |= _scores(history, last)
+    if known := expected.told(history.attrs):
+        row["expected"] = ", ".join(f"{name} {value}" for name, value in known.items())
     if surface is not None:
         loss = surface.train_loss
         finite = loss.where(np.isfinite(loss))
@@ -118,8 +120,21 @@ def _condensed(rows: pd.DataFrame) -> pd.DataFrame:
     shown = shown.rename(columns=HEADINGS)
     known = ("test loss", "test error (%)")
     scores = [name for name in shown if str(name).startswith("test ") and name not in known]
-    unscored = ["test loss"] * ("test error (%)" not in shown and not scores)
-    kept = ("run", "parameters", "epochs", "loss", "train loss", *unscored, "test error (%)", *scores)
+    whole = "adopted" in set(shown.epochs)  # then both splits tell if the weights were taken as they were meant
+    unscored = ["test loss"] * (whole or ("test error (%)" not in shown and not scores))
+    of_train = [name for name in shown if str(name).startswith("train ") and name != "train loss"] * whole
+    kept = (
+        "run",
+        "parameters",
+        "epochs",
+        "loss",
+        "train loss",
+        *of_train,
+        *unscored,
+        "test error (%)",
+        *scores,
+        "expected",
+    )
     kept += (*HEADINGS.values(), "minima", "findings")
     return shown[[column for column in kept if column in shown]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -60,6 +61,7 @@ _ROWS = {
 """The rows' variables and labels; `relative` is the norm of a layer's weight gradient over that of its weights."""
 
 _NAMED = 40  # most layers whose names are written
+_LISTED = 4  # most layers that the caption names for one reason
 
 
 def curve(ax: mpl.axes.Axes, probe: xr.Dataset, name: str, *, color: Any, marker: str) -> mpl.lines.Line2D:
@@ -110,4 +112,22 @@ def _item(member: Member) -> str:
         if known.size
         else "no gradient is known"
     )
-    return f"{words.run_item(member)[:-1]}; {probe.sizes['layer']:,} layers, {changed}.{problems(member)}"
+    return (
+        f"{words.run_item(member)[:-1]}; {probe.sizes['layer']:,} layers, {changed}.{_unseen(probe)}{problems(member)}"
+    )
+
+
+def _unseen(probe: xr.Dataset) -> str:
+    """Name the layers that are left out or not seen whole, each with the reason, those of one reason together."""
+    said = ""
+    for name, about in (("skipped", "Left out"), ("partly", "Seen in part")):
+        by_reason: dict[str, list[str]] = {}
+        for layer, reason in json.loads(probe.attrs.get(name, "{}")).items():
+            by_reason.setdefault(reason, []).append(layer)
+        listed = [f"{words.escape(', '.join(_few(layers)))} ({words.escape(why)})" for why, layers in by_reason.items()]
+        said += f" {about}: {'; '.join(listed)}." if listed else ""
+    return said
+
+
+def _few(layers: Sequence[str]) -> list[str]:
+    return [*layers[:_LISTED], *([f"{len(layers) - _LISTED} more"] if len(layers) > _LISTED else [])]

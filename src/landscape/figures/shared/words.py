@@ -136,7 +136,7 @@ def losses_made(members: Sequence[Member]) -> list[str]:
 
 def mean_loss(datasets: Iterable[xr.Dataset]) -> str:
     """Write `mean cross-entropy (natural logarithm)`, or what the loss of the files is."""
-    return each(meanings.mean_loss(of.attrs) for of in datasets)
+    return each(meanings.mean_loss(of.attrs) + meanings.batches(of.attrs) for of in datasets)
 
 
 def loss_label(datasets: Iterable[xr.Dataset], label: str = "loss") -> str:
@@ -222,8 +222,11 @@ def _seed(member: Member) -> list[str]:
 
 def _not_finite(surface: xr.Dataset, variables: Sequence[str]) -> str:
     missing = max(geometry.non_finite(surface, variable) for variable in variables)
-    if not missing:
+    wrong = surface.attrs.get("points_wrong_derivatives", 0)
+    if not missing and not wrong:
         return "all points finite"
+    if wrong:
+        return f"{missing:,} of {surface[variables[0]].size:,} points not finite, the derivatives wrong at {wrong:,}"
     negative = surface.attrs.get("points_negative_variance", 0)
     why = f", at {negative:,} because an interpolated variance is negative" if negative else ""
     return f"{missing:,} of {surface[variables[0]].size:,} points not finite{why}"
