@@ -203,6 +203,56 @@ def test_a_random_objective_is_refused_and_one_that_seeds_is_measured() -> None:
     assert found.attrs["loss_depends_on_batches_of"] == BATCH  # the noise of an example follows from its place
 
 
+DIFFERENTIATED: list[Any] = [
+    (ls.eigenpairs, {"pairs": 1, "parameters": "all"}),
+    (ls.plane, {"measure": "gradients", "alpha": (-1, 1, 3)}),
+    (ls.activations, {}),
+]
+
+
+@pytest.mark.parametrize("call", DIFFERENTIATED, ids=["eigenpairs", "gradients", "activations"])
+@pytest.mark.parametrize("make", strange.BY_LOADING, ids=lambda make: make.__name__)
+def test_derivatives_of_a_network_that_is_loaded_at_every_point_are_refused(make: Make, call: Any) -> None:
+    with pytest.raises(
+        InputError, match="no derivatives that can be measured: (eval|it keeps|a pass over|a pass changes)"
+    ):
+        call[0](new(make), data(20), **call[1])
+
+
+def double_loss(make: Make, batches: list[Data], flat: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The loss over batches in float64 as a function of all parameters, flat, and the gradient."""
+    network = new(make).double().eval()
+    names = [name for name, _ in network.named_parameters()]
+    own = torch.cat([of.detach().reshape(-1) for of in network.parameters()])
+    flat = (own if flat is None else flat).requires_grad_(True)
+    parts = flat.split([of.numel() for of in network.parameters()])
+    weights = {name: part.view_as(of) for name, part, of in zip(names, parts, network.parameters(), strict=True)}
+    total = torch.zeros((), dtype=torch.float64)
+    for inputs, targets in batches:
+        output = torch.func.functional_call(network, weights, (inputs.double(),))
+        total = total + F.cross_entropy(output, targets, reduction="sum")
+    loss = total / sum(len(targets) for _, targets in batches)
+    return loss.detach(), torch.autograd.grad(loss, flat)[0]
+
+
+@pytest.mark.parametrize("make", [strange.BatchMean, strange.BatchNorm, strange.Contrasts, strange.GhostNorm])
+def test_derivatives_of_a_network_that_depends_on_batches_are_over_the_same_batches(make: Make) -> None:
+    examples = data(333)
+    spec: dict[str, Any] = {"measure": "gradients", "alpha": (0, 1, 2), "parameters": "all", "precision": "fp64"}
+    found = ls.plane(new(make), examples, **spec)
+    loss, gradient = double_loss(make, evenly(examples))
+    assert float(found.train_loss[0, 0]) == pytest.approx(float(loss), rel=1e-9)
+    assert float(found.gradient_norm[0, 0]) == pytest.approx(float(gradient.norm()), rel=1e-6)
+    wrong = float(double_loss(make, [examples])[1].norm())
+    assert wrong != pytest.approx(float(gradient.norm()), rel=1e-5)
+
+
+def test_activations_of_a_network_that_depends_on_batches_are_over_the_same_batches() -> None:
+    examples, weights = data(333), state(new(strange.BatchMean))
+    found = ls.activations(new(strange.BatchMean), examples)
+    assert float(found.train_loss) == pytest.approx(plain_loss(strange.BatchMean, weights, evenly(examples)), rel=1e-6)
+
+
 def noisy_loss(output: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(output + torch.randn_like(output), target, reduction="none")
 

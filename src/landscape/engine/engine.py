@@ -245,7 +245,7 @@ class Engine:
             if self._objective.batch is None:
                 batches = self._across()
             else:
-                batches = [batch for split in self._splits.values() for batch in split.evenly(self.batch)]
+                batches = [batch for split in self._splits.values() for batch in self._objective.cut(split, self.batch)]
             self._cut = self.batch, batches
         return self._cut[1]
 

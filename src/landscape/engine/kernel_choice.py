@@ -17,7 +17,8 @@ from landscape.engine.folding import Folded, fold
 from landscape.engine.fusing import Fused, fuse
 from landscape.engine.plane_point import Loading, Moving, Point
 from landscape.engine.trial import Trial, the_same
-from landscape.networks.copying import changed, duplicate
+from landscape.errors import InputError
+from landscape.networks.copying import at_weights, changed, duplicate
 from landscape.objective.examination import apart, seen
 from landscape.objective.objective import Objective
 from landscape.store.weights import Weights
@@ -121,6 +122,32 @@ def why_loaded(
     with mode():
         found, expected = (seen(objective, moved.network, example) for moved in (plain, loaded))
     return "" if apart(found, expected) <= _BITS else "it keeps tensors that it derives from its weights"
+
+
+def check_differentiable(
+    network: nn.Module,
+    theta: Weights,
+    directions: Directions,
+    example: Examples,
+    objective: Objective,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Refuse a network that is loaded anew at every point: its tensors are no functions of the weights that autograd sees.
+
+    Args:
+        dtype: type of weights, directions and examples, to which the network is cast.
+
+    Raises:
+        InputError: naming the reason.
+    """
+    cast = duplicate(network).to(dtype)
+    called = at_weights(cast, theta)
+    seen(objective, called, example)
+    plain = Moving(called, theta, directions, torch.contiguous_format, None)
+    if reason := why_loaded(cast, plain, theta, directions, example, objective):
+        raise InputError(
+            f"the network has no derivatives that can be measured: {reason}; planes with measure: loss take it as it is"
+        )
 
 
 def _elsewhere(tensor: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ differences of a surface need not agree with it. In fp32 a few activations fall 
 """
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -17,10 +16,12 @@ from landscape.config.values import Parameters
 from landscape.data.examples import Examples, laid_out, leaves, mapped, memory_format
 from landscape.directions import Axes, Directions, chosen
 from landscape.engine.folding import Folded
+from landscape.engine.kernel_choice import check_differentiable
 from landscape.engine.plane_point import Moving
 from landscape.hessian.derivatives import Twice
 from landscape.hessian.folding_choice import fold_to_differentiate
 from landscape.hessian.piece import Piece
+from landscape.networks.copying import at_weights
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
@@ -79,10 +80,10 @@ class Hessian:
         """
         self.names = chosen(axes, parameters)
         theta, directions = _cast(theta, dtype), {axis: _cast(step, dtype) for axis, step in directions.items()}
-        whole = copy.deepcopy(network).to(dtype).eval().requires_grad_(False)
-        whole.load_state_dict(theta, strict=True)
-        self._objective = objective
         example = split[:EXAMPLES].in_type(dtype)
+        check_differentiable(network, theta, directions, example, objective, dtype)
+        whole = at_weights(network, theta, dtype)
+        self._objective = objective
         inputs = mapped(example.inputs, lambda tensor: tensor.clone(memory_format=torch.contiguous_format))
         may_fold = folding and parameters == "filters" and objective.loss is not None
         folded = fold_to_differentiate(whole, self.names, directions, objective, example) if may_fold else None
@@ -189,7 +190,7 @@ class Hessian:
             half = self._split[start::2]
             weight = self._objective.weight(half)
             total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
-            for part in half.split(self._batch):
+            for part in self._objective.cut(half, self._batch):
                 total += self._piece(part, weight, graph=False).gradient
             halves.append(self._scaled(total))
         return halves[0], halves[1]
@@ -252,7 +253,7 @@ class Hessian:
         return loss, self._scaled(total)
 
     def _made(self, graph: bool) -> Iterator[Piece]:
-        for part in self._split.split(self._batch):
+        for part in self._objective.cut(self._split, self._batch):
             yield self._piece(part, self._weight, graph=graph)
 
     def _piece(self, part: Examples, weight: float, *, graph: bool) -> Piece:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,6 +84,10 @@ class Objective:
         with cast:
             output = self.output_of(network, batch)
         return self.loss.mean(output.float() if isinstance(output, Tensor) else output, self.loss.targets(batch))
+
+    def cut(self, split: Examples, size: int) -> Iterator[Examples]:
+        """Cut a split into batches of `size`, or into those that the loss depends on."""
+        return split.split(size) if self.batch is None else split.evenly(self.batch)
 
     def counts(self, examples: Examples) -> Tensor | None:
         """Return c of every example, float64 (n,); None if it is 1 for all. The loss is sum s / sum c."""

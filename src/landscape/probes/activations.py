@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from typing import TYPE_CHECKING, Any, Literal
@@ -64,14 +63,20 @@ class ActivationsProbe(Probe):
             InputError: if no layer is left.
         """
         from landscape.data.datasets import subset
+        from landscape.engine.kernel_choice import check_differentiable
+        from landscape.networks.copying import at_weights
+        from landscape.objective.examination import EXAMPLES
         from landscape.store.weights import displace
 
         weights = theta
         if directions:
             weights = displace(theta, directions["alpha"], self.alpha, directions.get("beta"), self.beta)
-        network = copy.deepcopy(network).eval().requires_grad_(True)
-        network.load_state_dict(weights, strict=True)
-        loss, watch, gradients = _watched(network, subset(dataset.train, self.examples), objective)
+        split = subset(dataset.train, self.examples)
+        check_differentiable(network, weights, {}, split[:EXAMPLES], objective)
+        network = at_weights(network, weights)
+        for parameter in network.parameters():
+            parameter.requires_grad_(True)
+        loss, watch, gradients = _watched(network, split, objective)
         owned = watch.owned(gradients)
         layers = {name: layer for name, layer in watch.layers.items() if layer.is_leaf or owned.get(name)}
         seen = {name: layer for name, layer in layers.items() if layer.problem is None}
@@ -118,7 +123,7 @@ def _watched(network: nn.Module, split: Examples, objective: Objective) -> tuple
     with LayerWatch(network) as watch:
         watch.find_rows(lambda n: objective.total(network, split[torch.zeros(n, dtype=torch.int64)].fresh()))
         weight = objective.weight(split)
-        for part in split.split(batch(split)):
+        for part in objective.cut(split, batch(split)):
             watch.examples = len(part)
             inputs = copied(part.inputs)
             wanted = [of.requires_grad_(True) for of in leaves(inputs) if of.is_floating_point()]
