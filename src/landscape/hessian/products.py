@@ -7,7 +7,6 @@ differences of a surface need not agree with it. In fp32 a few activations fall 
 """
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -21,6 +20,7 @@ from landscape.engine.plane_point import Moving
 from landscape.hessian.derivatives import Twice
 from landscape.hessian.folding_choice import fold_to_differentiate
 from landscape.hessian.piece import Piece
+from landscape.networks.copying import at_weights
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
@@ -79,8 +79,7 @@ class Hessian:
         """
         self.names = chosen(axes, parameters)
         theta, directions = _cast(theta, dtype), {axis: _cast(step, dtype) for axis, step in directions.items()}
-        whole = copy.deepcopy(network).to(dtype).eval().requires_grad_(False)
-        whole.load_state_dict(theta, strict=True)
+        whole = at_weights(network, theta, dtype)
         self._objective = objective
         example = split[:EXAMPLES].in_type(dtype)
         inputs = mapped(example.inputs, lambda tensor: tensor.clone(memory_format=torch.contiguous_format))

@@ -4,7 +4,6 @@ Three other outcomes are not taken for a saddle: a zero of the gradient that is 
 not zero (there H g = 0), and a gradient that fades as the weights of a network that fits every image grow without end.
 """
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from landscape.errors import InputError
 from landscape.hessian.derivatives import Twice
 from landscape.hessian.products import Hessian
 from landscape.hessian.verification import ASYMMETRY, CAUSE, Verification
+from landscape.networks.copying import at_weights
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
@@ -111,10 +111,10 @@ class FlatLoss:
         if self.errors.problem:
             raise InputError(f"measure: saddle is refused, since {self.errors.problem}")
         self.asymmetry = 0.0
-        self._network = copy.deepcopy(network).double().eval().requires_grad_(False)
-        self._twice = Twice(self._network)
         self._split, self._objective = split.in_type(torch.float64), objective
         self._buffers = {name: t.double() if t.is_floating_point() else t for name, t in theta.items()}
+        self._network = at_weights(network, self._buffers, torch.float64)
+        self._twice = Twice(self._network)
         self.start = self._hessian.flatten(theta)
         self.unflatten = self._hessian.unflatten
 
