@@ -15,10 +15,13 @@ from landscape.data.examples import Examples, mapped, shapes
 from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
 from landscape.experiment.schema import Experiment
+from landscape.hessian.verification import try_derivatives
+from landscape.measures.plane import Plane
 from landscape.networks import building
 from landscape.objective.examination import tried
 from landscape.objective.objective import Objective, objective_of
 from landscape.objective.objective_section import ObjectiveKeys
+from landscape.probes.probe import Probe
 from landscape.store import fitting
 from landscape.training.run_section import Run
 
@@ -65,7 +68,7 @@ def problems(experiment: Experiment, told: Told = _log.info) -> list[str]:
             found += [f"runs.{name}.{problem}" for problem in _misfits(run, built[key])]
     for path, at, plane in _seen(experiment):
         found += [f"{path} {problem}" for problem in _mismatches(experiment, of_run, at, plane)]
-    return found
+    return found + list(_without_derivatives(experiment, of_run, described))
 
 
 def _seen(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
@@ -95,6 +98,36 @@ def _mismatches(experiment: Experiment, of_run: Mapping[str, Any], at: str, plan
                 f"has {at} on plane {plane}, which needs {at} and {other} to be of one architecture, and {len(differing)} "
                 f"tensors differ: {name} has the shape {ours.get(name)} in {at} and {theirs.get(name)} in {other}"
             )
+
+
+def _without_derivatives(
+    experiment: Experiment, of_run: Mapping[str, Any], described: Mapping[str, Source]
+) -> Iterator[str]:
+    """Say which figures show derivatives of a network that torch does not have, or has wrong; each network once."""
+    tried: set[str] = set()
+    for name, figure in experiment.figures.items():
+        shown: list[tuple[str, Plane | Probe]] = [(at, experiment.planes[plane]) for at, plane in figure.seen]
+        shown += [(at, experiment.probes[probe]) for at, probe in figure.probed]
+        for at, entry in shown:
+            of = state(experiment, at).run
+            run, parameters = experiment.runs[of], getattr(entry, "parameters", "all")
+            key = f"{of} {parameters} {entry.differentiates}"
+            if not entry.differentiates or of not in of_run or key in tried:
+                continue
+            tried.add(key)
+            try:
+                network, objective, sample = _ready(run, described[run.data])
+                try_derivatives(network, objective, sample, parameters=parameters, products=entry.differentiates == 2)
+            except InputError as error:
+                yield from (
+                    f"figures.{name} has {at} with measure: {entry.measure}; {problem}" for problem in error.problems
+                )
+
+
+def _ready(run: Run, known: Source) -> tuple[nn.Module, Objective, Examples]:
+    """Build a run's network, its objective, and examples like its data's."""
+    made = building.build(run.network, run.args, seed=run.seed, images=known.image_shape, classes=known.classes)
+    return building.plain(made), objective_of(run), _filled(known.sample)
 
 
 def _shapes(network: Any) -> dict[str, tuple[int, ...]]:
