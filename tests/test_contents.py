@@ -341,6 +341,21 @@ def test_what_cannot_be_read_is_one_line(folder: Path) -> None:
             Contents().of([path])
 
 
+def test_what_may_not_be_read_any_more_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its permissions are among its times, so that the memory of it does not count."""
+    settled(monkeypatch)
+    memory = folder / "memory.json"
+    known(memory)
+    Path("model.pt").chmod(0)
+
+    def refuse(path: str) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(contents, "checksum", refuse)
+    with pytest.raises(InputError, match="^model.pt cannot be read: Permission denied$"):
+        Contents(memory).of(["data.npz", "model.pt"])
+
+
 def test_images_are_those_of_torchvision() -> None:
     folder = with_torchvision(lambda: importlib.import_module("torchvision.datasets.folder"))
     assert contents.IMAGES == folder.IMG_EXTENSIONS
