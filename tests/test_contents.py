@@ -19,7 +19,7 @@ from landscape.errors import InputError
 from landscape.experiment import jobs, preflight, reading
 from landscape.networks.local_imports import own_code
 from landscape.networks.torchvision_shim import with_torchvision
-from landscape.store import contents
+from landscape.store import contents, files
 from landscape.store.contents import Contents
 
 from running import jobs as planned
@@ -454,6 +454,8 @@ def test_the_workflow_redoes_what_a_changed_file_changes_and_nothing_else(tmp_pa
 
     landscape("run", "config.yaml", surface, "-q", "all", folder=tmp_path)
     before = (tmp_path / surface).read_bytes()
+    header = files.read_header(tmp_path / "results/runs/m/weights.safetensors")
+    assert header["code_hash"] == [files.checksum(tmp_path / name) for name in ("net.py", "parts.py")]
     for name in ("data.npz", "model.pt", "net.py", "parts.py"):
         os.utime(tmp_path / name)
     assert redone() == set()
