@@ -35,7 +35,7 @@ def _rate(case: Case, kernels: str, precision: Precision, batch: int) -> float |
     made = Engine(case.network, case.theta, case.pair, {"train": case.split}, precision=precision)
     made.batch = made.planned_batch = batch
     if kernels == "compile":
-        made._network = torch.compile(made._network)  # type: ignore[assignment]
+        made._point.network = torch.compile(made._point.network)  # type: ignore[assignment]
     record = engine.record
     if kernels == "eager":
         engine.record = _not_recorded

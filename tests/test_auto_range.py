@@ -1,6 +1,8 @@
 """`alpha="auto"`: the least range at whose ends the loss has risen enough."""
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +10,17 @@ import torch
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import nn
 
 import landscape as ls
+from landscape.api import planes
 from landscape.errors import InputError
+from landscape.experiment import reading, specs
 from landscape.measures import auto_range
+from landscape.store import files
+
+from running import landscape, written
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +87,7 @@ def test_a_loss_without_unit_rises_tenfold_and_every_eigenvector_has_a_range_of_
     keys: dict[str, Any] = {"loss": "mse"}
     line = ls.line(network, data, alpha="auto", seed=1, **keys)
     centre = float(line.train_loss.sel(alpha=0, beta=0))
-    assert line.sizes["alpha"] == auto_range.POINTS
+    assert line.sizes["alpha"] == 51
     assert line.rise == pytest.approx(9 * centre) and min(line.train_loss.values[[0, -1], 0]) >= 10 * centre * 0.999999
     _, vectors = ls.probe(network, data, measure="eigenpairs", pairs=2, **keys)
     bent: dict[str, Any] = {
@@ -98,10 +106,20 @@ def test_a_loss_without_unit_rises_tenfold_and_every_eigenvector_has_a_range_of_
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"alpha": ("auto", 1)}, "alpha is .'auto', 1.; allowed are 'auto' and .'auto', number of points."),
-        ({"alpha": ("auto", "auto", 3)}, "allowed are 'auto'"),
-        ({"rise": 1.0}, "neither alpha nor beta is auto"),
-        ({"alpha": "auto", "rise": -1}, "rise is -1; it must be a number above 0"),
+        (
+            {"alpha": ("auto", 1)},
+            "alpha is .'auto', 1.: allowed are auto and .auto, number of points., from 2 to 10,000",
+        ),
+        ({"alpha": ("auto", "auto", 3)}, "allowed are auto"),
+        ({"alpha": ("auto", 2.5)}, "allowed are auto"),
+        ({"alpha": ("auto", True)}, "allowed are auto"),
+        ({"alpha": (3, "auto")}, "allowed are auto"),
+        ({"alpha": ("auto", 10_001)}, "allowed are auto"),
+        ({"alpha": "automatic"}, "must be .first, last, number of points."),
+        ({"rise": 1.0}, "a plane with neither alpha nor beta auto takes no rise"),
+        ({"alpha": "auto", "rise": -1}, "rise is -1: input should be greater than 0"),
+        ({"alpha": "auto", "rise": 0}, "rise is 0: input should be greater than 0"),
+        ({"alpha": "auto", "rise": math.inf}, "rise is inf: input should be a finite number"),
         ({"alpha": "auto", "to": "self"}, "alpha is auto, and directions: to leads to another state, at 1"),
     ],
 )
@@ -112,8 +130,121 @@ def test_mistakes(digits: Any, network: nn.Module, keys: dict[str, Any], said: s
         ls.line(network, digits, examples=20, **given)
 
 
-def test_a_configuration_states_its_ranges() -> None:
-    from landscape.experiment import reading
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            {"directions": "to", "run": "b", "alpha": "auto"},
+            "alpha is auto, and directions: to leads to another state, at 1",
+        ),
+        ({"directions": "start", "alpha": "auto"}, "directions: start leads to another state"),
+        (
+            {"directions": "pca", "beta": "auto"},
+            "beta is auto, and directions: pca has a grid that holds the whole path",
+        ),
+        (
+            {"directions": "through", "runs": ["b", "c"], "alpha": [0, 1, 3], "beta": "auto"},
+            "beta is auto, and directions: th",
+        ),
+        ({"rise": 1}, "a plane with neither alpha nor beta auto takes no rise"),
+        ({"alpha": "auto", "rise": "much"}, "rise"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        reading.entry("planes", keys)
 
-    with pytest.raises(InputError, match="alpha is 'auto': must be .first, last, number of points.*landscape see"):
-        reading.entry("planes", {"alpha": "auto"})
+
+@pytest.mark.parametrize(
+    ("keys", "shape", "wanted"),
+    [
+        ({"alpha": "auto"}, (51, 1), {"alpha": 51}),
+        ({"alpha": ["auto"]}, (51, 1), {"alpha": 51}),
+        ({"alpha": ["auto", 2]}, (2, 1), {"alpha": 2}),
+        ({"alpha": ("auto", 9), "beta": ["auto", 7]}, (9, 7), {"alpha": 9, "beta": 7}),
+        ({"alpha": [-1, 1, 3], "beta": "auto"}, (3, 51), {"beta": 51}),
+        ({"alpha": ["auto", 4], "beta": [0, 2, 5]}, (4, 5), {"alpha": 4}),
+        ({"directions": "start", "alpha": [0, 1, 3], "beta": ["auto", 5]}, (3, 5), {"beta": 5}),
+        ({"directions": "through", "runs": ["b"], "alpha": [0, 1, 3], "beta": ["auto", 5]}, (3, 5), {"beta": 5}),
+        ({"directions": "of", "run": "b", "plane": "p", "alpha": ["auto", 5]}, (5, 1), {"alpha": 5}),
+        ({"directions": "eigenvectors", "probe": "p", "alpha": ["auto", 5]}, (5, 1), {"alpha": 5}),
+        ({"measure": "curvature", "alpha": ["auto", 3], "rise": 0.5}, (3, 1), {"alpha": 3}),
+        ({"measure": "gradients", "alpha": [-1, 1, 3]}, (3, 1), {}),
+    ],
+)
+def test_a_configuration_says_auto(keys: dict[str, Any], shape: tuple[int, int], wanted: dict[str, int]) -> None:
+    plane = reading.entry("planes", keys)
+    assert plane.shape == shape and plane.wanted == wanted
+    again, _ = specs.load(specs.of("surface", plane), "surface")
+    assert again == plane and reading.entry("planes", plane.in_full()) == plane
+    assert "alpha" not in specs.of("directions", plane), "directions do not depend on the grid"
+
+
+CONFIG: dict[str, Any] = {
+    "data": {"digits": {"source": "digits", "examples": 200}},
+    "runs": {
+        "mlp": {"network": "mlp", "args": {"hidden": [8]}, "data": "digits", "epochs": 3, "learning_rate": 0.05},
+        "conv": {
+            "network": "resnet", "args": {"depth": 8, "width": 2}, "data": "digits", "epochs": 2, "keep": "all",
+            "batch_size": 25,
+        },
+    },
+    "planes": {
+        "contour": {"alpha": ["auto", 7], "beta": ["auto", 5], "seed": 2, "examples": 60, "tiles": 3},
+        "line": {"alpha": ["auto", 9], "rise": 0.7, "seed": 1},
+        "aside": {"directions": "start", "alpha": [0, 1, 3], "beta": ["auto", 3], "seed": 2},
+        "sharp": {"directions": "eigenvectors", "probe": "pairs", "alpha": ["auto", 5], "beta": ["auto", 3]},
+        "slopes": {"measure": "gradients", "alpha": ["auto", 5], "beta": ["auto", 5], "examples": 30},
+    },
+    "probes": {"pairs": {"measure": "eigenpairs", "pairs": 1, "examples": 30}},
+    "figures": {
+        "contours": {"draw": "contours", "runs": ["mlp", "conv"], "plane": "contour"},
+        "surfaces": {"draw": "surfaces", "runs": ["mlp", "conv"], "plane": "contour"},
+        "lines": {"draw": "lines", "runs": ["mlp", "conv"], "plane": "line"},
+        "overlay": {"draw": "overlay", "runs": ["mlp", "conv"], "lines": ["line"]},
+        "profiles": {"draw": "profiles", "runs": ["mlp", "conv"], "line": "line", "plane": "contour"},
+        "bundles": {"draw": "bundles", "runs": ["mlp", "conv"], "rows": ["line"]},
+        "rings": {"draw": "rings", "runs": ["mlp", "conv"], "planes": "contour"},
+        "gradients": {"draw": "gradients", "runs": ["mlp", "conv"], "plane": "slopes"},
+        "path": {"draw": "trajectories", "runs": ["conv"], "planes": ["aside"], "contours": True},
+    },
+    "summary": {"plane": "contour"},
+}  # fmt: skip
+
+
+def test_the_workflow_finds_the_ranges_that_python_finds(tmp_path: Path) -> None:
+    config = written(CONFIG, tmp_path)
+    extra = [f"results/surfaces/{run}/sharp.nc" for run in ("mlp", "conv")]
+    landscape("run", config.name, "all", *extra, folder=tmp_path)
+    digits = ls.dataset("digits", examples=200)
+    reaches = set()
+    for name, run in CONFIG["runs"].items():
+        network = ls.network(run["network"], digits, **run["args"])
+        network.load_state_dict(load_file(tmp_path / f"results/runs/{name}/weights.safetensors"))
+        _, vectors = ls.probe(network, digits, **CONFIG["probes"]["pairs"])
+        for plane in ("contour", "line", "sharp", "slopes"):
+            keys = {key: value for key, value in CONFIG["planes"][plane].items() if key not in ("tiles", "probe")}
+            more: dict[str, Any] = {"eigenvectors": vectors} if plane == "sharp" else {}
+            wanted = ls.plane(network, digits, **keys, **more)
+            found = files.read_dataset(tmp_path / f"results/surfaces/{name}/{plane}.nc")
+            xr.testing.assert_equal(found, wanted)
+            assert json.loads(found.spec)["alpha"] == [
+                -float(found.alpha[-1]),
+                float(found.alpha[-1]),
+                found.alpha.size,
+            ]
+            assert found.rise == wanted.rise and found.rise_examples == wanted.rise_examples
+            reaches.add((plane, float(found.alpha[-1])))
+    assert len(reaches) > 4, "every run has a range of its own"
+    for figure in CONFIG["figures"]:
+        assert (tmp_path / f"results/figures/{figure}.png").stat().st_size > 5000
+
+
+def test_tiles_that_found_different_ranges_are_told(digits: Any, network: nn.Module) -> None:
+    keys: dict[str, Any] = {"alpha": ("auto", 5), "examples": 50}
+    spec = reading.entry("planes", keys)
+    parts = [(f"tile {i}", ls.plane(network, digits, tile=(i, 2), seed=0, **keys)) for i in (1, 2)]
+    xr.testing.assert_equal(planes.merge(parts, spec), ls.plane(network, digits, seed=0, **keys))
+    other = ls.plane(network, digits, tile=(2, 2), seed=0, rise=0.1, **keys)
+    with pytest.raises(InputError, match="tile 2 has found the range .*, and tile 1 .*; state it instead of auto"):
+        planes.merge([parts[0], ("tile 2", other)], spec)

@@ -1,7 +1,6 @@
 """Data sets in folders of images, against torchvision's ImageFolder and Pillow."""
 
 import importlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from PIL import Image
 from landscape.data import datasets
 from landscape.data.data_section import Data
 from landscape.errors import InputError
-from landscape.experiment import jobs, memory, reading
+from landscape.experiment import memory, reading
 from landscape.experiment.schema import Experiment
 from landscape.networks.torchvision_shim import with_torchvision
 from landscape.store import checkpoint
@@ -290,17 +289,3 @@ def test_memory_of_what_cannot_be_read_is_that_of_cifar(tmp_path: Path, files: l
     for name in files:
         (tmp_path / name).write_text("no image")
     assert memory.of_job(experiment(tmp_path), "small") == 1500 + 6 * 60_000 * 3 * 32**2 // 2**20
-
-
-def test_an_image_more_or_less_is_seen(tmp_path: Path) -> None:
-    """A folder's time changes with what lies in it, not deeper; so the folders of the classes are inputs too."""
-    root = tmp_path / "photos"
-    photos(root, SIX)
-    found = jobs.source_files(experiment(root), "ours")
-    assert found == [str(root / name) for name in ("", "test", "train", "test/cat", "train/cat", "train/dog")]
-    for path in found:
-        os.utime(path, (0, 0))
-    photos(root, {"train/bird": 1})
-    (root / "test/cat/0.png").unlink()
-    changed = {path for path in found if os.stat(path).st_mtime > 0}
-    assert changed == {str(root / "train"), str(root / "test/cat")}

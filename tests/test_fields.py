@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from landscape.analysis.claims.evidence import JudgedRun, networks
+from landscape.analysis.seed_groups import JudgedRun, networks
 from landscape.config.fields import INCIDENTAL, INERT, Ref, expanded, references, select, with_trait
 from landscape.config.section import Section, by_name, one_of_kinds
 from landscape.config.values import Names

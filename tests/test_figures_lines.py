@@ -20,6 +20,7 @@ from landscape.figures.kinds.lines import Lines
 from landscape.figures.kinds.profiles import Profiles
 from landscape.figures.kinds.training import Training
 from landscape.figures.shared import groups, line_axes, panel_grid, style, weight_density, widths
+from landscape.geometry import comparisons
 
 from members import Loss, assert_texts_apart, bowl, drawn, history, inside, member, published, spec, texts
 
@@ -103,8 +104,10 @@ def bundles_of(count: int, images: int = 10_000) -> tuple[Any, list[figures.Memb
     members = []
     for k in range(count):
         final = (0.002, 0.99 - 0.01 * k)
-        members += lines_of(f"net{k}", [3 - 0.3 * (k % 2), 3, 4], "raw", normalize="none", final=final)
-        members += lines_of(f"net{k}", [1 + k, 2 + k, 4 + k], "own", final=final)
+        members += lines_of(
+            f"net{k}", [3 - 0.3 * (k % 2), 3, 4], "raw", normalize="none", final=final, recipe={"batch_size": 64 + k}
+        )
+        members += lines_of(f"net{k}", [1 + k, 2 + k, 4 + k], "own", final=final, recipe={"batch_size": 64 + k})
     for of in members:
         of.history.attrs["test_examples"] = images
     rows = [[f"{named}{k}" for k in range(3)] for named in ("raw", "own")]
@@ -485,30 +488,33 @@ def test_bundles_draw_every_line_and_the_median() -> None:
     assert "no normalisation" in said and "normalised: filter" in said
     assert "alpha (1 = a step N(0, 1) of each weight)" in said and "alpha (1 = 100 % of each filter's norm)" in said
     right = [text.get_text() for ax in axes for text in inside(ax)]
-    assert right == 2 * ["order: not tested"] and "4 trained runs with a width" in drawing.caption
+    assert right == 2 * ["order: not tested"] and "an order needs 5 networks, and there are 4" in drawing.caption
 
 
-def test_the_order_of_bundles_is_tested_from_five_runs_on_and_never_on_few_images() -> None:
-    def orders(count: int, images: int = 10_000) -> list[bundles.Order]:
+def test_the_order_of_bundles_is_tested_from_five_networks_on_and_never_on_few_examples() -> None:
+    def orders(count: int, images: int = 10_000) -> list[comparisons.Comparison]:
         of_kind, members = bundles_of(count, images)
         return [bundles.order(groups.group([m for m in members if m.plane in planes])) for planes in of_kind.rows]
 
     own = orders(6)[1]
-    assert own.n == 6 and own.tau == pytest.approx(-1) and own.p == pytest.approx(2 / math.factorial(6))
-    assert str(own) == "tau \N{MINUS SIGN}1.00, p 0.0028, n 6"
-    assert [of.reason for of in orders(6, images=1000)] == 2 * ["no more than 1,000 test examples"]
-    assert orders(4)[1].reason.startswith("4 trained runs")
+    assert own.networks == 6 and own.tau == pytest.approx(1) and own.p == pytest.approx(2 / math.factorial(6))
+    of_kind, members = bundles_of(6)
+    said = [text.get_text() for ax in figures.render(of_kind, members).figure.axes for text in inside(ax)]
+    assert "tau 1.00, p 0.0028, n 6" in said
+    assert all("999 test examples are too few" in of.untested for of in orders(6, images=999))
+    assert math.isnan(orders(4)[1].tau)
 
 
-def test_runs_that_did_not_train_or_leave_the_range_have_no_place_in_the_order() -> None:
+def test_runs_that_did_not_train_or_leave_the_range_are_left_out_of_the_order_by_pairs() -> None:
     of_kind, members = bundles_of(6)
     own = [m for m in members if m.plane in of_kind.rows[1]]
     untrained = [
         m if m.state != "net3" else replace(m, history=m.history.assign(train_loss=m.history.epoch + 1)) for m in own
     ]
-    assert bundles.order(groups.group(untrained)).n == 5
+    found = bundles.order(groups.group(untrained))
+    assert found.pairs == 10 and found.left_out == {"one did not train": 5}
     cut = [m if m.plane != "own0" else replace(m, surface=m.seen.assign(train_loss=0 * m.seen.train_loss)) for m in own]
-    assert bundles.order(groups.group(cut)).reason.startswith("0 trained runs")
+    assert bundles.order(groups.group(cut)).untested.startswith("no two networks can be compared: 15 pairs (cut by")
 
 
 def test_widths_in_words() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib import markers
 from matplotlib.collections import PathCollection
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
@@ -372,23 +373,29 @@ def test_sharpness_compares_networks_only_on_enough_test_examples() -> None:
     assert "tau 1.00" in many and "5 networks" in many
 
 
-def test_sharpness_says_what_confounds_it_and_what_is_not_drawn() -> None:
+def test_sharpness_says_what_is_left_out_and_marks_what_is_a_bound() -> None:
     members = networks()
-    far = members[:8] + on_planes("fit", (0.5,), 31, final=(0.3, 0.9)) + on_planes("tiny", (0.05,), 31)
+    far = members[:8] + on_planes("fit", (0.5,), 31, final=(0.3, 0.9), recipe={"epochs": 7})
+    far += on_planes("tiny", (0.05,), 31, final=(0.01, 0.9))
     drawing = sharpness_of([replace(m, history=m.history.assign_attrs(test_examples=5000)) for m in far])
-    assert drawing.figure.axes[0].get_title().endswith(" \N{DAGGER}")
-    assert "\N{DAGGER} above: the runs cannot be compared as they stand, or some are not drawn." in drawing.caption
-    assert "Not drawn, since the number is not defined: tiny." in drawing.caption
-    assert "confounded: train losses from 0.01 to 0.3." in drawing.caption
-    lost = on_planes("lost", (0.5,), 31, final=(2.2, 0.2))
-    assert "confounded: lost did not train" in sharpness_of(members + lost).caption
+    said = drawing.figure.axes[0].get_title().replace("\n", " ")
+    assert "4 pairs (train losses more than 10 times apart)" in said and not said.endswith("\N{DAGGER}")
+    assert "A black arrow marks a bound" in drawing.caption and "at most 0.4" in drawing.caption
+    tiny = drawing.numbers[drawing.numbers["member"] == "tiny"].iloc[0]
+    assert (tiny["bound"], tiny["width_rise_0.5"]) == (-1, pytest.approx(6 * 2 / 30))
+    arrows = [line for line in drawing.figure.axes[0].lines if line.get_marker() == markers.CARETLEFTBASE]
+    assert len(arrows) == 1
+    lost = on_planes("lost", (0.5,), 31, final=(2.2, 0.2), recipe={"epochs": 7})
+    whole = [replace(m, history=m.history.assign_attrs(test_examples=5000)) for m in members + lost]
+    assert "left out: 5 pairs (one did not train)" in sharpness_of(whole).caption
 
 
 def test_sharpness_that_is_nowhere_defined_has_no_points_and_says_so() -> None:
-    drawing = sharpness_of(on_planes("net", (0.05,), 31))
+    drawing = sharpness_of(on_planes("net", (0.5,), 30))  # no grid point at the centre
     assert not drawing.figure.axes[0].containers
     assert "not tested: no network has both a number and a test error" in texts(drawing.figure).replace("\n", " ")
     assert "Not drawn, since the number is not defined: net." in drawing.caption
+    assert drawing.figure.axes[0].get_title().endswith(" \N{DAGGER}")
     assert drawing.numbers["width_rise_0.5"].isna().all()
 
 

@@ -183,21 +183,21 @@ def test_where_convexity_is_undefined() -> None:
     assert geometry.convex_share(surface(bowl, beta=None)).reason == "a line"
     assert geometry.convex_share(surface(lambda a, b: 3 + bowl(a, b))).reason == "centre above the level"
     assert geometry.convex_share(surface(lambda a, b: 200 * bowl(a, b))).reason == "not resolved"
-    assert geometry.convex_height(surface(bowl, beta=None))[0].reason == "a line"
-    assert geometry.convex_height(surface(bowl, alpha=(-1, 1, 20)))[0].reason == "no centre on the grid"
-    assert geometry.convex_height(surface(bowl, (-1, 1, 5), (-1, 1, 5)))[0].reason == "not resolved"
+    assert geometry.convex_height(surface(bowl, beta=None)).reason == "a line"
+    assert geometry.convex_height(surface(bowl, alpha=(-1, 1, 20))).reason == "no centre on the grid"
+    assert geometry.convex_height(surface(bowl, (-1, 1, 5), (-1, 1, 5))).reason == "not resolved"
     seen = surface(bowl)
     seen.train_loss[10, 15] = math.nan
-    assert geometry.convex_height(seen)[0].reason == "centre not finite"
+    assert geometry.convex_height(seen).reason == "centre not finite"
 
 
 def test_convex_height_is_the_pass_to_another_well() -> None:
     def wells(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.minimum(9 * (a**2 + b**2), 9 * ((a - 0.8) ** 2 + b**2))
 
-    height, touches = geometry.convex_height(surface(wells, (-0.8, 1.6, 121), (-0.8, 0.8, 81)))
+    height = geometry.convex_height(surface(wells, (-0.8, 1.6, 121), (-0.8, 0.8, 81)))
     assert height.value == pytest.approx(9 * 0.4**2, rel=0.02)
-    assert touches.value == 0
+    assert height.bound == 0
 
 
 def test_convex_height_is_the_first_level_that_does_not_look_convex() -> None:
@@ -205,22 +205,60 @@ def test_convex_height_is_the_first_level_that_does_not_look_convex() -> None:
         return np.asarray(4 * (a**2 + b**2) + 3 * (a**3 - 3 * a * b**2))
 
     seen = surface(star, (-1, 1, 101), (-1, 1, 101))
-    height, touches = geometry.convex_height(seen)
-    assert touches.value == 0
+    height = geometry.convex_height(seen)
+    assert height.bound == 0
     assert shape(seen, height.value)["solidity"] >= 0.97 > shape(seen, 1.005 * height.value)["solidity"]
     assert all(shape(seen, share * height.value)["solidity"] >= 0.97 for share in np.linspace(0.1, 1, 20))
 
 
-def test_a_convex_surface_is_convex_as_high_as_it_is_seen() -> None:
+def test_a_convex_surface_is_convex_at_least_as_high_as_its_levels_are_seen_whole() -> None:
     seen = surface(bowl)
-    height, touches = geometry.convex_height(seen)
-    assert height.value == float(seen.train_loss.max()) and touches.value == 1
+    height, border = geometry.convex_height(seen), float(seen.train_loss[0, seen.sizes["beta"] // 2])
+    assert height.value == pytest.approx(border, rel=0.01) and height.bound == 1  # above it the square cuts the levels
+    assert geometry.numbers(seen)["touches_border_convex_height"] == 1
 
 
 def test_a_shape_that_fails_as_soon_as_it_is_resolved_gives_an_upper_bound() -> None:
     seen = surface(lambda a, b: np.minimum(abs(a), abs(b)) + 0.1 * np.hypot(a, b), (-2, 2, 41), (-2, 2, 41))
-    height, _ = geometry.convex_height(seen)
-    assert math.isfinite(height.value) and shape(seen, height.value)["solidity"] < 0.97
+    height = geometry.convex_height(seen)
+    assert height.bound == -1 and shape(seen, height.value)["solidity"] < 0.97
+
+
+def test_a_basin_cut_at_its_lowest_level_has_no_height() -> None:
+    assert (
+        geometry.convex_height(surface(lambda a, b: 0 * a + b**2)).reason == "the lowest level line reaches the border"
+    )
+
+
+def test_where_descent_leads_away_is_counted_by_the_gradient() -> None:
+    def hills(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.asarray(2 + a**2 + 0.5 * b**2 + np.sin(7 * a) * np.cos(5 * b))
+
+    seen = surface(hills, (-1, 1, 61), (-1.5, 1.5, 71))
+    a, b = np.meshgrid(seen.alpha.values[1:-1], seen.beta.values[1:-1], indexing="ij")
+    along_a = 2 * a + 7 * np.cos(7 * a) * np.cos(5 * b)
+    along_b = b - 5 * np.sin(7 * a) * np.sin(5 * b)
+    for level in (2.5, 10.0):
+        below = (hills(a, b) < level) & ((a != 0) | (b != 0))
+        found = geometry.descends_away(seen, level)
+        assert found.value == pytest.approx(float(((a * along_a + b * along_b) < 0)[below].mean()), abs=0.01)
+    assert geometry.numbers(seen)["descends_away_10"] == found.value
+    assert geometry.descends_away(surface(bowl), 100.0).value == 0.0
+    assert geometry.descends_away(surface(bowl, beta=None), 100.0).reason == "a line"
+    assert geometry.descends_away(surface(bowl), 1e-3).reason == "not resolved"
+
+
+def test_the_share_of_the_plane_in_the_basin() -> None:
+    seen = surface(lambda a, b: 4 * (a**2 + b**2), (-1, 1, 81), (-2, 2, 81))  # ln(10) at a radius of 0.759
+    assert geometry.basin_share(seen).value == pytest.approx(math.pi * math.log(10) / 4 / 8, rel=0.01)
+    assert geometry.basin_share(surface(lambda a, b: 3 + bowl(a, b))).reason == "centre above the level"
+
+
+def test_total_persistence_is_of_the_minima_beside_the_lowest() -> None:
+    seen = surface(two_wells, (-1, 1, 81), (-1, 1, 61))
+    found = geometry.minima(seen)
+    assert geometry.numbers(seen)["total_persistence"] == found[1].persistence > 0.5
+    assert geometry.numbers(surface(bowl))["total_persistence"] == 0.0
 
 
 def two_wells(a: np.ndarray, b: np.ndarray) -> np.ndarray:

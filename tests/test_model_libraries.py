@@ -9,10 +9,13 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -23,6 +26,9 @@ from landscape.data.examples import Examples
 from landscape.errors import InputError
 from landscape.networks.building import build, filter_axes
 from landscape.objective.losses import next_tokens
+from landscape.store import files
+
+from running import landscape, written
 
 there = os.environ.get("LANDSCAPE_MODELS") == "required" or all(map(importlib.util.find_spec, ("transformers", "timm")))
 needs_models = pytest.mark.skipif(not there, reason="transformers and timm, the extra `models`, are not installed")
@@ -168,6 +174,33 @@ def test_a_causal_model_has_the_loss_that_transformers_gives_it() -> None:
     right = (logits == WORDS["input_ids"][:, 1:])[counted].double().mean()
     scored = ls.line(case.network(), case.data, loss="next_token", score="accuracy", alpha=(0, 1, 2))
     assert float(scored.train_accuracy[0, 0]) == pytest.approx(float(right))
+
+
+@needs_models
+def test_the_workflow_trains_and_measures_a_model_of_transformers(tmp_path: Path) -> None:
+    inputs = {f"train_inputs_{name}": of.numpy() for name, of in WORDS.items()}
+    np.savez(tmp_path / "reviews.npz", **inputs, train_targets=LABELS.numpy())  # type: ignore[arg-type]
+    run = {"network": CASES["BERT"].name, "args": BERT, "optimizer": "adamw", "learning_rate": 0.05, "batch_size": 4}
+    content = {
+        "data": {"reviews": {"source": "reviews.npz"}},
+        "runs": {"bert": {**run, "data": "reviews", "epochs": 3, "keep": "all"}},
+        "planes": {"contour": {"alpha": [-1, 1, 3], "beta": [-1, 1, 3], "seed": 4}},
+    }
+    landscape("run", written(content, tmp_path).name, "results/surfaces/bert/contour.nc", folder=tmp_path)
+    surface = files.read_dataset(tmp_path / "results/surfaces/bert/contour.nc")
+    history = files.read_dataset(tmp_path / "results/runs/bert/history.nc")
+    network = CASES["BERT"].network()
+    network.load_state_dict(load_file(tmp_path / "results/runs/bert/weights.safetensors"))
+    theta, pair = in_double(network), ls.basis(network, seed=4)
+    plain = copy.deepcopy(network).double()
+    for alpha, beta in ((0, 0), (1, 0), (0, -1), (-1, 1)):
+        point = theta | {k: theta[k] + alpha * pair["alpha"][k] + beta * pair["beta"][k] for k in pair["alpha"]}
+        with torch.no_grad():
+            logits = functional_call(plain, point, (), WORDS, tie_weights=True).logits
+        there = surface.sel(alpha=alpha, beta=beta)
+        assert float(there.train_loss) == pytest.approx(float(F.cross_entropy(logits, LABELS)), rel=2e-5)
+        assert float(there.train_accuracy) == pytest.approx(float((logits.argmax(1) == LABELS).double().mean()))
+    assert float(history.train_loss[-1]) < float(history.train_loss[0])
 
 
 @needs_models

@@ -39,7 +39,7 @@ def test_flatter_networks_are_counted_by_factor() -> None:
     rows = orders.orders(*experiment([0.05, 0.08, 0.2, 0.1], [2, 3, 5, 4], RECIPES, 4 * [0.002])).set_index("number")
     row = rows.loc["width_rise_0.5"]
     assert (row["networks"], row["agree"], row["pairs"], row["beware"]) == (4, 6, 6, "")
-    assert row["of one factor"] == "2 of 2 (batch_size), 2 of 2 (weight_decay)"
+    assert row["of one factor"] == "2 of 2 (weight_decay), 2 of 2 (batch_size)"
     assert np.isnan(row["tau"])  # of four networks there is none
     shown = orders.page(rows.reset_index()).shown.iloc[0]
     assert shown["order agrees in"] == "6 of 6 pairs" and shown["tau"] == ""
@@ -49,9 +49,11 @@ def test_seeds_are_one_network_and_far_train_losses_are_told() -> None:
     recipes = [{"seed": seed, "batch_size": size} for size in (16, 512) for seed in (0, 1)]
     rows = orders.orders(*experiment([0.05, 0.07, 0.11, 0.09], [2, 2.2, 3, 3], recipes, [0.002, 0.002, 0.5, 0.5]))
     first = rows.iloc[0]
-    assert (first["networks"], first["agree"], first["pairs"]) == (2, 1, 1)
-    assert first["of one factor"] == "1 of 1 (batch_size)"
-    assert first["beware"] == "confounded: train losses from 0.002 to 0.5"
+    assert first["networks"] == 2 and first["left out"] == "1 pair (train losses more than 10 times apart)"
+    assert first["beware"].startswith("not tested: no two networks can be compared")
+    alike = orders.orders(*experiment([0.05, 0.07, 0.11, 0.09], [2, 2.2, 3, 3], recipes, 4 * [0.002])).iloc[0]
+    assert (alike["networks"], alike["agree"], alike["pairs"]) == (2, 1, 1)
+    assert alike["of one factor"] == "1 of 1 (batch_size)" and not alike["left out"]
 
 
 def test_what_is_not_tested() -> None:
@@ -64,17 +66,20 @@ def test_what_is_not_tested() -> None:
         of.attrs["test_examples"] = 297
     rows = orders.orders(histories, surfaces)
     assert rows["beware"][0] == "not tested: 297 test examples are too few to order networks by"
-    assert rows["beware"][2] == "not tested: no network has both a number and a test error"  # convex beyond the border
     assert orders.page(rows).shown["order agrees in"].tolist() == 3 * [""]
 
 
-def test_what_reaches_the_border_is_left_out() -> None:
-    rows = orders.orders(*experiment([0.05, 0.08], [0.4, 3], RECIPES[:2], 2 * [0.002])).set_index("number")
-    assert rows.loc["width_rise_0.5", "networks"] == 1  # at a rise of 0.5 the first bowl is wider than the plane
-    assert rows.loc["width_rise_0.5", "beware"] == "not tested: there is only one network"
+def test_what_reaches_the_border_is_a_bound() -> None:
+    """At a rise of 0.5 the first two bowls are wider than the plane: wider than the others, in no order of their own."""
+    found = experiment([0.05, 0.06, 0.08, 0.2], [0.3, 0.4, 3, 5], RECIPES, 4 * [0.002])
+    row = orders.orders(*found).set_index("number").loc["width_rise_0.5"]
+    assert (row["networks"], row["agree"], row["pairs"]) == (4, 5, 5)
+    assert row["left out"] == "1 pair (cut by the border or the grid's resolution)"
 
 
 def test_how_a_tau_and_its_interval_are_shown() -> None:
     row = {"number": "convex_share", "networks": 12, "agree": 40, "pairs": 50, "tau": 0.6, "low": 0.21, "high": 0.9}
-    shown = orders.page(pd.DataFrame([row | {"p": 0.0123, "of one factor": "", "beware": ""}])).shown.iloc[0]
+    shown = orders.page(
+        pd.DataFrame([row | {"p": 0.0123, "of one factor": "", "left out": "", "beware": ""}])
+    ).shown.iloc[0]
     assert (shown["tau"], shown["p"], shown["order agrees in"]) == ("0.6 (0.21 to 0.90)", "0.012", "40 of 50 pairs")

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -13,6 +13,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import landscape as ls
+from landscape.cli.first_verbs import Options
+from landscape.objective.objective_section import LossName, ObjectiveKeys, ScoreName
 from landscape.running import starter
 from landscape.store import files
 
@@ -30,6 +32,11 @@ def net(width=4, num_classes=10):
 
 def curve():
     return nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def squares(network, batch):
+    inputs, targets = batch
+    return ((network(inputs) - targets) ** 2).sum(1)
 """
 
 
@@ -120,11 +127,20 @@ def test_see_prints_the_numbers_of_a_regression(folder: Path) -> None:
     assert f"r2             train {float(history.train_r2):.4g}\n" in said
     found = ls.line(network, data, loss="mse", alpha=("auto", 3), seed=1)
     centre = float(found.train_loss.sel(alpha=0).squeeze())
-    assert (
-        f"loss at the centre {centre:.4g}" in said and f"basin          width within {centre:.3g} of the centre" in said
-    )
+    assert f"loss at the centre {centre:.4g}" in said
+    assert "basin          width below 2 times the loss at the centre: " in said
     contour = yaml.safe_load((folder / "landscape.yaml").read_text())["planes"]["contour"]
     assert contour["alpha"][1] >= json.loads(found.spec)["alpha"][1], "along both directions"
+
+
+def test_see_takes_an_objective_in_the_place_of_a_loss(folder: Path) -> None:
+    words = ("curve.pt", "curve.npz", "--objective", "nets.py:squares", "--points", "5", "--score", "none")
+    said = landscape("see", "nets.py:curve", *words, folder=folder)
+    network, data = _network("curve"), ls.dataset(folder / "curve.npz")
+    plain = ls.adopt(network, folder / "curve.pt", data, loss="mse").history.isel(epoch=0)
+    assert f"loss           train {float(plain.train_loss):.4g}\n" in said and "accuracy" not in said
+    run = yaml.safe_load((folder / "landscape.yaml").read_text())["runs"]["curve"]
+    assert run["objective"] == "nets.py:squares" and "loss" not in run
 
 
 def test_init_writes_a_configuration_that_passes_and_runs(folder: Path) -> None:
@@ -170,6 +186,20 @@ def test_init_of_a_regression_and_of_a_network_with_weights(folder: Path) -> Non
         (["nets.py:net", "net.pt", "digits.npz", "--args", "{"], "--args is '{', which is not valid JSON"),
         (["nets.py:net", "net.pt", "digits.npz", "--args", "[1]"], "--args is '[1]'; it must be a mapping"),
         (["nets.py:net", "net.pt", "digits.npz", "--loss", "mes"], "'mes' is no loss; allowed are cross_entropy"),
+        (
+            ["nets.py:curve", "curve.pt", "curve.npz", "--loss", "mse", "--objective", "nets.py:squares"],
+            "objective is in the place of loss and output; leave these out",
+        ),
+        (
+            ["nets.py:curve", "curve.pt", "curve.npz", "--objective", "squares"],
+            "error: objective: squares names no function; write file.py:function",
+        ),
+        (
+            ["nets.py:curve", "curve.pt", "curve.npz", "--objective", "nets.py:square"],
+            "nets.py has no function square",
+        ),
+        (["nets.py:curve", "curve.pt", "curve.npz", "--output", "x", "--loss", "mse"], "error: output"),
+        (["nets.py:net", "net.pt", "digits.npz", "--score", "f1"], "error: score: must be accuracy"),
         (["nets.py:net", "net.pt", "digits.npz", "--points", "1"], "--points is 1; it must be at least 3"),
     ],
 )
@@ -179,6 +209,14 @@ def test_mistakes_are_said_without_a_traceback(folder: Path, words: list[str], s
     lines = [line for line in heard.splitlines() if not re.match(r"\d\d:\d\d:\d\d ", line)]  # the log
     assert all(line.startswith("error: ") for line in lines[:-1])
     assert not (folder / "landscape.yaml").exists() and not (folder / "results").exists()
+
+
+def test_see_and_init_offer_every_loss_and_every_key_of_it() -> None:
+    offered = {name: field for name, field in get_type_hints(Options, include_extras=True).items()}
+    assert set(ObjectiveKeys.model_fields) < set(offered)
+    for key, names in (("loss", LossName), ("score", ScoreName)):
+        (parameter,) = offered[key].__metadata__
+        assert all(re.search(rf"\b{name}\b", parameter.help) for name in get_args(names))
 
 
 @pytest.mark.parametrize("word", ["no", "1e3", "a b", "-x", "weights  # x.pt", "{a: b}", "net's.pt", "*.pt"])

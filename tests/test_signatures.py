@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 import landscape as ls
 from landscape.experiment.schema import KINDS_OF, SECTIONS
 from landscape.experiment.signatures import LEFT_OUT, fields_of
+from landscape.objective.objective_section import ObjectiveKeys
 
 FUNCTIONS = {
     "plane": ("planes", ""),
@@ -32,8 +33,8 @@ FUNCTIONS = {
 
 WITHOUT = {
     "line": {"beta"},
-    "path": {"alpha", "beta"},
-    "basis": {"alpha", "beta", "examples", "recalibration_examples", "precision"},
+    "path": {"alpha", "beta", "rise"},
+    "basis": {"alpha", "beta", "rise", "examples", "recalibration_examples", "precision"},
 }
 """Keys that a function has no use for."""
 
@@ -57,6 +58,27 @@ def test_the_keywords_are_the_keys(name: str) -> None:
         assert not described or f"{key}: {' '.join(described[0].split())}" in doc
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["plane", "line", "path", "probe", "eigenpairs", "spectrum", "trace", "activations", "saddle", "train", "adopt"],
+)
+def test_the_loss_is_told_in_the_words_of_a_run(name: str) -> None:
+    parameters, doc = inspect.signature(getattr(ls, name)).parameters, " ".join(getattr(ls, name).__doc__.split())
+    for key, field in ObjectiveKeys.model_fields.items():
+        assert parameters[key].kind is inspect.Parameter.KEYWORD_ONLY and parameters[key].default is None
+        assert ("Callable" in str(parameters[key].annotation)) == (key != "output")
+        told = f"{key}: {' '.join(str(field.description).replace('file.py:function', 'a function').split())}"
+        assert (told in doc) == (name in ("plane", "path", "probe", "train", "adopt")), "others refer to them"
+    assert "minimised:" not in doc and not any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+
+
+def test_adopt_takes_nothing_else() -> None:
+    digits = ls.dataset("digits", examples=20)
+    network = ls.network("mlp", digits, hidden=[2])
+    with pytest.raises(ls.InputError, match="epochs is no keyword of landscape.adopt"):
+        ls.adopt(network, network, digits, epochs=3)
+
+
 @pytest.mark.parametrize("section", ["planes", "probes", "runs", "data"])
 def test_every_key_is_a_keyword_or_left_out(section: str) -> None:
     kinds = KINDS_OF[section][1].values() if section in KINDS_OF else [SECTIONS[section]]
@@ -68,7 +90,7 @@ def test_a_type_allows_what_every_kind_allows() -> None:
     parameters = inspect.signature(ls.plane).parameters
     assert parameters["measure"].annotation == Literal["loss", "gradients", "curvature"]
     assert parameters["precision"].annotation == Literal["fp32", "tf32", "bf16", "fp64"]
-    assert parameters["beta"].annotation == tuple[float, float, int] | None
+    assert parameters["beta"].annotation == tuple[float, float, int] | tuple[Literal["auto"], int] | None
     assert inspect.signature(ls.probe).parameters["measure"].default is inspect.Parameter.empty
 
 

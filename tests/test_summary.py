@@ -67,7 +67,7 @@ def test_the_page_shows_a_selection_and_marks_lower_bounds(tmp_path: Path) -> No
     assert first[5:] == [""] * 5
     width, *others = second[5:9]
     assert float(width) == pytest.approx(2 * np.sqrt(0.5 / 5), abs=0.01)
-    assert others == ["1", "> 10.0", "1"]  # convex as high as it is seen: to the highest finite loss
+    assert others == ["1", "> 5.01", "1"]  # convex as high as its level lines are seen whole
 
 
 def test_an_adopted_run_and_one_without_a_test_split() -> None:

@@ -12,7 +12,6 @@ from landscape import artefacts, cli
 from landscape.artefacts import Job
 from landscape.errors import InputError
 from landscape.experiment import specs
-from landscape.experiment.preflight import preflight
 from landscape.experiment.reading import resolve
 from landscape.running.plan.graph import Graph
 from landscape.store import checkpoint
@@ -70,7 +69,7 @@ def test_what_is_no_twin(stated: dict[str, Any], problem: str) -> None:
 
 def test_the_verb_writes_a_run_that_measures_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    experiment, _ = preflight(content(), thorough=False)
+    experiment = resolve(content())
     for verb, *options in (
         ("dataset", "--spec", specs.of_data(experiment, "digits"), "--output", "d.safetensors"),
         ("train", "--spec", specs.of_run(experiment, "net-1"), "--name", "net-1", "--data", "d.safetensors")

@@ -153,7 +153,10 @@ def test_what_a_changed_configuration_will_remake_is_said_before_any_job(finishe
     written(content, folder)
     for between in (True, False):
         said, _, _ = landscape("run", "config.yaml", target, folder=folder).partition("Building DAG of jobs")
-        assert "to be remade, with everything made from them, because their configuration changed" in said
+        assert (
+            "to be remade, with everything made from them, because their configuration, or a file of yours, changed"
+            in said
+        )
         assert target in said and "figure1" not in said
         if between:
             snakemake(SMOKE, target, folder=folder)  # somebody else, for other levels

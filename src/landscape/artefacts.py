@@ -34,18 +34,18 @@ class Stage:
 
 STAGES: Mapping[str, Stage] = {
     "dataset": Stage("data", 2),
-    "train": Stage("runs", 4),
-    "adopt": Stage("runs", 4),
+    "train": Stage("runs", 5),
+    "adopt": Stage("runs", 5),
     "rescale": Stage("runs", 2),
     "directions": Stage("planes", 3),
-    "surface": Stage("planes", 4),
-    "trajectory": Stage("planes", 3),
+    "surface": Stage("planes", 5),
+    "trajectory": Stage("planes", 4),
     "mark": Stage("planes", 2),
     "probe": Stage("probes", 4),
-    "figure": Stage("figures", 4),
+    "figure": Stage("figures", 5),
     "table": Stage("tables", 2),
-    "summary": Stage("summary", 4),
-    "claims": Stage("claims", 4),
+    "summary": Stage("summary", 5),
+    "claims": Stage("claims", 5),
 }
 
 

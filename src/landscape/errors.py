@@ -7,6 +7,7 @@ another process at work); 130 for Ctrl-C.
 import difflib
 import errno
 import os
+import tempfile
 import traceback
 from collections.abc import Iterable
 
@@ -36,8 +37,8 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # 
 def ending(error: Exception, verb: str) -> tuple[list[str], int]:
     """Return the lines that a command prints about the error that ends it, and its exit code.
 
-    An unforeseen error, a bug or an odd file, is reported with the place that raised it; it is raised again if
-    LANDSCAPE_TRACEBACK is set.
+    An unforeseen error, a bug or an odd file, is reported with the place that raised it and a file that holds the traceback;
+    it is raised again if LANDSCAPE_TRACEBACK is set.
     """
     if isinstance(error, InputError):
         lines = [" ".join(problem.split()) for problem in error.problems]
@@ -56,7 +57,17 @@ def ending(error: Exception, verb: str) -> tuple[list[str], int]:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(last.filename)}:{last.lineno}"
     kind = f"{type(error).__name__}: {_first(error)}"
-    return [f"landscape {verb} failed unexpectedly ({kind}, in {where}); LANDSCAPE_TRACEBACK=1 shows the traceback"], 1
+    return [f"landscape {verb} failed unexpectedly ({kind}, in {where}); {_whole_text(error)}"], 1
+
+
+def _whole_text(error: Exception) -> str:
+    """Write the traceback to a file, and say where it is."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="landscape-", suffix=".txt", delete=False) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return "LANDSCAPE_TRACEBACK=1 shows the traceback"
+    return f"the whole text is in {file.name}"
 
 
 def _first(error: Exception) -> str:
@@ -74,11 +85,11 @@ def one_of(names: Iterable[str], instead_of: object = None) -> str:
         return "(there are none)"
     shown = ", ".join(names[:12])
     shown = shown if len(names) <= 12 else f"{shown}, ... ({len(names)} in all)"
-    return f"{shown}{meant(names, instead_of)}"
+    return shown if instead_of is None else f"{shown}{meant(names, instead_of)}"
 
 
 def meant(names: Iterable[str], wrong: object) -> str:
     """Suggest the name that a wrong one resembles, to follow a list of names; nothing if it resembles none."""
     by_lower = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(str(wrong)[:100].lower(), by_lower, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(str(wrong)[:100].lower(), by_lower, n=1, cutoff=0.65)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""

@@ -11,8 +11,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from landscape import artefacts
-from landscape.experiment import jobs, memory, needs, specs, training_chain
-from landscape.experiment.preflight import preflight
+from landscape.experiment import jobs, memory, needs, preflight, reading
+from landscape.experiment import specs, training_chain, writable
 from landscape.errors import InputError
 
 # For many jobs, Snakemake makes many objects and hardly a reference cycle. Python's default search for cycles takes a
@@ -20,7 +20,15 @@ from landscape.errors import InputError
 gc.set_threshold(50_000, 20, 100)
 
 try:
-    EXPERIMENT, CHECKED = preflight(config, thorough=workflow.is_main_process)
+    EXPERIMENT = reading.merged(
+        config, workflow.configfiles if workflow.is_main_process else ()
+    )
+    if workflow.is_main_process:
+        writable.check(EXPERIMENT)
+    CONTENTS = preflight.contents()
+    CHECKED = preflight.preflight(
+        EXPERIMENT, CONTENTS, thorough=workflow.is_main_process
+    )
 except InputError as error:
     raise WorkflowError("the configuration cannot be used:", *error.problems)
 
@@ -66,6 +74,19 @@ def ask(question, *wildcards):
             return question(EXPERIMENT, *(given[name] for name in wildcards))
         except InputError as error:
             raise WorkflowError(*error.problems)
+
+    return _signed(answer)
+
+
+def content(question, *wildcards):
+    """Like `ask`, for the paths of the user's own files: each with its checksum.
+
+    Such files are `ancient` inputs: a changed checksum among the parameters, not a later time, redoes a job.
+    """
+    asked = ask(question, *wildcards)
+
+    def answer(given):
+        return CONTENTS.of(asked(given))
 
     return _signed(answer)
 

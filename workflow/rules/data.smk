@@ -1,7 +1,7 @@
 rule dataset:
     """Download or read a data set, once for all runs."""
     input:
-        ask(jobs.source_files, "data"),
+        ancient(ask(jobs.source_files, "data")),
     output:
         f"{RESULTS}/data/{{data}}.safetensors",
     log:
@@ -9,5 +9,6 @@ rule dataset:
     localrule: True
     params:
         spec=ask(specs.of_data, "data"),
+        source=content(jobs.source_files, "data"),
     shell:
         "landscape dataset --spec {params.spec:q} --name {wildcards.data:q} --output {output:q} > {log:q} 2>&1"

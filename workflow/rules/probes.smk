@@ -1,7 +1,7 @@
 rule probe:
     """Measure eigenpairs, the spectrum, the trace, activations or a saddle at one point."""
     input:
-        code=ask(jobs.code_files, "state"),
+        code=ancient(ask(jobs.code_files, "state")),
         weights=ask(jobs.weights_file, "state"),
         directions=ask(jobs.directions_of_probe, "state", "probe"),
         data=ask(jobs.data_file, "state"),
@@ -17,6 +17,7 @@ rule probe:
         slot=1,
     params:
         spec=ask(specs.of_probe, "state", "probe"),
+        code=content(jobs.code_files, "state"),
         weights=ask(jobs.weights, "state"),
     shell:
         "landscape probe --spec {params.spec:q} --name {wildcards.probe:q} --weights {params.weights:q}"

@@ -1,7 +1,7 @@
 rule train:
     """Train a network. An interrupted training resumes from its last epoch, in the undeclared folder .work."""
     input:
-        code=ask(jobs.code_files, "run"),
+        code=ancient(ask(jobs.code_files, "run")),
         data=ask(jobs.data_file, "run"),
         before=ask(training_chain.before, "run"),
     output:
@@ -20,6 +20,7 @@ rule train:
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
+        code=content(jobs.code_files, "run"),
     shell:
         "landscape train --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q}"
         " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"
@@ -28,7 +29,7 @@ rule train:
 rule part:
     """Train one of a run's `parts`. `left` further jobs follow; the last is `train`."""
     input:
-        code=ask(jobs.code_files, "run"),
+        code=ancient(ask(jobs.code_files, "run")),
         data=ask(jobs.data_file, "run"),
         before=ask(training_chain.before, "run", "left"),
     output:
@@ -46,6 +47,7 @@ rule part:
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
+        code=content(jobs.code_files, "run"),
         until=ask(training_chain.end, "run", "left"),
     shell:
         "landscape part --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --until {params.until}"
@@ -55,9 +57,9 @@ rule part:
 rule adopt:
     """Check weights from elsewhere and adopt them as a run."""
     input:
-        code=ask(jobs.code_files, "run"),
+        code=ancient(ask(jobs.code_files, "run")),
         data=ask(jobs.data_file, "run"),
-        weights=ask(jobs.adopted_files, "run"),
+        weights=ancient(ask(jobs.adopted_files, "run")),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.safetensors",
         history=f"{RESULTS}/runs/{{run}}/history.nc",
@@ -71,6 +73,8 @@ rule adopt:
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
+        code=content(jobs.code_files, "run"),
+        adopted=content(jobs.adopted_files, "run"),
     shell:
         "landscape adopt --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q}"
         " --output {output.weights:q} {output.history:q} {output.epochs:q} > {log:q} 2>&1"
@@ -79,7 +83,7 @@ rule adopt:
 rule rescale:
     """Rescale another run's weights to an equivalent network."""
     input:
-        code=ask(jobs.code_files, "run"),
+        code=ancient(ask(jobs.code_files, "run")),
         data=ask(jobs.data_file, "run"),
         weights=ask(jobs.origin_file, "run"),
     output:
@@ -95,6 +99,7 @@ rule rescale:
         slot=1,
     params:
         spec=ask(specs.of_run, "run"),
+        code=content(jobs.code_files, "run"),
         weights=ask(jobs.origin, "run"),
     shell:
         "landscape rescale --spec {params.spec:q} --name {wildcards.run:q} --data {input.data:q} --weights {params.weights:q}"

@@ -32,7 +32,7 @@ use rule directions as aimed with:
 rule tile:
     """Measure one tile of a plane: loss and accuracy, gradients, or curvature."""
     input:
-        code=ask(jobs.code_files, "state"),
+        code=ancient(ask(jobs.code_files, "state")),
         weights=ask(jobs.weights_file, "state"),
         directions=f"{RESULTS}/directions/{{state}}/{{plane}}.safetensors",
         data=ask(jobs.data_file, "state"),
@@ -50,6 +50,7 @@ rule tile:
         slot=1,
     params:
         spec=ask(specs.of_surface, "state", "plane"),
+        code=content(jobs.code_files, "state"),
         weights=ask(jobs.weights, "state"),
     shell:
         "landscape tile --spec {params.spec:q} --name {wildcards.plane:q} --tile {wildcards.i} --of {wildcards.n}"
@@ -78,7 +79,7 @@ rule merge:
 rule trajectory:
     """Project the kept epochs of a run on a plane around its end, and measure the losses on the way."""
     input:
-        code=ask(jobs.code_files, "run"),
+        code=ancient(ask(jobs.code_files, "run")),
         weights=ask(jobs.weights_file, "run"),
         epochs=ask(jobs.epochs_file, "run"),
         directions=f"{RESULTS}/directions/{{run}}/{{plane}}.safetensors",
@@ -92,6 +93,7 @@ rule trajectory:
         slot=1,
     params:
         spec=ask(specs.of_trajectory, "run", "plane"),
+        code=content(jobs.code_files, "run"),
     shell:
         "landscape trajectory --spec {params.spec:q} --name {wildcards.plane:q} --weights {input.weights:q}"
         " --epochs {input.epochs:q} --directions {input.directions:q} --data {input.data:q}"

@@ -44,7 +44,7 @@ def _row(history: xr.Dataset, known: Published | None) -> dict[str, object]:
         row["loss"] = meanings.mean_loss(history.attrs)
     if found := run_factors.errors(history):
         low, high = found.interval
-        row |= {"test error (%)": found.percent, "low (%)": low, "high (%)": high, "test examples": found.images}
+        row |= {"test error (%)": found.percent, "low (%)": low, "high (%)": high, "test examples": found.examples}
     return row
 
 

@@ -30,7 +30,7 @@ _LEADS = {
 """Arguments that directions lead to, and the values of `directions` allowed with each, the default first."""
 
 
-@keywords("planes", "loss", without=("alpha", "beta", "examples", "recalibration_examples", "precision"))
+@keywords("planes", "loss", without=("alpha", "beta", "rise", "examples", "recalibration_examples", "precision"))
 def basis(
     network: nn.Module,
     *,

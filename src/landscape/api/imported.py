@@ -18,7 +18,7 @@ from landscape.lazy import netCDF4
 from landscape.measures import tiling
 from landscape.measures.plane import Plane
 from landscape.store import files
-from landscape.store.weights import Weights
+from landscape.store.weights import Weights, tensors_of
 
 _NOT_COMPUTED = -1.0
 _QUANTITIES = {
@@ -135,7 +135,7 @@ def import_directions(path: str | Path, network: nn.Module) -> Directions:
 def _direction(path: str | Path, group: str, arrays: dict[str, np.ndarray], network: nn.Module) -> Weights:
     """Name the arrays of a direction, which are in the order of the parameters or of the state dict."""
     parameters: Weights = dict(network.named_parameters())
-    states: Weights = dict(network.state_dict())
+    states = tensors_of(network)
     without_counts = {
         name: tensor for name, tensor in states.items() if tensor.is_floating_point()
     }  # torch before 0.4.1

@@ -5,7 +5,7 @@ import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pydantic import ValidationError
@@ -19,12 +19,14 @@ from landscape.errors import InputError
 from landscape.experiment.reading import OLD_NAMES, entry, renamed
 from landscape.experiment.signatures import fields_of
 from landscape.measures.plane import Plane
+from landscape.networks.building import plain as plain
 from landscape.objective import objective as objectives
+from landscape.objective.examination import tried
 from landscape.objective.objective import Objective
 from landscape.objective.objective_section import ObjectiveKeys
 from landscape.probes.probe import Probe
 from landscape.store import checkpoint, files, fitting, user_checkpoint, weight_files
-from landscape.store.weights import Weights
+from landscape.store.weights import Weights, tensors_of
 from landscape.training.weights_source import WeightsSource
 
 AnyData = Any
@@ -40,34 +42,6 @@ AnyWeights = nn.Module | Mapping[str, Any] | str | Path
 AnyEpochs = Sequence[AnyWeights] | Mapping[int, AnyWeights] | str | Path
 """Weights in the order of a training, the first before it; or by epoch number; or a file of epochs; or a pattern of files,
 such as `checkpoints/epoch_*.pt`."""
-
-
-def plain(network: nn.Module) -> nn.Module:
-    """Unwrap the network from `torch.compile` or a parallel wrapper.
-
-    Raises:
-        InputError: if it is no network that can be measured.
-    """
-    if not isinstance(network, nn.Module):
-        raise InputError(f"network is a {type(network).__name__}; it must be a torch.nn.Module")
-    while True:
-        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            network = network.module
-        elif isinstance(inside := getattr(network, "_orig_mod", None), nn.Module):  # torch.compile's
-            network = inside
-        else:
-            break
-    parameters = dict(network.named_parameters())
-    if not parameters:
-        raise InputError(f"network is a {type(network).__name__} without parameters; there is nothing to move")
-    for name, parameter in parameters.items():
-        if isinstance(parameter, nn.UninitializedParameter):
-            raise InputError(
-                f"network has a lazy layer: the shape of {name} is not known; pass an example through it first"
-            )
-        if parameter.dtype != torch.float32:
-            raise InputError(f"network has {name} in {parameter.dtype}; allowed is torch.float32: call network.float()")
-    return network
 
 
 @contextlib.contextmanager
@@ -88,8 +62,17 @@ class Minimised:
     output: str | int | None = None
     score: str | Callable[..., Any] | None = None
 
-    def tried(self, network: nn.Module, used: DataSet) -> Objective:
+    @classmethod
+    def split(cls, keys: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """Take these out of the keywords of a function; the rest are its own."""
+        own = {key: keys[key] for key in ObjectiveKeys.model_fields if key in keys}
+        return cls(**own), {key: value for key, value in keys.items() if key not in own}
+
+    def tried(self, network: nn.Module, used: DataSet, theta: Weights | None = None) -> Objective:
         """Make the objective, tried on a few examples.
+
+        Args:
+            theta: the weights at which it is tried; by default the network's own, before a training.
 
         Raises:
             InputError: if an argument is none that is allowed, or the network does not fit data and loss.
@@ -98,7 +81,7 @@ class Minimised:
         if made.loss and (labels := used.header.get("labels")):
             made.loss.check_labels(labels)
         found = [made.loss.classes(split) for split in (used.train, used.test) if split and made.loss]
-        return made.tried(network, used.train, max((of for of in found if of), default=None))
+        return tried(made, network, used.train, max((of for of in found if of), default=None), theta)
 
     def _made(self) -> Objective:
         if isinstance(self.loss, Objective):
@@ -124,7 +107,8 @@ def _keys(**given: Any) -> ObjectiveKeys:
         return ObjectiveKeys(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise InputError(
-            ".".join(map(str, one["loc"])) + ": " + one["msg"].removeprefix("Value error, ") for one in error.errors()
+            ": ".join([*(str(part) for part in one["loc"][:1]), one["msg"].removeprefix("Value error, ")])
+            for one in error.errors()
         ) from None
 
 
@@ -204,7 +188,7 @@ def directions_of(along: Mapping[str, Mapping[str, Tensor]], network: nn.Module)
     if not isinstance(along, Mapping) or "alpha" not in along or set(along) - {"alpha", "beta"}:
         found = ", ".join(map(str, along)) if isinstance(along, Mapping) else type(along).__name__
         raise InputError(f"along is {found}; it must hold directions under alpha and, of a plane, beta")
-    own = network.state_dict()
+    own = tensors_of(network)
     problems = []
     for axis, direction in along.items():
         for name, parameter in network.named_parameters():

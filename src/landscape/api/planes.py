@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xarray as xr
@@ -13,7 +13,6 @@ from landscape.api.bases import laid
 from landscape.api.inputs import (
     AnyData,
     AnyEpochs,
-    AnyLoss,
     AnyWeights,
     Minimised,
     epochs_of,
@@ -25,7 +24,7 @@ from landscape.api.inputs import (
 from landscape.config.values import PATH_EPOCHS
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.experiment.signatures import keywords
+from landscape.experiment.signatures import keywords, minimised
 from landscape.geometry import Finding
 from landscape.measures import auto_range, tiling
 from landscape.measures.plane import Plane
@@ -34,6 +33,7 @@ from landscape.networks.building import filter_axes
 from landscape.store.weights import Weights
 
 
+@minimised
 @keywords("planes")
 def plane(
     network: nn.Module,
@@ -42,17 +42,12 @@ def plane(
     /,
     *,
     test: AnyData = None,
-    loss: AnyLoss = None,
-    objective: str | Callable[..., Any] | None = None,
-    output: str | int | None = None,
-    score: str | Callable[..., Any] | None = None,
     to: AnyWeights | None = None,
     through: AnyWeights | Sequence[AnyWeights] | None = None,
     checkpoints: AnyEpochs | None = None,
     eigenvectors: Weights | None = None,
     around: AnyWeights | None = None,
     along: Directions | None = None,
-    rise: float | None = None,
     tile: tuple[int, int] | None = None,
     attributes: Mapping[str, Any] | None = None,
     **keys: Any,
@@ -68,13 +63,7 @@ def plane(
             loader that shuffles gives the same examples at every call.
         spec: a plane of a configuration, instead of keywords.
         test: the test split, in the same forms.
-        loss: `cross_entropy` (default), `bce`, `mse`, `mae`, `huber` or `nll`, with arguments as in
-            `{"name": "cross_entropy", "args": {"label_smoothing": 0.1}}`; or a function of (output, target) that returns a
-            number for each example, (n,), or (n, ...), which is averaged over all but the examples.
-        objective: in the place of a loss, a function of (network, batch) that returns a number for each example; the batch
-            is (inputs, targets), or the inputs alone where there are no targets.
-        output: the part of the network's output that the loss takes, a name or a position; default the whole, or `logits`.
-        score: `accuracy`, `r2`, `perplexity`, `none` or a function like `loss`; default by the loss.
+        minimised: the loss.
         to: where the line from the network leads, at alpha = 1: a module, a state dict or a file. Batch norm's running
             statistics move along, unless `batchnorm` says otherwise.
         through: one or two further states that the plane goes through; statistics as with `to`.
@@ -83,9 +72,6 @@ def plane(
         eigenvectors: the vectors that `probe` with `measure="eigenpairs"` returns, for the plane that they span.
         around: the weights at (0, 0); by default those of the network.
         along: directions from `basis`; drawn anew by default.
-        rise: with `alpha="auto"` or `("auto", 21)`, and `beta` alike, by how much the training loss rises over that of the
-            centre up to the ends of the range, which is found, symmetric and the least; default ln(10) for losses in
-            natural logarithms, for others nine times the loss of the centre.
         tile: (i, n) to measure only the i-th of n parts of the plane, over the dimension `point`.
         attributes: further attributes of the result.
         keys: of the section `planes`.
@@ -108,17 +94,13 @@ def plane(
     """
     network = plain(network)
     theta = weights_of(around if around is not None else network, network, "around")
+    objective, keys = Minimised.split(keys)
     leads = {"to": to, "through": through, "checkpoints": checkpoints, "eigenvectors": eigenvectors, "along": along}
-    keys, wanted = auto_range.split(keys)
-    if rise is not None and not wanted:
-        raise InputError(f"rise is {rise!r}, and neither alpha nor beta is auto: no range is to be found")
     spec, pair, facts = laid(network, theta, spec, keys, leads)
     with ready(network, data, test) as used:
-        measured = Minimised(loss, objective, output, score).tried(network, used)
-        if wanted:
-            spec, why = auto_range.with_range(spec, wanted, rise, network, theta, pair, used, measured)
-            facts |= why
-        known = {**facts_of(network, used, spec, measured), **facts}
+        measured = objective.tried(network, used, theta)
+        spec, why = auto_range.with_range(spec, network, theta, pair, used, measured)
+        known = {**facts_of(network, used, spec, measured), **facts, **why}
         whole = spec.template(test=used.test is not None, attrs=tiling.attributes({**known, **(attributes or {})}))
         indices = tiling.tile_of(spec.shape, *(tile or (1, 1)))
         part = spec.evaluate(whole, indices, network, theta, pair, used, measured)
@@ -160,11 +142,13 @@ def merge(
     Raises:
         InputError: if a tile belongs to another plane, or a point is missing or there twice; the message says which.
     """
+    spec = auto_range.as_found(spec, tiles)
     attrs = {**tiling.shared_attributes([part for _, part in tiles]), **(attributes or {})}
     return spec.merge(spec.template(test="test_loss" in tiles[0][1], attrs=attrs), tiles)
 
 
-@keywords("planes", "loss", without=("alpha", "beta"))
+@minimised
+@keywords("planes", "loss", without=("alpha", "beta", "rise"))
 def path(
     network: nn.Module,
     data: AnyData,
@@ -173,10 +157,6 @@ def path(
     *,
     checkpoints: AnyEpochs,
     test: AnyData = None,
-    loss: AnyLoss = None,
-    objective: str | Callable[..., Any] | None = None,
-    output: str | int | None = None,
-    score: str | Callable[..., Any] | None = None,
     around: AnyWeights | None = None,
     along: Directions | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -190,7 +170,8 @@ def path(
         spec: a plane of a configuration, instead of keywords.
         checkpoints: the kept epochs in order, the first before the training; or by the number of the epoch; or a pattern
             of files, such as `checkpoints/epoch_*.pt`.
-        test: as in `plane`, and so are `loss`, `objective`, `output` and `score`.
+        test: as in `plane`.
+        minimised: as in `plane`.
         around: the end of the training, by default the last checkpoint.
         along: the directions of the plane; by default the principal components of the checkpoints.
         attributes: further attributes of the result.
@@ -212,6 +193,7 @@ def path(
         (3,)
     """
     network = plain(network)
+    objective, keys = Minimised.split(keys)
     epochs = epochs_of(checkpoints, network)
     if len(epochs) < PATH_EPOCHS:
         raise InputError(f"checkpoints are {len(epochs)}; a path needs {PATH_EPOCHS}, the first before the training")
@@ -222,7 +204,7 @@ def path(
     grid = {"beta": (-1, 1, 3)} if is_plane else {}
     spec, pair, facts = laid(network, theta, spec, {**grid, **keys}, leads)
     with ready(network, data, test) as used:
-        measured = Minimised(loss, objective, output, score).tried(network, used)
+        measured = objective.tried(network, used, theta)
         found = trajectory(spec, network, theta, pair, epochs, filter_axes(network), used, measured)
     known = {**facts_of(network, used, spec, measured), "centred": int(spec.centred), **facts, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known))
@@ -237,7 +219,8 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
 
     Returns:
         A variable without dimensions for each of `geometry.NAMES`, NaN with the attribute `reason` where undefined. Lengths
-        are multiples of the directions. The attribute `findings` has a line of advice for each warning; it is
+        are multiples of the directions. Rises such as 0.5 are nats, or of a loss that is not in natural logarithms multiples of
+        that at the centre. The attribute `findings` has a line of advice for each warning; it is
         empty if the surface has no point at the centre.
 
     Raises:
@@ -257,7 +240,7 @@ def numbers(surface: xr.Dataset, variable: str = "train_loss") -> xr.Dataset:
         raise InputError(f"variable is {variable!r}; the surface has {', '.join(map(str, over))}")
     reasons = geometry.reasons(surface, variable)
     values = geometry.numbers(surface, variable)
-    about = {name: {"long_name": geometry.NAMES[name], "reason": reasons.get(name, "")} for name in values}
+    about = {name: {"long_name": geometry.named(name, surface), "reason": reasons.get(name, "")} for name in values}
     found = xr.Dataset({name: ((), value, about[name]) for name, value in values.items()})
     return found.assign_attrs(findings="\n".join(finding.advice for finding in _findings(surface)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
@@ -10,7 +10,6 @@ from torch import nn
 
 from landscape.api.inputs import (
     AnyData,
-    AnyLoss,
     AnyWeights,
     Minimised,
     directions_of,
@@ -22,13 +21,14 @@ from landscape.api.inputs import (
 )
 from landscape.directions import Directions
 from landscape.errors import InputError
-from landscape.experiment.signatures import keywords
+from landscape.experiment.signatures import keywords, minimised
 from landscape.measures import tiling
 from landscape.networks.building import filter_axes
 from landscape.probes.probe import Probe
 from landscape.store.weights import Weights
 
 
+@minimised
 @keywords("probes")
 def probe(
     network: nn.Module,
@@ -36,10 +36,6 @@ def probe(
     spec: Probe | None = None,
     /,
     *,
-    loss: AnyLoss = None,
-    objective: str | Callable[..., Any] | None = None,
-    output: str | int | None = None,
-    score: str | Callable[..., Any] | None = None,
     around: AnyWeights | None = None,
     along: Directions | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -51,7 +47,7 @@ def probe(
         network: is left as it is; it is measured in eval mode.
         data: the training split, as in `plane`.
         spec: a probe of a configuration, instead of keywords.
-        loss: as in `plane`, and so are `objective`, `output` and `score`.
+        minimised: as in `plane`.
         around: the weights to measure at, or around; by default those of the network.
         along: directions from `basis`, of the plane with the coordinates `alpha` and `beta`.
         attributes: further attributes of the result.
@@ -64,6 +60,7 @@ def probe(
         InputError: if a key, the data, or other weights do not fit.
     """
     network = plain(network)
+    objective, keys = Minimised.split(keys)
     theta = weights_of(around if around is not None else network, network, "around")
     pair = {} if along is None else directions_of(along, network)
     if along is None and (places := [axis for axis in ("alpha", "beta") if axis in keys]):
@@ -73,7 +70,7 @@ def probe(
     if spec is None:
         spec = entry_of("probes", keys, {"plane": "given"} if along is not None else {})
     with ready(network, data, None) as used:
-        measured = Minimised(loss, objective, output, score).tried(network, used)
+        measured = objective.tried(network, used, theta)
         found, vectors = spec.measured(network, theta, pair, filter_axes(network), used, measured)
     known = {**facts_of(network, used, spec, measured), "probe": spec.measure, **(attributes or {})}
     return found.assign_attrs(tiling.attributes(known)), vectors

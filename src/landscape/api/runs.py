@@ -6,6 +6,7 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from torch import nn
 from landscape.api.inputs import (
     AnyData,
     AnyEpochs,
-    AnyLoss,
     AnyWeights,
     Minimised,
     entry_of,
@@ -32,13 +32,14 @@ from landscape.data.datasets import DataSet
 from landscape.data.handed_over import data_set
 from landscape.engine.recorder import Recorder
 from landscape.errors import InputError
-from landscape.experiment.signatures import keywords
+from landscape.experiment.signatures import keywords, minimised
 from landscape.networks.building import build
+from landscape.networks.copying import load
 from landscape.objective.objective import objective_of
 from landscape.store import files
 from landscape.training import loop, rescaling
 from landscape.training.expected import compare, sentence
-from landscape.training.history import history_of
+from landscape.training.history import history_of, with_predictions
 from landscape.training.loop import Trained
 from landscape.training.run_section import Run
 
@@ -91,6 +92,7 @@ def network(name: str, data: AnyData, *, seed: int = 0, **args: Any) -> nn.Modul
     return build(name, args, seed=seed, images=used.image_shape, classes=used.classes)
 
 
+@minimised
 @keywords("runs")
 def train(
     network: nn.Module,
@@ -99,10 +101,7 @@ def train(
     /,
     *,
     test: AnyData = None,
-    loss: AnyLoss = None,
-    objective: str | Callable[..., Any] | None = None,
-    output: str | int | None = None,
-    score: str | Callable[..., Any] | None = None,
+    train: str | Mapping[str, Any] | Callable[..., Any] | None = None,
     work: str | Path | None = None,
     identity: str = "given",
     name: str = "",
@@ -116,7 +115,9 @@ def train(
         data: as in `plane`; images are cropped (`augment`) over zeros, black where `dataset` knows it.
         spec: a run of a configuration, instead of keywords.
         test: the test split, measured after every epoch.
-        loss: as in `plane`, and so are `objective`, `output` and `score`.
+        minimised: as in `plane`.
+        train: a training of your own in the place of the recipe: a generator function of (network, data, seed) that yields
+            after each epoch (docs/checkpoints.md), or its name, with arguments as {"name": ..., "args": ...}.
         work: folder from which an interrupted training resumes; without it nothing is kept.
         identity: tells trainings in one folder apart; a training with another one is set aside.
         name: the training's name in progress bars and logs.
@@ -124,7 +125,8 @@ def train(
         keys: of the section `runs`.
 
     Returns:
-        `weights`, the `history` with a row for each epoch and one before, and the `epochs` that are kept, by number.
+        `weights`, the `history` with a row for each epoch and one before, and the `epochs` that are kept, by number. The
+        history of a classification also says which test examples are classified rightly at the end, `test_correct`.
 
     Example:
         >>> digits = ls.dataset("digits", examples=100)
@@ -133,27 +135,37 @@ def train(
         3
     """
     network = plain(network)
-    spec = spec or entry_of("runs", keys, {"network": "given", "data": "given"})
+    objective, keys = Minimised.split(keys)
+    own = train if callable(train) else None
+    given: dict[str, Any] = {"network": "given", "data": "given"}
+    if train is not None:
+        given["train"] = _name_of(own) if own else train
+    spec = spec or entry_of("runs", keys, given)
     if spec.made != "trained":
         raise InputError("epochs are files; a training takes a number, and landscape.adopt takes checkpoints")
     modes = {module: module.training for module in network.modules()}
     with ready(network, data, test, spec.threads) as used, contextlib.ExitStack() as stack:
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
         try:
-            measured = _minimised(spec, Minimised(loss, objective, output, score)).tried(network, used)
-            return loop.train(spec, network, used, folder, identity, Recorder(measured), name, until, measured)
+            measured = (objective if objective != Minimised() else Minimised(objective_of(spec))).tried(network, used)
+            network.train()  # so that all state dicts are those of train mode
+            evaluate = Recorder(measured)
+            made = loop.train(spec, network, used, folder, identity, evaluate, name, until, measured, own)
+            if until is not None and until < spec.last_epoch:
+                return made
+            return replace(made, history=with_predictions(made.history, evaluate.correct(network, used)))
         finally:
             for module, training in modes.items():
                 module.training = training
 
 
-def _minimised(spec: Run, given: Minimised) -> Minimised:
-    """The loss of the run's own keys, where the arguments do not say another."""
-    if given != Minimised():
-        return given
-    return Minimised(objective_of(spec))
+def _name_of(function: Callable[..., Any]) -> str:
+    """A name for a function that is handed over, as a configuration writes names."""
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
+@minimised
 def adopt(
     network: nn.Module,
     weights: AnyWeights | None = None,
@@ -162,17 +174,15 @@ def adopt(
     test: AnyData = None,
     checkpoints: AnyEpochs | None = None,
     expected: Mapping[str, float] | None = None,
-    loss: AnyLoss = None,
-    objective: str | Callable[..., Any] | None = None,
-    output: str | int | None = None,
-    score: str | Callable[..., Any] | None = None,
+    **keys: Any,
 ) -> Trained:
     """Put weights that were made elsewhere into a network, and measure its losses and errors.
 
     Args:
         network: is left with these weights.
         weights: a module, a state dict, a file, or `{"url": ..., "sha256": ...}`; by default the last of `checkpoints`.
-        data: as in `plane`, and so are `test`, `loss`, `objective`, `output` and `score`.
+        data: as in `plane`, and so is `test`.
+        minimised: as in `plane`.
         checkpoints: the way to these weights, as in `path`; each is measured.
         expected: what is known of these weights, as `{"test_error": 8.2}`: of either split the loss, the error in percent
             or the score. It must agree to the digits stated: 8.2 stands for 8.15 to 8.25.
@@ -190,20 +200,23 @@ def adopt(
         (1,)
     """
     network = plain(network)
+    objective, unknown = Minimised.split(keys)
+    if unknown:
+        raise InputError(f"{key} is no keyword of landscape.adopt" for key in unknown)
     epochs = {} if checkpoints is None else epochs_of(checkpoints, network)
     if weights is None and not epochs:
         raise InputError("neither weights nor checkpoints are given; state what is adopted")
     end = epochs[max(epochs)] if weights is None else weights_of(weights, network, "weights")
     end = {name: tensor.clone() for name, tensor in end.items()}
     with ready(network, data, test) as used:
-        measured = Minimised(loss, objective, output, score).tried(network, used)
+        measured = objective.tried(network, used, end)
         evaluate, rows = Recorder(measured), []
         for epoch, theta in epochs.items() or [(0, end)]:
-            network.load_state_dict(theta)
+            load(network, theta)
             row = history_of(network, used, evaluate, measured)
             rows.append(row.assign_coords(epoch=("epoch", [epoch], row.epoch.attrs)))
-        network.load_state_dict(end)
-        history = xr.concat(rows, "epoch")
+        load(network, end)
+        history = with_predictions(xr.concat(rows, "epoch"), evaluate.correct(network, used))
         _log.info(sentence(history))
         if expected is not None:
             compare(history, expected)

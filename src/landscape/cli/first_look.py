@@ -46,6 +46,7 @@ def rough(
     """
     import landscape as ls
     from landscape.api.inputs import weights_of
+    from landscape.objective.objective_section import ObjectiveKeys
     from landscape.running.starter import Extent
     from landscape.store import checkpoint, files
 
@@ -59,7 +60,7 @@ def rough(
         say(f"no weights are given: the initial ones, drawn from seed 0, are seen, and kept in {place}")
     assert subject.weights is not None
     network.load_state_dict(weights_of(subject.weights, network, "WEIGHTS"))
-    loss: dict[str, Any] = {"loss": subject.loss, "output": subject.output, "score": subject.score}
+    loss: dict[str, Any] = {key: getattr(subject, key) for key in ObjectiveKeys.model_fields}
     few: dict[str, Any] = {"examples": min(_ROUGH["examples"], examples or _ROUGH["examples"]), "seed": 1}
     few["examples"], at_most = _affordable(network, dataset, loss, few["examples"])
     n = min(_ROUGH["points"], points)
@@ -226,16 +227,16 @@ def _basin(surface: xr.Dataset) -> list[str]:
     """Range and width on the plane, and warnings."""
     import landscape as ls
     from landscape import geometry
-    from landscape.measures.auto_range import in_nats
+    from landscape.objective import meanings
 
     centre = geometry.centre(surface, "train_loss")
-    rise = 0.5 if in_nats(surface.attrs.get("loss_unit")) else abs(centre)
-    width = geometry.shape(surface, centre + rise, "train_loss")["width"]
-    there = f"{width.value:.3g}" if math.isfinite(width.value) else f"unknown ({width.reason})"
+    number = f"width_rise_{0.5 if meanings.in_nats(surface.attrs) else 1:g}"
+    width = geometry.numbers(surface)[number]
+    there = f"{width:.3g}" if math.isfinite(width) else f"unknown ({geometry.reasons(surface)[number]})"
     lines = [
         f"plane          alpha and beta from {surface.alpha[0].item():g} to {surface.alpha[-1].item():g}, on "
         f"{surface.train_examples} training examples; loss at the centre {centre:.4g}",
-        f"basin          width within {rise:.3g} of the centre: {there} (1 is 100 % of each filter's norm)",
+        f"basin          {geometry.named(number, surface)}: {there} (1 is 100 % of each filter's norm)",
     ]
     if "train_accuracy" in surface and "classes" in surface.attrs:
         lines += [f"beware         {advice}" for advice in ls.numbers(surface).findings.splitlines()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,16 +26,63 @@ DataOrNone = Annotated[
         help="digits, cifar10, cifar100, an .npz or .safetensors file, a folder of images, or path/file.py:function"
     ),
 ]
-LossName = Annotated[
-    str | None,
-    Parameter(help="cross_entropy (default), bce, mse, mae, huber, nll, file.py:function, or JSON with args"),
-]
-OutputPart = Annotated[str | None, Parameter(help="the part of the network's output that the loss takes")]
-ScoreName = Annotated[str | None, Parameter(help="accuracy, r2, perplexity, none, or file.py:function")]
-Args = Annotated[str | None, Parameter(help="arguments of the network's function, as JSON")]
-ResultsFolder = Annotated[str, Parameter(help="the folder of results")]
-ConfigFile = Annotated[Path, Parameter(help="the configuration to write")]
-Force = Annotated[bool, Parameter(negative=(), help="overwrite the configuration")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options that `see` and `init` share; those above `results` are keys of a run."""
+
+    loss: Annotated[
+        str | None,
+        Parameter(
+            help="cross_entropy (default), bce, mse, mae, huber, nll, next_token, file.py:function, or JSON with args"
+        ),
+    ] = None
+    objective: Annotated[str | None, Parameter(help="in the place of a loss: file.py:function of (network, batch)")] = (
+        None
+    )
+    output: Annotated[str | None, Parameter(help="the part of the network's output that the loss takes")] = None
+    score: Annotated[str | None, Parameter(help="accuracy, r2, perplexity, none, or file.py:function")] = None
+    args: Annotated[str | None, Parameter(help="arguments of the network's function, as JSON")] = None
+    results: Annotated[str, Parameter(help="the folder of results")] = "results"
+    config: Annotated[Path, Parameter(help="the configuration to write")] = Path("landscape.yaml")
+    force: Annotated[bool, Parameter(negative=(), help="overwrite the configuration")] = False
+
+    def subject(self, network: str, weights: str | None, data: str | None) -> Subject:
+        """Return what the configuration is about.
+
+        Raises:
+            InputError: if no data are named, or an option is not what it must be.
+        """
+        from landscape.running import starter
+
+        weights, data = starter.weights_and_data(weights, data)
+        loss, output = self.loss, self.output
+        return starter.Subject(
+            network=network,
+            data=data,
+            weights=weights,
+            args=None if self.args is None else _mapping("--args", self.args),
+            loss=_mapping("--loss", loss) if loss and loss.lstrip().startswith("{") else loss,
+            objective=self.objective,
+            output=int(output) if output is not None and output.lstrip("-").isdecimal() else output,
+            score=self.score,
+            results=self.results,
+        )
+
+    def command(self, verb: str, network: str, weights: str | None, data: str | None, **further: Any) -> str:
+        """Return the comment that the configuration begins with: the command, with the options that alter its content."""
+        from landscape.running import starter
+
+        stated = {key: value for key, value in asdict(self).items() if key not in ("config", "force")}
+        stated["results"] = None if self.results == Options.results else self.results
+        return "# " + starter.command_of(
+            verb, {"NETWORK": network, "WEIGHTS": weights, "DATA": data, **stated, **further}
+        )
+
+
+DEFAULT = Options()
 
 
 def see(
@@ -44,17 +91,11 @@ def see(
     data: DataOrNone = None,
     /,
     *,
-    loss: LossName = None,
-    output: OutputPart = None,
-    score: ScoreName = None,
-    args: Args = None,
+    options: Options = DEFAULT,
     examples: Annotated[
         int | None, Parameter(help="of each split, for every point; default what takes two minutes, at most 1000")
     ] = None,
     points: Annotated[int, Parameter(help="on each axis of the plane")] = 25,
-    results: ResultsFolder = "results",
-    config: ConfigFile = Path("landscape.yaml"),
-    force: Force = False,
 ) -> int:
     """See the loss landscape of your network.
 
@@ -69,10 +110,11 @@ def see(
     for name, value in {"examples": examples, "points": points}.items():
         if value is not None and value < (least := 2 if name == "examples" else 3):
             raise InputError(f"--{name} is {value}; it must be at least {least}")
-    given = {"loss": loss, "output": output, "score": score, "args": args, "results": results}
-    command = _command("see", network, weights, data, {**given, "examples": examples, "points": points})
-    subject = _subject(network, weights, data, given)
-    if starter.free(config, command, force):
+    config = options.config
+    stated = {"examples": examples, "points": None if points == 25 else points}
+    command = options.command("see", network, weights, data, **stated)
+    subject = options.subject(network, weights, data)
+    if starter.free(config, command, options.force):
         logging.getLogger("landscape.progress").setLevel(logging.WARNING)  # a rough picture has many short measurements
         subject, extent = first_look.rough(subject, points, examples, config.with_suffix(""), _say)
         files.write_text(config, starter.text(subject, extent, command, config))
@@ -91,13 +133,7 @@ def init(
     data: DataOrNone = None,
     /,
     *,
-    loss: LossName = None,
-    output: OutputPart = None,
-    score: ScoreName = None,
-    args: Args = None,
-    results: ResultsFolder = "results",
-    config: ConfigFile = Path("landscape.yaml"),
-    force: Force = False,
+    options: Options = DEFAULT,
 ) -> None:
     """Write a first configuration for your network.
 
@@ -107,38 +143,16 @@ def init(
     from landscape.running import check, starter
     from landscape.store import files
 
-    given = {"loss": loss, "output": output, "score": score, "args": args, "results": results}
-    command = _command("init", network, weights, data, given)
-    content = starter.text(_subject(network, weights, data, given), starter.Extent(), command, config)
-    if not starter.free(config, command, force):
+    config = options.config
+    command = options.command("init", network, weights, data)
+    content = starter.text(options.subject(network, weights, data), starter.Extent(), command, config)
+    if not starter.free(config, command, options.force):
         _say(f"{config} is there, written by the same command, and is left as it is")
         return
     if problems := check.problems(reading.resolve(_parsed_yaml(content))):
         raise InputError(problems)
     files.write_text(config, content)
     _say(f"the configuration is {config}; change it, and make everything with: landscape run {config}")
-
-
-def _subject(network: str, weights: str | None, data: str | None, given: Mapping[str, Any]) -> Subject:
-    """Read the arguments that `see` and `init` share.
-
-    Raises:
-        InputError: if no data are named, or an option is not what it must be.
-    """
-    from landscape.running import starter
-
-    weights, data = starter.weights_and_data(weights, data)
-    loss, output, args = given["loss"], given["output"], given["args"]
-    return starter.Subject(
-        network=network,
-        data=data,
-        weights=weights,
-        args=None if args is None else _mapping("--args", args),
-        loss=_mapping("--loss", loss) if loss and loss.lstrip().startswith("{") else loss,
-        output=int(output) if output is not None and output.lstrip("-").isdecimal() else output,
-        score=given["score"],
-        results=given["results"],
-    )
 
 
 def _mapping(option: str, text: str) -> dict[str, Any]:
@@ -149,14 +163,6 @@ def _mapping(option: str, text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{option} is {text!r}; it must be a mapping, e.g. " + "'{\"width\": 16}'")
     return found
-
-
-def _command(verb: str, network: str, weights: str | None, data: str | None, options: Mapping[str, Any]) -> str:
-    from landscape.running import starter
-
-    plain = {"results": "results", "points": 25}
-    stated = {key: value for key, value in options.items() if value != plain.get(key)}
-    return "# " + starter.command_of(verb, {"NETWORK": network, "WEIGHTS": weights, "DATA": data, **stated})
 
 
 def _parsed_yaml(content: str) -> Any:

@@ -70,6 +70,7 @@ def tile(
 
     seen = _seen(spec, "surface", name, weights, directions, data)
     facts = {**seen.facts, "title": f"{seen.at.state} on {name}", **files.provenance("tile")}
+    del facts["spec"]  # the plane's own, with ranges that were found
     found = planes.plane(*seen.measured, loss=seen.at.objective, **seen.directed, tile=(tile, of), attributes=facts)
     files.write_dataset(found, output)
 

@@ -166,7 +166,7 @@ def _begin(spec: str, stage: str, name: str, data: Path, weights: str | Path | N
     from landscape.data import datasets
     from landscape.engine import device
     from landscape.experiment import specs
-    from landscape.experiment.user_files import own_code
+    from landscape.networks.local_imports import own_code
     from landscape.store.files import checksum
 
     run, text = specs.load(spec, stage)
@@ -222,16 +222,9 @@ def _write(
 
 def _source_of(spec: DataSection) -> dict[str, Any]:
     """Checksums of the files that a data set is read from; a fetched one is the same for everybody."""
-    from landscape.experiment.user_files import own_code
-    from landscape.store.files import checksum
+    from landscape.networks.local_imports import own_code
+    from landscape.store.contents import checksum
 
-    match spec.kind:
-        case "npz" if Path(spec.source).is_file():
-            return {"source_hash": checksum(spec.source)}
-        case "folder":
-            found = sorted(path for path in Path(spec.source).rglob("*") if path.is_file())
-            listed = [(str(path.relative_to(spec.source)), checksum(path)) for path in found]
-            return {"source_hash": hashlib.sha256(json.dumps(listed).encode()).hexdigest()}
-        case "function":
-            return {"code_hash": [checksum(path) for path in own_code([spec.source], spec.code) if path.is_file()]}
-    return {}
+    if spec.kind == "function":
+        return {"code_hash": [checksum(path) for path in own_code([spec.source], spec.code) if path.is_file()]}
+    return {"source_hash": checksum(spec.source)} if os.path.exists(spec.source) else {}

@@ -36,14 +36,20 @@ def check(config: Config, /) -> None:
     Notes say what is allowed and may surprise: planes, probes, runs and data that nothing uses, results of another
     configuration in the same folder, names that torchvision gives to other networks.
     """
-    from landscape.experiment import reading
+    from landscape.experiment import reading, writable
     from landscape.running import check
     from landscape.running.notes import notes
 
     experiment = reading.read(config)
-    sys.stdout.writelines(f"note: {note}\n" for note in notes(experiment))
-    if problems := check.problems(experiment):
+    writable.check(experiment)
+    for note in notes(experiment):
+        _note(note)
+    if problems := check.problems(experiment, told=_note):
         raise InputError(problems)
+
+
+def _note(note: str) -> None:
+    sys.stdout.write(f"note: {note}\n")
 
 
 def plan(

@@ -6,14 +6,46 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, GetCoreSchemaHandler, Tag, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 MAX_EPOCHS = 999  # a state is written RUN@EPOCH with three digits
 
 
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def _exact(schema: Any) -> Any:
+    """A schema in which true and false are no numbers, and nothing else is true or false."""
+    if isinstance(schema, list | tuple):
+        return type(schema)(map(_exact, schema))
+    if not isinstance(schema, dict) or schema.get("function") == _REFUSING:
+        return schema
+    within = {key: value if key in _NO_SCHEMA else _exact(value) for key, value in schema.items()}
+    match schema.get("type"):
+        case "bool":
+            return {**within, "strict": True}
+        case "int" | "float":
+            return core_schema.no_info_before_validator_function(_no_truth, within)
+    return within
+
+
+_REFUSING = {"type": "no-info", "function": _no_truth}
+_NO_SCHEMA = {"metadata", "serialization", "default", "expected"}
+"""Keys of a schema that hold no further schema."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema: CoreSchema = _exact(handler(source))
+        return schema
 
     @model_validator(mode="after")
     def _no_idle_keys(self) -> Self:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from landscape.errors import meant
+
 MAX_POINTS = 10_000
 """Most points on an axis; more would fill the memory before a computation starts."""
 
@@ -16,12 +18,19 @@ PATH_EPOCHS = 3
 """Least number of kept epochs that make a path, start and end included."""
 
 
-def _axis(value: Any) -> tuple[float, float, int]:
+AUTO_POINTS = 51
+"""Points on an axis whose range is found, by default."""
+
+Range = tuple[float, float, int]
+Auto = tuple[Literal["auto"], int]
+
+
+def _axis(value: Any) -> Range | Auto:
     if value == "auto" or (isinstance(value, list | tuple) and "auto" in list(value)):
-        raise ValueError(
-            "must be [first, last, number of points], e.g. [-1, 1, 51]; auto is for landscape.plane in Python, and "
-            "`landscape see` finds the numbers and writes them"
-        )
+        points = AUTO_POINTS if value == "auto" or len(value) == 1 else value[1] if len(value) == 2 else None
+        if not isinstance(points, int) or isinstance(points, bool) or not 2 <= points <= MAX_POINTS:
+            raise ValueError(f"allowed are auto and [auto, number of points], from 2 to {MAX_POINTS:,}")
+        return "auto", points
     if not isinstance(value, list | tuple) or len(value) != 3:
         raise ValueError("must be [first, last, number of points], e.g. [-1, 1, 51]")
     try:
@@ -43,8 +52,8 @@ def _axis(value: Any) -> tuple[float, float, int]:
     return first, last, points
 
 
-Axis = Annotated[tuple[float, float, int], BeforeValidator(_axis)]
-"""[first, last, number of points]."""
+Axis = Annotated[Range | Auto, BeforeValidator(_axis, json_schema_input_type=Range | Auto | Literal["auto"])]
+"""[first, last, number of points], or [auto, number of points] for a range that is found."""
 
 
 def _keep(value: Any) -> Any:
@@ -53,7 +62,9 @@ def _keep(value: Any) -> Any:
     if value == "all":
         return "all"
     if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]*", str(value)):
-        raise ValueError("must be none, all, or a whole number N (keep every Nth epoch)")
+        raise ValueError(
+            f"must be none, all, or a whole number N (keep every Nth epoch){meant(('none', 'all'), value)}"
+        )
     return int(value)
 
 
@@ -63,7 +74,8 @@ def _levels(value: Any) -> Any:
     try:
         levels = tuple(float(level) for level in value)
     except (TypeError, ValueError):
-        raise ValueError("must be log, paper, or a list of increasing numbers") from None
+        near = meant(("log", "paper"), value)
+        raise ValueError(f"must be log, paper, or a list of increasing numbers{near}") from None
     if not levels or any(not math.isfinite(x) for x in levels) or any(b <= a for a, b in itertools.pairwise(levels)):
         raise ValueError("must be log, paper, or a list of increasing finite numbers")
     return levels
@@ -102,7 +114,7 @@ def _not_json(path: str, value: Any) -> Iterator[str]:
 
 
 def _names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str | int | float) else value
 
 
 Keep = Annotated[Literal["none", "all"] | int, BeforeValidator(_keep)]

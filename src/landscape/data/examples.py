@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,11 @@ class Examples:
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
+    def evenly(self, size: int) -> Iterator[Examples]:
+        """Cut into batches of about `size` that differ by at most one example."""
+        for part in even_parts(len(self), size):
+            yield self[part]
+
     def to(self, device: torch.device | str) -> Examples:
         return self.map(lambda tensor: tensor.to(device))
 
@@ -85,6 +91,14 @@ def mapped(rows: Rows, change: Callable[[Tensor], Tensor]) -> Rows:
 def rows_in(rows: Rows, which: Any) -> Rows:
     """Take the rows with an index: a slice, a mask or a tensor of numbers."""
     return mapped(rows, lambda tensor: tensor[which])
+
+
+def even_parts(n: int, size: int) -> list[slice]:
+    """Cut n rows into parts of about `size` that differ by at most one."""
+    parts = max(1, round(n / size))
+    least, more = divmod(n, parts)
+    ends = [k * least + min(k, more) for k in range(parts + 1)]
+    return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
 
 def joined(parts: list[Rows]) -> Rows:
@@ -146,10 +160,12 @@ def call(network: nn.Module | Callable[..., Any], inputs: Rows) -> Any:
 
 
 def shapes(rows: Rows | None) -> str:
-    """Describe the shapes and types of rows, for messages."""
+    """Describe the shapes and types of rows, or of what a network or a loss returns, for messages."""
     if rows is None:
         return "none"
     if isinstance(rows, Tensor):
         return f"{str(rows.dtype).removeprefix('torch.')} {tuple(rows.shape)}"
+    if not isinstance(rows, dict | tuple | list):
+        return f"of the type {type(rows).__name__}"
     named = rows.items() if isinstance(rows, dict) else enumerate(rows)
     return ", ".join(f"{name}: {shapes(tensor)}" for name, tensor in named)

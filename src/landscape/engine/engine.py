@@ -7,7 +7,6 @@ network does not allow; its choice depends on the network, the plane and the dev
 batches, so a batch may hold several small splits.
 """
 
-import copy
 import functools
 import itertools
 import logging
@@ -19,12 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from landscape.config.values import Precision
-from landscape.data.examples import Examples, Rows, copied, equal, in_type, joined, laid_out, leaves, mapped
+from landscape.data.examples import Examples, Rows, in_type, joined, laid_out, leaves, mapped
 from landscape.directions import Directions
 from landscape.engine import device as devices
-from landscape.engine.kernel_choice import EXAMPLES, fastest, seen, the_same
-from landscape.engine.trial import batch_of, mode_of, plain_copy
+from landscape.engine.kernel_choice import fastest
+from landscape.engine.trial import first_passes, plain_copy, the_same
 from landscape.errors import InputError
+from landscape.networks.copying import duplicate
+from landscape.objective.examination import EXAMPLES, seen
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
@@ -64,6 +65,7 @@ class Engine:
         kernels: `plain`, `onednn` (fused convolutions) or `cuda graph`.
         folded: number of batch norms folded into the layer before them.
         precision: the precision in use: `fp32` in the place of `tf32` on a device without TF32.
+        loaded: why every point is loaded into a fresh copy of the network; empty if the tensors are views of a buffer.
     """
 
     def __init__(
@@ -91,21 +93,18 @@ class Engine:
         self.precision = "fp32" if precision == "tf32" and not self._is_gpu else precision
         dtype = torch.bfloat16 if precision == "bf16" else None
         example = Examples(mapped(first.inputs, plain_copy), first.targets)
-        whole = copy.deepcopy(network).eval().requires_grad_(False)
-        whole.load_state_dict(theta, strict=True)
-        self._mode = mode_of(whole, objective, example)
-        before = copied(example.inputs)
-        with self._mode():
-            self.batch = self.planned_batch = batch_of(whole, example.inputs)
-        self._overwrites = not equal(example.inputs, before)  # the network writes into its inputs
-        example = Examples(before, first.targets)
-        form = fastest(whole, theta, directions, example, objective, alone=self._mode is torch.enable_grad)
-        self._network, self.kernels, self._fused = form.network, form.kernels, form.fused
+        trial = first_passes(network, theta, example, objective)
+        self._mode, self._overwrites = trial.mode, trial.overwrites
+        self.batch = self.planned_batch = objective.batch or trial.batch
+        form = fastest(network, theta, directions, example, objective, trial)
+        self.kernels, self._fused, self.loaded = form.kernels, form.fused, form.loaded
         self.folded = len(form.folded.pairs) if form.folded else 0
+        if form.loaded:
+            _tell_of_loading(form.loaded)
         if recalibration is not None:
             kind = dtype if form.folded is None else None
             recalibration = laid_out(in_type(recalibration, kind) if kind else recalibration, form.layout)
-        self._point = form.on(whole, theta, directions, dtype, recalibration)
+        self._point = form.on(network, trial.whole, theta, directions, dtype, recalibration)
         self._layout = form.layout
         self._splits = {
             name: Examples(
@@ -118,9 +117,10 @@ class Engine:
         self._constants = {name: objective.constant(split) for name, split in splits.items()}
         self._sums = torch.zeros(len(splits), 5, dtype=torch.float64, device=self._device)
         self._centre = torch.zeros(sum(self._counts.values()), dtype=torch.float64, device=self._device)
+        self._scores = self._centre
         self._cut: tuple[int, list[Examples]] = 0, []
         self._recorded: Callable[[], None] | None = None
-        self._records = self._is_gpu
+        self._records = self._is_gpu and not form.loaded
 
     def _shares_of(self, split: Examples) -> Tensor | None:
         """The weight of every example in the loss of a split, with mean 1, (n,); None if all have the same."""
@@ -131,6 +131,10 @@ class Engine:
         """Measure the centre alone. On the CPU the bits are those of a plane at (0, 0)."""
         self._to_centre()
         return next(self._read([self._row()]))[0]
+
+    def scores(self, split: str) -> Tensor:
+        """Return the score's number of every example at the centre that was measured last, float64 (n,)."""
+        return dict(zip(self._counts, self._scores.split(list(self._counts.values())), strict=True))[split]
 
     def at(self, theta: Weights) -> dict[str, Measured]:
         """Measure other weights as the centre. The engine must have no directions, since these belong to one centre."""
@@ -143,14 +147,16 @@ class Engine:
         Args:
             network: the engine's architecture with the weights `theta`, in eval mode.
         """
+        if self.loaded:
+            return False  # the network may hold more than these weights
         with self._mode():
             self._point.load(theta)
             few = next(iter(self._splits.values()))[:EXAMPLES]
             dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
             example = few.in_type(dtype)
             plain = Examples(mapped(example.inputs, plain_copy), example.targets)
-            expected = seen(network, plain, self._objective)
-            return the_same(seen(self._network, self._given(example), self._objective), expected)
+            expected = seen(self._objective, network, plain)[0]
+            return the_same(seen(self._objective, self._point.network, self._given(example))[0], expected)
 
     def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
         """Yield for each point (alpha, beta) the measured splits, and the number of negative batch-norm variances.
@@ -199,6 +205,7 @@ class Engine:
         every, score = torch.cat(losses), torch.cat(scores).double()
         if remember:
             self._centre.copy_(every)
+            self._scores = score
         rise = every - self._centre
         rows = torch.stack([every, score, every.square(), rise, rise.square()])
         parts = rows.split(list(self._counts.values()), 1)
@@ -219,8 +226,10 @@ class Engine:
 
     def _networks(self) -> Iterator[nn.Module]:
         """Yield the network for each batch: fused ReLUs only if the first batch shows activations far from overflow."""
+        if self._objective.remembers:
+            yield from (duplicate(self._point.network) for _ in itertools.count())
         if self._fused is None or len(self._batches()) == 1:
-            yield from itertools.repeat(self._network)
+            yield from itertools.repeat(self._point.network)
             return
         with self._fused.relu.watched():
             yield self._fused.apart
@@ -230,13 +239,13 @@ class Engine:
     def _batches(self) -> list[Examples]:
         """Cut the sequence of all splits into batches. Only a batch across two splits is a copy.
 
-        A loss of whole batches is not mixed: each of its batches belongs to one split.
+        If the loss depends on the batches, each of them belongs to one split.
         """
         if self._cut[0] != self.batch:
-            if self._objective.per_example:
+            if self._objective.batch is None:
                 batches = self._across()
             else:
-                batches = [batch for split in self._splits.values() for batch in split.split(self.batch)]
+                batches = [batch for split in self._splits.values() for batch in split.evenly(self.batch)]
             self._cut = self.batch, batches
         return self._cut[1]
 
@@ -272,12 +281,12 @@ class Engine:
         (self._recorded or self._pass)()
 
     def _with_room(self, work: Callable[[], None]) -> None:
-        """Run `work`; halve the batch and run it again as often as a GPU's memory is too small."""
+        """Run `work`; halve the batch and run it again as often as a GPU's memory is too small, if the loss may be cut so."""
         while True:
             try:
                 return work()
             except torch.OutOfMemoryError:
-                if self.batch == 1:
+                if self.batch == 1 or self._objective.batch is not None:
                     raise
             self.batch //= 2
             self._recorded = None
@@ -301,6 +310,11 @@ class Engine:
             return Measured(mean, found, _standard_error(n, loss, squares), _standard_error(n, rise, rises))
         unit = n / of.weight(self._splits[split])
         return Measured(mean, found, unit * _standard_error(n, 0.0, squares), unit * _standard_error(n, 0.0, rises))
+
+
+@functools.cache
+def _tell_of_loading(reason: str) -> None:
+    _log.info("every point is loaded into a fresh copy of the network, which takes longer: %s", reason)
 
 
 def on_gpu(tensor: Tensor) -> bool:

@@ -5,13 +5,13 @@ linear layer into (s W) x + (beta + (b - mean) s). If a plane does not move batc
 centre plus the folded directions is the folded perturbed network.
 """
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
 
 from landscape.data.examples import Rows, call
+from landscape.networks.copying import duplicate
 from landscape.store.weights import Weights
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -85,24 +85,19 @@ def fold(network: nn.Module, example: Rows) -> Folded | None:
     names = [name for name, _ in network.named_parameters(remove_duplicate=False)]
     if len(names) > len(list(network.parameters())):
         return None
-    network = copy.deepcopy(network).eval().requires_grad_(False)
+    network = duplicate(network).eval()
     try:
         traced = fx.GraphModule(network, _Tracer().trace(network))
-    except Exception:  # the network's own code runs, and may raise anything
-        return None
-    with torch.inference_mode():
-        expected = call(network, example)
-    if not isinstance(expected, Tensor):
-        return None
-    theta = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    folded = Folded(traced, tuple(_fold(traced)))
-    folded.network.load_state_dict(folded.centre(theta), strict=False)
-    try:
+        folded = Folded(traced, tuple(_fold(traced)))
+        with torch.inference_mode():
+            expected = call(network, example)
+        theta = {name: tensor.clone() for name, tensor in network.state_dict().items() if isinstance(tensor, Tensor)}
+        folded.network.load_state_dict(folded.centre(theta), strict=False)
         with torch.inference_mode():
             found = call(folded.network, example)
-    except Exception:
+    except Exception:  # the network's own code runs, and may raise anything
         return None
-    if not isinstance(found, Tensor) or found.shape != expected.shape:
+    if not isinstance(expected, Tensor) or not isinstance(found, Tensor) or found.shape != expected.shape:
         return None
     error = (found - expected).abs().max() / expected.abs().max().clamp_min(1e-30)
     return folded if bool(error < 1e-4) else None

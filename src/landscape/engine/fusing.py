@@ -82,8 +82,8 @@ def fuse(network: fx.GraphModule, example: Tensor) -> Fused | None:
     """
     if example.device.type != "cpu" or example.ndim != 4 or not available():
         return None
-    apart = copy.deepcopy(network)
     try:
+        apart = copy.deepcopy(network)
         with torch.inference_mode():
             expected = network(example)
             _Shapes(apart).run(example)

@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from landscape.data.examples import Rows, call, copied, leaves, rows_in
+from landscape.data.examples import Rows, call, copied, even_parts, leaves, rows_in
 from landscape.directions import Directions
 from landscape.engine.folding import Folded
-from landscape.store.weights import Weights
+from landscape.networks.copying import at_weights, tied
+from landscape.store.weights import Weights, displace
 
 RECALIBRATION_BATCH = 128  # approximate; part of the definition of a recalibrated surface
 
@@ -190,6 +191,74 @@ class Point:
         return self._moving.negative_variances()
 
 
+class Loading:
+    """A network that is loaded anew at every point, for those whose tensors cannot be views of a buffer.
+
+    Args:
+        network: never called; each point is a copy of it.
+        dtype: as in `Moving`.
+        recalibration: as in `Point`.
+
+    Attributes:
+        network: the copy at the current point, which was not called yet.
+        weights: the weights there.
+    """
+
+    network: nn.Module
+    weights: Weights
+
+    def __init__(
+        self,
+        network: nn.Module,
+        centre: Weights,
+        directions: Directions,
+        dtype: torch.dtype | None = None,
+        recalibration: Rows | None = None,
+    ):
+        self._untouched, self._dtype, self._inputs = network, dtype, recalibration
+        self._device = next(network.parameters()).device
+        self._tied = tied(network)
+        self._steps = {axis: self._here(direction) for axis, direction in directions.items()}
+        moved = {name for direction in directions.values() for name in direction}
+        self._variances = [name for name in moved if name.endswith("running_var")]
+        self.load(centre)
+
+    def load(self, centre: Weights) -> None:
+        """Make other weights the centre, and move there."""
+        self._centre = self._here(centre)
+        self.move(0.0, 0.0)
+
+    @torch.inference_mode(False)
+    def move(self, alpha: float, beta: float) -> None:
+        """Load a fresh copy at theta + alpha d1 + beta d2."""
+        point = self._centre
+        if self._steps:
+            first, *second = self._steps.values()
+            point = displace(point, first, alpha, second[0] if second else None, beta)
+        self.weights = {name: point[self._tied.get(name, name)] for name in point}
+        self._negative = sum(int((point[name] < 0).sum()) for name in self._variances)
+        self.network = at_weights(self._untouched, self.weights)
+        if self._dtype is not None:
+            round_to(self._dtype, self.network)
+        if self._inputs is not None:
+            recalibrate(self.network, self._inputs)
+
+    def negative_variances(self) -> Tensor:
+        return torch.tensor(self._negative, device=self._device)
+
+    def _here(self, weights: Weights) -> Weights:
+        return {name: tensor.to(self._device) for name, tensor in weights.items()}
+
+
+def round_to(dtype: torch.dtype, network: nn.Module) -> None:
+    """Let a network compute in a type, all but its batch norm."""
+    for module in network.modules():
+        if not isinstance(module, _BatchNorm):
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                if tensor.is_floating_point():
+                    tensor.data = tensor.to(dtype)
+
+
 def recalibrate(network: nn.Module, inputs: Rows) -> None:
     """Give batch norm the statistics of these inputs: means over batches of about 128, as `torch.optim.swa_utils.update_bn`.
 
@@ -206,9 +275,7 @@ def recalibrate(network: nn.Module, inputs: Rows) -> None:
         norm.train()
     try:
         with torch.inference_mode():
-            n = len(leaves(inputs)[0])
-            for index in torch.arange(n).tensor_split(max(1, round(n / RECALIBRATION_BATCH))):
-                part = slice(int(index[0]), int(index[-1]) + 1)
+            for part in even_parts(len(leaves(inputs)[0]), RECALIBRATION_BATCH):
                 call(network, copied(rows_in(inputs, part)))  # a network may write into them
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

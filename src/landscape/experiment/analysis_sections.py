@@ -51,6 +51,9 @@ class Claims(Section):
     tolerance: float = Field(
         0.5, gt=0, description="percentage points by which a test error may differ from the published one"
     )
+    margin: float = Field(
+        0.05, ge=0, lt=1, description="relative difference that two numbers of an order must have beside their errors"
+    )
     similar: float = Field(
         0.25, gt=0, description="relative difference up to which a number is said to hardly change, 0.25 for 25 %"
     )

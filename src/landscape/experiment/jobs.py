@@ -2,14 +2,13 @@
 
 import math
 import re
-from pathlib import Path
 
 from landscape.artefacts import path
 from landscape.data.builtin_datasets import known_of
 from landscape.errors import InputError
 from landscape.experiment.lookup import entry, plane, probe, run, run_of, state
 from landscape.experiment.schema import Experiment
-from landscape.experiment.user_files import own_code
+from landscape.networks.local_imports import own_code
 from landscape.networks.operations import operations
 from landscape.store import weight_files
 
@@ -24,17 +23,14 @@ AIMED = ("to", "through", "of", "eigenvectors")
 
 
 def source_files(experiment: Experiment, name: str) -> list[str]:
-    """The files a data set is read from; none for one that is fetched."""
+    """The files or the folder a data set is read from; none for one that is fetched."""
     data = entry("data set", experiment.data, name)
     match data.kind:
         case "function":
             return list(map(str, own_code([data.source], data.code)))
-        case "npz" | "safetensors":
-            return [data.source]
-        case "folder":  # a folder's time is that of the last file put in or taken out, not of what folders in it hold
-            root = Path(data.source)
-            return [str(found) for found in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/")))]
-    return []
+        case "fetched":
+            return []
+    return [data.source]
 
 
 def code_files(experiment: Experiment, at: str) -> list[str]:

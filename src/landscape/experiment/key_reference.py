@@ -151,7 +151,8 @@ def _stated(schema: Mapping[str, Any]) -> list[str]:
 def _value(schema: Mapping[str, Any]) -> str:
     match schema.get("type"):
         case "array" if "prefixItems" in schema:
-            return "[first, last, points]"  # no other list has places of different meaning
+            is_auto = schema["prefixItems"][0].get("const") == "auto"
+            return "[auto, points]" if is_auto else "[first, last, points]"  # no other list has places of its own
         case "array":
             several = re.sub(r"^(whole number|number|text|mapping)", r"\1s", _values(schema["items"]))
             return f"list of {_count(schema)}{several.removeprefix('one of ')}"

@@ -12,6 +12,7 @@ from landscape.data.builtin_datasets import known_of
 from landscape.experiment.lookup import figure, plane, probe, run_of
 from landscape.experiment.schema import Experiment
 from landscape.networks.operations import weights
+from landscape.store.contents import in_folder
 
 BASE = 1500
 """A process with torch, and room for activations."""
@@ -112,8 +113,7 @@ def _of_images(folder: Path, size: int | None) -> int:
     """Bytes of a folder's images in colour, each as large as the first or `size` x `size`; 0 if that cannot be read."""
     from PIL import Image
 
-    suffixes = Image.registered_extensions()
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes]
+    found = [path for _, path in in_folder(folder) if path.is_file()]
     try:
         if size is None:
             with Image.open(min(found)) as image:

@@ -9,22 +9,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import landscape
 from landscape.errors import InputError, TransientError
-from landscape.experiment import jobs
+from landscape.experiment import document, jobs
 from landscape.experiment.lookup import figure
-from landscape.experiment.reading import resolve
 from landscape.experiment.schema import SECTIONS, Experiment
 from landscape.store import weight_files
+from landscape.store.contents import Contents
 from landscape.training.run_section import Run
 
 _CHECKED = Path(".snakemake/landscape")
 
 
-def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment, str]:
-    """The experiment, and the file with its resolved configuration that exists once everything is checked.
+def contents() -> Contents:
+    """The checksums of the user's files, as far as they were taken in this folder before."""
+    return Contents(_CHECKED / "contents.json")
+
+
+def preflight(experiment: Experiment, known: Contents, *, thorough: bool) -> str:
+    """Return the file with the resolved configuration, which exists once everything is checked.
 
     Args:
         thorough: whether to build the networks and look into the files too. It takes seconds, in a process of its
@@ -33,13 +36,13 @@ def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment
     Raises:
         InputError: with every mistake found.
     """
-    experiment = resolve(content)
     full = _in_full(experiment)
-    resolved = yaml.safe_dump(full, sort_keys=False, allow_unicode=True)
+    resolved = document.text(full)
     kept = _CHECKED / f"{_digest(resolved)}.yaml"
     if thorough:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        passed = _CHECKED / f"{_digest(_looked_into(full, experiment))}.passed"
+        passed = _CHECKED / f"{_digest(_looked_into(full, experiment, known))}.passed"
+        known.remember()
         candidate = kept.with_name(f"{kept.name}.{os.getpid()}")
         candidate.write_text(resolved)
         try:
@@ -50,7 +53,7 @@ def preflight(content: Mapping[str, Any], *, thorough: bool) -> tuple[Experiment
                 candidate.replace(kept)
         finally:
             candidate.unlink(missing_ok=True)
-    return experiment, str(kept)
+    return str(kept)
 
 
 def _in_full(experiment: Experiment) -> dict[str, Any]:
@@ -75,15 +78,14 @@ def _check(config: Path) -> None:
         raise TransientError(f"the check of the configuration failed: {done.stderr.strip().removeprefix('error: ')}")
 
 
-def _looked_into(full: Mapping[str, Any], experiment: Experiment) -> Any:
+def _looked_into(full: Mapping[str, Any], experiment: Experiment, known: Contents) -> Any:
     """Everything that the check depends on: data sets, networks, states that must have one architecture, files."""
     named = [path for name in experiment.data for path in jobs.source_files(experiment, name)]
     for name, run in experiment.runs.items():
         named += jobs.code_files(experiment, name)
         if run.adopted:
             named += [*jobs.adopted_files(experiment, name), *_fetched_before(run)]
-    stamps = [(path, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in sorted(set(named))]
-    return [full["data"], full["runs"], _compared(experiment), stamps]
+    return [full["data"], full["runs"], _compared(experiment), known.of(sorted(set(named)))]
 
 
 def _fetched_before(run: Run) -> list[str]:

@@ -1,7 +1,7 @@
 """A configuration from a file or from Snakemake: every sweep expanded, every reference resolved, every mistake reported."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ from landscape.config.fields import expanded
 from landscape.config.section import NAME
 from landscape.errors import InputError, meant, one_of
 from landscape.experiment import document, references
+from landscape.experiment.document import Written
 from landscape.experiment.schema import KINDS_OF, SECTIONS, SWEPT, Experiment, kinds_of
 from landscape.experiment.sweeps import inherited, numbers, sweep
 
@@ -37,7 +38,20 @@ def read(path: str | Path) -> Experiment:
     Raises:
         InputError: with every mistake in it, one a line.
     """
-    return resolve(document.read(path))
+    found = document.written(path)
+    return resolve(found.content, [found])
+
+
+def merged(content: Mapping[str, Any], files: Iterable[str | Path]) -> Experiment:
+    """The experiment of files that Snakemake has read and merged.
+
+    Raises:
+        InputError: with every mistake; where the files themselves are wrong, with theirs.
+    """
+    found = [document.written(file) for file in dict.fromkeys(map(str, files))]
+    if problems := [problem for file in found for problem in file.problems]:
+        raise InputError(problems)
+    return resolve(content, found)
 
 
 def entry(section: str, keys: Mapping[str, Any]) -> Any:
@@ -49,11 +63,14 @@ def entry(section: str, keys: Mapping[str, Any]) -> Any:
     try:
         return TypeAdapter(SECTIONS[section]).validate_python(dict(keys))
     except ValidationError as error:
-        raise InputError(text.lstrip(".: ") for text in _messages("", error, section)) from None
+        raise InputError(text.lstrip(".: ") for text in _messages((), error, section)) from None
 
 
-def resolve(content: Any) -> Experiment:
+def resolve(content: Any, files: Sequence[Written] = ()) -> Experiment:
     """The experiment a configuration describes. A relative path in it is relative to the current folder.
+
+    Args:
+        files: the files that `content` comes from, in which nothing may stand twice or be taken for another value.
 
     Raises:
         InputError: with every mistake, one a line: its path, the value, and what is allowed.
@@ -67,18 +84,20 @@ def resolve(content: Any) -> Experiment:
     entries: dict[str, dict[str, Any]] = {}
     broken: dict[str, set[str]] = {}
     for section, model in SECTIONS.items():
-        entries[section], broken[section] = _entries(section, model, sections.get(section, {}), problems)
+        entries[section], broken[section] = _entries(section, model, sections.get(section, {}), problems, files)
     rest = {key: value for key, value in sections.items() if key not in SECTIONS}
     empty: dict[str, Any] = {"data": {}, "runs": {}}
     try:
         whole = Experiment.model_validate({**rest, **empty})
     except ValidationError as error:
-        problems += _messages("", error, None)
+        problems += _messages((), error, None, files)
         whole = Experiment.model_validate(empty)
     whole = whole.model_copy(update=entries)
     if not sections.get("runs"):
         problems.append("runs is missing: name at least one run")
     problems += references.problems(whole, broken)
+    written = [problem for file in files for problem in file.problems]
+    problems = written + [problem for problem in problems if not any(file.says(problem) for file in files)]
     if problems:
         raise InputError(dict.fromkeys(problems))
     return _expanded(whole)
@@ -95,7 +114,9 @@ def _expanded(whole: Experiment) -> Experiment:
     return whole.model_copy(update=update)
 
 
-def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tuple[dict[str, Any], set[str]]:
+def _entries(
+    section: str, model: Any, content: Any, problems: list[str], files: Sequence[Written]
+) -> tuple[dict[str, Any], set[str]]:
     """The valid entries of a section by name, and the names of the broken ones."""
     entries: dict[str, Any] = {}
     broken: set[str] = set()
@@ -137,7 +158,7 @@ def _entries(section: str, model: Any, content: Any, problems: list[str]) -> tup
             problems += [path + problem for problem in error.problems]
             broken.add(name)
         except ValidationError as error:
-            problems += _messages(path, error, section)
+            problems += _messages((section, name), error, section, files)
             broken.add(name)
     return entries, broken
 
@@ -159,11 +180,15 @@ def _swept(section: str, template: str, entry: Any) -> dict[str, dict[str, Any]]
         raise InputError(".args is nested too deeply") from None
 
 
-def _messages(path: str, error: ValidationError, section: str | None) -> Iterator[str]:
-    """Says each mistake in the entry at `path`, or in the whole configuration, in one message."""
+def _messages(
+    at: Sequence[str], error: ValidationError, section: str | None, files: Sequence[Written] = ()
+) -> Iterator[str]:
+    """Says each mistake in the entry at a place, or in the whole configuration, in one message."""
     key, kinds = KINDS_OF.get(section or "", ("", {}))
+    path = ".".join(at)
     idle: dict[str, list[str]] = {}
-    for item in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for item in errors:
         place = list(item["loc"])
         kind = str(place.pop(0)) if kinds and place and place[0] in kinds else None
         where = path
@@ -191,6 +216,13 @@ def _messages(path: str, error: ValidationError, section: str | None) -> Iterato
                 yield f"{where}: {item['ctx']['error']}"
             case "value_error":
                 yield f"{where} is {_shown(item['input'])}: {item['ctx']['error']}"
+            case "string_type" if isinstance(item["input"], bool | int | float):
+                yield f"{where} is {_in_yaml(item['input'], (*at, *place), files)}"
+            case "too_short" if any(
+                len(other["loc"]) > len(item["loc"]) and other["loc"][: len(item["loc"])] == item["loc"]
+                for other in errors
+            ):
+                pass  # too few are right
             case _:
                 allowed = re.findall(r"'([^']*)'", item["ctx"]["expected"]) if item["type"] == "literal_error" else []
                 problem = f"{item['msg'][0].lower()}{item['msg'][1:]}{meant(allowed, item['input'])}"
@@ -201,6 +233,14 @@ def _messages(path: str, error: ValidationError, section: str | None) -> Iterato
 def renamed(where: str, key: str) -> str:
     """Say how the key of version 0.1 at `where` is called."""
     return f"{where} is called {OLD_NAMES[key]} since 0.2"
+
+
+def _in_yaml(value: bool | float, place: Sequence[str | int], files: Sequence[Written]) -> str:
+    """Say as what a value is read that is no text, and how it is written as text."""
+    found = next(filter(None, (file.scalar(place) for file in reversed(files))), None)
+    text, where = (found.text, f" ({found.where})") if found else (_shown(value), "")
+    kind = "true or false" if isinstance(value, bool) else "a number"
+    return f'{text}{where}, which YAML reads as {kind}; write "{text}" in quotes'
 
 
 def _section_at(entry: Any, place: Sequence[Any]) -> type[BaseModel]:
@@ -219,5 +259,5 @@ def _section_at(entry: Any, place: Sequence[Any]) -> type[BaseModel]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

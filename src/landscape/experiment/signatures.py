@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from landscape.experiment.schema import kinds_of
+from landscape.objective.objective_section import ObjectiveKeys
 
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "data": frozenset({"source", "code"}),
@@ -24,16 +25,14 @@ LEFT_OUT: Mapping[str, frozenset[str]] = {
             "code",
             "train",
             "parts",
-            "loss",
-            "objective",
-            "output",
-            "score",
+            *ObjectiveKeys.model_fields,
         }
     ),
     "planes": frozenset({"run", "runs", "plane", "probe", "tiles"}),
     "probes": frozenset({"plane"}),
 }
-"""Keys that are no keywords: names of other entries, for which Python has the things themselves; how jobs are cut."""
+"""Keys that are no keywords of the section: names of other entries, for which Python has the things themselves; how jobs are
+cut; the loss, which may be a function here (`minimised`)."""
 
 _LINE = textwrap.TextWrapper(width=120, initial_indent=" " * 8, subsequent_indent=" " * 12, break_on_hyphens=False)
 
@@ -63,11 +62,35 @@ def keywords(
         parameters |= {key: _parameter(key, of) for key, of in fields.items()}
         function.__signature__ = own.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
         told = {key: next((field.description for field in of if field.description), "") for key, of in fields.items()}
-        lines = "".join(_LINE.fill(f"{key}: {text}") + "\n" for key, text in told.items() if text)
-        function.__doc__ = re.sub(r"        keys: .*\n(?: {12}.*\n)*", lambda _: lines, function.__doc__ or "")
-        return function
+        return _described(function, "keys", told)
 
     return signed
+
+
+def minimised(function: Function) -> Function:
+    """Give a function the keywords `loss`, `objective`, `output` and `score` of a run, before its own, in the place of `**keys`.
+
+    They may be functions themselves. Their descriptions stand where the docstring says `minimised: ...`.
+    """
+    own = inspect.signature(function)
+    found, told = [], {}
+    for key, field in ObjectiveKeys.model_fields.items():
+        told[key] = (field.description or "").replace("file.py:function", "a function")
+        types: Any = str | Mapping[str, Any] | None if key == "loss" else _plain(field.annotation)
+        types = types | Callable[..., Any] if told[key] != field.description else types
+        found.append(inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=types))
+    kept = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    first = [one for one in kept if one.kind is not one.KEYWORD_ONLY]
+    parameters = [*first, *found, *kept[len(first) :]]
+    function.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return _described(function, "minimised", told)
+
+
+def _described(function: Function, placeholder: str, told: Mapping[str, str]) -> Function:
+    """Put the descriptions of keywords into the docstring, in the place of a line."""
+    lines = "".join(_LINE.fill(f"{key}: {text}") + "\n" for key, text in told.items() if text)
+    function.__doc__ = re.sub(rf"        {placeholder}: .*\n(?: {{12}}.*\n)*", lambda _: lines, function.__doc__ or "")
+    return function
 
 
 def fields_of(section: str, kind: str = "") -> dict[str, list[FieldInfo]]:

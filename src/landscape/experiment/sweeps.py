@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from landscape.errors import InputError, one_of
 
-_SCIENTIFIC = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 MAX_COMBINATIONS = 10_000
 
@@ -21,7 +21,7 @@ def numbers(value: Any) -> Any:
         return {key: numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [numbers(item) for item in value]
-    if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
         return float(value) if re.search(r"[.eE]", value) else int(value)
     return value
 

@@ -12,12 +12,6 @@ from landscape.store import weight_files
 from landscape.training.run_section import Run
 
 
-def own_code(functions: Iterable[str], stated: Iterable[str]) -> list[Path]:
-    """The user's own files behind functions: those that define them, if they are named by file, and the `code` stated."""
-    defined = dict.fromkeys(code.source_file(function) for function in functions)
-    return [*(file for file in defined if file), *map(Path, stated)]
-
-
 def of_data(path: str, data: Data) -> Iterator[str]:
     source = data.source
     match data.kind:

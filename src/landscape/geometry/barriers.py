@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from landscape.errors import InputError
 from landscape.geometry.grid import (
     CELLS,
+    NO_UNIT,
     NOT_RESOLVED,
     ROUNDING,
     Number,
     Status,
     index_of,
+    rise_unit,
     specification,
     step_of,
     undefined,
@@ -20,19 +22,25 @@ from landscape.geometry.grid import (
 from landscape.lazy import np, xr
 
 WELL = 0.5
-"""Height of a well over the loss at its point (claim 2)."""
+"""Height of a well over the loss at its point (claim 2), in units of `grid.rise_unit`."""
+
+
+_LOWER_IS_WORSE = ("accuracy", "r2")
+_HIGHER_IS_WORSE = ("loss", "perplexity")
 
 
 @dataclass(frozen=True)
 class Well:
-    """Interval around a point of a line on which the loss is less than `WELL` above the loss at the point.
+    """Interval around a point of a line on which the loss is less than `WELL` units above the loss at the point.
 
     Attributes:
+        level: the loss at its ends, where the line does not cut it.
         low, high: its ends, in multiples of the direction; NaN without a finite loss at the point.
         cut: the line, or its finite part, ends below the level, so that `width` is a lower bound.
         width: high - low; NaN, with the reason, where fewer than `CELLS` cells of the grid span it.
     """
 
+    level: float
     low: float
     high: float
     cut: bool
@@ -67,7 +75,7 @@ def other_end(line: xr.Dataset) -> str:
 
 
 def well(line: xr.Dataset, x: float) -> Well:
-    """Measure the interval around alpha = x of a line on which the train loss is below L(x) + `WELL` (claim 2).
+    """Measure the interval around alpha = x of a line on which the train loss is below L(x) + `WELL` units (claim 2).
 
     Raises:
         InputError: if the surface is a plane.
@@ -79,19 +87,23 @@ def well(line: xr.Dataset, x: float) -> Well:
     alpha, values = line.alpha.values, line.train_loss.values.reshape(-1)
     step = step_of(alpha)
     at = index_of(alpha, x)
-    if at is None or not np.isfinite(values[at]):
-        reason = f"no point at alpha = {x:g}" if at is None else f"not finite at alpha = {x:g}"
-        return Well(math.nan, math.nan, False, undefined(step, reason))
-    level = values[at] + WELL
+    level, reason = math.nan, f"no point at alpha = {x:g}"
+    if at is not None:
+        level = float(values[at]) + WELL * rise_unit(line, float(values[at]))
+        reason = NO_UNIT if np.isfinite(values[at]) else f"not finite at alpha = {x:g}"
+    if at is None or not np.isfinite(level):
+        return Well(math.nan, math.nan, math.nan, False, undefined(step, reason))
     low, high = interval(alpha, values, level, at)
     width = Number(high - low, step) if high - low >= (CELLS - ROUNDING) * step else undefined(step, NOT_RESOLVED)
-    return Well(low, high, bool((values[np.isin(alpha, (low, high))] < level).any()), width)
+    return Well(level, low, high, bool((values[np.isin(alpha, (low, high))] < level).any()), width)
 
 
 def barrier(line: xr.Dataset, variable: str = "train_loss") -> Number:
     """Return the barrier of a line between two runs: max over 0 <= a <= 1 of L(a) - ((1 - a) L(0) + a L(1)).
 
-    For an accuracy, L is the error, 1 - accuracy, as a share. The barrier is never below 0, its value at the ends.
+    L is a loss or the perplexity; the error as a share, 1 - accuracy; or -R2. The barrier is never below 0, its value at the
+    ends. Nothing says if a score of the user's own is better high or low: there it is the deviation from the straight line,
+    with its sign, that is largest in magnitude.
     It is NaN, with a reason, where the grid lacks 0 or 1, has fewer than `CELLS` cells between them, or has a point
     there that is not finite, which could be the highest.
 
@@ -108,13 +120,16 @@ def barrier(line: xr.Dataset, variable: str = "train_loss") -> Number:
         return undefined(step, NOT_RESOLVED)
     between = line.isel(alpha=slice(first, last + 1))
     a, values = between.alpha.values, between[variable].values.reshape(-1)
-    if variable.endswith("accuracy"):
-        values = 1 - values
     if missing := int((~np.isfinite(values)).sum()):
         negative = int((between.status == Status.negative_variance).sum()) if "status" in between else 0
         why = f", {negative} for a negative variance" if negative else ""
         return undefined(step, f"{missing} of {a.size} points between the runs not finite{why}")
-    return Number(float((values - ((1 - a) * values[0] + a * values[-1])).max()), step)
+    of = variable.partition("_")[2]
+    if of in _LOWER_IS_WORSE:
+        values = 1 - values
+    above = values - ((1 - a) * values[0] + a * values[-1])
+    at = above.argmax() if of in (*_LOWER_IS_WORSE, *_HIGHER_IS_WORSE) else np.abs(above).argmax()
+    return Number(float(above[at]), step)
 
 
 def _crossing(x: np.ndarray, values: np.ndarray, level: float, order: range) -> float:

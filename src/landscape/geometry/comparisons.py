@@ -1,6 +1,7 @@
 """Compare the order of networks by a number of their surfaces with their order by test error.
 
-Runs that differ in the training seed alone are one network. Its value is the mean over directions, then over seeds.
+Runs that differ in the training seed alone are one network. Its value is the mean over directions, then over seeds. A pair
+of networks is left out if it cannot be compared; the others stay.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from landscape.geometry import wilson
-from landscape.lazy import np, pd, scipy
+from landscape.geometry.error_rates import SURE, Errors, differ
+from landscape.geometry.estimates import Estimate, direction, order
+from landscape.geometry.findings import is_trained
+from landscape.lazy import np, pd
 
 FEW = 5
 """Least number of networks for a rank correlation; with fewer, only pairs are counted."""
@@ -21,28 +25,50 @@ FEW = 5
 MANY = 10
 """Least number of networks for an interval of the rank correlation."""
 
-TEST_IMAGES = 1000
+STRONG = 0.5
+"""Least tau of an order that is reproduced."""
+
+FAMILY = 3
+"""Least number of pairs of a family of which the sign of tau counts."""
+
+TEST_EXAMPLES = 1000
 """Least number of test examples for a comparison by test errors: one of digits' 297 images is a third of a percent."""
 
 ORDERS = 40_320
-"""Orders tried if some values are equal: all orders of up to 8 values (8! = 40,320), else random ones."""
+"""Orders tried: all orders of up to 8 networks (8! = 40,320), else random ones."""
 
-_BLOCK = 5_000  # orders tried at a time
+FAR = 10.0
+"""Largest ratio of train losses at which two networks are compared."""
+
+CENSORED = "cut by the border or the grid's resolution"
 
 
 @dataclass(frozen=True)
-class Kendall:
-    """Kendall's tau-b of two series, with its two-sided permutation p.
+class Network:
+    """A network in a comparison.
 
     Attributes:
-        tau: NaN if one of the series is constant.
-        p: share of all orders of the second series whose tau is at least as far from 0.
-        exact: p counts all orders; otherwise `ORDERS` random ones.
+        label: its name in words.
+        family: its architecture.
+        value: the number that orders networks, larger where a larger test error is expected.
+        errors: of its runs on the test split; empty if there are none.
+        losses: final train loss by run.
+        guessing: loss of guessing, above a share of which a run did not train; NaN if unknown.
+        factors: what tells it from other networks.
     """
 
-    tau: float
-    p: float
-    exact: bool
+    label: str
+    family: str
+    value: Estimate
+    errors: tuple[Errors, ...]
+    losses: Mapping[str, float]
+    guessing: float = math.nan
+    factors: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def error(self) -> float:
+        """The mean test error over its runs, as a share."""
+        return sum(run.share for run in self.errors) / len(self.errors)
 
 
 @dataclass(frozen=True)
@@ -51,33 +77,54 @@ class Comparison:
 
     Attributes:
         networks: number of networks with both.
-        agree, pairs: `pairs` counts the pairs of networks whose test errors' intervals do not overlap; in `agree` of
-            them the network with the larger error has the larger number.
-        kendall: None below `FEW` networks.
-        interval: 95 % interval of tau by hierarchical bootstrap; None below `MANY` networks, and without tau.
-        by_factor: by factor, `agree` and `pairs` among the pairs of networks that differ in this factor alone.
+        left_out: pairs that cannot be compared, by the reason.
+        pairs: number of pairs that can.
+        tau: Kendall's tau-b over these pairs; NaN below `FEW` networks, or if one of the two orders is constant.
+        p: two-sided, by permutation of the networks' test errors; NaN without tau.
+        exact: whether p counts all permutations; otherwise `ORDERS` random ones.
+        interval: 95 % interval of tau by bootstrap over networks; None below `MANY`.
+        families: tau and number of pairs within each family with `FAMILY` pairs or more.
+        agree, decided: pairs whose two test errors differ and whose values are in a decided order; in `agree` of them the
+            network with the larger error has the larger value.
+        by_factor: by factor, `agree` and `decided` among the pairs of networks that differ in this factor alone.
         untested: the reason why there is no comparison; empty if there is one.
     """
 
     networks: int
-    agree: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     pairs: int = 0
-    kendall: Kendall | None = None
+    tau: float = math.nan
+    p: float = math.nan
+    exact: bool = True
     interval: tuple[float, float] | None = None
+    families: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    agree: int = 0
+    decided: int = 0
     by_factor: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     untested: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """True if tau is strong, sure, and of one sign in every family."""
+        same = all(tau > 0 for tau, _ in self.families.values())
+        return self.tau >= STRONG and self.p < SURE and same
 
     def __str__(self) -> str:
         if self.untested:
             return f"not tested: {self.untested}"
-        agreement = f"order agrees in {self.agree} of {self.pairs} pairs"
+        parts = [] if math.isnan(self.tau) else [f"{self.correlation}, {self.networks} networks"]
+        parts.append(f"order agrees in {self.agree} of {self.decided} pairs")
         if self.by_factor:
-            agreement += f"; if they differ in one factor alone, in {self.alone}"
-        if self.kendall is None:
-            return agreement
+            parts.append(f"if they differ in one factor alone, in {self.alone}")
+        if self.left_out:
+            parts.append(f"left out: {self.reasons}")
+        return "; ".join(parts)
+
+    @property
+    def correlation(self) -> str:
+        """Tau, its interval and its p in words."""
         between = "" if self.interval is None else f" ({self.interval[0]:.2f} to {self.interval[1]:.2f})"
-        p = f"p {'=' if self.kendall.exact else 'about'} {self.kendall.p:.2g}"
-        return f"tau {self.kendall.tau:.2f}{between}, {p}, {self.networks} networks; {agreement}"
+        return f"tau {self.tau:.2f}{between}, p {'=' if self.exact else 'about'} {self.p:.2g}"
 
     @property
     def alone(self) -> str:
@@ -86,105 +133,151 @@ class Comparison:
             f"{agree} of {pairs} ({factor.removeprefix('args.')})" for factor, (agree, pairs) in self.by_factor.items()
         )
 
+    @property
+    def reasons(self) -> str:
+        """`left_out` in words."""
+        return ", ".join(f"{n} {'pair' if n == 1 else 'pairs'} ({reason})" for reason, n in self.left_out.items())
 
-def compare(
-    numbers: pd.DataFrame,
-    errors: pd.DataFrame,
-    factors: Mapping[Any, Mapping[str, Any]] | None = None,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Comparison:
-    """Compare the order of networks by a number with their order by test error.
 
-    Negate a number that is expected to fall with the error, such as a width. Tau is over all pairs of networks; only the
-    counted pairs leave out those whose errors' intervals overlap.
+@dataclass(frozen=True)
+class Orders:
+    """Two orders of networks, by value and by test error, pair by pair.
+
+    Attributes:
+        networks: those with a value and a test error.
+        by_value: sign of the difference of the values, (n, n), above the diagonal; 0 where the pair is not compared.
+        decided: the same where the test errors differ and the order of the values is decided, else 0.
+        compared: the pairs that can be compared.
+        left_out: those that cannot, by the reason.
+    """
+
+    networks: tuple[Network, ...]
+    by_value: np.ndarray
+    decided: np.ndarray
+    compared: np.ndarray
+    left_out: Mapping[str, int]
+
+    @classmethod
+    def of(cls, networks: Sequence[Network], margin: float) -> Orders:
+        known = tuple(network for network in networks if network.value.known and network.errors)
+        n = len(known)
+        by_value, decided, compared = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n), bool)
+        left_out: Counter[str] = Counter()
+        for i, j in itertools.combinations(range(n), 2):
+            one, other = known[i], known[j]
+            sign = direction(one.value, other.value)
+            if reason := confounded(one, other) or ("" if sign is not None else CENSORED):
+                left_out[reason] += 1
+                continue
+            compared[i, j], by_value[i, j] = True, sign
+            if differ(one.errors, other.errors):
+                decided[i, j] = order(one.value, other.value, margin) or 0
+        return cls(known, by_value, decided, compared, dict(left_out))
+
+    @property
+    def errors(self) -> np.ndarray:
+        return np.array([network.error for network in self.networks])
+
+    def counted(self, pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """Count the pairs whose two orders are the same, and those in which both are decided."""
+        errors = self.errors
+        told = [self.decided[i, j] == np.sign(errors[i] - errors[j]) for i, j in pairs if self.decided[i, j]]
+        return int(sum(told)), len(told)
+
+    def tau(self, drawn: np.ndarray | None = None) -> float:
+        """Return Kendall's tau-b over the compared pairs, of all networks or of those drawn with repetition."""
+        at = np.arange(len(self.networks)) if drawn is None else drawn
+        signs, both = self.by_value - self.by_value.T, self.compared | self.compared.T
+        i, j = np.nonzero(np.triu(both[np.ix_(at, at)], 1))
+        return _tau(signs[at[i], at[j]], np.sign(self.errors[at[i]] - self.errors[at[j]]))
+
+
+def compare(networks: Sequence[Network], margin: float = 0.0, *, resamples: int = 1000, seed: int = 0) -> Comparison:
+    """Compare the order of networks by their values with their order by test error.
+
+    Tau is over the pairs that can be compared, by the values as they are. The counted pairs are those of them whose test
+    errors differ (`error_rates.differ`) and whose values are in a decided order (`estimates.order`).
 
     Args:
-        numbers: a row per surface, columns `network`, `run` (one training with one seed), `direction`, `value`; rows with
-            a NaN are left out.
-        errors: a row per run, columns `network`, `run`, `wrong` and `images` (of the test split); runs without a number
-            are left out.
-        factors: by network, the factors that tell it from others.
+        margin: share of the larger value by which two values must differ to be in an order.
     """
-    known = numbers[np.isfinite(numbers["value"])].merge(errors, on=["network", "run"], validate="many_to_one")
-    found = _per_network(known)
-    if not len(found):
+    orders = Orders.of(networks, margin)
+    known, n = orders.networks, len(orders.networks)
+    if not n:
         return Comparison(0, untested="no network has both a number and a test error")
-    if (fewest := int(found["images"].min())) < TEST_IMAGES:
-        return Comparison(len(found), untested=f"{fewest:,} test examples are too few to order networks by")
-    if len(found) < 2:
+    if (fewest := min(run.examples for network in known for run in network.errors)) < TEST_EXAMPLES:
+        return Comparison(n, untested=f"{fewest:,} test examples are too few to order networks by")
+    if n < 2:
         return Comparison(1, untested="there is only one network")
-    apart = separated(*np.transpose([_interval(row.error, row.images) for row in found.itertuples()]))
-    x, y = found["value"].to_numpy(), found["error"].to_numpy()
-    agree, pairs = agreement(x, y, apart)
-    told = None if factors is None else pd.DataFrame([factors[network] for network in found.index])
-    tau = kendall(x, y) if len(found) >= FEW else None
+    if not orders.compared.any():
+        none = Comparison(n, orders.left_out)
+        return replace(none, untested=f"no two networks can be compared: {none.reasons}")
+    tau, p, exact = kendall(orders.by_value, orders.errors, orders.compared) if n >= FEW else (math.nan, math.nan, True)
+    alone: dict[str, list[tuple[int, int]]] = {}
+    for i, j, factor in single_factor_pairs(pd.DataFrame([dict(network.factors) for network in known])):
+        alone.setdefault(factor, []).append((i, j))
+    pairs = list(zip(*np.nonzero(orders.compared), strict=True))
+    agree, decided = orders.counted(pairs)
+    by_factor = {factor: orders.counted(of) for factor, of in alone.items()}
     return Comparison(
-        len(found),
-        agree,
-        pairs,
+        n,
+        orders.left_out,
+        len(pairs),
         tau,
-        bootstrap(known, resamples, seed) if len(found) >= MANY and tau and math.isfinite(tau.tau) else None,
-        {} if told is None else granulated(told, x, y, apart),
+        p,
+        exact,
+        bootstrap(orders, resamples, seed) if n >= MANY and math.isfinite(tau) else None,
+        dict(_families(orders)),
+        agree,
+        decided,
+        {factor: counts for factor, counts in by_factor.items() if counts[1]},
     )
 
 
-def kendall(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> Kendall:
-    """Return Kendall's tau-b with its permutation p.
+def gain(one: Orders, other: Orders, *, resamples: int = 1000, seed: int = 0) -> Estimate:
+    """Return how much larger the tau of one order is, with its standard error by bootstrap over the shared networks.
 
-    p is exact if no two values are equal (scipy's recursion), or if there are at most `ORDERS` orders.
-
-    Raises:
-        ValueError: if the two differ in length or a value is not finite.
+    NaN if the two hold different networks.
     """
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if x.shape != y.shape or x.ndim != 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("a rank correlation needs two series of finite values of the same length")
-    if len(np.unique(x)) == len(np.unique(y)) == x.size:
-        tau, p = scipy.stats.kendalltau(x, y, method="exact")
-        return Kendall(float(tau), float(p), True)
-    tau = float(scipy.stats.kendalltau(x, y, method="asymptotic").statistic)
-    if math.isnan(tau):
-        return Kendall(math.nan, math.nan, True)
-    i, j = np.triu_indices(x.size, 1)
-    signs = np.sign(x[i] - x[j])
-
-    def distance(y: np.ndarray, axis: int) -> np.ndarray:
-        # Not the signed sum: scipy's two-sided p doubles the smaller tail, and ties make the tails unequal.
-        return np.abs(np.sign(y[..., i] - y[..., j]) @ signs)
-
-    test = scipy.stats.permutation_test(
-        (y,),
-        distance,
-        permutation_type="pairings",
-        alternative="greater",
-        n_resamples=ORDERS,
-        vectorized=True,
-        batch=_BLOCK,
-        rng=0,
-    )
-    return Kendall(tau, float(test.pvalue), math.factorial(x.size) <= ORDERS)
+    if [network.label for network in one.networks] != [network.label for network in other.networks]:
+        return Estimate(math.nan)
+    drawn = _draws(len(one.networks), resamples, seed)
+    return Estimate(one.tau() - other.tau(), float(np.nanstd([one.tau(at) - other.tau(at) for at in drawn])))
 
 
-def agreement(x: np.ndarray, y: np.ndarray, counted: np.ndarray | None = None) -> tuple[int, int]:
-    """Count the pairs that x and y put in the same order, and all pairs.
+def confounded(*networks: Network) -> str:
+    """Say why networks cannot be compared: a run did not train, or train losses are far apart. Empty if they can."""
+    losses = [loss for network in networks for loss in network.losses.values()]
+    if any(not is_trained(loss, network.guessing) for network in networks for loss in network.losses.values()):
+        return "one did not train"
+    low, high = min(losses, default=0.0), max(losses, default=0.0)
+    return f"train losses more than {FAR:g} times apart" if low >= 0 and high > FAR * max(low, 1e-12) else ""
 
-    Pairs equal in y are not counted. Pairs equal in x alone count as not agreeing.
+
+def kendall(x: np.ndarray, y: np.ndarray, compared: np.ndarray | None = None) -> tuple[float, float, bool]:
+    """Return Kendall's tau-b of two orders over some pairs, its two-sided permutation p, and whether p is exact.
 
     Args:
-        counted: shape (n, n), of which the part above the diagonal marks the pairs that may be counted; default all.
+        x: signs of the first order, (n, n), of which the part above the diagonal counts.
+        y: values of the second, (n,). Its permutations give p: the share whose tau is at least as far from 0.
+        compared: the pairs that count, (n, n), a part of those above the diagonal; default all.
     """
-    upper = np.triu(_signs(y) != 0, 1)
-    if counted is not None:
-        upper &= counted
-    return int((_signs(x) == _signs(y))[upper].sum()), int(upper.sum())
+    i, j = np.nonzero(np.triu(np.ones_like(x), 1) if compared is None else compared)
+    signs = x[i, j]
+    tau = _tau(signs, np.sign(y[i] - y[j]))
+    if math.isnan(tau):
+        return math.nan, math.nan, True
+    exact = math.factorial(y.size) <= ORDERS
+    extreme = [np.abs(np.sign(of[:, i] - of[:, j]) @ signs) for of in _permutations(y, exact)]
+    at_least = np.concatenate(extreme) >= abs(np.sign(y[i] - y[j]) @ signs) - 0.5  # they are whole numbers
+    return tau, float(at_least.mean() if exact else (1 + at_least.sum()) / (1 + at_least.size)), exact
 
 
-def separated(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Mark the pairs of intervals that do not overlap, shape (n, n). Intervals that touch overlap."""
-    below = high[:, None] < low[None]
-    return np.asarray(below | below.T)
+def bootstrap(orders: Orders, resamples: int, seed: int) -> tuple[float, float]:
+    """Estimate the 95 % interval of tau by bootstrap over networks."""
+    taus = [orders.tau(drawn) for drawn in _draws(len(orders.networks), resamples, seed)]
+    low, high = np.nanquantile(taus, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def single_factor_pairs(factors: pd.DataFrame) -> list[tuple[int, int, str]]:
@@ -192,72 +285,46 @@ def single_factor_pairs(factors: pd.DataFrame) -> list[tuple[int, int, str]]:
 
     Missing values are equal to each other. Values may be lists.
     """
+    return [(i, j, names[0]) for i, j, names in differences(factors) if len(names) == 1]
+
+
+def differences(factors: pd.DataFrame) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield every pair of rows with the columns in which they differ."""
     columns = {name: pd.factorize(factors[name].map(_hashable), use_na_sentinel=True)[0] for name in factors}
-    found = []
     for i, j in itertools.combinations(range(len(factors)), 2):
-        differing = [name for name, codes in columns.items() if codes[i] != codes[j]]
-        if len(differing) == 1:
-            found.append((i, j, str(differing[0])))
-    return found
+        yield i, j, [str(name) for name, codes in columns.items() if codes[i] != codes[j]]
 
 
-def granulated(
-    factors: pd.DataFrame, x: np.ndarray, y: np.ndarray, counted: np.ndarray | None = None
-) -> dict[str, tuple[int, int]]:
-    """Return `agreement` by factor, among the pairs of networks that differ in that factor alone.
-
-    Args:
-        factors: a row per network.
-        counted: as in `agreement`.
-    """
-    alone = {str(factor): np.zeros((len(factors), len(factors)), bool) for factor in factors.columns}
-    for i, j, factor in single_factor_pairs(factors):
-        alone[factor][i, j] = True
-    found = {factor: agreement(x, y, of if counted is None else of & counted) for factor, of in alone.items()}
-    return {factor: (agree, pairs) for factor, (agree, pairs) in found.items() if pairs}
+def _draws(n: int, resamples: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(n, size=(resamples, n))
 
 
-def bootstrap(known: pd.DataFrame, resamples: int, seed: int) -> tuple[float, float]:
-    """Estimate the 95 % interval of tau by hierarchical bootstrap over networks, their runs, and the runs' directions.
-
-    Args:
-        known: columns `network`, `run`, `value`, `wrong`, `images`.
-    """
-    generator = np.random.default_rng(seed)
-    networks = [
-        [(run["value"].to_numpy(), float(run["wrong"].iloc[0] / run["images"].iloc[0])) for _, run in of.groupby("run")]
-        for _, of in known.groupby("network")
-    ]
-    taus = []
-    for _ in range(resamples):
-        drawn = [_redrawn(networks[k], generator) for k in generator.integers(len(networks), size=len(networks))]
-        taus.append(scipy.stats.kendalltau(*np.array(drawn).T, method="asymptotic").statistic)
-    low, high = np.nanquantile(taus, [0.025, 0.975])
-    return float(low), float(high)
+def _families(orders: Orders) -> Iterator[tuple[str, tuple[float, int]]]:
+    of = np.array([network.family for network in orders.networks])
+    for family in dict.fromkeys(of.tolist()):
+        within = np.flatnonzero(of == family)
+        tau, pairs = orders.tau(within), int(orders.compared[np.ix_(within, within)].sum())
+        if pairs >= FAMILY and not math.isnan(tau):
+            yield family, (tau, pairs)
 
 
-def _redrawn(runs: list[tuple[np.ndarray, float]], generator: np.random.Generator) -> tuple[float, float]:
-    """Resample the runs of a network and the directions of each run; return the mean number and error."""
-    drawn = [runs[k] for k in generator.integers(len(runs), size=len(runs))]
-    values = [generator.choice(values, values.size).mean() for values, _ in drawn]
-    return float(np.mean(values)), float(np.mean([error for _, error in drawn]))
+def _tau(x: np.ndarray, y: np.ndarray) -> float:
+    """Return tau-b of the signs of pairs; NaN if one of the orders is constant."""
+    scale = math.sqrt(np.count_nonzero(x) * np.count_nonzero(y))
+    return float(x @ y) / scale if scale else math.nan
 
 
-def _per_network(known: pd.DataFrame) -> pd.DataFrame:
-    """Average `value`, `error` and `images` over directions, then over runs: a row per network."""
-    runs = known.assign(error=known["wrong"] / known["images"]).groupby(["network", "run"], sort=False)
-    return runs[["value", "error", "images"]].mean().groupby("network", sort=False).mean()
-
-
-def _interval(error: float, images: float) -> tuple[float, float]:
-    """Return Wilson's interval of a mean error over runs, as of one run, since all have the same test examples."""
-    return wilson(round(error * images), round(images))
+def _permutations(y: np.ndarray, exact: bool) -> Iterator[np.ndarray]:
+    """Yield the permutations of y in blocks, (block, n)."""
+    if exact:
+        orders = itertools.permutations(y.tolist())
+        while block := list(itertools.islice(orders, 5_000)):
+            yield np.array(block)
+        return
+    generator = np.random.default_rng(0)
+    for _ in range(ORDERS // 5_040):
+        yield generator.permuted(np.tile(y, (5_040, 1)), axis=1)
 
 
 def _hashable(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list | dict) else value
-
-
-def _signs(x: np.ndarray) -> np.ndarray:
-    """sign(x_i - x_j), shape (n, n)."""
-    return np.sign(x[:, None] - x[None]).astype(np.int64)

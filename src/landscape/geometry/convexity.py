@@ -7,12 +7,14 @@ import math
 from landscape.geometry.grid import (
     CELLS,
     LINE,
+    NO_UNIT,
     NOT_RESOLVED,
     Number,
     centre,
     coarser_step,
     guessing,
     is_line,
+    rise_unit,
     step_of,
     undefined,
     values_of,
@@ -21,11 +23,13 @@ from landscape.geometry.grid import (
 from landscape.geometry.levels import Component, LevelSets, basin
 from landscape.lazy import np, xr
 
+AT_BORDER = "the lowest level line reaches the border"
+
 SOLIDITY = 0.97
 """Least solidity that the eye takes for convex."""
 
 _NEGLIGIBLE = 1e-3  # an eigenvalue may lie below zero by this share of the median absolute eigenvalue
-_LOWEST_RISE = 0.01  # of the lowest level tried, over the centre
+_LOWEST_RISE = 0.01  # of the lowest level tried, over the centre, in units of `rise_unit`
 _PER_DECADE = 20
 _HALVINGS = 10
 
@@ -57,34 +61,53 @@ def convex_share(surface: xr.Dataset, variable: str = "train_loss") -> Number:
     return Number(float((eigenvalues.min(1) >= -negligible).mean()), step)
 
 
-def convex_height(surface: xr.Dataset, variable: str = "train_loss") -> tuple[Number, Number]:
-    """Find the level up to which all level lines around the centre look convex, and if its part touches the border.
+def convex_height(surface: xr.Dataset, variable: str = "train_loss") -> Number:
+    """Find the level up to which all level lines around the centre look convex and stay off the border.
 
     A level looks convex if the part of {L <= level} that holds the centre has a solidity of at least 0.97. Levels are
-    tried from a rise of 0.01 over the centre, 20 per decade; the step to the first that fails is halved ten times. Parts
-    that fewer than `CELLS` cells span are skipped. If the first part judged fails, its level is returned, an upper bound.
-    If none fails, the highest finite loss of the grid is returned. The second number is 1 where the part touches the
-    border, beyond which nothing is known, and 0 otherwise.
+    tried from a rise of 0.01 (`grid.rise_unit`) over the centre, 20 per decade; the step to the first that fails is halved ten times. Parts
+    that fewer than `CELLS` cells span are skipped. Where the border ends it, the height is a lower bound: a part cut by
+    the border looks convex. It is an upper bound if the first part judged does not look convex.
 
-    Both are NaN, with a reason, for a line, without a finite centre, and if no level is resolved.
+    NaN, with a reason, for a line, without a finite centre, without a unit of rises, if no level is resolved, and if the first part judged reaches
+    the border.
     """
     step = coarser_step(surface)
     if reason := LINE if is_line(surface) else without_component(surface, math.inf, variable):
-        return undefined(step, reason), undefined(step, reason)
+        return undefined(step, reason)
+    here = centre(surface, variable)
+    unit = rise_unit(surface, here)
+    if not unit > 0:
+        return undefined(step, NO_UNIT)
     sets = LevelSets.of(surface, variable)
     values = values_of(surface, variable)
-    last = None
-    for level in _ladder(centre(surface, variable), float(values[np.isfinite(values)].max())):
+    convex = None
+    for level in _ladder(here, float(values[np.isfinite(values)].max()), _LOWEST_RISE * unit):
         found = sets.component(level)
         if found is None or not found.resolved:
             continue
-        if found.solidity < SOLIDITY:
-            last = _last_convex(sets, last[0], level, last[1]) if last else (level, found)
-            break
-        last = level, found
-    if last is None:
-        return undefined(step, NOT_RESOLVED), undefined(step, NOT_RESOLVED)
-    return Number(last[0], step), Number(float(last[1].touches_border), step)
+        if _fails(found):
+            return _height(sets, convex, level, found, step)
+        convex = level
+    return undefined(step, NOT_RESOLVED) if convex is None else Number(convex, step, bound=1)
+
+
+def _fails(found: Component) -> bool:
+    return found.touches_border or found.solidity < SOLIDITY
+
+
+def _height(sets: LevelSets, convex: float | None, failing: float, found: Component, step: float) -> Number:
+    """Bisect between the last convex level, None without one, and the first that fails."""
+    if convex is None:
+        return undefined(step, AT_BORDER) if found.touches_border else Number(failing, step, bound=-1)
+    for _ in range(_HALVINGS):
+        middle = (convex + failing) / 2
+        part = sets.component(middle)
+        if part is None or _fails(part):
+            failing, found = middle, part or found
+        else:
+            convex = middle
+    return Number(convex, step, bound=int(found.touches_border and found.solidity >= SOLIDITY))
 
 
 def _hessians(surface: xr.Dataset, variable: str) -> np.ndarray:
@@ -98,21 +121,9 @@ def _hessians(surface: xr.Dataset, variable: str) -> np.ndarray:
     return np.stack([np.stack([aa, ab], -1), np.stack([ab, bb], -1)], -2)
 
 
-def _ladder(centre: float, highest: float) -> list[float]:
+def _ladder(centre: float, highest: float, lowest: float) -> list[float]:
     """Return levels from a little above the centre to the highest of the grid, with equal ratios of their rises."""
-    if highest <= centre + _LOWEST_RISE:
+    if highest <= centre + lowest:
         return [highest]
-    rungs = max(2, math.ceil(_PER_DECADE * math.log10((highest - centre) / _LOWEST_RISE)))
-    return [*(centre + np.geomspace(_LOWEST_RISE, highest - centre, rungs))[:-1].tolist(), highest]
-
-
-def _last_convex(sets: LevelSets, convex: float, failing: float, seen: Component) -> tuple[float, Component]:
-    """Bisect between a level that looks convex and one that does not; return the highest convex one and its component."""
-    for _ in range(_HALVINGS):
-        middle = (convex + failing) / 2
-        found = sets.component(middle)
-        if found is None or found.solidity < SOLIDITY:
-            failing = middle
-        else:
-            convex, seen = middle, found
-    return convex, seen
+    rungs = max(2, math.ceil(_PER_DECADE * math.log10((highest - centre) / lowest)))
+    return [*(centre + np.geomspace(lowest, highest - centre, rungs))[:-1].tolist(), highest]

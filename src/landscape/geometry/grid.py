@@ -22,6 +22,8 @@ NO_CENTRE = "no centre on the grid"
 NOT_FINITE = "centre not finite"
 ABOVE = "centre above the level"
 NO_GUESSING = "the loss is no cross-entropy of classes"
+NO_NATS = "the loss is not in natural logarithms"
+NO_UNIT = "the loss there is not above 0, so no multiple of it is a level"
 LINE = "a line"
 
 
@@ -33,6 +35,7 @@ class Status(IntEnum):
     non_finite = 2
     not_converged = 3
     negative_variance = 4
+    wrong_derivatives = 5
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,14 @@ class Number:
         value: NaN if undefined.
         step: the coarser grid step of the two axes, in multiples of the direction.
         reason: why the value is NaN; empty otherwise.
+        bound: 1 if the border of the grid cuts what is measured, so that the true value is at least `value`; -1 if the
+            grid is too coarse, so that it is at most that; 0 if `value` is the value.
     """
 
     value: float
     step: float
     reason: str = ""
+    bound: int = 0
 
 
 def undefined(step: float, reason: str) -> Number:
@@ -63,6 +69,18 @@ def specification(surface: xr.Dataset) -> dict[str, Any]:
 def guessing(surface: xr.Dataset) -> float:
     """Return the loss of guessing, ln(classes); NaN if the loss is not the cross-entropy of classes."""
     return meanings.guessing(surface.attrs)
+
+
+def rise_unit(surface: xr.Dataset, loss: float) -> float:
+    """Return the unit of rises over a point with this `loss`, and of persistences.
+
+    It is 1 for a loss in natural logarithms. A loss of another scale says nothing by its absolute value: there the unit is
+    the loss at the point, so that a rise of 0.5 leads to 1.5 times that loss, whatever the loss is multiplied by. NaN if
+    that loss is not above 0.
+    """
+    if meanings.in_nats(surface.attrs):
+        return 1.0
+    return loss if 0 < loss < math.inf else math.nan
 
 
 def points_of(whole: xr.Dataset, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,14 +131,14 @@ def centre(surface: xr.Dataset, variable: str) -> float:
 
 def without_component(surface: xr.Dataset, level: float, variable: str) -> str:
     """Say why {L <= level} has no part that holds the centre; empty if it has one."""
-    if math.isnan(level):
-        return NO_GUESSING
     at = centre_index(surface)
     if at is None:
         return NO_CENTRE
     here = values_of(surface, variable)[at]
     if not np.isfinite(here):
         return NOT_FINITE
+    if math.isnan(level):
+        return NO_GUESSING
     return "" if here <= level else ABOVE
 
 

@@ -26,6 +26,8 @@ from landscape.geometry.grid import (
 from landscape.lazy import contourpy, mpl, np, scipy, xr
 
 QUANTITIES = ("width", "area", "eccentricity", "solidity", "touches_border")
+SIZES = ("width", "area")
+"""Quantities that a part cut by the border has at least."""
 
 _ABOVE_ALL = 1e300  # replaces a value that is not finite; the sum of four is still finite
 
@@ -153,7 +155,8 @@ def shape(surface: xr.Dataset, level: float, variable: str = "train_loss") -> di
     found = LevelSets.of(surface, variable).component(level)
     if found is None or not found.resolved:
         return {name: undefined(step, NOT_RESOLVED) for name in QUANTITIES}
-    return {name: Number(float(getattr(found, name)), step) for name in QUANTITIES}
+    cut = int(found.touches_border)
+    return {name: Number(float(getattr(found, name)), step, bound=cut * (name in SIZES)) for name in QUANTITIES}
 
 
 def cells_across(surface: xr.Dataset, level: float, variable: str = "train_loss") -> float:
@@ -189,7 +192,8 @@ def _of_line(surface: xr.Dataset, level: float, variable: str, step: float) -> d
     touches = float(low <= x[0] or high >= x[-1])
     resolved = high - low >= (CELLS - ROUNDING) * step
     for name, value in (("width", high - low), ("touches_border", touches)):
-        numbers[name] = Number(value, step) if resolved else undefined(step, NOT_RESOLVED)
+        cut = int(touches) * (name in SIZES)
+        numbers[name] = Number(value, step, bound=cut) if resolved else undefined(step, NOT_RESOLVED)
     return numbers
 
 

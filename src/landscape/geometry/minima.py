@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landscape.geometry.grid import values_of
+from landscape.geometry.grid import centre, rise_unit, values_of
 from landscape.lazy import np, scipy, xr
 
 PERSISTENCE = 0.1
-"""Least persistence of a minimum."""
+"""Least persistence of a minimum, in units of `grid.rise_unit` at the centre."""
 
 _ERRORS = 3.0  # least persistence in standard errors
 
@@ -32,6 +32,9 @@ class Minimum:
 def minima(surface: xr.Dataset, variable: str = "train_loss") -> list[Minimum]:
     """Find the minima inside the grid with a persistence of at least max(0.1, 3 standard errors), the lowest first.
 
+    Of a loss that is not in natural logarithms, 0.1 times that at the centre counts (`grid.rise_unit`); there are none
+    where this is no unit.
+
     Persistence is the 0-dimensional one of gudhi's cubical complex: points join in ascending order with their eight
     neighbours (on a line, two) that have joined before. Where two parts meet, the part with the higher minimum ends; the
     height of that point above its minimum is the persistence. A part that meets no other ends at its highest point.
@@ -48,10 +51,10 @@ def minima(surface: xr.Dataset, variable: str = "train_loss") -> list[Minimum]:
         if size > 1:
             inner[(slice(None),) * axis + ([0, -1],)] = False
     alpha, beta = surface.alpha.values, surface.beta.values
-    found = []
+    found, least_rise = [], PERSISTENCE * rise_unit(surface, centre(surface, variable))
     for bottom, end in _lives(values):
         persistence = float(values.flat[end] - values.flat[bottom])
-        least = max(PERSISTENCE, _ERRORS * float(np.nan_to_num(errors.flat[[bottom, end]]).max()))
+        least = max(least_rise, _ERRORS * float(np.nan_to_num(errors.flat[[bottom, end]]).max()))
         i, j = np.unravel_index(bottom, values.shape)
         if inner[i, j] and persistence >= least:
             found.append(Minimum(float(alpha[i]), float(beta[j]), float(values[i, j]), persistence))

@@ -1,4 +1,4 @@
-"""Convolutions and ReLUs with fast second derivatives.
+"""Convolutions and ReLUs with fast second derivatives, and right ones where torch's are missing or wrong.
 
 PyTorch differentiates the gradient of a convolution by convolutions with kernels as large as the image. Its libraries are
 slow at these: on a CPU they take 72 % of the time of a product with the Hessian. Here each term is the forward, the
@@ -32,8 +32,30 @@ _RELUS: dict[Callable[..., Any], bool] = {
 """ReLU functions; True if the function always writes into its input."""
 
 
+def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """Compute w = g v / ||v||, a norm for every index of the dimension; one for all with -1."""
+    rest = [d for d in range(v.ndim) if d != dim]
+    return v * (g / torch.linalg.vector_norm(v, dim=rest, keepdim=True))
+
+
+def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    found = functional.relu6(input + 3) / 6
+    return input.copy_(found) if inplace else found
+
+
+_FORMULAS: dict[Callable[..., Any], Callable[..., Tensor]] = {
+    torch._weight_norm: _weight_norm,
+    functional.hardsigmoid: _hardsigmoid,
+}
+"""Functions whose second derivative is wrong in torch, not even symmetric (weight norm), or missing (hardsigmoid)."""
+
+
 class TwiceDifferentiable(TorchFunctionMode):
-    """Replace torch's convolutions and ReLU within its context: the same values, differentiable at most twice."""
+    """Replace torch's convolutions, ReLU and `_FORMULAS` in its context: the same values, differentiable at most twice."""
+
+    def __init__(self, *, fast: bool = True):
+        super().__init__()
+        self._fast = fast
 
     def __torch_function__(
         self,
@@ -43,9 +65,11 @@ class TwiceDifferentiable(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         ours: Callable[..., Any] = func
-        if func in _DIMENSIONS:
+        if func in _FORMULAS:
+            ours = _FORMULAS[func]
+        elif self._fast and func in _DIMENSIONS:
             ours = functools.partial(_convolution, func)
-        elif func in _RELUS:
+        elif self._fast and func in _RELUS:
             ours = functools.partial(_relu, _RELUS[func])
         try:
             return ours(*args, **(kwargs or {}))
@@ -58,16 +82,17 @@ class TwiceDifferentiable(TorchFunctionMode):
 class Twice:
     """A context in which all that the network computes can be differentiated twice.
 
-    Fused kernels of attention and of recurrent layers have no second derivative; their plain forms do.
+    Fused kernels of attention and of recurrent layers have no second derivative; their plain forms do. The fast convolutions
+    and ReLUs are left out with `fast=False`: torch.vmap refuses them.
     """
 
     def __init__(self, network: nn.Module):
         self._is_recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
 
     @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self, *, fast: bool = True) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(TwiceDifferentiable())
+            stack.enter_context(TwiceDifferentiable(fast=fast))
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             if self._is_recurrent:
                 stack.enter_context(torch.backends.mkldnn.flags(enabled=False))

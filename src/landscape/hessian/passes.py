@@ -6,5 +6,14 @@ FORWARD_AND_BACKWARD = 3
 PRODUCT = 9
 """Forward passes of a product with the Hessian that rebuilds its graph (counted); 6 if the graph is kept."""
 
+VERIFIED = 8
+"""Examples over which derivatives are compared with finite differences, spread over the split."""
+
+VERIFICATION = {"gradient": 80 * VERIFIED, "product": 160 * VERIFIED}
+"""Forward passes of single examples that the comparison of a gradient, and of a product too, takes about (measured)."""
+
+SHARE = 0.05
+"""Largest share of a point's cost that the comparison may take, to be made at each point."""
+
 SEARCH = {"lanczos": 20, "eigsh": 62}
 """Products that the search for both extreme eigenvalues takes, about; 14 to 32 and 42 to 82 were seen."""

@@ -9,18 +9,18 @@ differences of a surface need not agree with it. In fp32 a few activations fall 
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from landscape.config.values import Parameters
-from landscape.data.examples import Examples, call, copied, laid_out, leaves, mapped, memory_format
+from landscape.data.examples import Examples, laid_out, leaves, mapped, memory_format
 from landscape.directions import Axes, Directions, chosen
-from landscape.engine import device as devices
-from landscape.engine.folding import Folded, fold
+from landscape.engine.folding import Folded
 from landscape.engine.plane_point import Moving
 from landscape.hessian.derivatives import Twice
+from landscape.hessian.folding_choice import fold_to_differentiate
+from landscape.hessian.piece import Piece
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
@@ -51,6 +51,8 @@ class Hessian:
         keeps: whether the graph of a point is kept.
         folded: number of folded batch norms.
         example_bytes: memory that the graph of one example takes.
+        asymmetry: |u'Hv - v'Hu| / (||u|| ||v|| ||H||) of the products at this point, the largest over successive vectors;
+            ||H|| is the largest ||Hv|| / ||v|| among them, as far as they show it.
     """
 
     def __init__(
@@ -82,16 +84,14 @@ class Hessian:
         self._objective = objective
         example = split[:EXAMPLES].in_type(dtype)
         inputs = mapped(example.inputs, lambda tensor: tensor.clone(memory_format=torch.contiguous_format))
-        may_fold = folding and parameters == "filters" and objective.loss is not None and _runs_alone(whole, inputs)
-        folded = fold(whole, copied(inputs)) if may_fold else None
-        if folded is not None and not self._serves(folded, directions):
-            folded = None
+        may_fold = folding and parameters == "filters" and objective.loss is not None
+        folded = fold_to_differentiate(whole, self.names, directions, objective, example) if may_fold else None
         self.folded = len(folded.pairs) if folded else 0
         self._network = folded.network if folded else whole
         self._twice = Twice(self._network)
         layout = memory_format(inputs)
         split = split.in_type(dtype)
-        self._split = Examples(laid_out(split.inputs, layout), split.targets)
+        self._layout, self._split = layout, Examples(laid_out(split.inputs, layout), split.targets)
         self._dtype, self._device = dtype, leaves(split.inputs)[0].device
         self._weight = objective.weight(split)
         self._moving = _moving(self._network, folded, theta, directions, layout)
@@ -106,14 +106,51 @@ class Hessian:
         if split.image_shape is None:
             self._batch = max(1, min(len(split), PIECE // max(1, self.example_bytes)))
         self.keeps = self.example_bytes * len(split) <= memory
-        self._pieces: list[_Piece] = []
+        self._pieces: list[Piece] = []
         self.move(0.0, 0.0)
 
     def move(self, alpha: float, beta: float) -> None:
         """Move to another point and free the graph of the last one."""
-        self._pieces.clear()
         self._moving.move(alpha, beta)
+        self._forget()
+
+    @contextlib.contextmanager
+    def beside(self, step: Tensor) -> Iterator[None]:
+        """Add a vector, (size,), to the chosen parameters in this context; needs `folding=False`."""
+        assert self._scale is None, "the folded network has other weights"
+        here = [parameter.detach().clone() for parameter in self._chosen]
+        with torch.no_grad():
+            for parameter, part in zip(self._chosen, self.unflatten(step).values(), strict=True):
+                parameter.add_(part)
+        self._forget()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, value in zip(self._chosen, here, strict=True):
+                    parameter.copy_(value)
+            self._forget()
+
+    @contextlib.contextmanager
+    def over(self, split: Examples) -> Iterator[None]:
+        """Take the loss over other examples in this context."""
+        kept = self._split, self._weight
+        self._forget()
+        split = split.in_type(self.dtype)
+        self._split = Examples(laid_out(split.inputs, self._layout), split.targets)
+        self._weight = self._objective.weight(split)
+        try:
+            yield
+        finally:
+            self._split, self._weight = kept
+            self._forget()
+
+    def _forget(self) -> None:
+        """Free the graph and forget the numbers of the last point."""
+        self._pieces.clear()
         self._first: tuple[float, Tensor] | None = None
+        self._last: tuple[Tensor, Tensor] | None = None
+        self._norm, self._difference = 0.0, 0.0
 
     def load(self, theta: Weights) -> None:
         """Make other weights the centre and move there; needs `folding=False`."""
@@ -170,7 +207,25 @@ class Hessian:
         else:
             for piece in self._made(graph=True):
                 total += piece.product(parts)
-        return self._scaled(total)
+        found = self._scaled(total)
+        self._compare(vector, found)
+        return found
+
+    @property
+    def asymmetry(self) -> float:
+        return self._difference / self._norm if self._norm else 0.0
+
+    def _compare(self, vector: Tensor, image: Tensor) -> None:
+        """Compare u'Hv with v'Hu for the last vector u."""
+        length = float(torch.linalg.vector_norm(vector.double()))
+        if length:
+            vector, image = vector / length, image / length
+            self._norm = max(self._norm, float(torch.linalg.vector_norm(image.double())))
+            if self._last is not None:
+                before, its = self._last
+                difference = before.double() @ image.double() - vector.double() @ its.double()
+                self._difference = max(self._difference, float(difference.abs()))
+            self._last = vector, image
 
     def flatten(self, weights: Weights) -> Tensor:
         """Flatten the chosen parameters of a direction to a vector, (size,)."""
@@ -181,11 +236,6 @@ class Hessian:
         parts = vector.split(self._sizes)
         return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
 
-    def _serves(self, folded: Folded, directions: Directions) -> bool:
-        """Check that the folded network has every chosen parameter, used or not, and that no direction moves a batch norm."""
-        held = dict(folded.network.named_parameters())
-        return all(name in held for name in self.names) and all(map(folded.leaves_norms_alone, directions.values()))
-
     def _here(self) -> tuple[float, Tensor]:
         if self._first is None:
             pieces = self._made(graph=self.keeps)
@@ -194,19 +244,19 @@ class Hessian:
             self._first = self._summed(self._pieces if self.keeps else pieces)
         return self._first
 
-    def _summed(self, pieces: Iterable["_Piece"]) -> tuple[float, Tensor]:
+    def _summed(self, pieces: Iterable[Piece]) -> tuple[float, Tensor]:
         loss, total = 0.0, torch.zeros(self.size, dtype=self.dtype, device=self.device)
         for piece in pieces:
             loss += piece.loss
             total += piece.gradient
         return loss, self._scaled(total)
 
-    def _made(self, graph: bool) -> Iterator["_Piece"]:
+    def _made(self, graph: bool) -> Iterator[Piece]:
         for part in self._split.split(self._batch):
             yield self._piece(part, self._weight, graph=graph)
 
-    def _piece(self, part: Examples, weight: float, *, graph: bool) -> "_Piece":
-        return _Piece(self._network, self._chosen, part, self._objective, weight, self._twice, graph=graph)
+    def _piece(self, part: Examples, weight: float, *, graph: bool) -> Piece:
+        return Piece(self._network, self._chosen, part, self._objective, weight, self._twice, graph=graph)
 
     def _scaled(self, vector: Tensor) -> Tensor:
         return vector if self._scale is None else vector * self._scale
@@ -233,50 +283,6 @@ def batch(examples: Examples) -> int:
     """Number of examples in one piece: of images by their size, of others a few."""
     shape = examples.image_shape
     return max(1, PIXELS // (shape[1] * shape[2])) if shape else EXAMPLES
-
-
-def _runs_alone(network: nn.Module, inputs: Any) -> bool:
-    """Return whether the network runs without gradients, as folding needs."""
-    try:
-        with torch.inference_mode():
-            call(network, copied(inputs))
-    except RuntimeError:
-        return False
-    return True
-
-
-class _Piece:
-    """The share of a few examples in the loss at the current point: value, gradient and graph."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        chosen: list[Tensor],
-        part: Examples,
-        objective: Objective,
-        weight: float,
-        twice: Twice,
-        *,
-        graph: bool,
-    ):
-        self._chosen = chosen
-        with devices.tensor_floats(False):
-            with twice() if graph else contextlib.nullcontext():
-                loss = objective.total(network, part.fresh()) / weight
-            found = torch.autograd.grad(loss, chosen, create_graph=graph, allow_unused=True)
-        self.loss = float(loss.detach())
-        self.gradient = _joined(found, chosen).detach()
-        self._gradients = found if graph else ()
-
-    def product(self, parts: list[Tensor]) -> Tensor:
-        pairs = [(g, v) for g, v in zip(self._gradients, parts, strict=True) if g is not None and g.requires_grad]
-        if not pairs:  # the loss is linear in the parameters
-            return torch.zeros_like(self.gradient)
-        with devices.tensor_floats(False):
-            found = torch.autograd.grad(
-                [g for g, _ in pairs], self._chosen, [v for _, v in pairs], retain_graph=True, allow_unused=True
-            )
-        return _joined(found, self._chosen)
 
 
 def filter_scale(theta: Weights, axes: Axes, hessian: Hessian) -> Tensor:
@@ -324,9 +330,3 @@ def _row_scales(folded: Folded, theta: Weights, names: list[str], chosen: list[T
 
 def _cast(weights: Weights, dtype: torch.dtype) -> Weights:
     return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-
-
-def _joined(tensors: tuple[Tensor | None, ...], like: list[Tensor]) -> Tensor:
-    return torch.cat(
-        [torch.zeros_like(p).reshape(-1) if t is None else t.reshape(-1) for t, p in zip(tensors, like, strict=True)]
-    )

@@ -16,7 +16,9 @@ from torch.func import functional_call
 from landscape.data.examples import Examples
 from landscape.directions import Axes
 from landscape.errors import InputError
+from landscape.hessian.derivatives import Twice
 from landscape.hessian.products import Hessian
+from landscape.hessian.verification import ASYMMETRY, CAUSE, Verification
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.store.weights import Weights
 
@@ -75,7 +77,7 @@ class FlatLoss:
         """Prepare the network in float64.
 
         Raises:
-            InputError: if the network has too many parameters, or layers with kinks.
+            InputError: if the network has too many parameters or layers with kinks, or if its derivatives are wrong.
         """
         if objective.loss is None:
             raise InputError("measure: saddle takes a loss of the network's output, and no objective")
@@ -104,7 +106,13 @@ class FlatLoss:
             memory=0,
             folding=False,
         )
+        verification = Verification(self._hessian, network, theta, split, axes, objective, parameters="all")
+        self.errors = verification.at(theta)
+        if self.errors.problem:
+            raise InputError(f"measure: saddle is refused, since {self.errors.problem}")
+        self.asymmetry = 0.0
         self._network = copy.deepcopy(network).double().eval().requires_grad_(False)
+        self._twice = Twice(self._network)
         self._split, self._objective = split.in_type(torch.float64), objective
         self._buffers = {name: t.double() if t.is_floating_point() else t for name, t in theta.items()}
         self.start = self._hessian.flatten(theta)
@@ -120,15 +128,25 @@ class FlatLoss:
         return float(self._at(point))
 
     def hessian(self, point: Tensor) -> Tensor:
-        """Return the dense Hessian, (n, n). For small networks many columns at once are ten times as fast as one by one."""
+        """Return the dense Hessian, (n, n). For small networks many columns at once are ten times as fast as one by one.
+
+        Raises:
+            InputError: if it is not symmetric.
+        """
         at_once = max(1, _COLUMNS // (1 + 4 * self._hessian.example_bytes * len(self._split)))
         point = point.clone().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(self._at(point), point, create_graph=True)
+        with self._twice(fast=False):
+            value = self._at(point)
+        (gradient,) = torch.autograd.grad(value, point, create_graph=True)
         units = torch.eye(len(point), dtype=point.dtype, device=point.device).split(at_once)
         rows = [
             torch.autograd.grad(gradient, point, part, retain_graph=True, is_grads_batched=True)[0] for part in units
         ]
         whole = torch.cat(rows)
+        asymmetry = float(torch.linalg.matrix_norm(whole - whole.T) / torch.linalg.matrix_norm(whole).clamp(min=1e-300))
+        self.asymmetry = max(self.asymmetry, asymmetry)
+        if asymmetry > ASYMMETRY[torch.float64]:
+            raise InputError(f"the Hessian is not symmetric, by {asymmetry:.1g} of its size; {CAUSE}")
         return (whole + whole.T) / 2
 
     def _at(self, point: Tensor) -> Tensor:

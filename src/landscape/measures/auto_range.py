@@ -1,4 +1,4 @@
-"""Find the range of a plane: `alpha="auto"` and `beta="auto"` of the public functions."""
+"""Find the range of a plane: `alpha: auto` and `beta: auto`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from landscape.errors import InputError
+from landscape.geometry.grid import specification
 from landscape.measures.plane import Plane
+from landscape.objective import meanings
 
 if TYPE_CHECKING:
+    import xarray as xr
     from torch import nn
 
     from landscape.data.datasets import DataSet
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
     from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
-AUTO = "auto"
-POINTS = 51
-"""Points on an axis by default."""
 EXAMPLES = 256
 """Training examples on which a range is found, at most."""
 NATS = math.log(10)
@@ -32,29 +32,8 @@ CANDIDATES = tuple(float(f"{digits}e{power}") for power in range(-3, 2) for digi
 _DOUBLE = 27  # candidates from 0.01 to about twice as much; elsewhere the factor lies between 1.3 and 3
 
 
-def split(keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
-    """Split keywords into those of a plane, with a stand-in for each range to be found, and the points of such axes.
-
-    Raises:
-        InputError: if `auto` does not stand alone or with a number of points.
-    """
-    kept, wanted = dict(keys), {}
-    for axis in ("alpha", "beta"):
-        value = keys.get(axis)
-        parts = [value] if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
-        if AUTO not in parts:
-            continue
-        points = POINTS if parts == [AUTO] else parts[1] if len(parts) == 2 and parts[0] == AUTO else None
-        if not isinstance(points, int) or isinstance(points, bool) or points < 2:
-            raise InputError(f"{axis} is {value!r}; allowed are 'auto' and ('auto', number of points), at least 2")
-        kept[axis], wanted[axis] = (-1, 1, points), points
-    return kept, wanted
-
-
 def with_range(
     spec: Plane,
-    wanted: Mapping[str, int],
-    rise: float | None,
     network: nn.Module,
     theta: Weights,
     directions: Directions,
@@ -67,27 +46,23 @@ def with_range(
     curvature, and each has a range of its own. The loss is that of at most `EXAMPLES` training examples in float32, so the
     same call finds the same range on one device. Ranges are numbers of two digits; the search doubles, then bisects.
 
-    Args:
-        wanted: the number of points of each axis whose range is to be found.
-        rise: how much is enough; by default ln(10) for losses in natural logarithms, otherwise nine times the loss of the
-            centre.
-
     Returns:
-        The plane, and what was used: `rise` and `rise_examples`.
+        The plane, and what was used: `rise` and `rise_examples`; the plane as it is if it states its ranges.
 
     Raises:
-        InputError: if the directions have a range of their own, or the loss never rises that much.
+        InputError: if the loss never rises that much.
     """
     from landscape.data.datasets import subset
     from landscape.engine.engine import Engine
 
-    _check(spec, wanted, rise)
+    if not (wanted := spec.wanted):
+        return spec, {}
     train = subset(data.train, min(EXAMPLES, spec.examples or EXAMPLES, len(data.train)))
     again = spec.statistics == "recalibrated"
     few = subset(data.train, spec.recalibration_examples).inputs if again else None
     engine = Engine(network, theta, directions, {"train": train}, objective, recalibration=few)
     centre = engine.centre()["train"].loss
-    enough = _default(centre, objective) if rise is None else float(rise)
+    enough = _default(centre, objective) if spec.rise is None else spec.rise
 
     def risen(axes: Sequence[str], r: float) -> bool:
         ends = [(sign * r, 0.0) if axis == "alpha" else (0.0, sign * r) for axis in axes for sign in (1, -1)]
@@ -104,8 +79,7 @@ def with_range(
                 f"{enough:.3g} up to {CANDIDATES[-1]:g}; state a smaller rise, or the range"
             )
         found |= {axis: (-r, r, wanted[axis]) for axis in axes}
-    plane = type(spec).model_validate({**spec.model_dump(exclude_defaults=True), "measure": spec.measure, **found})
-    return plane, {"rise": enough, "rise_examples": len(train)}
+    return _with(spec, found), {"rise": enough, "rise_examples": len(train)}
 
 
 def least(holds: Callable[[float], bool]) -> float | None:
@@ -121,26 +95,31 @@ def least(holds: Callable[[float], bool]) -> float | None:
     return CANDIDATES[high]
 
 
-def in_nats(unit: str | None) -> bool:
-    """Say if a loss of this unit is in natural logarithms."""
-    return unit == "natural logarithm"
+def as_found(spec: Plane, tiles: Sequence[tuple[str, xr.Dataset]]) -> Plane:
+    """Give a plane the range that its tiles have found.
 
-
-def _check(spec: Plane, wanted: Mapping[str, int], rise: float | None) -> None:
-    if rise is not None and not (isinstance(rise, int | float) and 0 < rise < math.inf):
-        raise InputError(f"rise is {rise!r}; it must be a number above 0")
-    for axis in wanted:
-        if spec.directions == "pca":
-            raise InputError(f"{axis} is auto, and directions: pca has a grid that holds the whole path; leave it out")
-        leads = spec.directions in ("to", "through", "start")
-        if leads and (axis == "alpha" or not spec.has_random_axis):
+    Raises:
+        InputError: if they have found different ones, as they may on different devices.
+    """
+    if not spec.wanted:
+        return spec
+    found = {name: [specification(tile)[axis] for axis in spec.wanted] for name, tile in tiles}
+    first = next(iter(found))
+    for name, ranges in found.items():
+        if ranges != found[first]:
             raise InputError(
-                f"{axis} is auto, and directions: {spec.directions} leads to another state, at 1; state a range with it"
+                f"{name} has found the range {ranges}, and {first} {found[first]}; state it instead of auto"
             )
+    return _with(spec, dict(zip(spec.wanted, found[first], strict=True)))
+
+
+def _with(spec: Plane, found: Mapping[str, Any]) -> Plane:
+    stated = spec.model_dump(exclude_defaults=True, exclude={"rise"})
+    return type(spec).model_validate({**stated, "measure": spec.measure, **found})
 
 
 def _default(centre: float, objective: Objective) -> float:
-    if in_nats(objective.unit):
+    if objective.unit == meanings.NATS:
         return NATS
     if not 0 < centre < math.inf:
         raise InputError(f"the loss is {centre:g} at the centre, so no multiple of it tells a range; state rise")

@@ -15,7 +15,6 @@ from pydantic import Field
 from landscape.geometry.grid import Status
 from landscape.hessian.passes import FORWARD_AND_BACKWARD, PRODUCT, SEARCH
 from landscape.lazy import np, torch, xr
-from landscape.measures import tiling
 from landscape.measures.gradients import GradientField, GradientsPlane
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 SEEN = {"fp32": 1e-5, "fp64": 1e-13}
 """Share of lambda_max below which the rounding of products hides an eigenvalue, about."""
 
+_ERRORS = ("gradient_error", "product_error", "precision_error")
 _SEED = 0  # seed of the start vectors, the same at every point
 
 
@@ -38,6 +38,7 @@ class CurvaturePlane(GradientsPlane):
     """The training loss, its gradient, and the extreme eigenvalues of its Hessian (Li et al. 2018, Figure 7)."""
 
     passes: ClassVar[int] = 150
+    verified: ClassVar[str] = "product"
 
     measure: Literal["curvature"]  # type: ignore[assignment]
     memory: int = Field(2048, ge=1, description="MiB that the graph of a point may take; beyond, it is made anew")
@@ -76,7 +77,7 @@ class CurvaturePlane(GradientsPlane):
         return tile
 
     def merge(self, whole: xr.Dataset, tiles: Sequence[tuple[str, xr.Dataset]]) -> xr.Dataset:
-        merged = tiling.merge(whole, tiles)
+        merged = super().merge(whole, tiles)
         entries = [entry for _, tile in tiles for entry in json.loads(tile.attrs["drift"])]
         return merged.assign_attrs(
             drift=json.dumps(sorted(entries, key=lambda entry: int(entry["index"]))),
@@ -113,6 +114,15 @@ class CurvaturePlane(GradientsPlane):
             "bound_max": (math.nan, f"above which, with probability {PROBABILITY:g}, no eigenvalue lies"),
             "eigenvalue_ratio": (math.nan, "|min(lambda_min, 0)| / lambda_max, NaN where lambda_max is not positive"),
             "eigenvalue_ratio_plain": (math.nan, "|lambda_min / lambda_max|"),
+            "product_error": (
+                math.nan,
+                "error of a product with the Hessian against finite differences of the gradient, as a share of its size; NaN "
+                "if not compared",
+            ),
+            "symmetry_error": (
+                math.nan,
+                "largest |u'Hv - v'Hu| of successive vectors of norm one, as a share of the largest ||Hv||",
+            ),
             "products": (np.int32(0), "products with the Hessian that the search for its eigenvalues took"),
             "slice_eigenvalue_min": (
                 math.nan,
@@ -169,11 +179,18 @@ class CurvatureField(GradientField):
         }
 
     def measure(self, index: int) -> dict[str, float]:
+        from landscape.hessian.verification import ASYMMETRY
+
         row = super().measure(index)
         if row["status"] != Status.computed:
             return row
         found = self._curvature()
-        return row | found if found else {"train_loss": row["train_loss"], "status": Status.non_finite}
+        if found is None:
+            return {"train_loss": row["train_loss"], "status": Status.non_finite}
+        if found["symmetry_error"] > ASYMMETRY[self._hessian.dtype]:
+            kept = {name: row[name] for name in ("train_loss", *_ERRORS)}
+            return {**kept, "symmetry_error": found["symmetry_error"], "status": Status.wrong_derivatives}
+        return row | found
 
     def _curvature(self) -> dict[str, float] | None:
         """Find the extreme eigenvalues here and those within the plane; None if a product is not finite."""
@@ -202,6 +219,7 @@ class CurvatureField(GradientField):
             "eigenvalue_ratio": abs(min(low, 0.0)) / high if high > 0 else math.nan,
             "eigenvalue_ratio_plain": abs(low / high) if high else math.nan,
             "products": products,
+            "symmetry_error": self._hessian.asymmetry,
             "slice_eigenvalue_min": float(inside[0]),
             "slice_eigenvalue_max": float(inside[-1]),
             "below_arithmetic": abs(low) < SEEN[self._plane.precision] * high,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from landscape.errors import InputError
 from landscape.geometry.grid import Status, points_of
-from landscape.hessian.passes import FORWARD_AND_BACKWARD
+from landscape.hessian.passes import FORWARD_AND_BACKWARD, SHARE, VERIFICATION
 from landscape.lazy import np, torch, xr
 from landscape.measures import tiling
 from landscape.measures.plane import Plane
 from landscape.objective.meanings import loss_meaning
 from landscape.progress import progress
+from landscape.store.weights import displace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from landscape.data.examples import Examples
     from landscape.directions import Directions
     from landscape.hessian.products import Hessian
+    from landscape.hessian.verification import DerivativeErrors, Verification
     from landscape.objective.objective import Objective
     from landscape.store.weights import Weights
 
@@ -38,6 +42,14 @@ _VARIABLES: dict[str, tuple[Any, str]] = {
     "gradient_cosine_halves": (math.nan, "cosine between the gradients over two halves of the examples"),
     "gradient_cosine_alpha": (math.nan, "cosine between the gradients here and at the next point along alpha"),
     "gradient_cosine_beta": (math.nan, "cosine between the gradients here and at the next point along beta"),
+    "gradient_error": (
+        math.nan,
+        "error of the gradient against finite differences of the loss, as a share of its size; NaN if not compared",
+    ),
+    "precision_error": (
+        math.nan,
+        "difference between the derivatives and those in float64, as a share of their size; NaN if not compared",
+    ),
 }
 
 
@@ -46,6 +58,8 @@ class GradientsPlane(Plane):
 
     passes: ClassVar[int] = 8
     differentiates: ClassVar[bool] = True
+    verified: ClassVar[str] = "gradient"
+    """Derivative that is compared with finite differences, of `VERIFICATION`."""
 
     measure: Literal["gradients"]
     precision: Literal["fp32", "fp64"] = Field("fp32", description="of the network's arithmetic")
@@ -72,6 +86,11 @@ class GradientsPlane(Plane):
         objective: Objective,
     ) -> xr.Dataset:
         return GradientField(self, whole, network, theta, directions, data, objective).tile(indices)
+
+    def merge(self, whole: xr.Dataset, tiles: Sequence[tuple[str, xr.Dataset]]) -> xr.Dataset:
+        merged = tiling.merge(whole, tiles)
+        wrong = int((merged["status"].values == Status.wrong_derivatives).sum())
+        return merged.assign_attrs(points_wrong_derivatives=wrong)
 
     def forward_passes(self, indices: range, train: int, test: int | None) -> float:
         """Count a gradient over all examples and two over halves at every point, and one at each neighbour in the next tile."""
@@ -105,7 +124,9 @@ class GradientField:
         self._network, self._theta, self._objective = network, theta, objective
         self._directions = {axis: directions[axis] for axis in (("alpha",) if plane.is_line else ("alpha", "beta"))}
         self._shape = whole.sizes["alpha"], whole.sizes["beta"]
-        self._hessian = self._over(subset(data.train, plane.examples))
+        split = subset(data.train, plane.examples)
+        self._hessian = self._over(split)
+        self._verification = self._verifying(split)
         self._slice = Slice(self._directions, self._hessian)
         self._slopes: dict[int, tuple[float, Tensor]] = {}
         row = (self._shape[1] + 2) * self._hessian.size * self._hessian.dtype.itemsize
@@ -128,6 +149,38 @@ class GradientField:
             memory=self._plane.graph_memory * 2**20,
         )
 
+    def _verifying(self, split: Examples) -> Verification:
+        """Prepare the comparison of derivatives with finite differences, and make it at the centre.
+
+        Raises:
+            InputError: if the derivatives are wrong there.
+        """
+        from landscape.hessian.verification import Verification
+        from landscape.networks import building
+
+        verification = Verification(
+            self._hessian,
+            self._network,
+            self._theta,
+            split,
+            building.filter_axes(self._network),
+            self._objective,
+            parameters=self._plane.parameters,
+            products=self._plane.verified == "product",
+        )
+        if problem := verification.at(self._theta).problem:
+            raise InputError(f"measure: {self._plane.measure} is refused, since at the centre {problem}")
+        points = math.prod(self._shape)
+        cost = self._plane.forward_passes(range(points), len(split), None) / points
+        self._verified = range(points) if VERIFICATION[self._plane.verified] <= SHARE * cost else self._corners()
+        return verification
+
+    def _corners(self) -> set[int]:
+        """Return the indices of the corners and of the point nearest to the centre."""
+        rows, columns = self._shape
+        alpha, beta = points_of(self._whole, np.arange(rows * columns))
+        return {0, columns - 1, (rows - 1) * columns, rows * columns - 1, int(np.argmin(np.hypot(alpha, beta)))}
+
     def tile(self, indices: Sequence[int]) -> xr.Dataset:
         """Measure the points with these row-major indices."""
         index = np.asarray(indices, np.int64)
@@ -148,11 +201,19 @@ class GradientField:
             "batch_norms_folded": self._hessian.folded,
             "theta_norm": float(torch.linalg.vector_norm(chosen)),
             "direction_norms": self._slice.norms,
+            "derivatives_compared": (
+                self._verification.impossible
+                or (
+                    "at every point"
+                    if len(self._verified) == math.prod(self._shape)
+                    else "at the corners and the centre"
+                )
+            ),
         }
         return facts if self._plane.is_line else {**facts, "cosine": self._slice.cosine}
 
     def measure(self, index: int) -> dict[str, float]:
-        """Measure the variables at a point by name; only the loss and the status if loss or gradient is not finite."""
+        """Measure the variables at a point by name; only the loss and why, if there are no numbers or wrong ones."""
         from landscape.hessian.within_plane import cosine
 
         loss, gradient = self._gradient(index)
@@ -162,13 +223,28 @@ class GradientField:
         row = {f"gradient_{axis}": slope for axis, slope in zip(self._directions, slopes, strict=True)}
         row |= self._beside(index, gradient)
         self._move(index)
+        errors = self._errors(index)
+        compared = {name: value for name, value in asdict(errors).items() if name in self._whole}
+        if errors.problem:
+            return {"train_loss": loss, "status": Status.wrong_derivatives, **compared}
         return row | {
+            **compared,
             "train_loss": loss,
             "gradient_norm": float(torch.linalg.vector_norm(gradient.double())),
             "gradient_towards_centre": self._slice.towards_centre(slopes, self._at(index)),
             "gradient_cosine_halves": cosine(*self._hessian.gradients_of_halves()),
             "status": Status.computed,
         }
+
+    def _errors(self, index: int) -> DerivativeErrors:
+        """Compare the derivatives at a point with finite differences, if they are compared there."""
+        from landscape.hessian.verification import DerivativeErrors
+
+        if index not in self._verified:
+            return DerivativeErrors()
+        alpha, beta = self._at(index)
+        steps = self._directions
+        return self._verification.at(displace(self._theta, steps["alpha"], alpha, steps.get("beta"), beta), seed=index)
 
     def _gradient(self, index: int) -> tuple[float, Tensor]:
         """Return the loss and its gradient at a point."""

@@ -114,6 +114,8 @@ class LossPlane(Plane):
         }
         if fast.batch < fast.planned_batch:
             tile.attrs["batch_planned"] = fast.planned_batch
+        if fast.loaded:
+            tile.attrs["loaded_at_each_point"] = fast.loaded
         if statistics is not None:
             tile.attrs["recalibration_examples"] = self.recalibrating(len(data.train))
         if fast.precision != "fp32":

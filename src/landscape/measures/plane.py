@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from landscape.config.fields import INERT, Ref
 from landscape.config.section import Section
-from landscape.config.values import Axis, Parameters, Precision
+from landscape.config.values import Axis, Parameters, Precision, Range
 from landscape.errors import one_of
 from landscape.measures import tiling
 
@@ -180,9 +180,20 @@ class Plane(_Drawn):
     """True if the test split is measured too."""
 
     measure: str
-    alpha: Axis = Field((-1.0, 1.0, 51), description="the grid along the first direction")
+    alpha: Axis = Field(
+        (-1.0, 1.0, 51),
+        description="the grid along the first direction: [first, last, number of points]; or [auto, number of points], the "
+        "least symmetric range at whose ends the training loss has risen by `rise`, found for every state by itself",
+    )
     beta: Axis | None = Field(
         None, description="the grid along the second direction; without it a line, except with directions: pca"
+    )
+    rise: float | None = Field(
+        None,
+        gt=0,
+        description="of auto: by how much the training loss rises over that of the centre, along every random direction "
+        "together and along eigenvectors one by one; default ln(10) for losses in natural logarithms, for others nine times "
+        "the loss of the centre",
     )
     examples: int | None = Field(
         None, ge=1, description="subset of each split, with labels a stratified one; default all"
@@ -203,10 +214,22 @@ class Plane(_Drawn):
             for key, axis in zip(("alpha", "beta"), PATH_AXES, strict=True):
                 if getattr(self, key) is None or key not in self.model_fields_set:
                     self._settle(key, axis)
+        leads = self.directions in ("to", "through", "start")
+        for key in self.wanted:
+            if self.directions == "pca":
+                raise ValueError(
+                    f"{key} is auto, and directions: pca has a grid that holds the whole path; leave it out"
+                )
+            if leads and (key == "alpha" or not self.has_random_axis):
+                raise ValueError(
+                    f"{key} is auto, and directions: {self.directions} leads to another state, at 1; state a range with it"
+                )
         return self
 
     def _useless(self) -> Iterator[tuple[str, set[str]]]:
         yield from super()._useless()
+        if not self.wanted:
+            yield "a plane with neither alpha nor beta auto", {"rise"}
         if self.statistics != "recalibrated":
             yield f"batchnorm: {self.statistics}", {"recalibration_examples"}
 
@@ -222,7 +245,20 @@ class Plane(_Drawn):
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.alpha[2], self.beta[2] if self.beta else 1
+        return self.alpha[-1], self.beta[-1] if self.beta else 1
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """The axes whose range is to be found, with their numbers of points."""
+        axes = {"alpha": self.alpha, "beta": self.beta}
+        return {key: axis[-1] for key, axis in axes.items() if axis is not None and len(axis) == 2}
+
+    @property
+    def ranges(self) -> tuple[Range, Range]:
+        """The stated or found ranges of both axes; a line has a single point on the second."""
+        alpha, beta = self.alpha, self.beta or (0.0, 0.0, 1)
+        assert len(alpha) == 3 and len(beta) == 3, "a range is found before it is used"
+        return alpha, beta
 
     @property
     def graph_memory(self) -> int:

@@ -36,8 +36,7 @@ def blank(plane: Plane, variables: Mapping[str, tuple[Any, str]], attrs: dict[st
     Args:
         variables: initial value and meaning of each variable, by name.
     """
-    alpha = coordinates(plane.alpha)
-    beta = coordinates(plane.beta) if plane.beta else np.array([0.0])
+    alpha, beta = map(coordinates, plane.ranges)
     dims, shape = ("alpha", "beta"), (alpha.size, beta.size)
     unit = (
         "100 % of each filter's norm"

@@ -13,7 +13,7 @@ from landscape.networks.filters import filter_axes
 from landscape.networks.import_function import function_named
 from landscape.networks.model_libraries import adapted
 
-__all__ = ["build", "filter_axes", "initialize"]
+__all__ = ["build", "filter_axes", "initialize", "plain"]
 
 
 def build(
@@ -66,16 +66,49 @@ def build(
     return built.to(target)
 
 
+def plain(network: nn.Module) -> nn.Module:
+    """Unwrap the network from `torch.compile` or a parallel wrapper.
+
+    Raises:
+        InputError: if it is no network that can be measured.
+    """
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network is a {type(network).__name__}; it must be a torch.nn.Module")
+    while True:
+        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            network = network.module
+        elif isinstance(inside := getattr(network, "_orig_mod", None), nn.Module):  # torch.compile's
+            network = inside
+        else:
+            break
+    parameters = dict(network.named_parameters())
+    if not parameters:
+        raise InputError(f"network is a {type(network).__name__} without parameters; there is nothing to move")
+    for name, parameter in parameters.items():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise InputError(
+                f"network has a lazy layer: the shape of {name} is not known; pass an example through it first"
+            )
+        if parameter.dtype != torch.float32:
+            advice = "" if parameter.is_complex() else ": call network.float()"
+            raise InputError(f"network has {name} in {parameter.dtype}; allowed is torch.float32{advice}")
+    return network
+
+
 def initialize(network: nn.Module, linear_std: float = 1e-3) -> None:
     """Draw convolutions Kaiming normal (fan in) and linear weights from N(0, `linear_std`^2), as Li et al. 2018.
 
-    Batch norm and biases keep PyTorch's initial values: 1 and 0, and a uniform distribution.
+    Their biases start at 0, as in the authors' code; batch norm keeps PyTorch's 1 and 0.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
         elif isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=linear_std)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def _arguments(

@@ -177,13 +177,11 @@ def class_first(output: Any, target: Any, class_axis: int | None) -> Tensor:
         InputError: if output and targets do not fit, or fit in both ways.
     """
     if not isinstance(output, Tensor) or not isinstance(target, Tensor):
-        raise InputError(
-            f"it takes one tensor of logits and one of targets: {shapes_of(output)} and {shapes_of(target)}"
-        )
+        raise InputError(f"it takes one tensor of logits and one of targets: {shapes(output)} and {shapes(target)}")
     if target.is_floating_point():  # probabilities of the classes, in the output's shape
         if target.shape != output.shape:
             raise InputError(
-                f"targets are {shapes_of(target)} and the output {shapes_of(output)}; floating-point targets are "
+                f"targets are {shapes(target)} and the output {shapes(output)}; floating-point targets are "
                 "probabilities of the classes, in the shape of the output; labels are of an integer type. For a regression "
                 "state loss: mse, mae or huber"
             )
@@ -194,16 +192,16 @@ def class_first(output: Any, target: Any, class_axis: int | None) -> Tensor:
                 f"the network returned {tuple(output.shape)} for {len(target)} examples; it must return one row of logits "
                 "for each"
             )
-        raise InputError(f"the output is {shapes_of(output)} and the targets {shapes_of(target)}")
+        raise InputError(f"the output is {shapes(output)} and the targets {shapes(target)}")
     ways = {1: output.shape[2:] == target.shape[1:], -1: output.shape[:-1] == target.shape}
     if class_axis is None and output.ndim > 2 and ways[1] and ways[-1]:
         raise InputError(
-            f"the output is {shapes_of(output)} and the targets {shapes_of(target)}, so the classes may be in dimension 1 "
+            f"the output is {shapes(output)} and the targets {shapes(target)}, so the classes may be in dimension 1 "
             "(torch) or last (language models): state loss: {name: cross_entropy, args: {class_axis: 1}}, or -1"
         )
     axis = class_axis if class_axis is not None else 1 if ways[1] else -1
     if not ways.get(axis, False):
-        raise InputError(f"the output is {shapes_of(output)} and the targets {shapes_of(target)}")
+        raise InputError(f"the output is {shapes(output)} and the targets {shapes(target)}")
     return output if axis == 1 or output.ndim == 2 else output.movedim(-1, 1)
 
 
@@ -265,17 +263,9 @@ def fitted(output: Any, target: Any) -> Tensor:
             return target
         if len(output) == len(target) and output.numel() == len(output) == target.numel():
             return target.view(output.shape)
-    raise InputError(f"the output is {shapes_of(output)} and the targets {shapes_of(target)}; they must have one shape")
+    raise InputError(f"the output is {shapes(output)} and the targets {shapes(target)}; they must have one shape")
 
 
 def per_example(losses: Tensor) -> Tensor:
     """Average (n, ...) to (n,)."""
     return losses if losses.ndim == 1 else losses.flatten(1).mean(1)
-
-
-def shapes_of(value: Any) -> str:
-    """Describe an output or targets for messages."""
-    try:
-        return shapes(value)
-    except AttributeError:
-        return f"of the type {type(value).__name__}"

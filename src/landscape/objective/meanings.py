@@ -32,6 +32,12 @@ def loss_meaning(attrs: Mapping[str, Any]) -> str:
     return f"mean {said['loss']} over the {{}}" + (f" ({unit})" if unit else "")
 
 
+def batches(attrs: Mapping[str, Any]) -> str:
+    """Write `, which depends on the batches, of about 128 examples`; empty if the loss of an example is its own."""
+    size = attrs.get("loss_depends_on_batches_of")
+    return f", which depends on the batches, of about {size} examples" if size else ""
+
+
 def loss_name(attrs: Mapping[str, Any]) -> str:
     """Return the name of the loss from the attributes of a file: `cross-entropy`, `squared error`."""
     return str(_said(attrs)["loss"])

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from landscape.data.examples import Examples, call, shapes
 from landscape.errors import InputError, one_of
 from landscape.networks.import_function import function_named
 from landscape.objective import scores
-from landscape.objective.losses import Loss, named, per_example, shapes_of
+from landscape.objective.losses import Loss, named, per_example
 from landscape.objective.meanings import PARTS
 from landscape.objective.objective_section import CROSS_ENTROPY, NamedLoss, ObjectiveKeys
 from landscape.objective.scores import Score
-
-EXAMPLES = 4
-"""Examples on which an objective is tried before use."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,9 @@ class Objective:
         parts: whether the score is an accuracy over several targets of each example: pixels, tokens, labels.
         classes: of the targets that count, if they are classes.
         per_example: whether there is a loss for each example; if there is one a batch, it counts for all of them.
+        batch: approximate number of examples in a batch if the loss depends on the batches; None if it does not.
+        remembers: whether a pass changes the outputs of the next one, so that each batch needs a fresh copy of the network.
+        outputs: logits of each example, if the targets are classes.
     """
 
     name: str
@@ -47,6 +45,9 @@ class Objective:
     output: str | int | None
     score: Score | None
     per_example: bool = True
+    batch: int | None = None
+    remembers: bool = False
+    outputs: int | None = None
     parts: bool = False
     classes: int | None = None
 
@@ -56,7 +57,7 @@ class Objective:
         The output is cast to float64 first. A loss for a whole batch stands at each of its examples.
         """
         if self.loss is None:
-            return self._spread(self._of_network(network, batch), len(batch)), None
+            return self._spread(self.of_network(network, batch), len(batch)), None
         output, targets = in_double(self.output_of(network, batch)), self.loss.targets(batch)
         loss = self._spread(self.loss.each(output, targets), len(batch))
         if self.score is None or self.score.each is None:
@@ -79,7 +80,7 @@ class Objective:
         """
         if self.loss is None:
             with cast:
-                return self._of_network(network, batch).float().mean()
+                return self.of_network(network, batch).float().mean()
         with cast:
             output = self.output_of(network, batch)
         return self.loss.mean(output.float() if isinstance(output, Tensor) else output, self.loss.targets(batch))
@@ -107,88 +108,30 @@ class Objective:
         """Return the part of the network's output that the loss takes."""
         return picked(call(network, batch.inputs), self.output)
 
-    def tried(self, network: nn.Module, examples: Examples, classes: int | None = None) -> Objective:
-        """Try the network and the loss on a few examples; tell whether there is a loss for each.
-
-        Args:
-            classes: of all examples of the data; by default those of `examples`.
-
-        Raises:
-            InputError: if the network does not take the inputs, or the loss its output.
-        """
-        few = examples[:EXAMPLES]
-        network = copy.deepcopy(network).eval().requires_grad_(False)
-        batch = few.fresh()
-        counted = self.loss is not None and self.loss.classes(few)
-        classes = (classes or self.loss.classes(examples)) if self.loss is not None and counted else None
-        with torch.enable_grad():
-            if self.loss is None:
-                losses = self._judged(lambda: self._of_network(network, batch), "its objective", few)
-            else:
-                output = self._judged(lambda: call(network, batch.inputs), "the network", few)
-                loss, part, targets = self.loss, picked(output, self.output), self.loss.targets(few)
-                _check_classes(part, targets, classes)
-                losses = self._judged(
-                    lambda: loss.each(in_double(part), targets),
-                    f"the loss {self.name}, of the output {shapes_of(part)} and targets {shapes_of(targets)},",
-                    None,
-                )
-                if (score := self.score) is not None and (each := score.each) is not None:
-                    self._judged(lambda: each(in_double(part), targets), f"the score {score.name}", None)
-        if not isinstance(losses, Tensor) or (losses.ndim and len(losses) != len(few)):
-            raise InputError(
-                f"the loss {self.name} returned {shapes_of(losses)} for {len(few)} examples; it must return a number for each"
-            )
-        return replace(
-            self,
-            per_example=losses.ndim > 0,
-            parts=self._has_parts(self.loss.targets(few) if self.loss else None),
-            classes=classes,
-        )
-
-    def _has_parts(self, target: Any) -> bool:
-        """Say if an accuracy is over several targets of each example; the probabilities of its classes are one target."""
-        if self.score is None or self.score.name != "accuracy" or not isinstance(target, Tensor):
-            return False
-        of_classes = target.is_floating_point() and self.loss is not None and self.loss.name == "cross-entropy"
-        return target[:1].numel() > 1 and not (of_classes and target.ndim == 2)
-
     def facts(self) -> dict[str, Any]:
         """State in attributes of a file what its loss and score are."""
         return {
             "loss": self.name,
             "loss_unit": self.unit or None,
             "loss_of": "each example" if self.per_example else "a batch",
+            "loss_depends_on_batches_of": self.batch,
             "loss_classes": self.classes,
             "score": self.score.name if self.score else None,
             "score_of": PARTS if self.parts else None,
         }
 
-    def _of_network(self, network: nn.Module, batch: Examples) -> Tensor:
+    def of_network(self, network: nn.Module, batch: Examples) -> Tensor:
+        """Call the function of an objective that is one; it returns the losses of the examples."""
         assert self.function is not None
         whole = batch.inputs if batch.targets is None else (batch.inputs, batch.targets)
         losses = self.function(network, whole)
         if not isinstance(losses, Tensor):
-            raise InputError(f"it returned {shapes_of(losses)}; it must return a tensor with a number for each example")
+            raise InputError(f"it returned {shapes(losses)}; it must return a tensor with a number for each example")
         return losses
 
     def _spread(self, losses: Tensor, n: int) -> Tensor:
         losses = losses.double()
         return per_example(losses) if losses.ndim else losses.expand(n)
-
-    def _judged(self, work: Callable[[], Any], who: str, examples: Examples | None) -> Any:
-        try:
-            return work()
-        except InputError as error:
-            if who == "the network":
-                raise
-            raise InputError(f"{who} cannot be computed: {problem}" for problem in error.problems) from error
-        except (MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:
-            given = f" on examples {shapes(examples.inputs)}" if examples is not None else ""
-            first = (str(error).strip() or "no message").splitlines()[0]
-            raise InputError(f"{who} failed{given}: {type(error).__name__}: {first}") from error
 
 
 def objective_of(keys: ObjectiveKeys | Mapping[str, Any]) -> Objective:
@@ -271,7 +214,7 @@ def in_double(output: Any) -> Any:
 
 def _parts_of(output: Any) -> str:
     if isinstance(output, Tensor):
-        return f"one tensor, {shapes_of(output)}"
+        return f"one tensor, {shapes(output)}"
     if isinstance(output, Mapping):
         return f"{type(output).__name__} with {one_of(list(output))}"
     if isinstance(output, tuple | list):
@@ -306,15 +249,6 @@ def _name(function: Callable[..., Any]) -> str:
     """The name of a user's function, fit for a variable of a file."""
     name = getattr(function, "__name__", type(function).__name__)
     return re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "function"
-
-
-def _check_classes(output: Any, target: Any, classes: int | None) -> None:
-    """Refuse a network with fewer outputs than there are classes, before a loss fails on the first such example."""
-    if classes is None or not isinstance(output, Tensor) or output.ndim < 2 or output.ndim != target.ndim + 1:
-        return
-    outputs = output.shape[1] if output.ndim == 2 else max(output.shape[1], output.shape[-1])
-    if outputs < classes:
-        raise InputError(f"the network returned {outputs} logits for each example; the data has {classes} classes")
 
 
 CLASSIFICATION = of_loss(CROSS_ENTROPY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -154,4 +155,5 @@ def _dataset(
         "alpha": ("alpha", alpha, said("step along the unit eigenvector of the smallest eigenvalue")),
         "beta": ("beta", beta, said("step along the unit eigenvector of the largest eigenvalue")),
     }
-    return xr.Dataset(variables, coords, {"parameters": "all", "precision": "fp64", "status": "computed"})
+    facts = {"parameters": "all", "precision": "fp64", "status": "computed", "symmetry_error": loss.asymmetry}
+    return xr.Dataset(variables, coords, facts | asdict(loss.errors))

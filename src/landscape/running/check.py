@@ -1,31 +1,44 @@
 """Checks of a configuration that need torch: networks can be built, and weights and planes fit them."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from landscape.data import datasets
 from landscape.data.arrays import Source
-from landscape.data.examples import Examples, shapes
+from landscape.data.examples import Examples, mapped, shapes
 from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
 from landscape.experiment.schema import Experiment
 from landscape.networks import building
+from landscape.objective.examination import tried
 from landscape.objective.objective import Objective, objective_of
 from landscape.objective.objective_section import ObjectiveKeys
 from landscape.store import fitting
 from landscape.training.run_section import Run
 
+_log = logging.getLogger(__name__)
 
-def problems(experiment: Experiment) -> list[str]:
+Told = Callable[[str], None]
+
+_MANY, _TIMES = 100, 10
+"""A network with more logits than this number, and this many times the classes, is told of."""
+
+
+def problems(experiment: Experiment, told: Told = _log.info) -> list[str]:
     """List every mistake in the files and networks of an experiment, each with its path in the configuration.
 
     Each distinct network is built once on the meta device, which takes no memory, and called once with two examples, in
     evaluation and, for a run that is trained, in training. Only the headers of data sets are read; a data set that a
     function returns is made.
+
+    Args:
+        told: takes what is allowed and may surprise.
     """
     found: list[str] = []
     described: dict[str, Source] = {}
@@ -43,7 +56,7 @@ def problems(experiment: Experiment) -> list[str]:
         keys = {name: getattr(run, name) for name in ObjectiveKeys.model_fields}
         key = repr((run.network, run.args, run.data, keys, run.made))
         if key not in built:
-            built[key] = _built(run, known)
+            built[key] = _built(run, known, name, told)
         if isinstance(built[key], InputError):
             found += [f"runs.{name}{problem}" for problem in built[key].problems]
             continue
@@ -88,24 +101,41 @@ def _shapes(network: Any) -> dict[str, tuple[int, ...]]:
     return {name: tuple(parameter.shape) for name, parameter in network.named_parameters()}
 
 
-def _built(run: Run, known: Source) -> Any:
+def _built(run: Run, known: Source, name: str, told: Told) -> Any:
     """Build a run's network on the meta device, and try another on two examples; the mistakes that follow its name."""
     given: Any = {"seed": run.seed, "images": known.image_shape, "classes": known.classes}
     try:
-        network = building.build(run.network, run.args, **given, device="meta")
+        network = building.plain(building.build(run.network, run.args, **given, device="meta"))
+        made = building.plain(building.build(run.network, run.args, **given))
     except InputError as error:
         return InputError(f".network: {problem}" for problem in error.problems)
+    sample = _filled(known.sample)
     try:
-        made = building.build(run.network, run.args, **given)
         objective = objective_of(run)
         if objective.loss and known.labels:
             objective.loss.check_labels(known.labels)
-        objective = objective.tried(made, known.sample, None if "ignore_index" in run.loss.args else known.classes)
+        objective = tried(objective, made, sample, None if "ignore_index" in run.loss.args else known.classes)
         if run.made == "trained" and run.train is None:
-            _try_to_train(made, objective, known.sample)
+            _try_to_train(made, objective, sample)
     except InputError as error:
         return InputError(f": {problem}" for problem in error.problems)
+    outputs, needed = objective.outputs or 0, objective.classes or 0
+    if outputs > max(_MANY, _TIMES * needed):
+        told(
+            f"runs.{name}: the network returned {outputs:,} logits for each example, and the data has {needed} classes; is it "
+            "another data set's head?"
+        )
     return network
+
+
+def _filled(sample: Examples) -> Examples:
+    """Fill the inputs of a sample with random numbers in [0, 1), the same at every call; whole numbers stay."""
+    random = torch.Generator().manual_seed(0)
+
+    def fill(tensor: Tensor) -> Tensor:
+        return torch.rand(tensor.shape, generator=random).to(tensor) if tensor.is_floating_point() else tensor
+
+    return Examples(mapped(sample.inputs, fill), sample.targets)
 
 
 def _try_to_train(network: nn.Module, objective: Objective, sample: Examples) -> None:
@@ -114,11 +144,11 @@ def _try_to_train(network: nn.Module, objective: Objective, sample: Examples) ->
     Raises:
         InputError: if there is none.
     """
-    network.train()
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise InputError("the network has no parameters to train; an adopted run, which has weights, is not trained")
     batch = sample.fresh()
     try:
+        network.train()
         objective.training(network, batch, contextlib.nullcontext()).backward()
     except Exception as error:  # from the network's own code
         first = (str(error).strip() or "no message").splitlines()[0]

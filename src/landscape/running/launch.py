@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 import landscape
 from landscape.artefacts import TABLE
 from landscape.errors import InputError, TransientError
-from landscape.experiment import document
-from landscape.experiment.preflight import preflight
-from landscape.experiment.reading import resolve
+from landscape.experiment import document, writable
+from landscape.experiment.preflight import contents, preflight
+from landscape.experiment.reading import read
 from landscape.experiment.schema import Experiment
 from landscape.running import outcome
 from landscape.running.notes import notes
@@ -67,13 +67,14 @@ def run(config: str, options: Sequence[str]) -> int:
         InputError: if the configuration is wrong.
         TransientError: if another Snakemake, or a job of one, is at work in the folder.
     """
-    content = document.read(config)
-    experiment = resolve(content)
+    experiment = read(config)
+    writable.check(experiment)
     options, profiles = _with_profiles(options)
     with alone():
         for note in [] if _only_looking(options) else notes(experiment):
             _log.info("note: %s", note)
-        _, resolved = preflight(content, thorough=True)
+        known = contents()
+        resolved = preflight(experiment, known, thorough=True)
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile())]
         command += [f"--configfile={config}"]  # one word, since `--configfile` takes all words up to the next option
         if not Path("profiles/default").is_dir():
@@ -88,7 +89,7 @@ def run(config: str, options: Sequence[str]) -> int:
             subprocess.run([*command, "--unlock", "--quiet"], check=True, stderr=subprocess.DEVNULL)
             _remove_leftovers(experiment)
         _HOST.write_text(socket.gethostname())
-        asked = "\n".join([resolved, *options])  # the name of `resolved` holds a hash of its content
+        asked = "\n".join([resolved, known.digest(), *options])  # the name of `resolved` holds a hash of its content
         if not _only_looking(options) and Path(experiment.results).is_dir() and not _was_asked_last(asked):
             _announce_changes([*command, *options])
         if not any(re.match(r"(--cores|-c|--jobs|-j|--profile|--executor|-e)", option) for option in options):
@@ -228,7 +229,7 @@ def _newest_log() -> str:
 
 
 def _announce_changes(command: list[str]) -> None:
-    """Log which existing files will be remade because their specification changed."""
+    """Log which existing files will be remade because their specification, or a file of the user's, changed."""
     planned = subprocess.run([*command, "--dry-run"], capture_output=True, text=True)
     changed = []
     for job in re.findall(r"^(?:local)?rule \w+:\n((?:    .*\n)+)", planned.stdout + planned.stderr, flags=re.M):
@@ -236,6 +237,8 @@ def _announce_changes(command: list[str]) -> None:
         if outputs and re.search(r"^    reason: .*Params have changed", job, flags=re.M):
             changed += [path for path in outputs[1].split(", ") if Path(path).exists()]
     if changed:
-        _log.info("to be remade, with everything made from them, because their configuration changed:")
+        _log.info(
+            "to be remade, with everything made from them, because their configuration, or a file of yours, changed:"
+        )
         for path in changed:
             _log.info("  %s", path)

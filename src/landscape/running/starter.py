@@ -40,6 +40,7 @@ class Subject:
     weights: str | None = None
     args: Mapping[str, Any] | None = None
     loss: str | Mapping[str, Any] | None = None
+    objective: str | None = None
     output: str | int | None = None
     score: str | None = None
     results: str = "results"

@@ -16,7 +16,7 @@ from landscape.errors import InputError
 from landscape.store import files
 from landscape.store.files import HEADER, epoch_of, replacing
 from landscape.store.files import file_of as file_of
-from landscape.store.weights import Weights
+from landscape.store.weights import Weights, tensors_of
 
 
 def write(path: str | Path, weights: Weights, header: Mapping[str, Any]) -> None:
@@ -93,7 +93,7 @@ def misfits(weights: Weights, network: nn.Module) -> list[str]:
 
     Batch norm's count of batches may be missing, since eval mode does not use it.
     """
-    wanted = network.state_dict()
+    wanted = tensors_of(network)
     found = [
         f"{name} is missing, of shape {tuple(tensor.shape)}"
         for name, tensor in wanted.items()

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from landscape.errors import InputError, one_of
 from landscape.store import user_checkpoint, weight_files
@@ -117,10 +117,33 @@ def fitted(
     if len(different) > 1:
         shown = one_of(f"{name}#{fit.path}" for fit in different)
         raise InputError(f"{name} has {len(different)} entries that fit {called} and differ; {advice} {shown}")
+    if differing := [key for key, value in own.extra.items() if _other_extra(content, key, value)]:
+        raise InputError(
+            f"{name} holds {differing[0]}, which is no tensor and not that of {called}; build it so that it is: only tensors are "
+            "taken from a checkpoint"
+        )
     found = _taken(different[0], own)
     if not quiet:
         _log_found(found, name)
     return found
+
+
+def _other_extra(content: Any, key: str, own: Any) -> bool:
+    """Say if a checkpoint holds another value for a name that is no tensor's, in any of its dictionaries."""
+    if not isinstance(content, Mapping):
+        return False
+    here = any(str(name).endswith(key) and not _alike(value, own) for name, value in content.items())
+    return here or any(_other_extra(value, key, own) for name, value in content.items() if not str(name).endswith(key))
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and same(one, other)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(one == other)
 
 
 def _log_found(found: Fitted, name: str) -> None:

@@ -45,14 +45,17 @@ class Names:
     """The names of a network's tensors.
 
     Attributes:
-        tensors: the state dict.
+        tensors: those of the state dict.
+        extra: what the state dict holds beside tensors (`get_extra_state`).
         plain: the names by what they are without wrappers.
         needed: names that must be given, tied ones as one.
         numbers: names of single numbers without wrappers, which other code may have kept as Python's.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self.tensors: Weights = dict(network.state_dict())
+        state = network.state_dict()
+        self.tensors: Weights = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        self.extra = {name: value for name, value in state.items() if name not in self.tensors}
         self.plain = plain(self.tensors)
         same: dict[int, list[str]] = {}
         for named in (network.named_parameters, network.named_buffers):

@@ -3,11 +3,16 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape.errors import InputError
 
 Weights = dict[str, Tensor]
+
+
+def tensors_of(network: nn.Module) -> Weights:
+    """Return the tensors of a network's state dict, without a history."""
+    return {name: value.detach() for name, value in network.state_dict().items() if isinstance(value, Tensor)}
 
 
 def displace(theta: Weights, d1: Weights, a: float, d2: Weights | None = None, b: float = 0.0) -> Weights:

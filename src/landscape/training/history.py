@@ -82,3 +82,14 @@ def dataset(history: History, objective: Objective = CLASSIFICATION) -> xr.Datas
     number = ("epoch", epochs, {"long_name": "epochs trained (0: before training)", "units": "1"})
     stated = {key: value for key, value in objective.facts().items() if value is not None}
     return xr.Dataset(columns, {"epoch": number}, stated)
+
+
+def with_predictions(history: xr.Dataset, correct: np.ndarray | None) -> xr.Dataset:
+    """Add to a history whether each test example is classified rightly after the last epoch, uint8 (test_example); or nothing."""
+    if correct is None:
+        return history
+    told = {
+        "long_name": "1 where the test example is classified rightly after the last epoch, 0 elsewhere",
+        "units": "1",
+    }
+    return history.assign(test_correct=("test_example", correct.astype(np.uint8), told))

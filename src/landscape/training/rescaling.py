@@ -6,7 +6,6 @@ by c. A step of fixed length from the twin is another step of the function, so t
 filter-normalised curves coincide.
 """
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.nn import functional
 
 from landscape.engine.folding import LAYERS, Pair, fold, is_plain
 from landscape.errors import InputError
+from landscape.networks.copying import duplicate
 from landscape.store.weights import Weights
 
 EXAMPLES = 4
@@ -63,8 +63,9 @@ def twin(network: nn.Module, theta: Weights, by: float, example: Tensor) -> Twin
     Raises:
         InputError: if there is no such layer, the network cannot be traced, or its logits change.
     """
-    network = copy.deepcopy(network).eval()
+    network = duplicate(network)
     network.load_state_dict(theta, strict=False)
+    network.eval()
     folded = fold(network, example)
     if folded is None:
         raise InputError(

@@ -1,21 +1,17 @@
-"""Compare trainings: the factors in which they differ, reasons against a comparison, and test errors."""
+"""Tell trainings apart: the factors in which they differ, and their test errors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from landscape import geometry
 from landscape.config.fields import INCIDENTAL, INERT, with_trait
-from landscape.lazy import xr
+from landscape.geometry.error_rates import Errors
+from landscape.lazy import np, xr
 from landscape.networks import code
 from landscape.objective import meanings
 from landscape.training.run_section import Run
-
-FAR = 10.0
-"""Largest ratio of train losses at which networks are compared."""
 
 
 def factors(history: xr.Dataset) -> dict[str, Any]:
@@ -34,32 +30,6 @@ def epochs(spec: Mapping[str, Any]) -> int | str:
     return "rescaled" if spec.get("rescaled") else "adopted"
 
 
-def confounded(losses: Mapping[str, float], guessing: float) -> str:
-    """Say why networks with these train losses cannot be compared (some did not train, or they are far apart), or ""."""
-    if untrained := [name for name, loss in losses.items() if not geometry.is_trained(loss, guessing)]:
-        return f"{', '.join(untrained)} did not train"
-    low, high = min(losses.values(), default=0.0), max(losses.values(), default=0.0)
-    return f"train losses from {low:.2g} to {high:.2g}" if low >= 0 and high > FAR * max(low, 1e-12) else ""
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Number of misclassified test examples, and of all test examples."""
-
-    wrong: int
-    images: int
-
-    @property
-    def percent(self) -> float:
-        return 100 * self.wrong / self.images
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson interval of the error, in percent."""
-        low, high = geometry.wilson(self.wrong, self.images)
-        return 100 * low, 100 * high
-
-
 def errors(history: xr.Dataset, row: xr.Dataset | None = None) -> Errors | None:
     """Return the test errors at a row of a history, by default its last.
 
@@ -68,5 +38,7 @@ def errors(history: xr.Dataset, row: xr.Dataset | None = None) -> Errors | None:
     if "test_accuracy" not in history or not meanings.counts_examples(history.attrs):
         return None
     accuracy = float((history.isel(epoch=-1) if row is None else row).test_accuracy)
-    images = int(history.attrs["test_examples"])
-    return Errors(round((1 - accuracy) * images), images)
+    examples = int(history.attrs["test_examples"])
+    kept = row is None and "test_correct" in history
+    correct = np.asarray(history.test_correct.values, bool) if kept else None
+    return Errors(round((1 - accuracy) * examples), examples, correct)

@@ -15,8 +15,11 @@ import xarray as xr
 from landscape import geometry
 from landscape.analysis import table_writers
 from landscape.analysis.claims import dimensions, flips, negative_curvature, published, shapes, trainability
-from landscape.analysis.claims.evidence import Evidence, JudgedRun, Judgement
+from landscape.analysis.claims.evidence import Evidence, Judgement
+from landscape.analysis.seed_groups import JudgedRun
 from landscape.experiment.analysis_sections import Claims, Published
+from landscape.geometry import comparisons
+from landscape.geometry.error_rates import SURE
 from landscape.objective import meanings
 from landscape.store import files
 
@@ -67,15 +70,49 @@ def judge(
 
 
 def write(found: Sequence[Judgement], histories: Sequence[xr.Dataset], paths: Sequence[Path]) -> None:
-    """Write the verdicts as Markdown and HTML."""
+    """Write the verdicts as Markdown and HTML: a table with a line for each, and the evidence in sections below it."""
     markdown, page = paths
-    rows = [(one.claim, one.verdict, one.because) for one in found]
     about = _about(histories)
-    lines = ["| claim | verdict | because |", "|:--|:--|:--|", *(f"| {' | '.join(row)} |" for row in rows)]
-    files.write_text(markdown, "\n".join(["# Claims", "", about, "", *lines, ""]))
-    cells = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
-    table = f"<table><tr><th>claim</th><th>verdict</th><th>because</th></tr>\n{cells}</table>"
+    lines = ["# Claims", "", about, "", "| claim | verdict | it rests on |", "|:--|:--|:--|"]
+    lines += [f"| {_link(one)} | {one.verdict} | {_cell(one.said)} |" for one in found]
+    sections = [
+        f"### {_title(one)}\n\n{one.claim}: **{one.verdict}**, {one.said}.\n\n"
+        + "\n".join(f"- {line}" for line in one.evidence)
+        for one in found
+        if one.evidence
+    ]
+    files.write_text(markdown, "\n".join([*lines, "", "## Evidence", "", "\n\n".join(sections), ""]))
+    cells = "".join(f"<tr>{''.join(map(_html_cell, _html_row(one)))}</tr>\n" for one in found)
+    table = f"<table><tr><th>claim</th><th>verdict</th><th>it rests on</th></tr>\n{cells}</table>"
     table_writers.write_page(page, "Claims", f"<p>{html.escape(about)}</p>\n{table}")
+
+
+def _title(one: Judgement) -> str:
+    """Name a judgement in a heading, whose anchor GitHub derives from it: `Claim 11b`, or the published number."""
+    number, dot, _ = one.claim.partition(". ")
+    return f"Claim {number}" if dot and number[:1].isdigit() else one.claim.partition(":")[0]
+
+
+def _link(one: Judgement) -> str:
+    anchor = "".join(c for c in _title(one).lower().replace(" ", "-") if c.isalnum() or c in "-_")
+    return f"[{_cell(one.claim)}](#{anchor})" if one.evidence else _cell(one.claim)
+
+
+def _cell(text: str) -> str:
+    """Escape what ends a cell of a Markdown table."""
+    return text.replace("|", "\\|")
+
+
+def _html_row(one: Judgement) -> tuple[str, str, str]:
+    said = html.escape(one.said)
+    if one.evidence:
+        lines = "".join(f"<li>{html.escape(line)}</li>" for line in one.evidence)
+        said = f"<details><summary>{said}</summary><ul>{lines}</ul></details>"
+    return html.escape(one.claim), html.escape(one.verdict), said
+
+
+def _html_cell(content: str) -> str:
+    return f"<td>{content}</td>"
 
 
 def _split(histories: Sequence[xr.Dataset]) -> tuple[list[xr.Dataset], list[xr.Dataset]]:
@@ -101,8 +138,10 @@ def _about(histories: Sequence[xr.Dataset]) -> str:
     )
     return (
         f"Judged on {len(histories)} runs on {', '.join(data)} with {', '.join(f'{n:,}' for n in images)} training "
-        f"examples{short}. Reproduced: the claim held in every case. Confounded: the networks cannot be compared, for the "
-        f"reason given. Not tested: these runs cannot tell. Unverified: a number that was not checked at its source.{said}"
+        f"examples{short}. Reproduced: the claim held in every case, beyond its error and margin; of an order of all networks, "
+        f"tau is at least {comparisons.STRONG:g} with p below {SURE:g}, of one sign in every family. Undecided: within the "
+        "errors or margins. One sample: one direction or one seed, so no error is known. Confounded: the networks cannot be "
+        f"compared, for the reason given. Not tested: these runs cannot tell. Unverified: a number not checked at its source.{said}"
     )
 
 

@@ -1,77 +1,61 @@
-"""The evidence for claims: networks (runs that differ in their seed alone) and pairs that differ in one factor."""
+"""Cases of a claim, and the verdict that follows from them."""
 
-import json
+from __future__ import annotations
+
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-
-from landscape import geometry
+from landscape.analysis.seed_groups import JudgedRun, SeedGroup, confounded, networks
 from landscape.experiment.analysis_sections import Claims, Published
-from landscape.geometry import comparisons
-from landscape.training import run_factors
+from landscape.geometry.estimates import ERRORS, Estimate, order
 
-Verdict = Literal["reproduced", "not reproduced", "confounded", "not tested"]
+Verdict = Literal["reproduced", "not reproduced", "undecided", "one sample", "confounded", "not tested"]
+
+Outcome = Literal["held", "against", "undecided", "one sample", "confounded", "unknown"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a claim: its numbers in words, and what they say.
+
+    Outcomes: `held` and `against` are decided beyond the errors; `undecided` is within them; `one sample` has no error,
+    since there is one direction or one seed; `confounded` cannot be compared; `unknown` lacks a number.
+    """
+
+    text: str
+    outcome: Outcome
+
+    def __str__(self) -> str:
+        return f"{self.text}: {_WORDS[self.outcome]}"
+
+
+_WORDS: Mapping[Outcome, str] = {
+    "held": "as claimed",
+    "against": "against the claim",
+    "undecided": "undecided, within the error or the margin",
+    "one sample": "one sample, no error",
+    "confounded": "not compared",
+    "unknown": "not known",
+}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim, the verdict, and the numbers behind it."""
+    """A claim, the verdict, the number it rests on, and the evidence, a line per case."""
 
     claim: str
     verdict: Verdict
-    because: str
-
-
-@dataclass(frozen=True)
-class JudgedRun:
-    """One run with its surfaces and trajectories, both by plane."""
-
-    history: xr.Dataset
-    surfaces: Mapping[str, xr.Dataset] = field(default_factory=dict)
-    trajectories: Mapping[str, xr.Dataset] = field(default_factory=dict)
-    _numbers: dict[str, dict[str, float]] = field(default_factory=dict, init=False)
+    said: str
+    evidence: tuple[str, ...] = ()
 
     @property
-    def name(self) -> str:
-        return str(self.history.attrs["name"])
-
-    @cached_property
-    def factors(self) -> dict[str, Any]:
-        return run_factors.factors(self.history)
-
-    @property
-    def last(self) -> xr.Dataset:
-        return self.history.isel(epoch=-1)
-
-    @property
-    def train_loss(self) -> float:
-        return float(self.last.train_loss)
-
-    @property
-    def guessing(self) -> float:
-        return geometry.guessing(self.history)
-
-    @property
-    def trained(self) -> bool:
-        return geometry.is_trained(self.train_loss, self.guessing)
-
-    @cached_property
-    def errors(self) -> run_factors.Errors | None:
-        return run_factors.errors(self.history)
-
-    def number(self, name: str, planes: Sequence[str]) -> float:
-        """Average a number of the surfaces over the planes where it is defined; NaN if there is none."""
-        seen = [plane for plane in planes if plane in self.surfaces]
-        for plane in seen:
-            if plane not in self._numbers:
-                self._numbers[plane] = geometry.numbers(self.surfaces[plane])
-        return mean_of_known(self._numbers[plane][name] for plane in seen)
+    def because(self) -> str:
+        """All of the evidence in one line."""
+        return "; ".join([self.said, *self.evidence] if self.said else self.evidence)
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,7 @@ class Evidence:
     runs: tuple[JudgedRun, ...]
 
     @cached_property
-    def networks(self) -> list["SeedGroup"]:
+    def networks(self) -> list[SeedGroup]:
         return networks(self.runs)
 
     @property
@@ -91,94 +75,113 @@ class Evidence:
         return self.spec.planes or ()
 
 
-@dataclass(frozen=True)
-class SeedGroup:
-    """Runs that differ in nothing but their seed."""
+def verdict(claim: str, cases: Sequence[Case], untested: str = "no runs here can tell") -> Judgement:
+    """Call a claim reproduced if every case that is decided holds, and none is undecided.
 
-    runs: tuple[JudgedRun, ...]
-
-    @property
-    def factors(self) -> dict[str, Any]:
-        return {key: value for key, value in self.runs[0].factors.items() if key != "seed"}
-
-    @property
-    def key(self) -> str:
-        return json.dumps(self.factors, sort_keys=True)
-
-    @property
-    def label(self) -> str:
-        first = self.runs[0].name
-        return first if len(self.runs) == 1 else f"{first} ({len(self.runs)} seeds)"
-
-    def number(self, name: str, planes: Sequence[str]) -> float:
-        """Average over seeds the means over directions."""
-        return mean_of_known(run.number(name, planes) for run in self.runs)
+    Without a decided or undecided case it is `one sample` if there are such, else `confounded`, else `not tested`.
+    """
+    counts = Counter(case.outcome for case in cases)
+    judged = counts["held"] + counts["against"] + counts["undecided"]
+    evidence = tuple(map(str, cases))
+    if judged:
+        word: Verdict = "not reproduced" if counts["against"] else "undecided" if counts["undecided"] else "reproduced"
+        return Judgement(claim, word, f"{counts['held']} of {_cases(judged)}{_aside(counts)}", evidence)
+    if counts["one sample"]:
+        return Judgement(claim, "one sample", f"{_cases(counts['one sample'])}{_aside(counts, 'one sample')}", evidence)
+    if counts["confounded"]:
+        return Judgement(claim, "confounded", f"{_cases(counts['confounded'])} left out", evidence)
+    return Judgement(claim, "not tested", untested if not cases else "no case has the numbers it needs", evidence)
 
 
-def mean_of_known(values: Iterable[float]) -> float:
-    """Average the values that are not NaN; NaN if there is none."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan
+def of_single_runs(claim: str, cases: Sequence[Case]) -> Judgement:
+    """Judge a claim about single runs as `verdict` does; a single run is one sample."""
+    decided = [case for case in cases if case.outcome in ("held", "against")]
+    if len(decided) == 1 and decided[0].outcome == "held":
+        said = "as claimed in the only run that tells"
+        return Judgement(claim, "one sample", said, tuple(map(str, cases)))
+    return verdict(claim, cases)
 
 
-def networks(runs: Sequence[JudgedRun]) -> list[SeedGroup]:
-    """Group the runs that differ in their seed alone, in the order of the first of each group."""
-    groups: dict[str, list[JudgedRun]] = {}
-    for run in runs:
-        groups.setdefault(SeedGroup((run,)).key, []).append(run)
-    return [SeedGroup(tuple(group)) for group in groups.values()]
+def ordered(text: str, lower: Estimate, higher: Estimate, margin: float) -> Case:
+    """Judge the claim that the second of two numbers is the larger."""
+    found = order(higher, lower, margin)
+    if not (lower.known and higher.known) or found is None:
+        return Case(text, "unknown")
+    if math.isnan(lower.error) or math.isnan(higher.error):
+        return Case(text, "one sample")
+    return Case(text, "undecided" if found == 0 else "held" if found > 0 else "against")
 
 
-def pairs(of: Sequence[SeedGroup], factor: str) -> Iterator[tuple[SeedGroup, SeedGroup]]:
-    """Yield the pairs of networks that differ in `factor` alone, the lower value first (false before true)."""
-    factors = pd.DataFrame([network.factors for network in of])
-    for i, j, name in comparisons.single_factor_pairs(factors):
-        if name == factor:
-            first, second = sorted((of[i], of[j]), key=lambda network: _value(network, factor))
-            yield first, second
+def alike(text: str, one: Estimate, other: Estimate, similar: float) -> Case:
+    """Judge the claim that two numbers differ by no more than the share `similar`, with two standard errors to spare."""
+    if not (one.known and other.known) or one.bound or other.bound or min(one.value, other.value) <= 0:
+        return Case(text, "unknown")
+    ratio, limit = abs(math.log(one.value / other.value)), math.log(1 + similar)
+    return _within(text, ratio - limit, math.hypot(one.error / one.value, other.error / other.value), below=True)
 
 
-def compared(
-    of: Sequence[SeedGroup],
-    planes: Sequence[str],
-    sharpness: Callable[[JudgedRun, str], float],
-    name: Callable[[SeedGroup], str],
-) -> comparisons.Comparison:
-    """Compare the order of networks by the sharpness of their runs on some planes with their order by test error."""
-    runs = [(name(network), run, run.errors) for network in of for run in network.runs if run.errors]
-    values = [(network, run.name, plane, sharpness(run, plane)) for network, run, _ in runs for plane in planes]
-    errors = [(network, run.name, found.wrong, found.images) for network, run, found in runs]
-    return comparisons.compare(
-        pd.DataFrame(values, columns=["network", "run", "direction", "value"]).astype({"value": float}),
-        pd.DataFrame(errors, columns=["network", "run", "wrong", "images"]),
-        {name(network): network.factors for network in of},
-    )
+def at_least(text: str, value: Estimate, limit: float) -> Case:
+    """Judge the claim that a number is at least `limit`, with two standard errors to spare."""
+    return _within(text, value.value - limit, value.error) if value.known else Case(text, "unknown")
 
 
-def confounded(*of: SeedGroup | JudgedRun) -> str:
-    """Say why networks cannot be compared: one did not train, or train losses are far apart. Empty if they can."""
-    runs = [run for each in of for run in (each.runs if isinstance(each, SeedGroup) else (each,))]
-    return run_factors.confounded({run.name: run.train_loss for run in runs}, runs[0].guessing)
+def together(text: str, cases: Sequence[Case]) -> Case:
+    """Judge several signs of one thing: it holds if none is against it and at least two hold."""
+    counts = Counter(case.outcome for case in cases)
+    if counts["against"]:
+        return Case(text, "undecided" if counts["held"] else "against")
+    if counts["held"] >= 2:
+        return Case(text, "held")
+    left: tuple[Outcome, ...] = ("undecided", "held", "one sample")
+    return Case(text, next(("undecided" if of == "held" else of for of in left if counts[of]), "unknown"))
 
 
-def verdict(claim: str, held: Sequence[bool], reasons: Sequence[str], told: Sequence[str]) -> Judgement:
-    """Call a claim reproduced if it held in every case that can be judged; confounded if no case can be judged.
+def every(text: str, cases: Sequence[Case]) -> Case:
+    """Judge a claim with several parts: it holds if all of them hold."""
+    found = {case.outcome for case in cases}
+    weakest: tuple[Outcome, ...] = ("against", "unknown", "undecided", "one sample", "held")
+    return Case(text, next(of for of in weakest if of in found))
+
+
+def without_confounded(
+    pairs: Sequence[tuple[SeedGroup, SeedGroup, str]], judge: Callable[[str, SeedGroup, SeedGroup], Case]
+) -> list[Case]:
+    """Judge the pairs of networks that can be compared, and list the others with the reason.
 
     Args:
-        held: whether the claim held, for each case that can be judged.
-        reasons: why not, for each case that cannot be judged.
-        told: the numbers of every case.
+        pairs: as `networks.pairs` yields them; a pair that differs in a second factor is marked.
+        judge: takes the names of the two in words.
     """
-    text = "; ".join([*told, *reasons])
-    if held:
-        share = f"{sum(held)} of {len(held)} cases: "
-        return Judgement(claim, "reproduced" if all(held) else "not reproduced", share + text)
-    if reasons:
-        return Judgement(claim, "confounded", text)
-    return Judgement(claim, "not tested", text or "no runs here can tell")
+    cases = []
+    for one, other, beside in pairs:
+        named = f"{one.label}, {other.label}" + (f" (differ also in {beside})" if beside else "")
+        if reason := confounded(one, other):
+            cases.append(Case(f"{named}: {reason}", "confounded"))
+        else:
+            cases.append(judge(named, one, other))
+    return cases
 
 
-def _value(network: SeedGroup, factor: str) -> tuple[bool, Any]:
-    """Return a key that sorts numbers before words."""
-    value = network.factors.get(factor)
-    return (False, value) if isinstance(value, bool | int | float) else (True, str(value))
+def _within(text: str, beyond: float, error: float, below: bool = False) -> Case:
+    if math.isnan(error):
+        return Case(text, "one sample")
+    sign = -1 if below else 1
+    if sign * beyond >= ERRORS * error:
+        return Case(text, "held")
+    return Case(text, "against" if sign * beyond < -ERRORS * error else "undecided")
+
+
+def _cases(n: int) -> str:
+    return f"{n} case" if n == 1 else f"{n} cases"
+
+
+def _aside(counts: Counter[Outcome], told: Outcome | None = None) -> str:
+    """Count the cases that do not count for the verdict."""
+    aside = {
+        "undecided": counts["undecided"],
+        "one sample": counts["one sample"],
+        "left out": counts["confounded"],
+        "not known": counts["unknown"],
+    }
+    said = [f"{n} {word}" for word, n in aside.items() if n and word != told]
+    return f" ({', '.join(said)})" if said else ""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import xarray as xr
 
 from landscape import geometry
-from landscape.analysis.claims.evidence import Evidence, JudgedRun, Judgement, Verdict, confounded
+from landscape.analysis.claims.evidence import Case, Evidence, Judgement, of_single_runs
+from landscape.analysis.seed_groups import JudgedRun, SeedGroup, confounded
 from landscape.geometry.grid import NOT_RESOLVED
 
 
@@ -20,40 +21,36 @@ def order_flips(evidence: Evidence) -> Iterator[Judgement]:
     claim = "2. without normalisation, weight decay flips which batch size looks sharper, the small or the large"
     by_name = {run.name: run for run in evidence.runs}
     signs: dict[tuple[str, ...], dict[bool, float]] = defaultdict(dict)
-    told, reasons = [], []
+    told: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    cases = []
     for run in evidence.runs:
         for plane in evidence.spec.interpolations or ():
             if plane not in run.surfaces:
                 continue
             line = run.surfaces[plane]
             other = by_name[geometry.other_end(line)]
-            if reason := confounded(run, other):
-                reasons.append(f"{run.name}, {other.name}: {reason}")
-                continue
+            named, case, decay = f"{run.name}, {other.name}", _case(run, line), run.factors["weight_decay"]
             small_first = run.factors["batch_size"] < other.factors["batch_size"]
             wells = [geometry.well(line, x) for x in (0, 1)]
-            if wells[0].high >= 1:
-                reasons.append(f"{run.name}, {other.name}: one well holds both ends")
-                continue
             small, large = wells if small_first else wells[::-1]
-            if math.isnan(sign := _sign(small, large)):
-                reasons.append(f"{run.name}, {other.name}: a width is not defined")
-                continue
-            decay = run.factors["weight_decay"]
-            told.append(
-                f"seed {run.factors['seed']}, decay {decay:g}: w {_said(small)} (small batch), {_said(large)} (large)"
-            )
-            signs[_case(run, line)][decay > 0] = sign
-    complete = [each for each in signs.values() if len(each) == 2]
-    text = "; ".join([*told, *reasons])
-    if not complete:
-        yield Judgement(
-            claim, "confounded" if reasons else "not tested", text or "no pair of lines with and without decay"
-        )
-        return
-    flips = sum(each[False] * each[True] < 0 for each in complete)
-    word: Verdict = "reproduced" if flips == len(complete) else "not reproduced"
-    yield Judgement(claim, word, f"flips in {flips} of {len(complete)} seeds; {text}")
+            if reason := confounded(SeedGroup((run, other))):
+                cases.append(Case(f"{named}: {reason}", "confounded"))
+            elif wells[0].high >= 1:
+                cases.append(Case(f"{named}: one well holds both ends", "unknown"))
+            elif math.isnan(sign := _sign(small, large)):
+                cases.append(Case(f"{named}: a width is not defined", "unknown"))
+            else:
+                signs[case][decay > 0] = sign
+                told[case].append(
+                    f"seed {run.factors['seed']}, decay {decay:g}: w {_said(small)} (small batch), {_said(large)} (large)"
+                )
+    for case, each in signs.items():
+        text = "; ".join(told[case])
+        if len(each) == 2:
+            cases.append(Case(text, "held" if each[False] * each[True] < 0 else "against"))
+        else:
+            cases.append(Case(f"{text}; no such pair with the other decay", "unknown"))
+    yield of_single_runs(claim, cases)
 
 
 def _sign(small: geometry.Well, large: geometry.Well) -> float:

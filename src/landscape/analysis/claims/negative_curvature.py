@@ -13,31 +13,34 @@ import numpy as np
 import xarray as xr
 
 from landscape import geometry
-from landscape.analysis.claims.evidence import Evidence, Judgement, SeedGroup, confounded, mean_of_known, pairs, verdict
+from landscape.analysis.claims.evidence import Case, Evidence, Judgement, at_least, every, ordered, verdict
 from landscape.analysis.claims.trainability import SHALLOW
+from landscape.analysis.seed_groups import SeedGroup, confounded, pairs
 
 PAPER = 0.01
 """Limit that the paper reports for DenseNet: negative eigenvalues below 1 % of the positive ones."""
 
-Surfaces = list[list[xr.Dataset]]
-"""Surfaces of a network, by run."""
+FEW = f"fewer than {geometry.CELLS} points"
 
 
 def convex_regions(evidence: Evidence) -> Iterator[Judgement]:
     """Judge claim 5 by |min(lambda_min, 0)| + r_min, since a Ritz value of lambda_min errs towards convexity."""
     spec = evidence.spec
 
-    def judged(network: SeedGroup, seen: Surfaces) -> tuple[bool | None, str]:
-        share, strict = (_mean(seen, partial(_share_within, limit=limit)) for limit in (spec.insignificant, PAPER))
-        if math.isnan(share):
-            return None, f"{network.label}: fewer than {geometry.CELLS} points look convex"
-        points = sum(_bound_where_convex(surface).size for of in seen for surface in of)
-        within = f"on {_percent(strict)} at most {_percent(PAPER)} of lambda_max"
-        return share >= spec.most, f"{network.label} {_percent(share)} of {points:,} points, {within}{_drift(seen)}"
+    def judged(network: SeedGroup) -> Case:
+        share, strict = (
+            network.mean(partial(_share_within, limit=limit), spec.curvature) for limit in (spec.insignificant, PAPER)
+        )
+        if not share.known:
+            return Case(f"{network.label}: {FEW} look convex", "unknown")
+        seen = _surfaces(network, spec.curvature)
+        points = sum(_bound_where_convex(surface).size for surface in seen)
+        said = f"a share of {share} of {points:,} points; of {strict} at most {_percent(PAPER)} of lambda_max"
+        return at_least(f"{network.label}: {said}{_drift(seen)}", share, spec.most)
 
     claim = (
         "5. where the plane looks convex around the minimiser, negative curvature is insignificant (with its residual at "
-        f"most {_percent(spec.insignificant)} of lambda_max, on at least {_percent(spec.most)} of the points)"
+        f"most {_percent(spec.insignificant)} of the largest eigenvalue, on at least {_percent(spec.most)} of the points)"
     )
     yield _judged(claim, evidence, "curvature", "curvature", judged)
 
@@ -46,17 +49,20 @@ def chaotic_regions(evidence: Evidence) -> Iterator[Judgement]:
     """Judge claim 10 by |min(lambda_min, 0)| alone, a lower bound of the negative curvature."""
     spec = evidence.spec
 
-    def judged(network: SeedGroup, seen: Surfaces) -> tuple[bool | None, str]:
-        chaotic, convex = (_mean(seen, partial(_median_ratio, looks_convex=looks)) for looks in (False, True))
-        if math.isnan(chaotic):
-            return None, f"{network.label}: fewer than {geometry.CELLS} points do not look convex"
-        beside = "" if math.isnan(convex) else f", {convex:.2g} where it looks convex"
-        holds = chaotic >= spec.large and not convex >= chaotic
-        return holds, f"{network.label} {chaotic:.2g}{beside}{_drift(seen)}"
+    def judged(network: SeedGroup) -> Case:
+        chaotic, convex = (
+            network.mean(partial(_median_ratio, looks_convex=looks), spec.curvature) for looks in (False, True)
+        )
+        if not chaotic.known:
+            return Case(f"{network.label}: {FEW} do not look convex", "unknown")
+        beside = f", {convex} where it looks convex" if convex.known else ""
+        text = f"{network.label}: {chaotic}{beside}{_drift(_surfaces(network, spec.curvature))}"
+        large = at_least(text, chaotic, spec.large)
+        return every(text, [large, ordered("", convex, chaotic, 0.0)]) if convex.known else large
 
     claim = (
-        "10. where the plane does not look convex, negative curvature is large (median of |lambda_min| / lambda_max at least "
-        f"{spec.large:g}, and above that where it looks convex)"
+        "10. where the plane does not look convex, negative curvature is large (median of its ratio to the largest "
+        f"eigenvalue at least {spec.large:g}, and above that where it looks convex)"
     )
     yield _judged(claim, evidence, "curvature", "curvature", judged)
 
@@ -64,16 +70,15 @@ def chaotic_regions(evidence: Evidence) -> Iterator[Judgement]:
 def pointing_away(evidence: Evidence) -> Iterator[Judgement]:
     """Judge claim 12: in deep networks without shortcuts, descent often points away from the minimiser."""
     spec = evidence.spec
-    partners = {without.label: shortcut for without, shortcut in pairs(evidence.networks, "args.shortcut")}
-    shares = {network.label: _mean(_surfaces(network, spec.gradients), _away) for network in evidence.networks}
+    partners = {without.label: shortcut for without, shortcut, _ in pairs(evidence.networks, "args.shortcut")}
 
-    def judged(network: SeedGroup, seen: Surfaces) -> tuple[bool | None, str]:
-        share, other = shares[network.label], partners.get(network.label)
-        if math.isnan(share):
-            return None, f"{network.label}: no gradient is known"
-        known = other is not None and not math.isnan(shares[other.label])
-        beside = f" ({other.label} with shortcuts {_percent(shares[other.label])})" if other and known else ""
-        return share >= spec.away, f"{network.label} {_percent(share)}{beside}"
+    def judged(network: SeedGroup) -> Case:
+        share, other = network.mean(_away, spec.gradients), partners.get(network.label)
+        if not share.known:
+            return Case(f"{network.label}: no gradient is known", "unknown")
+        beside = other.mean(_away, spec.gradients) if other else None
+        known = f" ({other.label} with shortcuts {beside})" if other and beside and beside.known else ""
+        return at_least(f"{network.label}: a share of {share}{known}", share, spec.away)
 
     claim = (
         f"12. in networks of more than {SHALLOW} layers without shortcuts the descent direction points away from the "
@@ -87,35 +92,23 @@ def _judged(
     evidence: Evidence,
     key: str,
     measure: str,
-    judged: Callable[[SeedGroup, Surfaces], tuple[bool | None, str]],
+    judged: Callable[[SeedGroup], Case],
     wanted: Callable[[SeedGroup], bool] = lambda network: True,
 ) -> Judgement:
-    """Judge the wanted networks by their surfaces on the planes under `claims.KEY`; `judged` returns None if it cannot."""
+    """Judge the wanted networks by their surfaces on the planes under `claims.KEY`."""
     planes = getattr(evidence.spec, key)
     if planes is None:
         return Judgement(claim, "not tested", f"needs planes with measure: {measure}, named under claims.{key}")
-    held, reasons, told = [], [], []
+    cases = []
     for network in evidence.networks:
-        seen = _surfaces(network, planes)
-        if not seen or not wanted(network):
-            continue
-        if reason := confounded(network):
-            reasons.append(f"{network.label}: {reason}")
-            continue
-        holds, text = judged(network, seen)
-        told.append(text)
-        held += [] if holds is None else [holds]
-    return verdict(claim, held, reasons, told)
+        if network.surfaces(planes) and wanted(network):
+            reason = confounded(network)
+            cases.append(Case(f"{network.label}: {reason}", "confounded") if reason else judged(network))
+    return verdict(claim, cases)
 
 
-def _surfaces(network: SeedGroup, planes: Sequence[str] | None) -> Surfaces:
-    by_run = [[run.surfaces[plane] for plane in planes or () if plane in run.surfaces] for run in network.runs]
-    return [surfaces for surfaces in by_run if surfaces]
-
-
-def _mean(seen: Surfaces, number: Callable[[xr.Dataset], float]) -> float:
-    """Average a number over the planes of each run, then over runs, where it is defined; NaN if it nowhere is."""
-    return mean_of_known(mean_of_known(map(number, surfaces)) for surfaces in seen)
+def _surfaces(network: SeedGroup, planes: Sequence[str] | None) -> list[xr.Dataset]:
+    return [surface for *_, surface in network.surfaces(planes)]
 
 
 def _bound_where_convex(surface: xr.Dataset) -> np.ndarray:
@@ -150,9 +143,9 @@ def _is_deep_without_shortcuts(network: SeedGroup) -> bool:
     return factors.get("args.shortcut") is False and factors.get("args.depth", 0) > SHALLOW
 
 
-def _drift(seen: Surfaces) -> str:
+def _drift(seen: Sequence[xr.Dataset]) -> str:
     """Report the ratio with more examples at the points where they were tried; empty if they were tried nowhere."""
-    points = [point for of in seen for surface in of for point in json.loads(surface.attrs["drift"])]
+    points = [point for surface in seen for point in json.loads(surface.attrs["drift"])]
     found = []
     for point in points:
         values = zip(point["examples"], point["eigenvalue_min"], point["eigenvalue_max"], strict=True)

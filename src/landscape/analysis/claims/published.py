@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from landscape.analysis.claims.evidence import Evidence, JudgedRun, Judgement
+from landscape.analysis.claims.evidence import Evidence, Judgement
+from landscape.analysis.seed_groups import JudgedRun
 from landscape.experiment.analysis_sections import Published
 
 EPOCHS = 300

@@ -1,45 +1,32 @@
 """The table of orders: does the flatter network have the smaller test error?"""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from landscape import geometry
 from landscape.analysis import table_writers
-from landscape.analysis.claims.evidence import JudgedRun, compared, confounded, networks
-from landscape.analysis.summary.run_table import HEADINGS, border_of
+from landscape.analysis.seed_groups import JudgedRun, compare, networks
+from landscape.analysis.summary.run_table import HEADINGS
 from landscape.geometry import comparisons
-from landscape.training import run_factors
 
-_COLUMNS = ("number", "networks", "agree", "pairs", "tau", "low", "high", "p", "of one factor", "beware")
+_COLUMNS = ("number", "networks", "agree", "pairs", "tau", "low", "high", "p", "of one factor", "left out", "beware")
 
 
 def orders(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd.DataFrame:
     """Tabulate numbers: a row with the pairs of networks in which the flatter one has the smaller test error.
 
     Runs that differ in their seed alone are one network. `tau` is Kendall's, `low` to `high` its 95 % interval, `of one
-    factor` the pairs that differ in one factor alone, `beware` why there is no comparison or what confounds it.
+    factor` the pairs that differ in one factor alone, `left out` the pairs that cannot be compared, `beware` why there is
+    no comparison.
     """
     by_run = {surface.attrs["run"]: surface for surface in surfaces}
     seen = [JudgedRun(each, {"": by_run[each.attrs["name"]]}) for each in histories if each.attrs["name"] in by_run]
-    measured = [run for run in seen if run.errors]
-    if not measured:
+    of = networks([run for run in seen if run.errors])
+    if not of:
         return pd.DataFrame(columns=_COLUMNS)
-    of, beware = networks(measured), confounded(*measured)
-    rows = []
-    for number in HEADINGS:
-
-        def sharpness(run: JudgedRun, plane: str, number: str = number) -> float:
-            """Negate the number; NaN if its part reaches the border, so that it depends on the size of the plane."""
-            border = border_of(number)
-            cut = border in geometry.NAMES and run.number(border, [plane]) == 1
-            return math.nan if cut else -run.number(number, [plane])
-
-        rows.append(_row(number, compared(of, [""], sharpness, lambda network: network.key), beware))
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame([_row(number, compare(of, number, [""])) for number in HEADINGS], columns=_COLUMNS)
 
 
 def page(rows: pd.DataFrame) -> table_writers.TablePage:
@@ -52,28 +39,20 @@ def page(rows: pd.DataFrame) -> table_writers.TablePage:
             "of one factor": rows["of one factor"],
             "tau": [_interval(row.tau, row.low, row.high) for row in rows.itertuples()],
             "p": [_number(p) for p in rows["p"]],
+            "left out": rows["left out"],
             "beware": rows["beware"],
         }
     )
     return table_writers.TablePage("Flatness and test error", rows, shown, _NOTE)
 
 
-def _row(number: str, found: comparisons.Comparison, confounded: str) -> dict[str, object]:
-    row: dict[str, object] = {"number": number, "networks": found.networks}
+def _row(number: str, found: comparisons.Comparison) -> dict[str, object]:
+    row: dict[str, object] = {"number": number, "networks": found.networks, "left out": found.reasons}
     if found.untested:
         return {**row, "agree": 0, "pairs": 0, "of one factor": "", "beware": f"not tested: {found.untested}"}
     low, high = found.interval or (np.nan, np.nan)
-    return {
-        **row,
-        "agree": found.agree,
-        "pairs": found.pairs,
-        "tau": np.nan if found.kendall is None else found.kendall.tau,
-        "low": low,
-        "high": high,
-        "p": np.nan if found.kendall is None else found.kendall.p,
-        "of one factor": found.alone,
-        "beware": f"confounded: {confounded}" if confounded else "",
-    }
+    told = {"agree": found.agree, "pairs": found.decided, "tau": found.tau, "low": low, "high": high, "p": found.p}
+    return {**row, **told, "of one factor": found.alone, "beware": ""}
 
 
 def _interval(tau: float, low: float, high: float) -> str:
@@ -85,10 +64,12 @@ def _number(value: float) -> str:
 
 
 _NOTE = (
-    "Does the flatter network, with the larger number, have the smaller test error? The numbers are those of the first table, "
-    "without those that reach the border of the plane. Runs that differ in their seed alone are one network, with their mean. "
-    "Pairs whose test errors' 95 % intervals overlap are not counted. Of one factor: only pairs that differ in this factor and "
-    f"nothing else. Tau: Kendall's tau-b over all pairs, for {comparisons.FEW} networks or more, with the p of a permutation "
-    f"test; its 95 % interval is by hierarchical bootstrap, for {comparisons.MANY} or more. Confounded: train losses differ "
-    f"more than {run_factors.FAR:g}-fold, or a network did not train."
+    "Does the flatter network, with the larger number, have the smaller test error? The numbers are those of the first table; "
+    "one that the border of the plane or the grid cuts is a bound, which is compared with the values on its far side alone. "
+    "Runs that differ in their seed alone are one network, with their mean. Counted are the pairs whose test errors differ "
+    "(McNemar's exact test on kept predictions, otherwise their 95 % intervals do not overlap) and whose numbers differ by "
+    "two standard errors, where these are known. Of one factor: only pairs that differ in this factor and nothing else. Tau: "
+    f"Kendall's tau-b over all pairs that are not left out, for {comparisons.FEW} networks or more, with the p of a "
+    f"permutation test; its 95 % interval is by bootstrap over networks, for {comparisons.MANY} or more. Left out: pairs of "
+    f"which one did not train, or whose train losses differ more than {comparisons.FAR:g}-fold."
 )

@@ -28,7 +28,8 @@ def table(histories: Sequence[xr.Dataset], surfaces: Sequence[xr.Dataset]) -> pd
 def page(rows: pd.DataFrame) -> table_writers.TablePage:
     """Choose the columns that fit on a page."""
     loss = "mean cross-entropy (natural logarithm)" if "loss" not in rows else "mean of the loss named beside it"
-    return table_writers.TablePage("Runs", rows, _condensed(rows).map(shown_number), f"Train loss: {loss} {_NOTE}")
+    note = f"Train loss: {loss} {_NOTE}{_OTHER_LOSSES if 'loss' in rows else ''}"
+    return table_writers.TablePage("Runs", rows, _condensed(rows).map(shown_number), note)
 
 
 def _row(history: xr.Dataset, surface: xr.Dataset | None) -> dict[str, object]:
@@ -160,4 +161,8 @@ _NOTE = (
     "convex (solidity of at least 0.97). Minima: minima inside the plane that stand out by at least 0.1 and three standard "
     "errors. >: the part reaches the border of the plane, so the number may be larger. An empty cell is undefined; "
     "summary.csv says why and has all other numbers."
+)
+_OTHER_LOSSES = (
+    " Of a loss that is not in natural logarithms, the rises 0.5 and 0.1 are multiples of the loss at the centre: up to 1.5 "
+    "times that loss, and minima that stand out by a tenth of it."
 )

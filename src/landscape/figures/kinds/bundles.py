@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from landscape import geometry
+from landscape.analysis import seed_groups
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
@@ -19,7 +18,6 @@ from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import NOTE, grid
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, pd
-from landscape.training import run_factors
 
 
 class Bundles(OfRuns):
@@ -36,7 +34,8 @@ class Bundles(OfRuns):
         rows = [group([member for member in members if member.plane in planes]) for planes in self.rows]
         for planes, of_row in zip(self.rows, rows, strict=True):
             together = Group(", ".join(planes), tuple(member for run in of_row for member in run.members))
-            line_axes.require_lines([together], self.draw)
+            line_axes.require_lines(of_row, self.draw)
+            line_axes.require_lines([together], self.draw, any_range=True)
         runs = group(members)
         panels = grid(len(runs), len(rows), most=5, narrow=1, heading=self.title, feet=True)
         limits = line_axes.loss_limits([member.seen for member in members])
@@ -50,7 +49,7 @@ class Bundles(OfRuns):
                 panels.note(ax, [width, *(errors(run) if row is rows[-1] else [])])
                 if panels.ends(k):
                     look: style.Look = {"rotation": 90, "va": "center", "ha": "left", "fontsize": NOTE}
-                    ax.text(1.03, 0.5, str(found), transform=ax.transAxes, **look)
+                    ax.text(1.03, 0.5, _order(found), transform=ax.transAxes, **look)
         panels.label_rows(
             *(f"{_normalised(row)}\n{words.loss_label(row[0].surfaces, 'train loss')}".strip() for row in rows)
         )
@@ -64,28 +63,6 @@ class Bundles(OfRuns):
         return Drawing(panels.figure, _numbers(rows), _caption(self, members, rows, orders, limits[1]))
 
 
-_RUNS, _IMAGES = 5, 1000  # an order is not tested with fewer runs, or no more test examples
-
-
-@dataclass(frozen=True)
-class Order:
-    """Kendall's tau-b between widths and test errors over `n` runs; NaN, with the reason, if not tested."""
-
-    tau: float
-    p: float
-    n: int
-    reason: str = ""
-
-    def __str__(self) -> str:
-        if self.reason:
-            return "order: not tested"
-        return value_words.minus(f"tau {self.tau:.2f}, p {self.p:.2g}, n {self.n}")
-
-    @property
-    def said(self) -> str:
-        return f"Order: not tested ({self.reason})." if self.reason else f"Order by width and by test error: {self}."
-
-
 def bundle(ax: mpl.axes.Axes, run: Group, *, limits: tuple[float, float]) -> None:
     """Draw the train loss along each line, and the median of all."""
     line_axes.frame(ax, run.surfaces, limits=limits)
@@ -95,30 +72,33 @@ def bundle(ax: mpl.axes.Axes, run: Group, *, limits: tuple[float, float]) -> Non
     ax.plot(x, line_axes.spread(curves)[1], "-", color="black", linewidth=1.4)
 
 
-def order(row: Sequence[Group]) -> Order:
-    """Test if wider runs have lower test errors, over trained runs whose widths are all resolved and inside the range."""
-    tested = [run_factors.errors(run.first.history, run.first.row) for run in row]
-    if None in tested:
-        return Order(math.nan, math.nan, 0, "no test examples" if _untested(row) else "no test errors")
-    if min(int(run.first.history.attrs["test_examples"]) for run in row) <= _IMAGES:
-        return Order(math.nan, math.nan, 0, f"no more than {_IMAGES:,} test examples")
-    measured = [
-        (widths.median(wells), 1 - float(run.first.row.test_accuracy))
+def order(row: Sequence[Group]) -> comparisons.Comparison:
+    """Test if wider runs have lower test errors; the width is the mean over a run's lines, then over seeds."""
+    runs = [
+        seed_groups.JudgedRun(
+            run.first.history,
+            {member.plane or "": member.seen for member in run.members},
+            row=None if run.first.epoch is None else run.first.row,
+        )
         for run in row
-        for wells in [widths.wells(run.surfaces)]
-        if geometry.is_trained(float(run.first.row.train_loss), geometry.guessing(run.first.seen))
-        and not any(well.cut for well in wells)
-        and math.isfinite(widths.median(wells))
     ]
-    n = len(measured)
-    if n < _RUNS:
-        return Order(math.nan, math.nan, n, f"{n} trained runs with a width that is resolved and inside the range")
-    found = comparisons.kendall(*map(list, zip(*measured, strict=True)))
-    return Order(found.tau, found.p, n)
+    if any(run.errors is None for run in runs):
+        return comparisons.Comparison(len(runs), untested="no test errors")
+    planes = list(dict.fromkeys(plane for run in runs for plane in run.surfaces))
+    return seed_groups.compare(seed_groups.networks(runs), "width_rise_0.5", planes)
 
 
-def _untested(row: Sequence[Group]) -> bool:
-    return not all("test_loss" in run.first.row for run in row)
+def _order(found: comparisons.Comparison) -> str:
+    """Write an order beside a row of panels."""
+    if found.untested or math.isnan(found.tau):
+        return "order: not tested"
+    return value_words.minus(f"tau {found.tau:.2f}, p {found.p:.2g}, n {found.networks}")
+
+
+def _said(found: comparisons.Comparison) -> str:
+    few = f"an order needs {comparisons.FEW} networks, and there are {found.networks}"
+    why = found.untested or (few if math.isnan(found.tau) else "")
+    return f"Order: not tested ({why})." if why else f"Has the narrower one the larger test error? {found}."
 
 
 def _normalised(row: Sequence[Group]) -> str:
@@ -139,20 +119,24 @@ def _numbers(rows: Sequence[Sequence[Group]]) -> pd.DataFrame:
 
 
 def _caption(
-    spec: Bundles, members: Sequence[Member], rows: Sequence[Sequence[Group]], orders: Sequence[Order], top: float
+    spec: Bundles,
+    members: Sequence[Member],
+    rows: Sequence[Sequence[Group]],
+    orders: Sequence[comparisons.Comparison],
+    top: float,
 ) -> str:
     n = words.each(sorted(len(run.members) for row in rows for run in row))
     seen = (
         f"The train loss along every line of a run (thin; n = {n}) and their median (thick), at every point over the lines that "
         "are finite there; where one is not, a panel is hatched. The loss axis is the same in all panels."
         f"{line_axes.above([member.seen[['train_loss']] for member in members], top)} The width is the length of the interval "
-        "around the centre on which the train loss lies less than 0.5 above that at the centre: the median of the lines, "
-        "in brackets the extremes. At the right, Kendall's tau-b between these widths and the test errors of the runs that "
-        "trained and whose widths are resolved and inside the range."
+        f"around the centre on which the train loss {widths.below([member.seen for member in members])}: the median of the lines, "
+        "in brackets the extremes. At the right, Kendall's tau-b between the mean widths and the test errors of networks; runs "
+        "that differ in their seed alone are one."
     )
     made = [words.surface_made([member for run in row for member in run.members]) for row in rows]
     per_row = [
-        f"Row {k + 1}: {how[0]} {how[1]} {of_row.said}"
+        f"Row {k + 1}: {how[0]} {how[1]} {_said(of_row)}"
         for k, (how, of_row) in enumerate(zip(made, orders, strict=True))
     ]
     return words.caption(spec.about, seen, [*per_row, *made[0][2:]], items(group(members)))

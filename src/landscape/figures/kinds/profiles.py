@@ -56,7 +56,7 @@ class Profiles(OfRuns):
         panels.label_below(words.axis(planes[0].seen, "alpha"))
         label = words.loss_label([member.seen for member in planes], words.NAMES[_VARIABLE])
         level_lines.colour_bar(panels, scale, label, [member.seen for member in planes])
-        panels.legend([*line_axes.split_keys(surfaces), widths.key("width at 0.5 above the centre")], 3, numpoints=2)
+        panels.legend([*line_axes.split_keys(surfaces), widths.key("width around the centre")], 3, numpoints=2)
         panels.fit(*2 * [level_lines.shape(planes[0].seen)])
         for ax, lines in zip(panels.rows[1], drawn, strict=True):
             level_lines.label_levels(ax, lines, scale)
@@ -71,8 +71,8 @@ class Profiles(OfRuns):
         seen = (
             f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss of the training examples "
             f"(solid) and of the test examples (dashed) along {words.escape(', '.join(self.line))}; the axes are the same in all "
-            f"panels.{beyond}{counted(bundles)} The bar is the interval around the centre on which the train loss lies less "
-            "than 0.5 above that at the centre, its length the width; of several lines both are medians, with the extremes of "
+            f"panels.{beyond}{counted(bundles)} The bar is the interval around the centre on which the train loss "
+            f"{widths.below([s for bundle in bundles for s in bundle.surfaces])}, its length the width; of several lines both are medians, with the extremes of "
             f"the width in brackets. Below: level lines of the train loss on the plane {words.escape(self.plane)}, at "
             f"{scale.listed}{scale.thick_ones}{dashed([member.seen for member in planes], ', the dashed one is the loss of guessing')}, "
             f"the cross the state itself; {scale.colour_kind} for all panels. Where a loss is not finite, panels are "

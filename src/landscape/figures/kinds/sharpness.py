@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from landscape import geometry
+from landscape.analysis import seed_groups
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.errors import InputError, one_of
@@ -20,6 +21,8 @@ from landscape.figures.shared.groups import group
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import NOTE, Grid, fits, grid
 from landscape.geometry import comparisons
+from landscape.geometry.error_rates import Errors
+from landscape.geometry.estimates import Estimate, Sample, estimate, sample
 from landscape.lazy import mpl, np, pd
 from landscape.objective import meanings
 from landscape.training import run_factors
@@ -40,17 +43,17 @@ class Sharpness(OfRuns):
         if self.number not in geometry.NAMES:
             raise InputError(f"the number {self.number!r} is none of geometry's; {one_of(geometry.NAMES)}")
         points = [point_of(of.members, self.number) for of in group(members)]
-        shown = [point for point in points if np.isfinite(point.mean)]
+        shown = [point for point in points if point.mean.known]
         families = list(dict.fromkeys(point.family for point in shown))
         markers = dict(zip(families, cycle(style.MARKERS), strict=False))
-        verdict, beware, pairs = str(compare(points, self.number)), confounded(shown), joined(shown)
+        verdict, pairs = str(compare(points, self.number)), joined(shown)
         panels = grid(1, heading=self.title)
         (ax,) = panels.axes
         colours = _colours([point.depth for point in shown if point.depth is not None])
         scatter(ax, shown, pairs, markers, colours)
-        care = bool(beware) or len(shown) < len(points)
+        care = len(shown) < len(points)
         ax.set_title(words.with_care(verdict, care), fontsize=NOTE, parse_math=False)
-        ax.set(xlabel=f"{geometry.NAMES[self.number]} (train loss)", ylabel=_judged_by(points)[1])
+        ax.set(xlabel=f"{_named(self.number, points)} (train loss)", ylabel=_judged_by(points)[1])
         _depth_bar(panels, shown, colours)
         look: style.Look = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
         look |= {"markersize": 4, "markeredgewidth": 0.6}
@@ -58,12 +61,12 @@ class Sharpness(OfRuns):
         beside = [n for n in (3, 2) if all(fits(family, 3.0 / n - 0.35, NOTE) for family in families)]
         panels.legend(keys, beside[0] if beside else 1)
         panels.fit(0.86)
-        return Drawing(panels.figure, _numbers(points, self.number), _caption(self, points, pairs, [verdict, *beware]))
+        return Drawing(panels.figure, _numbers(points, self.number), _caption(self, points, pairs, verdict))
 
 
 _GREY = "0.6"
-_FLAT = ("width_", "area_", "convex_")
-"""Prefixes of the numbers that grow with flatness."""
+_OUTWARD = {1: mpl.markers.CARETRIGHTBASE, -1: mpl.markers.CARETLEFTBASE}
+"""Marks at a bound, which point to the side on which the true number lies."""
 
 
 @dataclass(frozen=True)
@@ -71,23 +74,34 @@ class Plotted:
     """One run: the number on each of its planes, and its test error."""
 
     members: tuple[Member, ...]
-    values: np.ndarray  # (planes,), NaN where the number is not defined
+    samples: tuple[Sample, ...]
 
     @property
     def first(self) -> Member:
         return self.members[0]
 
     @property
+    def values(self) -> np.ndarray:
+        """The number on each plane, (planes,); NaN where it is not defined."""
+        return np.array([sample.value for sample in self.samples])
+
+    @property
     def known(self) -> np.ndarray:
         return np.asarray(self.values[np.isfinite(self.values)])
 
+    @cached_property
+    def mean(self) -> Estimate:
+        """The mean over the planes where the number is defined; a bound if it is one on some."""
+        return estimate(self.samples)
+
     @property
-    def mean(self) -> float:
-        """Mean over the planes where the number is defined; NaN if there is none."""
-        return float(self.known.mean()) if self.known.size else float("nan")
+    def judged(self) -> seed_groups.JudgedRun:
+        """The run as a comparison takes it, a state `RUN@EPOCH` by that epoch."""
+        row = None if self.first.epoch is None else self.first.row
+        return seed_groups.JudgedRun(self.first.history, {of.plane or "": of.seen for of in self.members}, row=row)
 
     @cached_property
-    def errors(self) -> run_factors.Errors | None:
+    def errors(self) -> Errors | None:
         return run_factors.errors(self.first.history, self.first.row)
 
     def error(self, variable: str) -> tuple[float, float, float]:
@@ -120,7 +134,7 @@ def scatter(
 ) -> None:
     """Draw the points with their bars, and the lines between joined points."""
     x, y = (
-        np.array([point.mean for point in points]),
+        np.array([point.mean.value for point in points]),
         np.array([point.error(_judged_by(points)[0]) for point in points]),
     )
     for i, j in pairs:
@@ -132,6 +146,8 @@ def scatter(
         look: style.Look = {"markersize": 5, "color": colour, "markeredgecolor": "black", "markeredgewidth": 0.5}
         bars: style.Look = {"ecolor": "0.4", "elinewidth": 0.6, "zorder": 3}
         ax.errorbar(x[k], y[k, 0], xerr=across, yerr=up, fmt=markers[point.family], **look, **bars)
+        if point.mean.bound:
+            ax.plot(x[k], y[k, 0], marker=_OUTWARD[point.mean.bound], color="black", markersize=4, zorder=4)
     ticks.plain(ax.xaxis, ax.yaxis)
     if points and x.min() > 0 and x.max() > 10 * x.min():
         ax.set_xscale("log")
@@ -148,36 +164,25 @@ def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
     """Test if sharper networks, averaged over their seeds, have larger errors."""
     if any(point.errors is None for point in points):
         return comparisons.Comparison(len(points), untested="no test errors")
-    networks = group([point.first for point in points], "seed")
-    network = {member.state: k for k, of in enumerate(networks) for member in of.members}
-    factors = {k: run_factors.factors(of.first.history) | {"seed": None} for k, of in enumerate(networks)}
-    sign = -1 if number.startswith(_FLAT) else 1
-    named = [{"network": network[point.first.state], "run": point.first.state} for point in points]
-    values = [
-        of | {"direction": member.plane, "value": sign * value}
-        for of, point in zip(named, points, strict=True)
-        for member, value in zip(point.members, point.values.tolist(), strict=True)
-    ]
-    errors = [
-        of | {"wrong": point.errors.wrong, "images": point.errors.images}
-        for of, point in zip(named, points, strict=True)
-        if point.errors is not None
-    ]
-    return comparisons.compare(pd.DataFrame(values), pd.DataFrame(errors), factors)
-
-
-def confounded(points: Sequence[Plotted]) -> list[str]:
-    """Note why the runs cannot be compared; empty if they can."""
-    losses = {point.first.label: float(point.first.row.train_loss) for point in points}
     if len({meanings.mean_loss(point.first.seen.attrs) for point in points}) > 1:
-        return ["confounded: the losses are of several kinds"]
-    reason = run_factors.confounded(losses, geometry.guessing(points[0].first.seen)) if points else ""
-    return [f"confounded: {reason}"] if reason else []
+        return comparisons.Comparison(len(points), untested="the losses are of several kinds")
+    runs = [point.judged for point in points]
+    return seed_groups.compare(
+        seed_groups.networks(runs), number, list(dict.fromkeys(at for of in runs for at in of.surfaces))
+    )
 
 
 def point_of(members: tuple[Member, ...], number: str) -> Plotted:
     """Compute the number on each plane of one run."""
-    return Plotted(members, np.array([geometry.numbers(member.seen)[number] for member in members]))
+    run = members[0].state
+    found = [geometry.measured(member.seen)[number] for member in members]
+    return Plotted(members, tuple(sample(run, m.plane or "", number, of) for m, of in zip(members, found, strict=True)))
+
+
+def _named(number: str, points: Sequence[Plotted]) -> str:
+    """Name the number, with every meaning that it has for the losses of these runs."""
+    found = dict.fromkeys(geometry.named(number, point.first.seen) for point in points)
+    return " or ".join(found) or geometry.NAMES[number]
 
 
 def _judged_by(points: Sequence[Plotted]) -> tuple[str, str]:
@@ -215,29 +220,30 @@ def _depth_bar(panels: Grid, points: Sequence[Plotted], colours: mpl.colors.Norm
 
 
 def _numbers(points: Sequence[Plotted], number: str) -> pd.DataFrame:
-    """Tabulate each run and plane: member, plane, family, depth, the number, test error in percent with its interval."""
+    """Tabulate each run and plane: member, plane, family, depth, the number (and if it is a bound), test error in percent with its interval."""
     rows = []
     variable, _ = _judged_by(points)
     name = "test_error" if variable == "test_accuracy" else variable
     for point in points:
         error, low, high = point.error(variable)
-        for member, value in zip(point.members, point.values, strict=True):
+        for member, found in zip(point.members, point.samples, strict=True):
             named = {"member": member.state, "plane": member.plane, "family": point.family, "depth": point.depth}
-            rows.append(named | {number: value, name: error, f"{name}_low": low, f"{name}_high": high})
+            rows.append(
+                named
+                | {number: found.value, "bound": found.bound, name: error, f"{name}_low": low, f"{name}_high": high}
+            )
     return pd.DataFrame(rows)
 
 
-def _caption(
-    spec: Sharpness, points: Sequence[Plotted], pairs: Sequence[tuple[int, int]], compared: Sequence[str]
-) -> str:
-    missing = [point for point in points if not np.isfinite(point.mean)]
+def _caption(spec: Sharpness, points: Sequence[Plotted], pairs: Sequence[tuple[int, int]], compared: str) -> str:
+    missing = [point for point in points if not point.mean.known]
     planes = words.each(sorted({len(point.members) for point in points}))
-    sharper = "smaller" if spec.number.startswith(_FLAT) else "larger"
+    sharper = "smaller" if spec.number.startswith(seed_groups.FLATTER) else "larger"
     members = [member for point in points for member in point.members]
     by = _judged_by(points)[1].removesuffix(" (%)")
     interval = ", the test error with its 95 % Wilson interval" * all(point.errors is not None for point in points)
     seen = words.sentences(
-        f"{geometry.NAMES[spec.number].capitalize()}, of the train loss, against the {by}: a point per run, the number "
+        f"{_named(spec.number, points).capitalize()}, of the train loss, against the {by}: a point per run, the number "
         f"being the mean over its planes ({planes}) with a bar from the lowest to the highest{interval}. "
         "A marker per family of networks, the colour their depth.",
         bool(pairs)
@@ -245,19 +251,20 @@ def _caption(
         bool(missing)
         and f"Not drawn, since the number is not defined: {', '.join(words.escape(p.first.label) for p in missing)}.",
         f"Above, whether networks are the sharper (the {sharper} the number, in the mean of planes and seeds) the larger "
-        f"their test error: {'; '.join(compared)}.",
-        (bool(missing) or len(compared) > 1)
-        and f"{words.DAGGER} above: the runs cannot be compared as they stand, or some are not drawn.",
+        f"their test error: {compared}.",
+        any(point.mean.bound for point in points)
+        and "A black arrow marks a bound: the border of the plane, or its grid, cuts the number on that side.",
+        bool(missing) and f"{words.DAGGER} above: some runs are not drawn.",
     )
     items = [_item(point, spec.number) for point in points]
     return words.caption(spec.about, seen, words.surface_made(members), items)
 
 
 def _item(point: Plotted, number: str) -> str:
-    known = point.known
-    told = f"{known.mean():.3g} ({known.min():.3g} to {known.max():.3g})" if known.size else "not defined"
+    known, bound = point.known, {1: "at least ", 0: "", -1: "at most "}[point.mean.bound]
+    told = f"{bound}{known.mean():.3g} ({known.min():.3g} to {known.max():.3g})" if known.size else "not defined"
     few = f", defined on {known.size} of {point.values.size} planes" if 0 < known.size < point.values.size else ""
     without = [m.seen for m, value in zip(point.members, point.values, strict=True) if not np.isfinite(value)]
     reasons = dict.fromkeys(geometry.reasons(surface)[number] for surface in without)
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"{words.run_item(point.first)} {geometry.NAMES[number].capitalize()}: {told}{few}{why}."
+    return f"{words.run_item(point.first)} {_named(number, [point]).capitalize()}: {told}{few}{why}."

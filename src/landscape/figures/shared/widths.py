@@ -1,4 +1,4 @@
-"""Widths of lines around a point, at a rise of 0.5 above its loss: drawn and in words."""
+"""Widths of lines around a point, at a rise of 0.5 (`geometry.WELL`) above its loss: drawn and in words."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from landscape import geometry
 from landscape.figures.shared import style
 from landscape.geometry.barriers import WELL, Well
 from landscape.lazy import mpl, np, xr
+from landscape.objective import meanings
 
 _TO = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"
 
@@ -19,10 +20,18 @@ def wells(surfaces: Sequence[xr.Dataset], at: float = 0.0) -> list[Well]:
 
 
 def bar(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], at: float = 0.0) -> None:
-    """Draw the interval as a horizontal bar, 0.5 above the loss; with several lines its ends and the loss are medians."""
-    low, high = np.median([(well.low, well.high) for well in wells(surfaces, at)], axis=0)
-    here = np.median([surface.train_loss.isel(beta=0).sel(alpha=at, method="nearest") for surface in surfaces])
-    ax.plot([low, high], 2 * [here + WELL], "|-", color="black", linewidth=0.9, markersize=5, zorder=4)
+    """Draw the interval as a horizontal bar at its level; with several lines its ends and the level are medians."""
+    level, low, high = np.median([(well.level, well.low, well.high) for well in wells(surfaces, at)], axis=0)
+    ax.plot([low, high], 2 * [level], "|-", color="black", linewidth=0.9, markersize=5, zorder=4)
+
+
+def below(surfaces: Sequence[xr.Dataset], at: str = "at the centre") -> str:
+    """Write where the interval is, after `the train loss`: less than 0.5 above that `at` the point."""
+    nats = {meanings.in_nats(surface.attrs) for surface in surfaces}
+    above, times = f"is less than {WELL:g} above that {at}", f"is below {1 + WELL:g} times that {at}"
+    if nats == {False}:
+        return times
+    return above if nats == {True} else f"{above} (if not in natural logarithms, {times})"
 
 
 def key(label: str) -> mpl.lines.Line2D:

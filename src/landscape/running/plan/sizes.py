@@ -19,6 +19,7 @@ from landscape.errors import InputError
 from landscape.experiment import specs
 from landscape.networks import building
 from landscape.store import checkpoint
+from landscape.store.weights import tensors_of
 from landscape.training.run_section import Run
 
 _LABEL = 8  # bytes
@@ -105,7 +106,7 @@ def network(run: Run, known: Source) -> NetworkSize:
         flops = _flops(built("cpu"), mapped(known.sample.inputs, lambda tensor: tensor[:1]))
     parameters = _bytes(found.parameters())
     buffers = _bytes(buffer for buffer in found.buffers() if buffer.is_floating_point())
-    return NetworkSize(flops, parameters, parameters + buffers, _bytes(found.state_dict().values()))
+    return NetworkSize(flops, parameters, parameters + buffers, _bytes(tensors_of(found).values()))
 
 
 def _in_file(path: str, spec: Data) -> Counts | None:
