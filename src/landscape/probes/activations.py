@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from typing import TYPE_CHECKING, Any, Literal
@@ -64,13 +63,13 @@ class ActivationsProbe(Probe):
             InputError: if no layer is left.
         """
         from landscape.data.datasets import subset
+        from landscape.networks.copying import at_weights
         from landscape.store.weights import displace
 
         weights = theta
         if directions:
             weights = displace(theta, directions["alpha"], self.alpha, directions.get("beta"), self.beta)
-        network = copy.deepcopy(network).eval().requires_grad_(True)
-        network.load_state_dict(weights, strict=True)
+        network = at_weights(network, weights).requires_grad_(True)
         loss, watch, gradients = _watched(network, subset(dataset.train, self.examples), objective)
         owned = watch.owned(gradients)
         layers = {name: layer for name, layer in watch.layers.items() if layer.is_leaf or owned.get(name)}
