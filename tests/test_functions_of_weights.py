@@ -192,7 +192,7 @@ def test_a_random_objective_is_refused_and_one_that_seeds_is_measured() -> None:
 
     examples = data(200)
     with pytest.raises(
-        InputError, match=r"the objective is no function .* losses, since .* torch.Generator that it seeds at"
+        InputError, match=r"the loss sampled is no function .* losses, since .* torch.Generator that it seeds at"
     ):
         ls.plane(new(Base), examples, objective=sampled, alpha=(0, 1, 2))
     found = ls.plane(new(Base), examples, objective=seeded, alpha=(0, 1, 2), seed=SEED)
@@ -201,6 +201,113 @@ def test_a_random_objective_is_refused_and_one_that_seeds_is_measured() -> None:
         losses = [seeded(network, batch).double() for batch in evenly(examples)]
     assert float(found.train_loss[0, 0]) == pytest.approx(float(torch.cat(losses).mean()), rel=1e-6)
     assert found.attrs["loss_depends_on_batches_of"] == BATCH  # the noise of an example follows from its place
+
+
+def noisy_loss(output: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(output + torch.randn_like(output), target, reduction="none")
+
+
+def ranked_loss(output: Tensor, target: Tensor) -> Tensor:
+    losses = F.cross_entropy(output, target, reduction="none")
+    return losses * (1 + (losses > losses.mean()))
+
+
+def contrast(network: Any, batch: Data) -> Tensor:
+    hidden = F.normalize(network(batch[0]))
+    return F.cross_entropy(hidden @ hidden.T, torch.arange(len(hidden)), reduction="none")
+
+
+def mean_loss(output: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(output, target)
+
+
+def test_a_loss_that_is_random_is_refused_by_its_name() -> None:
+    with pytest.raises(
+        InputError, match="the loss noisy_loss is no function of the weights: .* gives different losses"
+    ):
+        ls.plane(new(Base), data(20), loss=noisy_loss, alpha=(0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    "told", [{"loss": ranked_loss}, {"loss": mean_loss}, {"objective": contrast}], ids=["ranked", "mean", "contrast"]
+)
+def test_batches_of_a_loss_that_depends_on_them_are_of_one_split(told: dict[str, Any]) -> None:
+    train, test, network = data(333), data(70, seed=1), new(Base)
+    surface = ls.plane(new(Base), train, test=test, alpha=(0, 1, 2), seed=SEED, **told)
+    for split, examples in (("train", train), ("test", test)):
+        total = 0.0
+        for batch in evenly(examples):
+            with torch.no_grad():
+                losses = (
+                    contrast(network, batch)
+                    if "objective" in told
+                    else told["loss"](network(batch[0]).double(), batch[1])
+                )
+            total += float(losses.double().mean()) * len(batch[0])
+        assert float(surface[f"{split}_loss"][0, 0]) == pytest.approx(total / len(examples[0]), rel=1e-6)
+    assert surface.attrs["loss_depends_on_batches_of"] == BATCH
+
+
+class Normed(strange.MergedByEval):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(8)
+
+    def after(self, hidden: Tensor) -> Tensor:
+        return super().after(self.norm(hidden))
+
+
+def test_recalibration_of_a_network_that_is_loaded_at_every_point() -> None:
+    examples, weights = data(300), state(new(Normed))
+    surface = ls.plane(new(Normed), examples, alpha=ALPHA, beta=BETA, seed=SEED, batchnorm="recalibrated")
+    assert surface.attrs["loaded_at_each_point"] == "eval() changes a.weight"
+    pair = ls.basis(new(Normed), line=False, seed=SEED)
+    for alpha in surface.alpha.values.tolist():
+        network = new(Normed)
+        network.load_state_dict(at(weights, pair, alpha, 0.5))
+        network.eval()
+        for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm1d)):
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+        with torch.no_grad():
+            for inputs, _ in evenly(examples):
+                network(inputs)
+            expected = float(F.cross_entropy(network.eval()(examples[0]).double(), examples[1]))
+        assert float(surface.train_loss.sel(alpha=alpha, beta=0.5)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_negative_variances_of_a_network_that_is_loaded_at_every_point() -> None:
+    other = new(Normed)
+    other.get_buffer("norm.running_var").mul_(3)
+    surface = ls.plane(new(Normed), data(20), to=other, alpha=(-1, 1, 5), batchnorm="interpolated")
+    assert surface.negative_variances.values.ravel().tolist() == [8, 0, 0, 0, 0]
+    assert surface.attrs["loaded_at_each_point"] == "eval() changes a.weight"
+
+
+@pytest.mark.parametrize("make", [strange.MergedByEval, strange.Counts, strange.BatchMean])
+def test_reduced_precision_of_a_strange_network_is_near(make: Make) -> None:
+    surface = ls.plane(new(make), data(50), alpha=ALPHA, beta=BETA, seed=SEED, precision="bf16")
+    exact = ls.plane(new(make), data(50), alpha=ALPHA, beta=BETA, seed=SEED)
+    assert 0 < surface.attrs["precision_deviation"] < 0.05
+    assert abs(surface.train_loss / exact.train_loss - 1).max() < 0.05
+
+
+class SharedMemory(nn.Sequential):
+    """Two parameters on the same memory, which loading writes one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Linear(strange.INPUTS, strange.INPUTS), nn.Tanh(), nn.Linear(strange.INPUTS, strange.CLASSES)
+        )
+        first, _, last = self.children()
+        last.weight = nn.Parameter(first.get_parameter("weight").data[: strange.CLASSES])
+
+
+def test_parameters_on_the_same_memory_are_what_loading_makes_of_them() -> None:
+    weights, examples = state(new(SharedMemory)), data(30)
+    surface = ls.plane(new(SharedMemory), examples, alpha=ALPHA, beta=BETA, seed=SEED)
+    assert_plain(SharedMemory, surface, weights, [examples])
 
 
 def test_a_network_before_training_is_tried_with_layers_away_from_zero() -> None:

@@ -258,7 +258,7 @@ def test_a_number_in_the_place_of_a_name_is_told_once_with_what_to_write(
 @pytest.mark.parametrize("value", [True, False])
 def test_true_and_false_are_no_numbers(key: str, value: bool) -> None:
     run = {"network": "resnet20", "data": "d", key: value}
-    with pytest.raises(InputError, match=rf"runs.a.{key} is {value}: must be a (number|whole)"):
+    with pytest.raises(InputError, match=rf"runs.a.{key} is {str(value).lower()}: must be a (number|whole)"):
         reading.resolve({"data": {"d": {"source": "digits"}}, "runs": {"a": run}})
 
 

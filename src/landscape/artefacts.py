@@ -39,7 +39,7 @@ STAGES: Mapping[str, Stage] = {
     "rescale": Stage("runs", 2),
     "directions": Stage("planes", 3),
     "surface": Stage("planes", 5),
-    "trajectory": Stage("planes", 3),
+    "trajectory": Stage("planes", 4),
     "mark": Stage("planes", 2),
     "probe": Stage("probes", 4),
     "figure": Stage("figures", 5),

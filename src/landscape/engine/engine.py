@@ -100,7 +100,7 @@ class Engine:
         self.kernels, self._fused, self.loaded = form.kernels, form.fused, form.loaded
         self.folded = len(form.folded.pairs) if form.folded else 0
         if form.loaded:
-            _log.info("the weights of every point are loaded into a fresh copy of the network: %s", form.loaded)
+            _tell_of_loading(form.loaded)
         if recalibration is not None:
             kind = dtype if form.folded is None else None
             recalibration = laid_out(in_type(recalibration, kind) if kind else recalibration, form.layout)
@@ -155,8 +155,8 @@ class Engine:
             dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
             example = few.in_type(dtype)
             plain = Examples(mapped(example.inputs, plain_copy), example.targets)
-            expected = seen(self._objective, network, plain)
-            return the_same(seen(self._objective, self._point.network, self._given(example)), expected)
+            expected = seen(self._objective, network, plain)[0]
+            return the_same(seen(self._objective, self._point.network, self._given(example))[0], expected)
 
     def measure(self, points: Iterable[tuple[float, float]]) -> Iterator[tuple[dict[str, Measured], int]]:
         """Yield for each point (alpha, beta) the measured splits, and the number of negative batch-norm variances.
@@ -310,6 +310,11 @@ class Engine:
             return Measured(mean, found, _standard_error(n, loss, squares), _standard_error(n, rise, rises))
         unit = n / of.weight(self._splits[split])
         return Measured(mean, found, unit * _standard_error(n, 0.0, squares), unit * _standard_error(n, 0.0, rises))
+
+
+@functools.cache
+def _tell_of_loading(reason: str) -> None:
+    _log.info("every point is loaded into a fresh copy of the network, which takes longer: %s", reason)
 
 
 def on_gpu(tensor: Tensor) -> bool:

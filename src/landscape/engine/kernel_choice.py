@@ -18,7 +18,7 @@ from landscape.engine.fusing import Fused, fuse
 from landscape.engine.plane_point import Loading, Moving, Point
 from landscape.engine.trial import Trial, the_same
 from landscape.networks.copying import changed, duplicate
-from landscape.objective.examination import alike, seen
+from landscape.objective.examination import apart, seen
 from landscape.objective.objective import Objective
 from landscape.store.weights import Weights
 
@@ -119,8 +119,8 @@ def why_loaded(
         return f"eval() changes {name}"
     loaded = Moving(loading.network, loading.weights, {}, torch.contiguous_format, None)
     with mode():
-        same = alike(seen(objective, plain.network, example), seen(objective, loaded.network, example), _BITS)
-    return "" if same else "it keeps tensors that it derives from its weights"
+        found, expected = (seen(objective, moved.network, example) for moved in (plain, loaded))
+    return "" if apart(found, expected) <= _BITS else "it keeps tensors that it derives from its weights"
 
 
 def _elsewhere(tensor: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def _output_at(
     network: Moving | Point | Loading, point: tuple[float, float], given: Examples, objective: Objective
 ) -> Tensor:
     network.move(*point)
-    return seen(objective, network.network, given)
+    return seen(objective, network.network, given)[0]
 
 
 def _forms(whole: nn.Module, inputs: Rows) -> Iterator[Form]:

@@ -238,7 +238,7 @@ def renamed(where: str, key: str) -> str:
 def _in_yaml(value: bool | float, place: Sequence[str | int], files: Sequence[Written]) -> str:
     """Say as what a value is read that is no text, and how it is written as text."""
     found = next(filter(None, (file.scalar(place) for file in reversed(files))), None)
-    text, where = (found.text, f" ({found.where})") if found else (str(value), "")
+    text, where = (found.text, f" ({found.where})") if found else (_shown(value), "")
     kind = "true or false" if isinstance(value, bool) else "a number"
     return f'{text}{where}, which YAML reads as {kind}; write "{text}" in quotes'
 
@@ -259,5 +259,5 @@ def _section_at(entry: Any, place: Sequence[Any]) -> type[BaseModel]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

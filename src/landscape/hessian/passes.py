@@ -9,7 +9,7 @@ PRODUCT = 9
 VERIFIED = 8
 """Examples over which derivatives are compared with finite differences, spread over the split."""
 
-VERIFICATION = {"gradient": 40 * VERIFIED, "product": 160 * VERIFIED}
+VERIFICATION = {"gradient": 80 * VERIFIED, "product": 160 * VERIFIED}
 """Forward passes of single examples that the comparison of a gradient, and of a product too, takes about (measured)."""
 
 SHARE = 0.05

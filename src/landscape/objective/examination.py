@@ -64,7 +64,7 @@ def tried(
         before = _random_state(few)
         output, losses = _first(objective, whole, few, classes)
         draws = not _equal_state(before, _random_state(few))
-        first = _rows(output, losses)
+        first = [torch.atleast_1d(part).detach().clone() for part in (output, losses) if isinstance(part, Tensor)]
         remembers = _judged(
             lambda: _remembers(objective, network, theta, whole, few, _others(examples), first, draws),
             "the network, called again,",
@@ -112,7 +112,7 @@ def _remembers(
     whole: nn.Module,
     few: Examples,
     others: Examples,
-    first: Tensor,
+    first: list[Tensor],
     draws: bool,
 ) -> bool:
     """Say if a pass, over `others` in between, changes the outputs of the next one, though not those of a fresh copy.
@@ -121,17 +121,19 @@ def _remembers(
         InputError: if fresh copies differ too.
     """
     seen(objective, whole, others)
-    if all(alike(seen(objective, whole, few), first) for _ in range(_PASSES if draws else 1)):
+    passes = [seen(objective, whole, few) for _ in range(_PASSES if draws else 1)]
+    if all(apart(each, first) <= _ROUNDING for each in passes):
         if draws:
             _log.warning("the network draws random numbers in eval mode; %d passes over it agree", _PASSES)
         return False
     again = [seen(objective, at_weights(network, theta), few) for _ in range(2)]
-    if not draws and all(alike(each, first) for each in again):
+    if not draws and all(apart(each, first) <= _ROUNDING for each in again):
         return True
-    who, what = ("the network", "outputs") if objective.loss is not None else ("the objective", "losses")
+    of_network = len(first) > 1 and any(apart(each[:1], first[:1]) > _ROUNDING for each in (*passes, *again))
+    who, what = ("the network", "outputs") if of_network else (f"the loss {objective.name}", "losses")
     if not draws:
         cause = "and draws no random numbers from torch, numpy or Python; it must depend on weights and inputs alone"
-    elif objective.loss is None:
+    elif not of_network:
         cause = "since it draws random numbers; draw them from a torch.Generator that it seeds at each call"
     else:
         cause = (
@@ -182,22 +184,22 @@ def _depends_on_batch(
 
 def _alone(objective: Objective, network: Callable[[], nn.Module], few: Examples) -> float:
     """Return the largest difference of an example alone from the same in a batch; inf if it fails alone."""
-    together = [part.detach().clone() for part in observed(objective, network(), few.fresh())]
-    worst = 0.0
-    for k in (1, 2)[: len(few) - 1]:
+    together, worst = seen(objective, network(), few), 0.0
+    for k in range(len(few)):
         try:
-            alone = observed(objective, network(), few[k : k + 1].fresh())
+            alone = seen(objective, network(), few[k : k + 1])
         except Exception:
             return torch.inf
-        by_rows = len(together[0]) == len(few) and len(alone[0]) == 1 and together[0].shape[1:] == alone[0].shape[1:]
-        one, other = (alone[0], together[0]) if by_rows else (alone[-1], together[-1])
-        worst = max(worst, difference(one[0], other[k], float(_finite(other).abs().max())))
+        if len(together[0]) != len(few) or len(alone[0]) != 1:  # an output without a row for each example
+            alone, together = alone[-1:], together[-1:]
+        scales = [float(_finite(part).abs().max()) for part in together]
+        worst = max(worst, apart([part[0] for part in alone], [part[k] for part in together], max(scales)))
     return worst
 
 
-def seen(objective: Objective, network: nn.Module, few: Examples) -> Tensor:
-    """Return what tells two networks apart: the output or, if that is no tensor, the losses of the examples."""
-    return observed(objective, network, few.fresh())[0].detach().clone()
+def seen(objective: Objective, network: nn.Module, few: Examples) -> list[Tensor]:
+    """Return what tells two networks apart, which nothing writes into later (`observed`)."""
+    return [part.detach().clone() for part in observed(objective, network, few.fresh())]
 
 
 def observed(objective: Objective, network: nn.Module, batch: Examples) -> list[Tensor]:
@@ -209,24 +211,22 @@ def observed(objective: Objective, network: nn.Module, batch: Examples) -> list[
     return [torch.atleast_1d(output), losses] if isinstance(output, Tensor) else [losses]
 
 
-def _rows(output: Any, losses: Tensor) -> Tensor:
-    return torch.atleast_1d(output if isinstance(output, Tensor) else losses).detach().clone()
+def apart(found: list[Tensor], expected: list[Tensor], scale: float = 0.0) -> float:
+    """Return the largest difference of outputs and losses, as a share of the largest number up to there, or of `scale`.
 
-
-def alike(one: Tensor, other: Tensor, tolerance: float = _ROUNDING) -> bool:
-    """Return whether two outputs agree up to rounding, as a share of the largest number; not finite ones at equal places."""
-    return one.shape == other.shape and difference(one, other, float(_finite(other).abs().max())) <= tolerance
-
-
-def difference(one: Tensor, other: Tensor, scale: float) -> float:
-    """Return the largest difference as a share of `scale`; inf if numbers that are not finite stand in different places."""
-    if one.shape != other.shape:
+    It is inf if numbers that are not finite stand in different places. Small losses follow from large outputs, so that a
+    loss counts as a share of these, too.
+    """
+    worst = 0.0
+    if [part.shape for part in found] != [part.shape for part in expected]:
         return torch.inf
-    finite = one.isfinite()
-    if not torch.equal(finite, other.isfinite()):
-        return torch.inf
-    apart = float((_finite(one).double() - _finite(other).double()).abs().max()) if one.numel() else 0.0
-    return apart / max(scale, 1e-300) if apart else 0.0
+    for one, other in zip(found, expected, strict=True):
+        if not torch.equal(one.isfinite(), other.isfinite()):
+            return torch.inf
+        scale = max(scale, float(_finite(other).abs().max()))
+        difference = float((_finite(one).double() - _finite(other).double()).abs().max())
+        worst = max(worst, difference / max(scale, 1e-300))
+    return worst
 
 
 def _finite(tensor: Tensor) -> Tensor:
