@@ -17,7 +17,6 @@ from landscape.measures import tiling
 from landscape.measures.plane import Plane
 from landscape.objective.meanings import loss_meaning
 from landscape.progress import progress
-from landscape.store.weights import displace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -244,6 +243,8 @@ class GradientField:
             return DerivativeErrors()
         alpha, beta = self._at(index)
         steps = self._directions
+        from landscape.store.weights import displace
+
         return self._verification.at(displace(self._theta, steps["alpha"], alpha, steps.get("beta"), beta), seed=index)
 
     def _gradient(self, index: int) -> tuple[float, Tensor]:
