@@ -238,13 +238,12 @@ class GradientField:
     def _errors(self, index: int) -> DerivativeErrors:
         """Compare the derivatives at a point with finite differences, if they are compared there."""
         from landscape.hessian.verification import DerivativeErrors
+        from landscape.store.weights import displace
 
         if index not in self._verified:
             return DerivativeErrors()
         alpha, beta = self._at(index)
         steps = self._directions
-        from landscape.store.weights import displace
-
         return self._verification.at(displace(self._theta, steps["alpha"], alpha, steps.get("beta"), beta), seed=index)
 
     def _gradient(self, index: int) -> tuple[float, Tensor]:
