@@ -485,7 +485,7 @@ def test_weights_that_do_not_fit_are_named_with_one_line_for_the_cause() -> None
 
 
 PLANE_KEYS = (
-    "directions, normalize, seed, vectors, centred, parameters, batchnorm, measure, alpha, beta, examples, "
+    "directions, normalize, seed, vectors, centred, parameters, batchnorm, measure, alpha, beta, rise, examples, "
     "recalibration_examples, precision, memory, eigensolver"
 )
 
@@ -527,7 +527,7 @@ def mistakes() -> dict[str, Callable[[nn.Module, Any], Any]]:
         "data has targets int64 (3,), and 24 inputs; there must be one for each": lambda n, d: ls.plane(
             n, (images, labels[:3])
         ),
-        "data has the label -1 at 0": lambda n, d: ls.plane(n, (images, labels - 1)),
+        "labels go down to -1; classes are counted from 0": lambda n, d: ls.plane(n, (images, labels - 1)),
         "data: inputs hold 36 values that are not finite, the first at [23, 0, 0, 0]": lambda n, d: ls.plane(
             n, (torch.cat([images[:-1], images[:1] / 0]), labels)
         ),
@@ -547,7 +547,9 @@ def mistakes() -> dict[str, Callable[[nn.Module, Any], Any]]:
         "recalibration_images is called recalibration_examples since 0.2": lambda n, d: ls.plane(
             n, d, batchnorm="recalibrated", recalibration_images=12
         ),
-        "imags is no keyword here; allowed are args, image_size, examples": lambda n, d: ls.dataset(imags=3),
+        "imags is no keyword here; allowed are args, image_size, channels, examples, label_noise, seed, mean, std": lambda n, d: (
+            ls.dataset(imags=3)
+        ),
         "the name is 'resnext', which is not built in": lambda n, d: ls.network("resnext", d),
     }
 

@@ -19,7 +19,7 @@ from landscape.errors import InputError
 from landscape.experiment import jobs, preflight, reading
 from landscape.networks.local_imports import own_code
 from landscape.networks.torchvision_shim import with_torchvision
-from landscape.store import contents
+from landscape.store import contents, files
 from landscape.store.contents import Contents
 
 from running import jobs as planned
@@ -341,6 +341,21 @@ def test_what_cannot_be_read_is_one_line(folder: Path) -> None:
             Contents().of([path])
 
 
+def test_what_may_not_be_read_any_more_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its permissions are among its times, so that the memory of it does not count."""
+    settled(monkeypatch)
+    memory = folder / "memory.json"
+    known(memory)
+    Path("model.pt").chmod(0)
+
+    def refuse(path: str) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(contents, "checksum", refuse)
+    with pytest.raises(InputError, match="^model.pt cannot be read: Permission denied$"):
+        Contents(memory).of(["data.npz", "model.pt"])
+
+
 def test_images_are_those_of_torchvision() -> None:
     folder = with_torchvision(lambda: importlib.import_module("torchvision.datasets.folder"))
     assert contents.IMAGES == folder.IMG_EXTENSIONS
@@ -439,6 +454,8 @@ def test_the_workflow_redoes_what_a_changed_file_changes_and_nothing_else(tmp_pa
 
     landscape("run", "config.yaml", surface, "-q", "all", folder=tmp_path)
     before = (tmp_path / surface).read_bytes()
+    header = files.read_header(tmp_path / "results/runs/m/weights.safetensors")
+    assert header["code_hash"] == [files.checksum(tmp_path / name) for name in ("net.py", "parts.py")]
     for name in ("data.npz", "model.pt", "net.py", "parts.py"):
         os.utime(tmp_path / name)
     assert redone() == set()

@@ -102,7 +102,7 @@ WRONG = {
     "raises": ("def load():\n    raise KeyError('x')", "the call failed: KeyError: 'x'"),
     "exits": ("def load():\n    raise SystemExit(3)", "the call failed: SystemExit: 3"),
     "other arguments": ("def load(n):\n    return {}", r"the call failed: TypeError: load\(\) missing 1 required"),
-    "a pair": ("def load():\n    return (1, 2), (3, 4)", "it returned tuple; it must return a mapping with train_inputs, "),
+    "three": ("def load():\n    return 1, 2, 3", "it returned tuple; it must return a mapping with train_inputs, "),
     "nothing": ("def load():\n    pass", "it returned NoneType; it must return a mapping"),
     "an empty mapping": ("def load():\n    return {}", "it lacks train_inputs; it holds nothing"),
     "no labels": (
@@ -170,3 +170,59 @@ def test_a_configuration_is_checked_with_one_call(tmp_path: Path) -> None:
         f"data.broken.source is '{broken}:load': the call failed: ValueError: no disk"
     ]
     assert count.read_text() == "called "
+
+
+PAIRS = """
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(20, 3)).astype(np.float32), rng.normal(size=20).astype(np.float32)
+    words, mask, labels = rng.integers(0, 9, (20, 5)), rng.random((20, 5)) < 0.7, np.arange(20) % 3
+    images = rng.integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
+    T = torch.from_numpy
+
+    def pair(): return x, y
+    def tensors(): return T(x), T(y)
+    def pairs(): return (x[:12], y[:12]), (x[12:], y[12:])
+    def dictionary(): return {"words": words, "mask": mask}, labels
+    def dictionaries(): return ({"words": T(words[:12])}, T(labels[:12])), ({"words": T(words[12:])}, T(labels[12:]))
+    def several(): return (words, mask), labels
+    def alone(): return x
+    def without_targets(): return (x[:12], None), (x[12:], None)
+    def dense(): return (x, x[:, :2]), y
+    def of_images(): return (images[:12], labels[:12]), (images[12:], labels[12:])
+    def nested(): return {"train_inputs": {"words": words, "mask": mask}, "train_targets": labels}
+    def of_targets(): return x, {"first": y, "second": labels}
+    """
+NAMED = {
+    "pair": {"train_inputs": "x", "train_targets": "y"},
+    "tensors": {"train_inputs": "x", "train_targets": "y"},
+    "pairs": {"train_inputs": "x[:12]", "train_targets": "y[:12]", "test_inputs": "x[12:]", "test_targets": "y[12:]"},
+    "dictionary": {"train_inputs_words": "words", "train_inputs_mask": "mask", "train_targets": "labels"},
+    "dictionaries": {
+        "train_inputs_words": "words[:12]", "train_targets": "labels[:12]", "test_inputs_words": "words[12:]",
+        "test_targets": "labels[12:]",
+    },
+    "several": {"train_inputs_0": "words", "train_inputs_1": "mask", "train_targets": "labels"},
+    "alone": {"train_inputs": "x"},
+    "without_targets": {"train_inputs": "x[:12]", "test_inputs": "x[12:]"},
+    "dense": {"train_inputs_0": "x", "train_inputs_1": "x[:, :2]", "train_targets": "y"},
+    "of_images": {
+        "train_inputs": "images[:12]", "train_targets": "labels[:12]", "test_inputs": "images[12:]",
+        "test_targets": "labels[12:]",
+    },
+    "nested": {"train_inputs_words": "words", "train_inputs_mask": "mask", "train_targets": "labels"},
+    "of_targets": {"train_inputs": "x", "train_targets_first": "y", "train_targets_second": "labels"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("function", NAMED)
+def test_pairs_and_dictionaries_are_arrays_by_name(function: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.py", PAIRS)
+    names: dict[str, Any] = {}
+    exec(path.read_text(), names)
+    wanted = made(saved(tmp_path, {key: eval(text, names) for key, text in NAMED[function].items()}), tmp_path)
+    found = made(Data(source=f"{path}:{function}"), tmp_path)
+    assert found.classes == wanted.classes and (found.test is None) == (wanted.test is None)
+    for split, other in ((found.train, wanted.train), (found.test, wanted.test)):
+        if split is not None and other is not None:
+            torch.testing.assert_close(split.inputs, other.inputs, rtol=0, atol=0)
+            torch.testing.assert_close(split.targets, other.targets, rtol=0, atol=0)

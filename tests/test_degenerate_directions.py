@@ -3,8 +3,10 @@
 import functools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,8 @@ from torch import nn
 import landscape as ls
 from landscape import geometry
 from landscape.errors import InputError
+
+from running import landscape, written
 
 
 class Scales(nn.Module):
@@ -172,3 +176,84 @@ def test_zero_filters_among_others_are_counted_and_told(zero: int, told: bool) -
     said = [finding.label for finding in geometry.findings(surface, row) if "filters are zero" in finding.label]
     assert said == ([f"{zero} of 7 filters are zero"] if told else [])
     assert json.loads(surface.attrs["spec"])["normalize"] == "filter"
+
+
+NETWORKS = """
+import torch
+from torch import nn
+
+
+def full():
+    return nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+
+
+class Scales(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(5))
+
+    def forward(self, x):
+        return (x * self.scale)[:, :3]
+
+
+def scales():
+    return Scales()
+"""
+
+
+def test_the_check_tells_what_the_configuration_and_the_networks_show(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(NETWORKS)
+    np.savez(tmp_path / "d.npz", train_inputs=np.ones((9, 5), np.float32), train_targets=np.arange(9) % 3)
+    full = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).state_dict()
+    for file in ("one.pt", "two.pt"):
+        torch.save(full, tmp_path / file)
+    torch.save({"scale": torch.ones(5)}, tmp_path / "scales.pt")
+    run = {"network": "nets.py:full", "data": "d"}
+    scales = {"network": "nets.py:scales", "data": "d"}
+    line, grid = {"alpha": [0, 1, 3]}, {"alpha": [0, 1, 3], "beta": [0, 1, 3]}
+    planes: dict[str, Any] = {
+        "random": grid,
+        "raw": {**line, "normalize": "none"},
+        "biases": {**line, "parameters": "bias$"},
+        "same": {**line, "directions": "to", "run": "again"},
+        "other": {**line, "directions": "to", "run": "two"},
+        "through": {**grid, "directions": "through", "runs": ["again", "two"]},
+        "half": {**grid, "directions": "through", "runs": ["more"]},
+        "of": {**line, "directions": "of", "plane": "raw", "run": "more"},
+    }
+    seen = [("one", name) for name in ("random", "biases", "same", "other", "through")]
+    seen += [("scales", name) for name in ("random", "raw", "half", "of")]
+    content = {
+        "data": {"d": {"source": "d.npz"}},
+        "runs": {
+            "one": {**run, "weights": "one.pt"},
+            "again": {**run, "weights": "one.pt"},
+            "two": {**run, "weights": "two.pt"},
+            "scales": {**scales, "weights": "scales.pt"},
+            "more": {**scales, "weights": "scales.pt"},
+        },
+        "planes": planes,
+        "figures": {
+            f"{run}-{plane}": {
+                "draw": "contours" if "beta" in planes[plane] else "lines",
+                "runs": [run],
+                "plane": plane,
+            }
+            for run, plane in seen
+        },
+    }
+    said = landscape("check", written(content, tmp_path), folder=tmp_path, expect=2)
+    told = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
+    nothing = f"a random direction has length zero: {NO_FILTERS}"
+    wanted = {
+        "one-biases": f"one on plane biases: {nothing} among those that parameters: bias$ finds",
+        "one-same": "one on plane same: a direction has length zero: again has the weights of one, the file one.pt",
+        "one-through": "one on plane through: a direction has length zero: again has the weights of one, the file one.pt",
+        "scales-random": f"scales on plane random: {nothing} (",
+        "scales-raw": f"scales on plane raw: {nothing} (",
+        "scales-half": f"scales on plane half: {nothing} (",
+        "scales-of": f"scales on plane of: {nothing} (",
+    }
+    for figure, line_of in wanted.items():
+        assert any(problem.startswith(f"figures.{figure} has {line_of}") for problem in told), (figure, said)
+    assert {problem.split()[0].removeprefix("figures.") for problem in told} == set(wanted)

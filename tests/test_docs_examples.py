@@ -17,6 +17,7 @@ SEEN = {
     "checkpoints": ("cnn", "path", "cross-entropy", "accuracy"),
     "regression": ("fit", "around", "squared error", "r2"),
     "text": ("gpt", "around", "cross-entropy", "perplexity"),
+    "sentences": ("transformer", "around", "cross-entropy", "accuracy"),
     "physics": ("cosine", "around", "residual", None),
     "segmentation": ("pixels", "around", "cross-entropy", "accuracy"),
 }
@@ -46,7 +47,7 @@ def test_an_example_does_what_its_readme_says(name: str, tmp_path: Path) -> None
     drawn = [saved, *folder.glob("results/figures/*.png")]
     assert len(drawn) > 1 and all(Image.open(picture).getcolors(16) is None for picture in drawn)
     caption = (folder / f"results/figures/{plane}.rst").read_text()
-    assert f"mean {loss}" in caption and ("Wilson" in caption) == (name == "checkpoints")
+    assert f"mean {loss}" in caption and ("Wilson" in caption) == (name in ("checkpoints", "sentences"))
     if name == "segmentation":
         assert surface.attrs["loss_classes"] == 3 and "ln(3)" in caption
 

@@ -159,7 +159,7 @@ def test_the_example_lists_every_pair_of_directions() -> None:
         ("runs", "", "warmup", "number of at least 0 and below 1"),
         ("runs", "", "data", "name of a data set"),
         ("runs", "", "rescaled.run", "name of a run"),
-        ("planes", "", "alpha", "[first, last, points]"),
+        ("planes", "", "alpha", "auto, [first, last, points] or [auto, points]"),
         ("planes", "", "runs", "1 to 2 names of runs"),
         ("planes", "", "seed", "whole number of at least 0"),
         ("summary", "", "runs", "name or names of runs, with * and ?"),

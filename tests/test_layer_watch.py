@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -229,6 +230,12 @@ def spectral(p: Seen, x: Tensor) -> Tensor:
     return x @ (weight / (p[f"{made}u"] @ weight @ p[f"{made}v"])).T + p["part.bias"]
 
 
+def by_hooks(layer: nn.Module) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return nn.utils.weight_norm(layer)
+
+
 def head(x: Tensor, p: Seen) -> Tensor:
     return x.flatten(1) @ p["head.weight"].T + p["head.bias"]
 
@@ -243,6 +250,11 @@ CASES: dict[str, Case] = {
         lambda: Body(parametrizations.weight_norm(nn.Linear(WIDTH, WIDTH))),
         lambda p, x: weight_normed(p, x, "parametrizations.weight.original0", "parametrizations.weight.original1"),
         {"part": {"bias", "parametrizations.weight.original0", "parametrizations.weight.original1"}},
+    ),
+    "weight norm by hooks": (
+        lambda: Body(by_hooks(nn.Linear(WIDTH, WIDTH))),
+        lambda p, x: weight_normed(p, x, "weight_g", "weight_v"),
+        {"part": {"bias", "weight_g", "weight_v"}},
     ),
     "spectral norm": (
         lambda: Body(parametrizations.spectral_norm(nn.Linear(WIDTH, WIDTH))),

@@ -1,49 +1,65 @@
 """The workflow through a real SLURM, and what goes wrong there: it ends as if nothing had."""
 
+import contextlib
+import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from torch import nn
 
 from landscape import artefacts
 from landscape.artefacts import Job
 from landscape.experiment import reading
 from landscape.running.plan.graph import Graph
 from landscape.running.plan.submissions import submissions
+from landscape.store import files
 
 import running
 import slurm
-from running import REPOSITORY, assert_same_bits, once, whole_files
-from slurm.disturbing import GPUS, PROFILE, RESULTS, Record, recorded, trouble
+from running import REPOSITORY, assert_same_bits, landscape, once, whole_files, written
+from slurm.disturbing import GPUS, OF_TESTS, PROFILE, RESULTS, Record, recorded, trouble
 from test_kill import epochs_in
+
+REQUIRED = os.environ.get("LANDSCAPE_SLURM") == "required"
 
 
 @pytest.fixture(scope="session")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
     """The experiment through a SLURM, troubled in every way; made once."""
-    required = os.environ.get("LANDSCAPE_SLURM") == "required"
 
     def make(folder: Path) -> None:
         try:
-            if required:
-                slurm.install()
-            with slurm.one_node(cpus=4, memory=16000, gpus=GPUS) as node, pytest.MonkeyPatch.context() as patched:
-                patched.setenv("SLURM_CONF", str(node.configuration))
-                patched.setenv("PYTHONPATH", str(REPOSITORY / "tests/slurm/eager"), prepend=os.pathsep)
-                patched.setattr(running, "PATH", f"{node.programs}:{running.PATH}")
+            with at_work() as node:
                 trouble(node, folder)
         except slurm.Unavailable as unavailable:
             (folder / "unavailable").write_text(str(unavailable))
 
     place = once(tmp_path_factory, "slurm", make)
     if (place / "unavailable").exists():
-        why = (place / "unavailable").read_text()
-        pytest.fail(why) if required else pytest.skip(
-            f"no SLURM here, which LANDSCAPE_SLURM=required would not accept: {why}"
-        )
+        without((place / "unavailable").read_text())
     return recorded(place)
+
+
+@contextlib.contextmanager
+def at_work() -> Iterator[slurm.Node]:
+    """A SLURM that Snakemake uses."""
+    if REQUIRED:
+        slurm.install()
+    with slurm.one_node(cpus=4, memory=16000, gpus=GPUS) as node, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SLURM_CONF", str(node.configuration))
+        patched.setenv("PYTHONPATH", str(REPOSITORY / "tests/slurm/eager"), prepend=os.pathsep)
+        patched.setattr(running, "PATH", f"{node.programs}:{running.PATH}")
+        yield node
+
+
+def without(why: str) -> None:
+    problem = f"no SLURM here, which LANDSCAPE_SLURM=required would not accept: {why}"
+    pytest.fail(why) if REQUIRED else pytest.skip(problem)
 
 
 MEMORY = 1500
@@ -159,6 +175,47 @@ def test_two_tiles_in_one_job_ask_for_the_resources_of_one(record: Record) -> No
     assert both["TresPerJob"] == "gres:gpu:1" and f"cpu=1,mem={MEMORY}M" in both["TRES"]
     (drawn,) = record.of("directions", "fourth")
     assert (drawn["JobState"], drawn["TimeLimit"]) == ("COMPLETED", "00:10:00")
+
+
+NET = "from torch import nn\n\nimport parts\n\n\ndef net(num_classes):\n    return nn.Sequential(nn.Flatten(), parts.last())\n"
+PARTS = "from torch import nn\n\n\ndef last():\n    return nn.Linear(64, 10)\n"
+
+
+def test_an_older_file_is_noticed_and_later_times_are_not(tmp_path: Path) -> None:
+    """Weights that a job of SLURM adopts, and a module that their network's file imports."""
+    content = {
+        "data": {"digits": {"source": "digits"}},
+        "runs": {"mine": {"network": "net.py:net", "data": "digits", "weights": "model.pt"}},
+    }
+    written(content, tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "parts.py").write_text(PARTS)
+    for name in ("model.pt", "best.pt"):
+        torch.save(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).state_dict(), tmp_path / name)
+        os.utime(tmp_path / name, (1e9, 1e9))
+    adopted = f"{RESULTS}/runs/mine/weights.safetensors"
+    options = ("run", "config.yaml", adopted, "--profile", "slurm", *OF_TESTS)
+
+    def redone() -> set[str]:
+        return set(running.jobs(landscape(*options, "-n", folder=tmp_path)))
+
+    try:
+        with at_work() as node:
+            landscape(*options, folder=tmp_path)
+            for name in ("model.pt", "net.py", "parts.py"):
+                os.utime(tmp_path / name)
+            assert redone() == set()
+            os.replace(tmp_path / "best.pt", tmp_path / "model.pt")
+            assert redone() == {"adopt"}
+            landscape(*options, folder=tmp_path)
+            assert redone() == set()
+            (tmp_path / "parts.py").write_text(f"{PARTS}\n\nlater = 1\n")
+            assert redone() == {"adopt"}
+            assert [job["Comment"].partition("_wildcards")[0] for job in node.jobs()] == ["rule_adopt"] * 2
+    except slurm.Unavailable as unavailable:
+        without(str(unavailable))
+    header = files.read_header(tmp_path / adopted)
+    assert header["weights_hash"] == hashlib.sha256((tmp_path / "model.pt").read_bytes()).hexdigest()
 
 
 def test_slurm_is_given_as_many_jobs_as_planned(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,3 +166,25 @@ def test_a_network_that_does_not_run_in_double_says_so() -> None:
     found = ls.eigenpairs(with_layer(Single()), data(), pairs=1)
     assert found.attrs["status"] == "computed" and np.isnan(found.attrs["product_error"])
     assert found.attrs["derivatives_compared"].startswith("nowhere, since the network does not run in float64: Runtime")
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_row_of_padding_is_a_constant(tied: bool) -> None:
+    """Torch leaves it out of the gradient on purpose."""
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens = nn.Embedding(7, 4, padding_idx=0)
+            self.out = nn.Linear(4, 7, bias=False)
+            nn.init.normal_(self.tokens.weight)
+            if tied:
+                self.out.weight = self.tokens.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.out(self.tokens(x).tanh().mean(1))
+            return found
+
+    torch.manual_seed(0)
+    found = ls.eigenpairs(Tokens(), (torch.randint(0, 3, (12, 5)), torch.arange(12) % 7), pairs=1)
+    assert found.attrs["gradient_error"] < 1e-5 and found.attrs["product_error"] < 1e-5

@@ -240,7 +240,17 @@ def test_names_that_read_as_they_are_stand_without_quotes(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("key", "kind"),
-    [("1.10", "a number"), ("3", "a number"), ("0x10", "a number"), ("true", "true or false"), ("1.5", "a number")],
+    [
+        ("1.10", "a number"),
+        ("3", "a number"),
+        ("0x10", "a number"),
+        ("true", "true or false"),
+        ("1.5", "a number"),
+        ("-2", "a number"),
+        ("1.0e+3", "a number"),
+        (".inf", "a number"),
+        ("False", "true or false"),
+    ],
 )
 @pytest.mark.parametrize("runs", ["[KEY]", "KEY", "[a, KEY]"])
 def test_a_number_in_the_place_of_a_name_is_told_once_with_what_to_write(
@@ -254,18 +264,29 @@ def test_a_number_in_the_place_of_a_name_is_told_once_with_what_to_write(
     ]
 
 
+@pytest.mark.parametrize("word", ["~", "null", "Null", ""])
+def test_nothing_in_the_place_of_text_is_told(word: str, tmp_path: Path) -> None:
+    where = f"({tmp_path / 'c.yaml'}, line 5)"
+    told = (
+        f'{word} {where}, which YAML reads as nothing; write "{word}" in quotes'
+        if word
+        else f"empty {where}; it must be text"
+    )
+    assert problems(RIGHT.replace("resnet20", word), tmp_path) == [f"runs.a.network is {told}"]
+
+
 @pytest.mark.parametrize("key", ["epochs", "seed", "batch_size", "learning_rate", "momentum", "threads", "clip"])
 @pytest.mark.parametrize("value", [True, False])
 def test_true_and_false_are_no_numbers(key: str, value: bool) -> None:
     run = {"network": "resnet20", "data": "d", key: value}
-    with pytest.raises(InputError, match=rf"runs.a.{key} is {value}: must be a (number|whole)"):
+    with pytest.raises(InputError, match=rf"runs.a.{key} is {str(value).lower()}: must be a (number|whole)"):
         reading.resolve({"data": {"d": {"source": "digits"}}, "runs": {"a": run}})
 
 
 @pytest.mark.parametrize("value", [0, 1, "yes", "true", "on", 1.0, None, "no"])
 def test_a_key_that_is_true_or_false_takes_nothing_else(value: Any) -> None:
     content: dict[str, Any] = yaml.safe_load(RIGHT)
-    with pytest.raises(InputError, match="planes.p.centred is"):
+    with pytest.raises(InputError, match="planes.p.centred is .*: must be true or false"):
         reading.resolve(content | {"planes": {"p": {"alpha": [-1, 1, 3], "measure": "gradients", "centred": value}}})
 
 

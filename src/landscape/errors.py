@@ -91,5 +91,5 @@ def one_of(names: Iterable[str], instead_of: object = None) -> str:
 def meant(names: Iterable[str], wrong: object) -> str:
     """Suggest the name that a wrong one resembles, to follow a list of names; nothing if it resembles none."""
     by_lower = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(str(wrong)[:100].lower(), by_lower, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(str(wrong)[:100].lower(), by_lower, n=1, cutoff=0.65)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from landscape.errors import meant
+
 MAX_POINTS = 10_000
 """Most points on an axis; more would fill the memory before a computation starts."""
 
@@ -60,7 +62,9 @@ def _keep(value: Any) -> Any:
     if value == "all":
         return "all"
     if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]*", str(value)):
-        raise ValueError("must be none, all, or a whole number N (keep every Nth epoch)")
+        raise ValueError(
+            f"must be none, all, or a whole number N (keep every Nth epoch){meant(('none', 'all'), value)}"
+        )
     return int(value)
 
 
@@ -70,7 +74,8 @@ def _levels(value: Any) -> Any:
     try:
         levels = tuple(float(level) for level in value)
     except (TypeError, ValueError):
-        raise ValueError("must be log, paper, or a list of increasing numbers") from None
+        near = meant(("log", "paper"), value)
+        raise ValueError(f"must be log, paper, or a list of increasing numbers{near}") from None
     if not levels or any(not math.isfinite(x) for x in levels) or any(b <= a for a, b in itertools.pairwise(levels)):
         raise ValueError("must be log, paper, or a list of increasing finite numbers")
     return levels

@@ -16,9 +16,10 @@ from landscape.data.objects import check_alike, examples_of
 from landscape.errors import InputError
 from landscape.networks.import_function import function_named
 
+_KINDS = ("inputs", "targets")
 _RETURNS = (
-    "it must return a mapping with train_inputs, train_targets and, for a test split, test_inputs, test_targets; or a torch "
-    "data set, or those of training and test as a pair or as a mapping with train and test"
+    "it must return a mapping with train_inputs, train_targets and, for a test split, test_inputs, test_targets; or a pair "
+    "(inputs, targets) or a torch data set, or those of training and test as a pair, or data sets as a mapping with train and test"
 )
 
 
@@ -27,8 +28,8 @@ def find(name: str, args: Mapping[str, Any], downloads: Path, channels: Channels
 
     A class of torchvision's data sets is read with both its splits, from the folder for downloads.
 
-    The function returns a mapping with the arrays of `landscape.data.arrays`, as NumPy arrays, tensors or lists; or a torch
-    `Dataset` or `DataLoader`, or two for the splits. The check of a configuration calls it too, since only a call tells
+    The function returns a mapping with the arrays of `landscape.data.arrays`, as NumPy arrays, tensors or lists; or a pair of
+    inputs and targets, as the public functions take it; or a torch `Dataset` or `DataLoader`; or two of these for the splits. The check of a configuration calls it too, since only a call tells
     shape and classes. A function that draws at random must use a fixed seed, or its calls disagree.
 
     Raises:
@@ -46,6 +47,7 @@ def find(name: str, args: Mapping[str, Any], downloads: Path, channels: Channels
             if channels is not None:
                 raise InputError(f"it returned torch data sets, and channels: {channels} is of arrays")
             return _of_data_sets(sets)
+        returned = _by_name(returned)
         if not isinstance(returned, Mapping):
             raise InputError(f"it returned {type(returned).__name__}; {_RETURNS}")
         found = {str(key): _array(key, value) for key, value in returned.items()}
@@ -61,6 +63,25 @@ def _data_sets(returned: Any) -> dict[str, Any] | None:
     if not isinstance(returned, Mapping) or set(returned) not in ({"train"}, {"train", "test"}):
         return None
     return dict(returned) if all(isinstance(of, Dataset | DataLoader) for of in returned.values()) else None
+
+
+def _by_name(returned: Any) -> Any:
+    """Name the arrays of a pair of inputs and targets, or of two for the splits, and those in dictionaries."""
+    if isinstance(returned, Tensor | np.ndarray):
+        returned = (returned, None)
+    if isinstance(returned, tuple) and len(returned) == 2:
+        of_splits = all(isinstance(pair, tuple) and len(pair) == 2 for pair in returned)
+        splits = zip(("train", "test"), returned if of_splits else (returned,), strict=False)
+        pairs = {f"{split}_{kind}": of for split, pair in splits for kind, of in zip(_KINDS, pair, strict=True)}
+        returned = {
+            key: dict(enumerate(of)) if isinstance(of, tuple) else of for key, of in pairs.items() if of is not None
+        }
+    if not isinstance(returned, Mapping):
+        return returned
+    found: dict[Any, Any] = {}
+    for key, of in returned.items():
+        found |= {f"{key}_{part}": array for part, array in of.items()} if isinstance(of, Mapping) else {key: of}
+    return found
 
 
 def _of_data_sets(sets: Mapping[str, Any]) -> Source:

@@ -64,6 +64,10 @@ def state(experiment: Experiment, text: str) -> State:
         InputError: if there is no such run, or it does not keep that epoch.
     """
     match = _STATE.fullmatch(text)
+    name, _, epoch_text = text.partition("@")
+    if not match and name in experiment.runs:
+        near = f"; did you mean {name}@{int(epoch_text):03d}?" if re.fullmatch(r"\d{1,9}", epoch_text) else ""
+        raise InputError(f"a state is written RUN@EPOCH with three digits{near}")
     found = run(experiment, match["run"] if match else text)
     if not match or match["epoch"] is None:
         return State(text)

@@ -216,8 +216,10 @@ def _messages(
                 yield f"{where}: {item['ctx']['error']}"
             case "value_error":
                 yield f"{where} is {_shown(item['input'])}: {item['ctx']['error']}"
-            case "string_type" if isinstance(item["input"], bool | int | float):
+            case "string_type" if isinstance(item["input"], bool | int | float | None):
                 yield f"{where} is {_in_yaml(item['input'], (*at, *place), files)}"
+            case "bool_type":
+                yield f"{where} is {_shown(item['input'])}: must be true or false"
             case "too_short" if any(
                 len(other["loc"]) > len(item["loc"]) and other["loc"][: len(item["loc"])] == item["loc"]
                 for other in errors
@@ -235,11 +237,13 @@ def renamed(where: str, key: str) -> str:
     return f"{where} is called {OLD_NAMES[key]} since 0.2"
 
 
-def _in_yaml(value: bool | float, place: Sequence[str | int], files: Sequence[Written]) -> str:
+def _in_yaml(value: bool | float | None, place: Sequence[str | int], files: Sequence[Written]) -> str:
     """Say as what a value is read that is no text, and how it is written as text."""
     found = next(filter(None, (file.scalar(place) for file in reversed(files))), None)
-    text, where = (found.text, f" ({found.where})") if found else (str(value), "")
-    kind = "true or false" if isinstance(value, bool) else "a number"
+    text, where = (found.text, f" ({found.where})") if found else (_shown(value), "")
+    if not text:
+        return f"empty{where}; it must be text"
+    kind = "nothing" if value is None else "true or false" if isinstance(value, bool) else "a number"
     return f'{text}{where}, which YAML reads as {kind}; write "{text}" in quotes'
 
 
@@ -259,5 +263,5 @@ def _section_at(entry: Any, place: Sequence[Any]) -> type[BaseModel]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

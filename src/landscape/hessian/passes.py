@@ -9,8 +9,8 @@ PRODUCT = 9
 VERIFIED = 8
 """Examples over which derivatives are compared with finite differences, spread over the split."""
 
-VERIFICATION = {"gradient": 40 * VERIFIED, "product": 160 * VERIFIED}
-"""Forward passes of single examples that the comparison of a gradient, and of a product too, takes about (measured)."""
+VERIFICATION = {1: 80 * VERIFIED, 2: 160 * VERIFIED}
+"""Forward passes of single examples that the comparison of a gradient takes, and that of a product too (2): about (measured)."""
 
 SHARE = 0.05
 """Largest share of a point's cost that the comparison may take, to be made at each point."""

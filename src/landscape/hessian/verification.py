@@ -24,6 +24,7 @@ from landscape.directions import Axes
 from landscape.errors import InputError
 from landscape.hessian.passes import VERIFIED
 from landscape.hessian.products import Hessian
+from landscape.networks.building import filter_axes
 from landscape.objective.objective import Objective
 from landscape.store.weights import Weights
 
@@ -40,6 +41,9 @@ ASYMMETRY = {torch.float32: 1e-3, torch.float64: 1e-10}
 """Largest `Hessian.asymmetry`; that of sound networks was at most 2e-5 and 4e-13 (measured)."""
 
 _ROUNDING = 100 * torch.finfo(torch.float64).eps  # of a value, as a share
+
+TRIED = 2**21
+"""Weights up to which `try_derivatives` compares."""
 
 CAUSE = (
     "a backward in the network or its loss is not the derivative: a torch.autograd.Function, a detach or no_grad, a rounding "
@@ -103,6 +107,7 @@ class Verification:
         products: bool = True,
     ):
         self._own, self._products, self._few = hessian, products, _spread(split, objective)
+        self._padding = _padding(network)
         self.impossible = ""
         try:
             with InDouble():
@@ -132,7 +137,7 @@ class Verification:
         if self.impossible:
             return DerivativeErrors()
         generator = torch.Generator().manual_seed(seed)
-        size = torch.cat([_sizes(weights[name]) for name in self._twin.names])
+        size = torch.cat([_sizes(weights[name], self._padding.get(name)) for name in self._twin.names])
         along, away = (
             (size * torch.randn(size.shape, generator=generator, dtype=torch.float64)).to(self._twin.device)
             for _ in range(2)
@@ -188,6 +193,35 @@ class Verification:
             _, beyond, its = self._derivatives(self._twin, along, -away)
         varies = largest([(beyond, gradient), (its, product)])
         return error if error > 10 * varies else math.nan
+
+
+def try_derivatives(
+    network: nn.Module, objective: Objective, sample: Examples, *, parameters: Parameters, products: bool
+) -> None:
+    """Try, before hours of work, the derivatives that a measurement will take, at a network's weights as they are.
+
+    They are compared with finite differences in networks of up to `TRIED` weights; in others they need only exist.
+
+    Args:
+        sample: a few examples, not all zeros.
+
+    Raises:
+        InputError: if torch does not have them, or if they are wrong.
+    """
+    counts = objective.counts(sample)
+    if counts is not None and not float(counts.sum()) > 0:
+        return  # the targets of the sample are not those of the data
+    theta = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    axes = filter_axes(network)
+    hessian = Hessian(network, theta, {}, sample, axes, objective, parameters=parameters)
+    if hessian.size > TRIED:
+        hessian.product(torch.ones(hessian.size)) if products else hessian.slope()
+        return
+    verification = Verification(
+        hessian, network, theta, sample, axes, objective, parameters=parameters, products=products
+    )
+    if problem := verification.at(theta).problem:
+        raise InputError(problem)
 
 
 class _Differences:
@@ -254,10 +288,19 @@ def _spread(split: Examples, objective: Objective) -> Examples:
     return split[counted[torch.linspace(0, len(counted) - 1, min(VERIFIED, len(counted))).round().long()]]
 
 
-def _sizes(tensor: Tensor) -> Tensor:
-    """Return the root mean square of a parameter for each of its entries; 1 if it is zero."""
-    size = float(tensor.double().square().mean().sqrt()) or 1.0
-    return torch.full((tensor.numel(),), size, dtype=torch.float64)
+def _padding(network: nn.Module) -> dict[str, int]:
+    """Find the row of each embedding that stands for padding: torch takes it for a constant."""
+    rows = {id(m.weight): m.padding_idx for m in network.modules() if isinstance(m, nn.Embedding)}
+    named = ((name, rows.get(id(parameter))) for name, parameter in network.named_parameters())
+    return {name: row for name, row in named if row is not None}
+
+
+def _sizes(tensor: Tensor, padding: int | None) -> Tensor:
+    """Return the root mean square of a parameter for each of its entries, 1 if it is zero; 0 in the row of padding."""
+    sizes = torch.full(tensor.shape, float(tensor.double().square().mean().sqrt()) or 1.0, dtype=torch.float64)
+    if padding is not None:
+        sizes[padding] = 0.0
+    return sizes.flatten()
 
 
 def _distance(one: Tensor, other: Tensor, size: float = 0.0) -> float:

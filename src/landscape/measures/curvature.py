@@ -38,7 +38,7 @@ class CurvaturePlane(GradientsPlane):
     """The training loss, its gradient, and the extreme eigenvalues of its Hessian (Li et al. 2018, Figure 7)."""
 
     passes: ClassVar[int] = 150
-    verified: ClassVar[str] = "product"
+    differentiates: ClassVar[int] = 2
 
     measure: Literal["curvature"]  # type: ignore[assignment]
     memory: int = Field(2048, ge=1, description="MiB that the graph of a point may take; beyond, it is made anew")

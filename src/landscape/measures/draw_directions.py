@@ -140,12 +140,21 @@ def _still(direction: Weights, axes: Axes, pattern: str) -> Weights:
     }
 
 
+def no_filters(pattern: str | None) -> str:
+    """Say that a network has no parameter that a random direction moves."""
+    return f"there is no parameter with filters{_among(pattern)} (biases, norm layers and single numbers have none)"
+
+
+def _among(pattern: str | None) -> str:
+    return "" if pattern is None else f" among those that parameters: {pattern} finds"
+
+
 def _why_zero(spec: DirectionKeys, theta: Weights, axes: Axes, axis: str) -> str:
-    among = "" if spec.pattern is None else f" among those that parameters: {spec.pattern} finds"
+    among = _among(spec.pattern)
     if spec.directions == "random" or axis == "beta":
         filters = with_filters(axes)
         if not filters:
-            return f"there is no parameter with filters{among} (biases, norm layers and single numbers have none)"
+            return no_filters(spec.pattern)
         if not any(bool(theta[name].any()) for name in filters):
             return f"all filters are zero{among}, and a random direction has their norms"
     if spec.directions in ("to", "through", "start"):

@@ -17,7 +17,6 @@ from landscape.measures import tiling
 from landscape.measures.plane import Plane
 from landscape.objective.meanings import loss_meaning
 from landscape.progress import progress
-from landscape.store.weights import displace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -57,9 +56,7 @@ class GradientsPlane(Plane):
     """The training loss and its gradient."""
 
     passes: ClassVar[int] = 8
-    differentiates: ClassVar[bool] = True
-    verified: ClassVar[str] = "gradient"
-    """Derivative that is compared with finite differences, of `VERIFICATION`."""
+    differentiates: ClassVar[int] = 1
 
     measure: Literal["gradients"]
     precision: Literal["fp32", "fp64"] = Field("fp32", description="of the network's arithmetic")
@@ -166,13 +163,13 @@ class GradientField:
             building.filter_axes(self._network),
             self._objective,
             parameters=self._plane.parameters,
-            products=self._plane.verified == "product",
+            products=self._plane.differentiates == 2,
         )
         if problem := verification.at(self._theta).problem:
             raise InputError(f"measure: {self._plane.measure} is refused, since at the centre {problem}")
         points = math.prod(self._shape)
         cost = self._plane.forward_passes(range(points), len(split), None) / points
-        self._verified = range(points) if VERIFICATION[self._plane.verified] <= SHARE * cost else self._corners()
+        self._verified = range(points) if VERIFICATION[self._plane.differentiates] <= SHARE * cost else self._corners()
         return verification
 
     def _corners(self) -> set[int]:
@@ -239,6 +236,7 @@ class GradientField:
     def _errors(self, index: int) -> DerivativeErrors:
         """Compare the derivatives at a point with finite differences, if they are compared there."""
         from landscape.hessian.verification import DerivativeErrors
+        from landscape.store.weights import displace
 
         if index not in self._verified:
             return DerivativeErrors()

@@ -43,8 +43,8 @@ _NEEDED = {
 class _Drawn(Section):
     """Keys that define a pair of directions."""
 
-    differentiates: ClassVar[bool] = False
-    """True if `parameters` says what a gradient is over, too."""
+    differentiates: ClassVar[int] = 0
+    """How many derivatives are taken, 0 to 2; `parameters` says over what, too."""
 
     directions: Literal["random", "to", "of", "through", "start", "pca", "eigenvectors"] = Field(
         "random",

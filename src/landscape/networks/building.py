@@ -98,13 +98,17 @@ def plain(network: nn.Module) -> nn.Module:
 def initialize(network: nn.Module, linear_std: float = 1e-3) -> None:
     """Draw convolutions Kaiming normal (fan in) and linear weights from N(0, `linear_std`^2), as Li et al. 2018.
 
-    Batch norm and biases keep PyTorch's initial values: 1 and 0, and a uniform distribution.
+    Their biases start at 0, as in the authors' code; batch norm keeps PyTorch's 1 and 0.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight)
         elif isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=linear_std)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def _arguments(

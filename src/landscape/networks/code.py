@@ -74,10 +74,19 @@ def split(name: str) -> tuple[str, str]:
     module, colon, function = BUILTIN.get(base, base).rpartition(":")
     if not colon:
         allowed = [*BUILTIN, *_RESNETS, "package.module:function", "path/file.py:function"]
-        raise InputError(f"is {name!r}, which is not built in; allowed are {', '.join(allowed)}{meant(BUILTIN, name)}")
+        raise InputError(
+            f"is {name!r}, which is not built in; allowed are {', '.join(allowed)}{meant(_like(name), name)}"
+        )
     if not _dotted(function) or not module or not (module.endswith(".py") or _dotted(module)):
         raise InputError(f"is {name!r}; code is named as package.module:function or path/file.py:function")
     return module, function
+
+
+def _like(name: str) -> list[str]:
+    """List built-in names, those of families with the numbers in `name`."""
+    numbers = [*re.findall(r"\d+", name), "20", "1"]
+    families = [family.format(depth=numbers[0], k=numbers[1]).partition("[") for family in _RESNETS]
+    return [*BUILTIN, *(plain for plain, _, _ in families), *(plain + rest.strip("[]") for plain, _, rest in families)]
 
 
 def source_file(name: str) -> Path | None:

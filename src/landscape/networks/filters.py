@@ -1,12 +1,13 @@
 """The filters of a network's parameters, by the kind of layer (docs/filters.md)."""
 
-import copy
 import re
 import sys
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from landscape.networks.copying import duplicate
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _NORM_NAME = re.compile(r"norm(ali[sz](ation|er?))?(_|\d|d|act|affine|exp|fp32|gated|layer|tlu)*$", re.IGNORECASE)
@@ -72,7 +73,7 @@ def _of_parametrised(
     if _is_weight_norm(chain[0]):
         return _of(layer, "", weight, name == "original0", parameter)
     with torch.no_grad():
-        made = copy.deepcopy(chain)()  # of a copy, since in training spectral norm changes its buffers
+        made = duplicate(chain)()  # of a copy, since in training spectral norm changes its buffers
     return _of(layer, "", weight, parameter.ndim != made.ndim, parameter)
 
 

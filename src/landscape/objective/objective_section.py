@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from landscape.config.section import Section
 from landscape.config.values import Arguments
-from landscape.errors import one_of
+from landscape.errors import meant, one_of
 
 LossName = Literal["cross_entropy", "bce", "mse", "mae", "huber", "nll", "next_token"]
 ScoreName = Literal["accuracy", "r2", "perplexity", "none"]
@@ -39,7 +39,9 @@ class NamedLoss(Section):
         if ":" in self.name:
             return self
         if self.name not in ARGUMENTS:
-            raise ValueError(f"{self.name!r} is no loss; allowed are {one_of([*ARGUMENTS, 'file.py:function'])}")
+            raise ValueError(
+                f"{self.name!r} is no loss; allowed are {one_of([*ARGUMENTS, 'file.py:function'], self.name)}"
+            )
         for key in self.args:
             if key not in ARGUMENTS[self.name]:
                 allowed = ", ".join(ARGUMENTS[self.name]) or "no argument"
@@ -60,7 +62,15 @@ def _score(value: Any) -> Any:
     if value is None or value is False:
         return "none"
     if not isinstance(value, str) or (":" not in value and value not in get_args(ScoreName)):
-        raise ValueError(f"must be {', '.join(get_args(ScoreName))}, or file.py:function")
+        raise ValueError(
+            f"must be {', '.join(get_args(ScoreName))}, or file.py:function{meant(get_args(ScoreName), value)}"
+        )
+    return value
+
+
+def _output(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        raise ValueError("must be the name of an output, or its position")
     return value
 
 
@@ -83,7 +93,7 @@ class ObjectiveKeys(Section):
         description="in the place of a loss: file.py:function of (network, batch), for what is no function of one output; "
         "batch is (inputs, targets), or the inputs alone where there are no targets",
     )
-    output: str | int | None = Field(
+    output: Annotated[str | int | None, BeforeValidator(_output)] = Field(
         None, description="the part of the network's output that the loss takes: a name or a position, e.g. logits"
     )
     score: ScoreKey | None = Field(

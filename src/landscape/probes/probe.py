@@ -27,6 +27,8 @@ class Probe(Section):
 
     unknown_cost: ClassVar[str] = ""
     """Unknown part of the cost, with `{}` for the probe's name; empty if the cost is known."""
+    differentiates: ClassVar[int] = 0
+    """How many derivatives are taken, 0 to 2."""
     measures_test: ClassVar[bool] = False
     """True if the test split is measured too."""
 
@@ -92,6 +94,8 @@ class Probe(Section):
 
 class HessianProbe(Probe):
     """A probe that takes products with the Hessian."""
+
+    differentiates: ClassVar[int] = 2
 
     parameters: Parameters = Field(
         "filters",

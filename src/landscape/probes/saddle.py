@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class SaddleProbe(Probe):
     """A saddle point near the state, of a small smooth network, with the plane of its extreme curvatures."""
 
+    differentiates: ClassVar[int] = 2
     unknown_cost: ClassVar[str] = "how many steps lead {} to a saddle"
 
     measure: Literal["saddle"]

@@ -12,13 +12,18 @@ from torch import Tensor, nn
 from landscape.data import datasets
 from landscape.data.arrays import Source
 from landscape.data.examples import Examples, mapped, shapes
+from landscape.directions import restricted, with_filters
 from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
 from landscape.experiment.schema import Experiment
+from landscape.hessian.verification import try_derivatives
+from landscape.measures.draw_directions import no_filters
+from landscape.measures.plane import Plane
 from landscape.networks import building
 from landscape.objective.examination import tried
 from landscape.objective.objective import Objective, objective_of
 from landscape.objective.objective_section import ObjectiveKeys
+from landscape.probes.probe import Probe
 from landscape.store import fitting
 from landscape.training.run_section import Run
 
@@ -65,7 +70,8 @@ def problems(experiment: Experiment, told: Told = _log.info) -> list[str]:
             found += [f"runs.{name}.{problem}" for problem in _misfits(run, built[key])]
     for path, at, plane in _seen(experiment):
         found += [f"{path} {problem}" for problem in _mismatches(experiment, of_run, at, plane)]
-    return found
+        found += [f"{path} has {at} on plane {plane}: {problem}" for problem in _still(experiment, of_run, at, plane)]
+    return found + list(_without_derivatives(experiment, of_run, described))
 
 
 def _seen(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
@@ -95,6 +101,64 @@ def _mismatches(experiment: Experiment, of_run: Mapping[str, Any], at: str, plan
                 f"has {at} on plane {plane}, which needs {at} and {other} to be of one architecture, and {len(differing)} "
                 f"tensors differ: {name} has the shape {ours.get(name)} in {at} and {theirs.get(name)} in {other}"
             )
+
+
+def _without_derivatives(
+    experiment: Experiment, of_run: Mapping[str, Any], described: Mapping[str, Source]
+) -> Iterator[str]:
+    """Say which figures show derivatives of a network that torch does not have, or has wrong; each network once."""
+    tried: set[str] = set()
+    for name, figure in experiment.figures.items():
+        shown: list[tuple[str, Plane | Probe]] = [(at, experiment.planes[plane]) for at, plane in figure.seen]
+        shown += [(at, experiment.probes[probe]) for at, probe in figure.probed]
+        for at, entry in shown:
+            of = state(experiment, at).run
+            run, parameters = experiment.runs[of], getattr(entry, "parameters", "all")
+            key = f"{of} {parameters} {entry.differentiates}"
+            if not entry.differentiates or of not in of_run or key in tried:
+                continue
+            tried.add(key)
+            try:
+                network, objective, sample = _ready(run, described[run.data])
+                try_derivatives(network, objective, sample, parameters=parameters, products=entry.differentiates == 2)
+            except InputError as error:
+                yield from (
+                    f"figures.{name} has {at} with measure: {entry.measure}; {problem}" for problem in error.problems
+                )
+
+
+def _ready(run: Run, known: Source) -> tuple[nn.Module, Objective, Examples]:
+    """Build a run's network, its objective, and examples like its data's."""
+    made = building.build(run.network, run.args, seed=run.seed, images=known.image_shape, classes=known.classes)
+    return building.plain(made), objective_of(run), _filled(known.sample)
+
+
+def _still(experiment: Experiment, of_run: Mapping[str, Any], at: str, plane: str) -> Iterator[str]:
+    """Say why a direction of a plane has length zero: no parameter has filters, or the other end has the centre's file."""
+    seen = experiment.planes[plane]
+    if seen.run is not None and seen.plane is not None:
+        yield from _still(experiment, of_run, seen.run, seen.plane)
+    network = of_run.get(state(experiment, at).run)
+    if network is not None and seen.has_random_axis:
+        try:
+            axes = building.filter_axes(network)
+            if not with_filters(axes if seen.pattern is None else restricted(axes, seen.pattern)):
+                yield f"a random direction has length zero: {no_filters(seen.pattern)}"
+        except InputError as error:
+            yield from error.problems
+    centre = _file(experiment, at)
+    for other in seen.others if seen.directions in ("to", "through") else ():
+        if centre is not None and centre == _file(experiment, other):
+            yield f"a direction has length zero: {other} has the weights of {at}, the file {centre}"
+
+
+def _file(experiment: Experiment, at: str) -> str | None:
+    """The file of an adopted state."""
+    found = state(experiment, at)
+    run = experiment.runs[found.run]
+    if not run.adopted:
+        return None
+    return str(run.end if found.epoch is None else run.checkpoints[found.epoch])
 
 
 def _shapes(network: Any) -> dict[str, tuple[int, ...]]:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,13 @@ import yaml
 
 from landscape import artefacts
 from landscape.errors import InputError
+from landscape.lazy import np
 from landscape.store import files
 
+_LARGEST = 10_000_000
+"""Numbers of a tensor that is summed up; a larger one takes longer than the rest of `described`."""
+_SHOWN = 8
+"""Texts that are counted by themselves, the most frequent ones."""
 _TOLD = {"title", "name", "run", "plane", "probe", "state", "device", "seed", "Conventions"}
 _TOLD |= {"spec", "run_spec", "spec_hash", "stage", "format_version", "versions", "date", "history"}
 """Entries of a header that `described` does not repeat under `also`."""
@@ -23,7 +29,9 @@ def described(path: str | Path) -> dict[str, Any]:
 
     Entries: `file`, `kind`, `title`, `made` (verb and date), `versions`, `device`, `seed`, `configuration` (by section
     and name, in full), `inputs` (their checksums), `checksum` (its own), `dimensions`, `variables`, and `also` (the rest
-    of its header).
+    of its header). A variable has its `value`, if it is one; else the `least`, `median` and `most` of its finite numbers, and
+    how many are `not_finite`, if any is; or how often each text or meaning of a number is there, as `counts`. Of a tensor of
+    more than ten million numbers it has none.
 
     Raises:
         InputError: if the project did not make the file, or it is damaged.
@@ -39,9 +47,10 @@ def described(path: str | Path) -> dict[str, Any]:
         if epoch is not None and epoch not in _list(header.get("epochs")):
             raise InputError(f"{place} holds no epoch {epoch:03d}; it holds {header.get('epochs', 'one state')}")
         prefix = "" if epoch is None else f"{epoch:03d}/"
-        tensors = {name: of for name, of in files.tensors_in(place).items() if name.startswith(prefix)}
         variables = {
-            name.removeprefix(prefix): {"shape": shape, "type": dtype} for name, (shape, dtype) in tensors.items()
+            name.removeprefix(prefix): {"shape": shape, "type": dtype} | ({} if values is None else _values(values))
+            for name, shape, dtype, values in files.tensors_in(place, _LARGEST)
+            if name.startswith(prefix)
         }
     what = artefacts.kind_of(place, header)
     spec = _mapping(header.get("spec"))
@@ -98,15 +107,54 @@ def text(found: Mapping[str, Any]) -> str:
 
 def _variable(array: Any) -> dict[str, Any]:
     told = {key: str(array.attrs[key]) for key in ("units", "long_name") if key in array.attrs}
-    return {"dimensions": list(map(str, array.dims)), "shape": list(array.shape), "type": str(array.dtype), **told}
+    made = {"dimensions": list(map(str, array.dims)), "shape": list(array.shape), "type": str(array.dtype), **told}
+    meanings = str(array.attrs.get("flag_meanings", "")).split()
+    flags = np.atleast_1d(array.attrs.get("flag_values", ())).tolist()
+    return made | _values(array.values, dict(zip(flags, meanings, strict=False)))
+
+
+def _values(values: np.ndarray, meanings: Mapping[Any, str] | None = None) -> dict[str, Any]:
+    """Sum up the values of a variable: one as it is, several by what is least and most, or by what there is how often.
+
+    Args:
+        meanings: of the numbers, if they stand for something.
+    """
+    if meanings or values.dtype.kind not in "iuf":
+        texts = [str((meanings or {}).get(value, value)) for value in values.ravel().tolist()]
+        counts = dict(Counter(texts).most_common(_SHOWN))
+        return {"value": texts[0]} if len(texts) == 1 else {"counts": counts} if counts else {}
+    if values.size == 1:
+        return {"value": _value(values.item())}
+    finite = values[np.isfinite(values)].astype(np.float64 if values.dtype.kind == "f" else values.dtype)
+    found: dict[str, Any] = {}
+    if finite.size:
+        found = {"least": finite.min().item(), "median": float(np.median(finite)), "most": finite.max().item()}
+    return found | ({"not_finite": values.size - finite.size} if finite.size < values.size else {})
 
 
 def _row(name: str, of: Mapping[str, Any], width: int) -> str:
+    unit = f" {of['units']}" if of.get("units", "1") != "1" else ""
     shape = " x ".join(map(str, of["shape"])) or "one value"
     along = f" ({', '.join(of['dimensions'])})" if of.get("dimensions") else ""
-    return f"{name:<{width}} {of['type']}, {shape}{along}{'; ' + of['long_name'] if 'long_name' in of else ''}" + (
-        f" [{of['units']}]" if of.get("units", "1") != "1" else ""
-    )
+    about = f"; {of['long_name']}" if "long_name" in of else ""
+    return f"{name:<{width}} {_summed_up(of, unit)}{of['type']}, {shape}{along}{about}"
+
+
+def _summed_up(of: Mapping[str, Any], unit: str) -> str:
+    """Write what `_values` found, to stand before the type."""
+    if "value" in of:
+        return f"{_short(of['value'])}{unit}; "
+    if "counts" in of:
+        listed = ", ".join(f"{count} {text}" for text, count in of["counts"].items())
+        rest = math.prod(of["shape"]) - sum(of["counts"].values())
+        return f"{listed}{f', {rest} others' if rest else ''}; "
+    numbers = [f"{key} {_short(of[key])}" for key in ("least", "median", "most") if key in of]
+    told = f"{', '.join(numbers)}{unit}; " if numbers else ""
+    return told + (f"{of['not_finite']} not finite; " if "not_finite" in of else "")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _title(what: str, name: Any, header: Mapping[str, Any]) -> str:

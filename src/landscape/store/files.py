@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import re
@@ -30,6 +31,7 @@ HEADER = "landscape"
 _STATE = re.compile(r"(?P<file>.+)@(?P<epoch>\d{3})", re.DOTALL)
 _TRANSIENT = {errno.EIO, errno.ENOMEM, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ETIMEDOUT}
 _MAX_COMPRESSION = 1000  # bytes in memory for one in a NetCDF file; deflate's limit
+_IN_NUMPY = {"BOOL", "F16", "F32", "F64", *(f"{kind}{bits}" for kind in "IU" for bits in (8, 16, 32, 64))}
 _PACKAGES = ("torch", "numpy", "xarray", "netCDF4", "matplotlib", "scikit-learn", "snakemake")
 
 
@@ -147,11 +149,17 @@ def read_header(path: str | Path) -> Header:
     return Header(Path(path), header)
 
 
-def tensors_in(path: str | Path) -> dict[str, tuple[list[int], str]]:
-    """Read shape and type of each tensor of a safetensors file, not its values. The file must have passed `read_header`."""
+def tensors_in(path: str | Path, largest: int) -> Iterator[tuple[str, list[int], str, np.ndarray | None]]:
+    """Yield name, shape, type and values of each tensor of a safetensors file, which must have passed `read_header`.
+
+    Of a tensor of more than `largest` numbers, or of a type that NumPy lacks (bfloat16), the values are None.
+    """
     with safe_open(path, "numpy") as file:
-        slices = {key: file.get_slice(key) for key in list(file.keys())}
-    return {key: (part.get_shape(), part.get_dtype()) for key, part in slices.items()}
+        for key in list(file.keys()):
+            part = file.get_slice(key)
+            shape, dtype = part.get_shape(), part.get_dtype()
+            known = dtype in _IN_NUMPY and math.prod(shape) <= largest
+            yield key, shape, dtype, file.get_tensor(key) if known else None
 
 
 def file_of(path: str | Path) -> Path:

@@ -98,7 +98,7 @@ def fitted(
         InputError: if nothing in the checkpoint fits the network, with a line per cause; or if several entries fit.
     """
     own = Names(network)
-    entries = user_checkpoint.entries(content)
+    entries = user_checkpoint.entries(content, [f".{name}" for name in own.numbers])
     if not entries:
         raise InputError(
             f"{name} holds no state dict: {user_checkpoint.kinds(content)}; save it as torch.save(network.state_dict(), path)"
@@ -108,7 +108,7 @@ def fitted(
         chosen = [fit for fit in fits if fit.path == entry]
         entries = [below for one in entries if (below := _below(one, entry)).tensors]
         if not entries and not chosen:
-            raise InputError(f"{name} has no entry {entry!r}; it has {one_of(_beginnings(content))}")
+            raise InputError(f"{name} has no entry {entry!r}; it has {one_of(_beginnings(content), entry)}")
         fits = chosen or _fits(entries, own)
         fits = [fit for fit in fits if fit.path == entry] or fits
     if not fits:

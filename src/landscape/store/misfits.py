@@ -45,7 +45,8 @@ def misfits(reading: Reading, own: Names, name: str, called: str) -> list[str]:
 def unlike(reading: Reading, own: Names) -> list[str]:
     """Describe tensors of another shape, numbers of another kind, and tied tensors that differ, in a line for each cause."""
     lines = []
-    shapes = [name for name in reading.names if reading.tensor(name).shape != own.tensors[name].shape]
+    flat = [name for name in reading.names if not reading.tensor(name).is_nested]
+    shapes = [name for name in flat if reading.tensor(name).shape != own.tensors[name].shape]
     told = [
         f"{name} has shape {_shape(reading.tensor(name))}, and the network's has {_shape(own.tensors[name])}"
         for name in shapes
@@ -70,6 +71,8 @@ def unlike(reading: Reading, own: Names) -> list[str]:
 def _refused(given: Tensor, own: Tensor) -> str:
     """Say why numbers cannot be taken for the network's, or ""."""
     kind, wanted = kind_of(given), kind_of(own)
+    if given.is_nested:
+        return f"nested, of several lengths, and the network's {wanted}"
     if given.is_meta:
         return "without values (on the device meta)"
     if given.is_quantized:

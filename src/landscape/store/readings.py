@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -49,6 +49,7 @@ class Names:
         extra: what the state dict holds beside tensors (`get_extra_state`).
         plain: the names by what they are without wrappers.
         needed: names that must be given, tied ones as one.
+        numbers: names of single numbers without wrappers, which other code may have kept as Python's.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -65,6 +66,8 @@ class Names:
         self.needed = [
             name for name in self.tensors if self.tied(name)[0] == name and not name.endswith("num_batches_tracked")
         ]
+
+        self.numbers = [name for name, true in self.plain.items() if not self.tensors[true].ndim]
 
     def tied(self, name: str) -> list[str]:
         """List all names of a tensor, this one included."""
@@ -87,6 +90,8 @@ def whole_readings(entry: Entry, own: Names) -> list[Reading]:
     if not plainly.missing:
         found = [plainly, *(reading for reading in found if reading.prefix)]
     whole = [reading for reading in found if not reading.missing]
+    if not any(not reading.extra for reading in whole):
+        whole += _below_wrapper(entry, own)
     if not whole and (bare := _below_own_prefix(entry, given, own)) is not None:
         return [bare]
     taken = [set(reading.names.values()) for reading in whole]
@@ -107,6 +112,16 @@ def reading_below(
     extra = [true for name, true in below.items() if name not in wanted]
     outside = [true for name, true in given.items() if not name.startswith(prefix)]
     return Reading(entry, prefix, names, missing, extra, outside)
+
+
+def _below_wrapper(entry: Entry, own: Names) -> Iterator[Reading]:
+    """Read below a wrapper that has a tensor of its own beside it, as `n_averaged` of torch's averaged models."""
+    given = as_they_stand(entry.tensors)
+    for prefix, n in prefixes(given, own.plain).items():
+        if n >= len(own.needed) and _WRAPPERS.search(prefix):
+            reading = reading_below(entry, prefix, given, own.plain, own)
+            if not reading.missing and not reading.extra:
+                yield reading
 
 
 def _below_own_prefix(entry: Entry, given: Mapping[str, str], own: Names) -> Reading | None:

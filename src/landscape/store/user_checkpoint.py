@@ -1,13 +1,15 @@
-"""Read checkpoints that other code wrote. Nothing is unpickled but tensors and plain containers."""
+"""Read checkpoints that other code wrote. Nothing is unpickled but tensors, numpy's arrays of numbers and plain containers."""
 
 from __future__ import annotations
 
+import _codecs
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -15,7 +17,15 @@ from torch import Tensor
 from landscape.errors import InputError
 from landscape.store import weight_files
 
-_NAMED = re.compile(r"GLOBAL:? ([\w.]+) (?:was|whose)")  # torch's message about a name in a pickle
+_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # numpy 1 and 2
+_MAKERS: Any = tuple(made.__reduce__()[0] for made in (np.zeros(1), np.float64(0)))
+_TYPES = {type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdFD"}
+_NAMED = re.compile(r"(?:GLOBAL:? |got <class ')([\w.]+)(?: was| whose|'>)")  # torch's message about a name in a pickle
+_ARRAYS: list[Any] = [
+    *((function, f"{module}.{function.__name__}") for function in _MAKERS for module in _MULTIARRAY),
+    *(np.ndarray, np.dtype, _codecs.encode, *_TYPES),
+]
+"""What a pickle of numpy's arrays of numbers is made of, none of which runs code of the file."""
 _ADVICE = "save the bare weights as torch.save(network.state_dict(), path)"
 
 
@@ -52,9 +62,12 @@ def read(path: str | Path, *, mapped: bool = False) -> Any:
     return content
 
 
-def entries(content: Any) -> list[Entry]:
-    """List the dictionaries of tensors in a checkpoint, at any depth, the outer ones first."""
-    return list(_entries("", content))
+def entries(content: Any, numbers: Collection[str] = ()) -> list[Entry]:
+    """List the dictionaries of tensors in a checkpoint, at any depth, the outer ones first.
+
+    Arrays of numpy count as tensors, and so do Python's numbers under one of the names `numbers`, prefixed or not.
+    """
+    return list(_entries("", content, tuple(numbers)))
 
 
 def kinds(content: Any) -> str:
@@ -67,16 +80,25 @@ def kinds(content: Any) -> str:
     return f"it is a {type(content).__name__}"
 
 
-def _entries(path: str, content: Any) -> Iterator[Entry]:
+def _entries(path: str, content: Any, numbers: tuple[str, ...]) -> Iterator[Entry]:
     if isinstance(content, list | tuple):
         content = {str(place): value for place, value in enumerate(content) if isinstance(value, Mapping)}
     if not isinstance(content, Mapping):
         return
-    named = {key: value for key, value in content.items() if isinstance(key, str)}
-    if tensors := {key: value for key, value in named.items() if isinstance(value, Tensor)}:
+    named = {str(k): of for k, of in content.items() if isinstance(k, str) or isinstance(of, Mapping)}
+    found = {key: _tensor(value, f".{key}".endswith(numbers)) for key, value in named.items()}
+    if tensors := {key: tensor for key, tensor in found.items() if tensor is not None}:
         yield Entry(path, tensors)
     for key, value in named.items():
-        yield from _entries(f"{path}.{key}" if path else key, value)
+        yield from _entries(f"{path}.{key}" if path else key, value, numbers)
+
+
+def _tensor(value: Any, may_be_number: bool) -> Tensor | None:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiubc" and value.dtype.isnative:
+        return torch.from_numpy(value)
+    if may_be_number and isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        return torch.tensor(float(value), dtype=torch.float64)
+    return value if isinstance(value, Tensor) else None
 
 
 def _read(path: Path, mapped: bool) -> Any:
@@ -92,7 +114,8 @@ def _read(path: Path, mapped: bool) -> Any:
 def _load(path: Path, mapped: bool) -> Any:
     try:
         can_be_mapped = mapped and zipfile.is_zipfile(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=can_be_mapped)
+        with torch.serialization.safe_globals(_ARRAYS):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=can_be_mapped)
     except Exception as error:
         text = " ".join(str(error).split())
         if named := _NAMED.search(text):

@@ -10,10 +10,13 @@ from typing import Any
 
 import xarray as xr
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from landscape.data.datasets import DataSet
-from landscape.data.examples import shapes
+from landscape.data.datasets import DataSet, subset
+from landscape.data.examples import Examples, shapes
+from landscape.engine.plane_point import recalibrate
 from landscape.errors import InputError
+from landscape.networks.copying import duplicate
 from landscape.networks.import_function import function_named
 from landscape.objective.objective import CLASSIFICATION, Objective
 from landscape.progress import progress
@@ -27,6 +30,9 @@ from landscape.training.resuming import kept, resume, snapshot, write_state
 from landscape.training.run_section import Run
 
 _log = logging.getLogger(__name__)
+
+AT_START = 1024
+"""Training examples, a stratified subset, from which the batch norms of epoch 0 take their statistics."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,10 @@ def train(
     the history and the last kept epoch are those of the mean, except for columns about steps; earlier rows are those of the
     trained weights.
 
+    Before training batch norm has no statistics, and a deep network with the placeholders 0 and 1 has a loss of thousands. So
+    epoch 0 is measured and kept with those of `AT_START` training examples; the training itself is not altered. The
+    history's attribute `statistics_at_start` is their number.
+
     Args:
         work: folder for the state and the kept epochs, for one process at a time.
         identity: hash of everything that the result depends on; a state of another identity moves to
@@ -100,15 +110,18 @@ def train(
         else:
             steps = stack.enter_context(own_training.begun(run, own, network, data, state))
         start = time.monotonic() - (history["seconds"][-1] if state else 0.0)
+        at_start = state.get("statistics_at_start", 0) if state else _lacks_statistics(network) * len(_first(data))
 
         def record(epoch: int, **of_the_epoch: float) -> None:
             """Measure and write; the state comes last, so that every kept epoch it counts on exists."""
-            row = measure(network, data, evaluate) | of_the_epoch | {"seconds": time.monotonic() - start}
+            measured = network if epoch or not at_start else _with_statistics(network, data)
+            row = measure(measured, data, evaluate) | of_the_epoch | {"seconds": time.monotonic() - start}
             for column, value in row.items():
                 history.setdefault(column, []).append(value)
             if run.keeps(epoch):
-                checkpoint.write(kept(work, epoch), snapshot(network), {"identity": identity, "epoch": epoch})
-            write_state(work, identity, epoch, network, steps.state(), history)
+                checkpoint.write(kept(work, epoch), snapshot(measured), {"identity": identity, "epoch": epoch})
+            beside = steps.state() | {"statistics_at_start": at_start}
+            write_state(work, identity, epoch, network, beside, history)
             shown = {
                 column: value for column, value in row.items() if column.startswith(("train_", "test_"))
             } | of_the_epoch
@@ -121,4 +134,22 @@ def train(
         for epoch in progress(range(done + 1, last + 1), last, what, done):
             record(epoch, **steps.epoch(epoch))
     epochs = {epoch: checkpoint.read(kept(work, epoch))[0] for epoch in run.kept if epoch <= max(done, last)}
-    return Trained(snapshot(network), dataset(history, objective), epochs)
+    found = dataset(history, objective)
+    return Trained(snapshot(network), found.assign_attrs(statistics_at_start=at_start) if at_start else found, epochs)
+
+
+def _lacks_statistics(network: nn.Module) -> bool:
+    """Say if a batch norm still has its placeholders, 0 and 1."""
+    norms = [each for each in network.modules() if isinstance(each, _BatchNorm) and each.running_mean is not None]
+    return any(each.num_batches_tracked is not None and int(each.num_batches_tracked) == 0 for each in norms)
+
+
+def _first(data: DataSet) -> Examples:
+    return subset(data.train, AT_START)
+
+
+def _with_statistics(network: nn.Module, data: DataSet) -> nn.Module:
+    """Copy a network, and give the copy's batch norms statistics."""
+    made = duplicate(network).eval()
+    recalibrate(made, _first(data).inputs)
+    return made.train(network.training)

@@ -34,7 +34,8 @@ class Bundles(OfRuns):
         rows = [group([member for member in members if member.plane in planes]) for planes in self.rows]
         for planes, of_row in zip(self.rows, rows, strict=True):
             together = Group(", ".join(planes), tuple(member for run in of_row for member in run.members))
-            line_axes.require_lines([together], self.draw)
+            line_axes.require_lines(of_row, self.draw)
+            line_axes.require_lines([together], self.draw, any_range=True)
         runs = group(members)
         panels = grid(len(runs), len(rows), most=5, narrow=1, heading=self.title, feet=True)
         limits = line_axes.loss_limits([member.seen for member in members])

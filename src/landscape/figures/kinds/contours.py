@@ -31,7 +31,7 @@ class Contours(OfRuns):
 
     draw: Literal["contours"]
     plane: Annotated[str, Ref("planes", axes=2)]
-    variable: Variable | Literal["both"] = Field(
+    variable: Literal[Variable, "both"] = Field(
         "train_loss", description="both: the test loss dashed over the train loss, with the lowest point of each"
     )
     levels: Levels = Field("log", description="log: 0.1, 0.2, 0.5, 1, ...; paper: 0.1 to 10 by 0.5; or a list")

@@ -66,7 +66,7 @@ class Overlay(OfRuns):
             "brackets the largest as a share of the higher one. Spans where a loss is not finite are hatched."
         )
         made = [
-            f"{words.escape(line)}: {words.directions_made(row[0].seen, words.seeds(row))} Grid: {words.grid(row[0].seen)}."
+            f"{words.escape(line)}: {words.directions_made(row[0].seen, words.seeds(row))} Grid: {words.grids(row)}."
             for line, row in zip(self.lines, rows, strict=True)
         ]
         made += words.losses_made([member for row in rows for member in row])
@@ -84,8 +84,14 @@ def _looks(runs: int) -> list[dict[str, Any]]:
 
 
 def difference(row: Sequence[Member], variable: str) -> str:
-    """Write how far a panel's curves differ at most, where all are finite: in the loss, and as a share of the largest."""
-    curves = line_axes.stack([member.seen for member in row], variable)
+    """Write how far a panel's curves differ at most, where all are finite: in the loss, and as a share of the largest.
+
+    Lines of different ranges are compared where all have points around, by linear interpolation.
+    """
+    lines = [member.seen for member in row]
+    inside = max(line.alpha.values[0] for line in lines), min(line.alpha.values[-1] for line in lines)
+    x = np.unique([at for line in lines for at in line.alpha.values if inside[0] <= at <= inside[1]])
+    curves = np.stack([np.interp(x, line.alpha.values, line[variable].isel(beta=0).values) for line in lines])
     known = np.isfinite(curves).all(axis=0)
     if not known.any():
         return "nowhere are all curves finite"

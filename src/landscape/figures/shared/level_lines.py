@@ -25,7 +25,7 @@ def contour(
 ) -> mpl.contour.QuadContourSet:
     """Draw level lines of `variable` over the whole grid, framed, with a cross at the centre."""
     lines = level_lines(ax, surface, variable=variable, scale=scale, guessing=guessing)
-    ax.set(xlim=surface.alpha.values[[0, -1]], ylim=surface.beta.values[[0, -1]])
+    ticks.hold(ax, surface.alpha.values, surface.beta.values)
     frame(ax)
     mark_centre(ax)
     return lines
@@ -85,7 +85,7 @@ def pixel_map(
     if shown.mask.any():
         hatch(ax, alpha, beta)
     mesh = ax.pcolormesh(_edges(alpha), _edges(beta), shown, cmap=colours, norm=norm, rasterized=True, zorder=1)
-    ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
+    ticks.hold(ax, alpha, beta)
     frame(ax)
     mark_centre(ax)
     return mesh

@@ -84,10 +84,16 @@ def frame(ax: mpl.axes.Axes, surfaces: Sequence[xr.Dataset], *, limits: tuple[fl
         for beyond in ((alpha[0], min(0.0, alpha[-1])), (max(1.0, alpha[0]), alpha[-1])):
             if beyond[0] < beyond[1]:
                 ax.axvspan(*beyond, facecolor="0.95", linewidth=0, zorder=0)
-    finite = np.all([np.isfinite(stack(surfaces, name)).all(axis=0) for name in loss_names(surfaces)], axis=0)
-    for left, right in _spans(alpha, ~finite):
-        ax.axvspan(left, right, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0.5)
-    ax.set(xlim=alpha[[0, -1]], ylim=limits)
+    grids: dict[bytes, list[xr.Dataset]] = {}
+    for surface in surfaces:
+        grids.setdefault(surface.alpha.values.tobytes(), []).append(surface)
+    for alike in grids.values():
+        x = alike[0].alpha.values
+        finite = np.all([np.isfinite(stack(alike, name)).all(axis=0) for name in loss_names(alike)], axis=0)
+        for left, right in _spans(x, ~finite):
+            ax.axvspan(left, right, facecolor="white", edgecolor="0.6", hatch=HATCH, linewidth=0, zorder=0.5)
+        ticks.hold(ax, x)
+    ax.set(ylim=limits)
     ticks.plain(ax.xaxis, ax.yaxis)
 
 
@@ -189,8 +195,12 @@ def stack(surfaces: Sequence[xr.Dataset], variable: str) -> np.ndarray:
     return np.stack([surface[variable].isel(beta=0).values for surface in surfaces])
 
 
-def require_lines(groups: Sequence[Group], kind: str) -> None:
-    """Refuse, with an InputError, a surface that is no line, or lines of one band that differ in more than the seed."""
+def require_lines(groups: Sequence[Group], kind: str, any_range: bool = False) -> None:
+    """Refuse, with an InputError, a surface that is no line, or lines of one band that differ in more than the seed.
+
+    Args:
+        any_range: their ranges may differ too.
+    """
     for group in groups:
         first = group.first.seen
         for surface in group.surfaces:
@@ -199,10 +209,11 @@ def require_lines(groups: Sequence[Group], kind: str) -> None:
                     f"the plane {surface.attrs['plane']!r} has {surface.sizes['alpha']} x {surface.sizes['beta']} points, and "
                     f"draw: {kind} needs a line: at least 2 points of alpha and no beta"
                 )
-            if unlike := _unlike(first, surface):
+            if unlike := [key for key in _unlike(first, surface) if not (any_range and key == "alpha")]:
                 raise InputError(
                     f"{group.label}: the lines {first.attrs['plane']!r} and {surface.attrs['plane']!r} differ in "
                     f"{', '.join(unlike)}; draw: {kind} makes one band of them, so they may differ in their seed alone"
+                    + (": state the range instead of auto" if "rise" in surface.attrs else "")
                 )
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from landscape.lazy import mpl
+from landscape.lazy import mpl, np
+
+
+def hold(ax: mpl.axes.Axes, x: np.ndarray, y: np.ndarray | None = None) -> None:
+    """Let the axes end at the ends of a grid, or beyond where panels with the same axes have a wider one."""
+    x_seen, y_seen = ax.get_xlim(), ax.get_ylim()
+    if ax.get_autoscalex_on():  # no panel has set them yet
+        x_seen = x[0], x[-1]
+    ax.set_xlim(min(x[0], x_seen[0]), max(x[-1], x_seen[1]))
+    if y is not None:
+        if ax.get_autoscaley_on():
+            y_seen = y[0], y[-1]
+        ax.set_ylim(min(y[0], y_seen[0]), max(y[-1], y_seen[1]))
 
 
 def plain(*axes: mpl.axis.Axis, prune: Literal["both"] | None = None) -> None:

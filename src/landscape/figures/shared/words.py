@@ -113,7 +113,7 @@ def caption(about: str | None, seen: str, made: Iterable[str], members: Iterable
 def surface_made(members: Sequence[Member]) -> list[str]:
     """Explain in sentences how the surfaces of a figure were made, all on one plane."""
     first = members[0].seen
-    return [directions_made(first, seeds(members)), f"Grid: {grid(first)}.", *losses_made(members)]
+    return [directions_made(first, seeds(members)), f"Grid: {grids(members)}.", *losses_made(members)]
 
 
 def seeds(members: Sequence[Member]) -> list[int]:
@@ -240,6 +240,20 @@ def directions_made(of: xr.Dataset, seeds: Sequence[int]) -> str:
     return (
         f"{direction_words.made(spec, seeds, line=of.sizes.get('beta') == 1)} They move {over(moved)}; the others stay."
     )
+
+
+def grids(members: Sequence[Member]) -> str:
+    """Write the grid of members; of a plane whose range was found for each, the grids by member and how they were found."""
+    found: dict[str, list[str]] = {}
+    for member in members:
+        found.setdefault(grid(member.seen), []).append(escape(member.label))
+    said = next(iter(found))
+    if len(found) > 1:
+        said = "; ".join(f"of {', '.join(dict.fromkeys(labels))} {which}" for which, labels in found.items())
+    rises = [member.seen.attrs["rise"] for member in members if "rise" in member.seen.attrs]
+    if rises:
+        said += f"; the range was found, at whose ends the train loss is at least {each(map(loss, rises))} above the centre's"
+    return said
 
 
 def grid(surface: xr.Dataset) -> str:
