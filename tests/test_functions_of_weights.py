@@ -340,6 +340,8 @@ def test_recalibration_of_a_network_that_is_loaded_at_every_point() -> None:
 def test_negative_variances_of_a_network_that_is_loaded_at_every_point() -> None:
     other = new(Normed)
     other.get_buffer("norm.running_var").mul_(3)
+    with torch.no_grad():
+        other.get_parameter("b.weight").mul_(1.1)
     surface = ls.plane(new(Normed), data(20), to=other, alpha=(-1, 1, 5), batchnorm="interpolated")
     assert surface.negative_variances.values.ravel().tolist() == [8, 0, 0, 0, 0]
     assert surface.attrs["loaded_at_each_point"] == "eval() changes a.weight"
@@ -441,3 +443,22 @@ def test_the_network_of_the_user_is_left_as_it_was() -> None:
         ls.plane(network, data(20), alpha=(0, 1, 2))
         assert weights_alike(state(network), before) and network.training
         assert getattr(network, "calls", 0) == 0
+
+
+@pytest.mark.parametrize(
+    "make", [strange.ExtraState, strange.MergedByEval, strange.Counts], ids=lambda make: make.__name__
+)
+def test_an_own_training_may_yield_the_whole_state_dict(make: Make) -> None:
+    def shrinking(network: nn.Module, data: Any, seed: int) -> Any:
+        for _ in range(2):
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.mul_(0.9)
+            network(data.train.inputs)
+            yield network.state_dict()
+
+    examples = data(30)
+    trained = ls.train(new(make), examples, train=shrinking, epochs=2, keep="all")
+    expected = [plain_loss(make, weights, [examples]) for weights in trained.epochs.values()]
+    assert trained.history.train_loss.values.tolist() == pytest.approx(expected, rel=1e-6)
+    assert len(set(expected)) == 3

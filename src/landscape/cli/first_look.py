@@ -46,20 +46,22 @@ def rough(
     """
     import landscape as ls
     from landscape.api.inputs import weights_of
+    from landscape.networks.copying import load
     from landscape.objective.objective_section import ObjectiveKeys
     from landscape.running.starter import Extent
     from landscape.store import checkpoint, files
+    from landscape.store.weights import tensors_of
 
     dataset = ls.dataset(subject.data)
     network = _built(subject, dataset)
     started = time.time() - psutil.Process().create_time()  # every job needs as long to begin
     if subject.weights is None:
         place = stem.with_name(f"{stem.name}-initial.safetensors")
-        checkpoint.write(place, dict(network.state_dict()), {"name": subject.run, **files.provenance("see")})
+        checkpoint.write(place, tensors_of(network), {"name": subject.run, **files.provenance("see")})
         subject = replace(subject, weights=str(place), initial=True)
         say(f"no weights are given: the initial ones, drawn from seed 0, are seen, and kept in {place}")
     assert subject.weights is not None
-    network.load_state_dict(weights_of(subject.weights, network, "WEIGHTS"))
+    load(network, weights_of(subject.weights, network, "WEIGHTS"))
     loss: dict[str, Any] = {key: getattr(subject, key) for key in ObjectiveKeys.model_fields}
     few: dict[str, Any] = {"examples": min(_ROUGH["examples"], examples or _ROUGH["examples"]), "seed": 1}
     few["examples"], at_most = _affordable(network, dataset, loss, few["examples"])

@@ -26,7 +26,7 @@ from landscape.hessian.passes import VERIFIED
 from landscape.hessian.products import Hessian
 from landscape.networks.building import filter_axes
 from landscape.objective.objective import Objective
-from landscape.store.weights import Weights
+from landscape.store.weights import Weights, tensors_of
 
 STEPS = (1e-7, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
 """Steps of the differences as shares of the weights' size, in the order tried; the first that agrees is enough."""
@@ -211,7 +211,7 @@ def try_derivatives(
     counts = objective.counts(sample)
     if counts is not None and not float(counts.sum()) > 0:
         return  # the targets of the sample are not those of the data
-    theta = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    theta = {name: tensor.clone() for name, tensor in tensors_of(network).items()}
     axes = filter_axes(network)
     hessian = Hessian(network, theta, {}, sample, axes, objective, parameters=parameters)
     if hessian.size > TRIED:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from landscape.data.datasets import DataSet
 from landscape.data.examples import leaves
 from landscape.errors import InputError
+from landscape.networks.copying import load
 from landscape.store import checkpoint
 from landscape.training.batches import seed
 from landscape.training.run_section import OwnTraining, Run
@@ -61,9 +62,10 @@ class OwnEpochs:
                 f"{self.own.name} yielded {type(state).__name__} after epoch {epoch}; allowed are a state dict and None, "
                 "alone or in a pair with a memory"
             )
-        if misfits := checkpoint.misfits(dict(state), self.network):
+        tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        if misfits := checkpoint.misfits(tensors, self.network):
             raise InputError(f"{self.own.name} yielded a state dict that does not fit the network: {misfits[0]}")
-        self.network.load_state_dict(state)
+        load(self.network, dict(state))
 
 
 def can_go_on(function: Callable[..., Any]) -> bool:
