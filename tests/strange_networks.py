@@ -1,8 +1,10 @@
 """Networks that are more, or less, than their state dicts: each a class or function that makes one, by what is strange."""
 
+import functools
 import itertools
 import random
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -143,6 +145,63 @@ class Closure(Base):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.after(self.first(x))
+
+
+class DefaultArgument(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = lambda x, layer=self.a: layer(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.first(x))
+
+
+class NestedFunctions(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ways: dict[str, Any] = {"first": [lambda x: self.a(x)]}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.ways["first"][0](x))
+
+
+class WeakReference(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = weakref.ref(self.a)
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self.first()
+        assert layer is not None
+        return self.after(layer(x))
+
+
+class Partial(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = functools.partial(F.linear, weight=self.a.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.first(x))
+
+
+class _Holder:
+    def __init__(self, held: nn.Module) -> None:
+        self.held = held
+
+    def __deepcopy__(self, memo: Any) -> "_Holder":
+        return self
+
+
+class HeldElsewhere(Base):
+    """Calls its layer through an object that every copy shares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holder = _Holder(self.a)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.holder.held(x))
 
 
 class Hooked(Base):
@@ -331,6 +390,10 @@ def tied() -> nn.Module:
 
 BY_VIEWS: list[Make] = [
     Closure,
+    DefaultArgument,
+    NestedFunctions,
+    WeakReference,
+    Partial,
     Hooked,
     CountsInVain,
     Uncopied,

@@ -462,3 +462,10 @@ def test_an_own_training_may_yield_the_whole_state_dict(make: Make) -> None:
     expected = [plain_loss(make, weights, [examples]) for weights in trained.epochs.values()]
     assert trained.history.train_loss.values.tolist() == pytest.approx(expected, rel=1e-6)
     assert len(set(expected)) == 3
+
+
+@pytest.mark.parametrize("call", [ls.plane, ls.train, ls.eigenpairs], ids=lambda call: call.__name__)
+def test_a_network_whose_copies_compute_with_its_own_tensors_is_refused(call: Any) -> None:
+    keys: Any = {"plane": {"alpha": (0, 1, 2)}, "train": {"epochs": 1}}.get(call.__name__, {})
+    with pytest.raises(InputError, match="cannot be copied: the copy computes with tensors of the network itself"):
+        call(new(strange.HeldElsewhere), data(20), **keys)

@@ -1,12 +1,15 @@
 """Copy networks, and set a copy to weights as everybody does by hand: load the state dict, then `eval()`."""
 
 import copy
+import functools
 import types
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from landscape.store.weights import Weights
 
@@ -64,6 +67,31 @@ def changed(network: nn.Module, theta: Weights) -> str | None:
         if not torch.equal(found, expected) and not torch.equal(found.nan_to_num(), expected.nan_to_num()):
             return name
     return None
+
+
+class Escapes(TorchDispatchMode):
+    """Tell in this context if an operation takes a tensor of a network's state, which a copy of it must not.
+
+    Attributes:
+        found: whether one did.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        state = (*network.parameters(), *network.buffers())
+        self._memory = {_memory(tensor) for tensor in state if tensor.numel()} - {None}
+        self.found = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.found = self.found or any(_memory(one) in self._memory for one in _leaves([args, kwargs or {}]))
+        return func(*args, **(kwargs or {}))
+
+
+def _memory(tensor: Tensor) -> int | None:
+    try:
+        return tensor.untyped_storage().data_ptr() or None
+    except (RuntimeError, NotImplementedError):  # of a layout without one
+        return None
 
 
 def tied(network: nn.Module) -> dict[str, str]:
@@ -148,14 +176,39 @@ def _rebind(network: nn.Module, made: nn.Module) -> None:
         pairs += [(id(old), copies[name]) for name, old in getattr(network, of)(remove_duplicate=False)]
     memo: _Memo = dict(pairs)
     for module in made.modules():
-        for place in [vars(module), *(value for value in vars(module).values() if isinstance(value, dict))]:
-            for key, value in place.items():
-                if isinstance(value, types.FunctionType) and value.__closure__:
-                    place[key] = _rebound(value, memo)
+        for name, value in vars(module).items():
+            if name not in ("_parameters", "_buffers", "_modules"):
+                vars(module)[name] = _following(value, memo)
+
+
+def _following(value: Any, memo: _Memo) -> Any:
+    """Return a value with the copies in the place of the parts of the network that functions and weak references name."""
+    if isinstance(value, types.FunctionType):
+        return _rebound(value, memo)
+    if isinstance(value, weakref.ref):
+        return weakref.ref(memo[id(value())]) if id(value()) in memo else value
+    if isinstance(value, functools.partial):
+        return functools.partial(_following(value.func, memo), *value.args, **value.keywords)
+    if type(value) in (tuple, list):
+        parts = [_following(part, memo) for part in value]
+        return type(value)(parts) if any(one is not other for one, other in zip(parts, value, strict=True)) else value
+    if isinstance(value, dict):
+        for key, part in value.items():
+            value[key] = _following(part, memo)
+    return value
+
+
+def _named(inside: Any, memo: _Memo) -> Any:
+    """Return the copy of a module, a tensor or a method that a function names; all else as `_following` does."""
+    if isinstance(inside, types.MethodType) and id(inside.__self__) in memo:
+        return types.MethodType(inside.__func__, memo[id(inside.__self__)])
+    if isinstance(inside, nn.Module | Tensor):
+        return memo.get(id(inside), inside)
+    return _following(inside, memo) if isinstance(inside, types.FunctionType | weakref.ref) else inside
 
 
 def _rebound(function: types.FunctionType, memo: _Memo) -> types.FunctionType:
-    """Return a function over the copies of the modules, tensors and methods that it closes over."""
+    """Return a function over the copies of what it closes over, and has as default arguments."""
     if id(function) in memo:
         made: types.FunctionType = memo[id(function)]
         return made
@@ -166,19 +219,15 @@ def _rebound(function: types.FunctionType, memo: _Memo) -> types.FunctionType:
             inside = cell.cell_contents
         except ValueError:  # not bound yet
             inside = None
-        owner = inside.__self__ if isinstance(inside, types.MethodType) else inside
-        if isinstance(inside, types.FunctionType) and inside.__closure__:
-            cells.append(types.CellType(_rebound(inside, memo)))
-        elif id(owner) not in memo:
-            cells.append(cell)
-        elif isinstance(inside, types.MethodType):
-            cells.append(types.CellType(types.MethodType(inside.__func__, memo[id(owner)])))
-        else:
-            cells.append(types.CellType(memo[id(owner)]))
-    if all(one is other for one, other in zip(cells, function.__closure__ or (), strict=True)):
+        other = _named(inside, memo)
+        cells.append(cell if other is inside else types.CellType(other))
+    defaults = tuple(_named(value, memo) for value in function.__defaults__ or ())
+    keywords = {name: _named(value, memo) for name, value in (function.__kwdefaults__ or {}).items()}
+    before = (*(function.__closure__ or ()), *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    if all(one is other for one, other in zip((*cells, *defaults, *keywords.values()), before, strict=True)):
         return function
-    made = types.FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(cells)
-    )
-    made.__kwdefaults__, made.__dict__ = function.__kwdefaults__, dict(function.__dict__)
+    closure = tuple(cells) if function.__closure__ else None
+    made = types.FunctionType(function.__code__, function.__globals__, function.__name__, defaults or None, closure)
+    made.__kwdefaults__, made.__dict__ = keywords or None, dict(function.__dict__)
+    memo[id(function)] = made
     return made

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from landscape.data.examples import Examples, leaves, shapes
 from landscape.errors import InputError
-from landscape.networks.copying import at_weights
+from landscape.networks.copying import Escapes, at_weights
 from landscape.objective.objective import Objective, in_double
 from landscape.store.weights import Weights, tensors_of
 
@@ -120,7 +120,13 @@ def _remembers(
     Raises:
         InputError: if fresh copies differ too.
     """
-    seen(objective, whole, others)
+    with Escapes(network) as escapes:
+        seen(objective, whole, others)
+    if escapes.found:
+        raise InputError(
+            "the network cannot be copied: the copy computes with tensors of the network itself; the likely cause is a function "
+            "or an object in the code that names a part of it, which a method of the module would not"
+        )
     passes = [seen(objective, whole, few) for _ in range(_PASSES if draws else 1)]
     if all(apart(each, first) <= _ROUNDING for each in passes):
         if draws:
