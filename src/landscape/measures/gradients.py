@@ -17,7 +17,6 @@ from landscape.measures import tiling
 from landscape.measures.plane import Plane
 from landscape.objective.meanings import loss_meaning
 from landscape.progress import progress
-from landscape.store.weights import displace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -237,6 +236,7 @@ class GradientField:
     def _errors(self, index: int) -> DerivativeErrors:
         """Compare the derivatives at a point with finite differences, if they are compared there."""
         from landscape.hessian.verification import DerivativeErrors
+        from landscape.store.weights import displace
 
         if index not in self._verified:
             return DerivativeErrors()
