@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 
 from landscape.analysis import claims
-from landscape.analysis.seed_groups import JudgedRun, networks, pairs
 from landscape.experiment import reading
 from landscape.experiment.analysis_sections import Claims, Published
+from landscape.training.seed_groups import JudgedRun, networks, pairs
 
 RECIPE: dict[str, Any] = {
     "network": "resnet",

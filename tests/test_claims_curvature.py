@@ -11,10 +11,10 @@ from test_claims import history, judged
 from landscape.analysis import claims
 from landscape.analysis.claims.evidence import Evidence
 from landscape.analysis.claims.negative_curvature import convex_regions
-from landscape.analysis.seed_groups import JudgedRun
 from landscape.errors import InputError
 from landscape.experiment import needs, reading
 from landscape.experiment.analysis_sections import Claims
+from landscape.training.seed_groups import JudgedRun
 
 from curved_surfaces import Loss, chaotic, curved, double_well, valley
 

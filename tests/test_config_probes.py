@@ -183,7 +183,7 @@ def test_files_of_probes_and_of_planes_along_eigenvectors() -> None:
 
 def test_the_specification_holds_what_differs_from_the_defaults() -> None:
     whole = reading.resolve(experiment())
-    assert specs.of_probe(whole, "small", "pairs") == '{"measure": "eigenpairs", "stage": 3}'
+    assert specs.of_probe(whole, "small", "pairs") == '{"measure": "eigenpairs", "stage": 4}'
     stated = EigenpairsProbe(measure="eigenpairs", pairs=2, precision="fp32", examples=None)
     assert specs.of("probe", stated) == specs.of_probe(whole, "small", "pairs")
     assert specs.load(specs.of_probe(whole, "small", "there"), "probe")[0] == whole.probes["there"]

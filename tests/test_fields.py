@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from landscape.analysis.seed_groups import JudgedRun, networks
 from landscape.config.fields import INCIDENTAL, INERT, Ref, expanded, references, select, with_trait
 from landscape.config.section import Section, by_name, one_of_kinds
 from landscape.config.values import Names
@@ -18,6 +17,7 @@ from landscape.figures.shared.groups import group
 from landscape.measures import MEASURES
 from landscape.training.run_factors import factors
 from landscape.training.run_section import Run
+from landscape.training.seed_groups import JudgedRun, networks
 
 from members import history, member
 

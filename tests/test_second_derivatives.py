@@ -127,6 +127,7 @@ WEIGHT_NORMS: dict[str, Callable[[], nn.Module]] = {
     "of a recurrent layer": lambda: parametrizations.weight_norm(
         nn.GRU(WIDTH, WIDTH, batch_first=True), "weight_hh_l0"
     ),
+    "by hooks": lambda: nn.utils.weight_norm(nn.Linear(WIDTH, WIDTH)),
     "twice": lambda: nn.Sequential(*(parametrizations.weight_norm(nn.Linear(WIDTH, WIDTH)) for _ in range(2))),
     "spectral norm": lambda: parametrizations.spectral_norm(nn.Linear(WIDTH, WIDTH)),
     "orthogonal": lambda: parametrizations.orthogonal(nn.Linear(WIDTH, WIDTH), orthogonal_map="cayley"),
@@ -178,7 +179,7 @@ def made(layer: Callable[[], nn.Module]) -> nn.Module:
         network = Sequence(layer()).eval()
         with torch.no_grad():
             for name, parameter in network.named_parameters():
-                if name.endswith("original0"):  # lengths other than those of the vectors
+                if name.endswith(("original0", "weight_g")):  # lengths other than those of the vectors
                     parameter.mul_(torch.rand_like(parameter) + 0.5)
         return network
 

@@ -86,6 +86,20 @@ def test_a_sound_layer_is_measured(layer: str, norm: bool) -> None:
     assert found.attrs["precision_error"] < 1e-3 and found.attrs["symmetry_error"] < 1e-5
 
 
+def test_a_loss_of_ones_own_is_compared_too() -> None:
+    def right(output: Tensor, target: Tensor) -> Tensor:
+        return (output.logsumexp(1) - output.gather(1, target[:, None])[:, 0]).square()
+
+    def wrong(output: Tensor, target: Tensor) -> Tensor:
+        found = right(output, target)
+        return found * found.detach()
+
+    network = with_layer(nn.Tanh())
+    assert ls.eigenpairs(network, data(), pairs=1, loss=right).attrs["gradient_error"] < 1e-5
+    with pytest.raises(InputError, match="the gradient is off finite differences of the loss"):
+        ls.eigenpairs(network, data(), pairs=1, loss=wrong)
+
+
 class Turning(nn.Module):
     """A tanh whose gradient is lost where the weight before it has moved up."""
 

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from landscape.artefacts import path
 from landscape.experiment.jobs import history_file, probe_file, weights, weights_file
-from landscape.experiment.lookup import differing, entry, figure, impossible, no_path, plane
+from landscape.experiment.lookup import differing, entry, figure, impossible, no_path, plane, probe
 from landscape.experiment.schema import Experiment
+from landscape.measures.plane import Plane
+from landscape.probes.probe import Probe
 
 
 def results_of_figure(experiment: Experiment, name: str) -> list[str]:
@@ -37,6 +39,17 @@ def group_of_figure(experiment: Experiment, name: str) -> str:
     """The heading under which the report files a figure."""
     drawn = figure(experiment, name)
     return drawn.group or drawn.draw.capitalize()
+
+
+def differentiated(experiment: Experiment) -> list[tuple[str, str, Plane | Probe]]:
+    """Every state of which a figure shows derivatives, as (figure, state, plane or probe)."""
+    found = []
+    for name in experiment.figures:
+        drawn = figure(experiment, name)
+        entries: list[tuple[str, Plane | Probe]] = [(at, plane(experiment, on)) for at, on in drawn.seen]
+        entries += [(at, probe(experiment, measured)) for at, measured in drawn.probed]
+        found += [(name, at, entry) for at, entry in entries if entry.differentiates]
+    return found
 
 
 def histories_of_table(experiment: Experiment, name: str) -> list[str]:

@@ -13,6 +13,7 @@ import landscape
 from landscape.errors import InputError, TransientError
 from landscape.experiment import document, jobs
 from landscape.experiment.lookup import figure
+from landscape.experiment.needs import differentiated
 from landscape.experiment.schema import SECTIONS, Experiment
 from landscape.store import weight_files
 from landscape.store.contents import Contents
@@ -85,7 +86,10 @@ def _looked_into(full: Mapping[str, Any], experiment: Experiment, known: Content
         named += jobs.code_files(experiment, name)
         if run.adopted:
             named += [*jobs.adopted_files(experiment, name), *_fetched_before(run)]
-    return [full["data"], full["runs"], _compared(experiment), known.of(sorted(set(named)))]
+    derived = {
+        (at, getattr(entry, "parameters", "all"), entry.differentiates) for _, at, entry in differentiated(experiment)
+    }
+    return [full["data"], full["runs"], _compared(experiment), sorted(derived), known.of(sorted(set(named)))]
 
 
 def _fetched_before(run: Run) -> list[str]:

@@ -242,10 +242,12 @@ class _Differences:
     def judged(self) -> float:
         """Return the error; NaN if it is too large but no two short steps agree with each other much better."""
         error = self.error()
+        if error <= TOLERANCE:
+            return error
         least = error * self._size / 10
         short = [found for step, found, rounding in self._found if step <= SHORT and rounding <= least]
         apart = [_distance(one, other, self._size) for i, one in enumerate(short) for other in short[:i]]
-        return error if error <= TOLERANCE or min(apart, default=math.inf) < error / 10 else math.nan
+        return error if min(apart, default=math.inf) < error / 10 else math.nan
 
 
 class InDouble(TorchFunctionMode):

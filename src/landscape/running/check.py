@@ -15,15 +15,14 @@ from landscape.data.examples import Examples, mapped, shapes
 from landscape.directions import restricted, with_filters
 from landscape.errors import InputError
 from landscape.experiment.lookup import impossible, state
+from landscape.experiment.needs import differentiated
 from landscape.experiment.schema import Experiment
 from landscape.hessian.verification import try_derivatives
 from landscape.measures.draw_directions import no_filters
-from landscape.measures.plane import Plane
 from landscape.networks import building
 from landscape.objective.examination import tried
 from landscape.objective.objective import Objective, objective_of
 from landscape.objective.objective_section import ObjectiveKeys
-from landscape.probes.probe import Probe
 from landscape.store import fitting
 from landscape.training.run_section import Run
 
@@ -107,24 +106,21 @@ def _without_derivatives(
     experiment: Experiment, of_run: Mapping[str, Any], described: Mapping[str, Source]
 ) -> Iterator[str]:
     """Say which figures show derivatives of a network that torch does not have, or has wrong; each network once."""
-    tried: set[str] = set()
-    for name, figure in experiment.figures.items():
-        shown: list[tuple[str, Plane | Probe]] = [(at, experiment.planes[plane]) for at, plane in figure.seen]
-        shown += [(at, experiment.probes[probe]) for at, probe in figure.probed]
-        for at, entry in shown:
-            of = state(experiment, at).run
-            run, parameters = experiment.runs[of], getattr(entry, "parameters", "all")
-            key = f"{of} {parameters} {entry.differentiates}"
-            if not entry.differentiates or of not in of_run or key in tried:
-                continue
-            tried.add(key)
-            try:
-                network, objective, sample = _ready(run, described[run.data])
-                try_derivatives(network, objective, sample, parameters=parameters, products=entry.differentiates == 2)
-            except InputError as error:
-                yield from (
-                    f"figures.{name} has {at} with measure: {entry.measure}; {problem}" for problem in error.problems
-                )
+    tried: set[tuple[str, str, int]] = set()
+    for figure, at, entry in differentiated(experiment):
+        name, parameters = state(experiment, at).run, getattr(entry, "parameters", "all")
+        key = (name, parameters, entry.differentiates)
+        if name not in of_run or key in tried:
+            continue
+        tried.add(key)
+        run = experiment.runs[name]
+        try:
+            network, objective, sample = _ready(run, described[run.data])
+            try_derivatives(network, objective, sample, parameters=parameters, products=entry.differentiates == 2)
+        except InputError as error:
+            yield from (
+                f"figures.{figure} has {at} with measure: {entry.measure}; {problem}" for problem in error.problems
+            )
 
 
 def _ready(run: Run, known: Source) -> tuple[nn.Module, Objective, Examples]:

@@ -16,12 +16,12 @@ from landscape import geometry
 from landscape.analysis import table_writers
 from landscape.analysis.claims import dimensions, flips, negative_curvature, published, shapes, trainability
 from landscape.analysis.claims.evidence import Evidence, Judgement
-from landscape.analysis.seed_groups import JudgedRun
 from landscape.experiment.analysis_sections import Claims, Published
 from landscape.geometry import comparisons
 from landscape.geometry.error_rates import SURE
 from landscape.objective import meanings
 from landscape.store import files
+from landscape.training.seed_groups import JudgedRun
 
 __all__ = ["Judgement", "judge", "write"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import xarray as xr
 
 from landscape.analysis.claims.evidence import Case, Evidence, Judgement, of_single_runs
-from landscape.analysis.seed_groups import JudgedRun
+from landscape.training.seed_groups import JudgedRun
 
 NEARLY_NONE = 0.01
 """Random directions hold almost none of a path if they hold at most this share."""

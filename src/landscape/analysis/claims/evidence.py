@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from landscape.analysis.seed_groups import JudgedRun, SeedGroup, confounded, networks
 from landscape.experiment.analysis_sections import Claims, Published
 from landscape.geometry.estimates import ERRORS, Estimate, order
+from landscape.training.seed_groups import JudgedRun, SeedGroup, confounded, networks
 
 Verdict = Literal["reproduced", "not reproduced", "undecided", "one sample", "confounded", "not tested"]
 

@@ -9,8 +9,8 @@ import xarray as xr
 
 from landscape import geometry
 from landscape.analysis.claims.evidence import Case, Evidence, Judgement, of_single_runs
-from landscape.analysis.seed_groups import JudgedRun, SeedGroup, confounded
 from landscape.geometry.grid import NOT_RESOLVED
+from landscape.training.seed_groups import JudgedRun, SeedGroup, confounded
 
 
 def order_flips(evidence: Evidence) -> Iterator[Judgement]:

@@ -15,7 +15,7 @@ import xarray as xr
 from landscape import geometry
 from landscape.analysis.claims.evidence import Case, Evidence, Judgement, at_least, every, ordered, verdict
 from landscape.analysis.claims.trainability import SHALLOW
-from landscape.analysis.seed_groups import SeedGroup, confounded, pairs
+from landscape.training.seed_groups import SeedGroup, confounded, pairs
 
 PAPER = 0.01
 """Limit that the paper reports for DenseNet: negative eigenvalues below 1 % of the positive ones."""

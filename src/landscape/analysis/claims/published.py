@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from landscape.analysis.claims.evidence import Evidence, Judgement
-from landscape.analysis.seed_groups import JudgedRun
 from landscape.experiment.analysis_sections import Published
+from landscape.training.seed_groups import JudgedRun
 
 EPOCHS = 300
 """Epochs of the published networks (Li et al. 2018, section 4)."""

@@ -18,9 +18,9 @@ from landscape.analysis.claims.evidence import (
     verdict,
     without_confounded,
 )
-from landscape.analysis.seed_groups import SeedGroup, compare, pairs, valued
 from landscape.geometry import comparisons
 from landscape.geometry.error_rates import SURE
+from landscape.training.seed_groups import SeedGroup, compare, pairs, valued
 
 SHARPNESS = "width_rise_0.5"
 

@@ -12,7 +12,7 @@ from landscape.analysis.claims.evidence import (
     without_confounded,
 )
 from landscape.analysis.claims.shapes import RATE
-from landscape.analysis.seed_groups import JudgedRun, SeedGroup, pairs
+from landscape.training.seed_groups import JudgedRun, SeedGroup, pairs
 
 DEEP = 150
 SHALLOW = 20

@@ -7,9 +7,9 @@ import pandas as pd
 import xarray as xr
 
 from landscape.analysis import table_writers
-from landscape.analysis.seed_groups import JudgedRun, compare, networks
 from landscape.analysis.summary.run_table import HEADINGS
 from landscape.geometry import comparisons
+from landscape.training.seed_groups import JudgedRun, compare, networks
 
 _COLUMNS = ("number", "networks", "agree", "pairs", "tau", "low", "high", "p", "of one factor", "left out", "beware")
 

@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from landscape.analysis import seed_groups
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
@@ -18,6 +17,7 @@ from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import NOTE, grid
 from landscape.geometry import comparisons
 from landscape.lazy import mpl, pd
+from landscape.training import seed_groups
 
 
 class Bundles(OfRuns):

@@ -11,7 +11,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from landscape import geometry
-from landscape.analysis import seed_groups
 from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.errors import InputError, one_of
@@ -25,7 +24,7 @@ from landscape.geometry.error_rates import Errors
 from landscape.geometry.estimates import Estimate, Sample, estimate, sample
 from landscape.lazy import mpl, np, pd
 from landscape.objective import meanings
-from landscape.training import run_factors
+from landscape.training import run_factors, seed_groups
 
 
 class Sharpness(OfRuns):
@@ -65,8 +64,6 @@ class Sharpness(OfRuns):
 
 
 _GREY = "0.6"
-_OUTWARD = {1: mpl.markers.CARETRIGHTBASE, -1: mpl.markers.CARETLEFTBASE}
-"""Marks at a bound, which point to the side on which the true number lies."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,8 @@ def scatter(
         bars: style.Look = {"ecolor": "0.4", "elinewidth": 0.6, "zorder": 3}
         ax.errorbar(x[k], y[k, 0], xerr=across, yerr=up, fmt=markers[point.family], **look, **bars)
         if point.mean.bound:
-            ax.plot(x[k], y[k, 0], marker=_OUTWARD[point.mean.bound], color="black", markersize=4, zorder=4)
+            outward = mpl.markers.CARETRIGHTBASE if point.mean.bound > 0 else mpl.markers.CARETLEFTBASE
+            ax.plot(x[k], y[k, 0], marker=outward, color="black", markersize=4, zorder=4)
     ticks.plain(ax.xaxis, ax.yaxis)
     if points and x.min() > 0 and x.max() > 10 * x.min():
         ax.set_xscale("log")
