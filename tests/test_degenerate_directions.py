@@ -45,6 +45,12 @@ def with_values(value: float, *names: str) -> nn.Sequential:
     return network
 
 
+def with_mask(seed: int) -> nn.Sequential:
+    network = net(seed)
+    network.register_buffer("mask", torch.full((3, 3), float("-inf")).triu(1))
+    return network
+
+
 def one_number() -> nn.Sequential:
     return nn.Sequential(nn.Linear(1, 1))
 
@@ -162,6 +168,13 @@ def test_directions_without_length_are_refused(kind: str) -> None:
 
 def test_raw_directions_around_zero_weights_are_allowed() -> None:
     assert ls.basis(with_values(0.0), seed=1, normalize="none")["alpha"]["0.weight"].any()
+
+
+def test_a_mask_of_infinities_is_no_weight() -> None:
+    network = with_mask(0)
+    assert ls.basis(network, seed=1)["alpha"]["0.weight"].any()
+    for pair in (ls.basis(network, to=with_mask(1)), ls.basis(network, through=[with_mask(1), with_mask(2)])):
+        assert all(not step["mask"].any() and step["0.weight"].any() for step in pair.values())
 
 
 @pytest.mark.parametrize("zero, told", [(0, False), (1, True), (3, True)])

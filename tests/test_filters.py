@@ -172,6 +172,10 @@ OWN: dict[str, tuple[Callable[[], nn.Module], set[str]]] = {
         ),
         set(),
     ),
+    "norm by a short name": (
+        lambda: nn.Sequential(*(own(name, weight=(4, 3, 3)) for name in ("RMS", "LN", "GN", "BN2d", "Columns"))),
+        {"4.weight"},
+    ),
     "subclass of a norm": (lambda: type("Whitening", (nn.LayerNorm,), {})((4, 3, 3)), set()),
     "layers with a norm in their names": (
         lambda: nn.Sequential(own("NormalLinear", weight=(4, 3)), own("NormedConv", weight=(4, 3, 3))),

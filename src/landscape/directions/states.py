@@ -6,7 +6,7 @@ import torch
 
 from landscape.directions.gaussian import Axes, Directions, with_filters
 from landscape.errors import InputError
-from landscape.store.weights import Weights, check_fit, difference, dot, norm
+from landscape.store.weights import Weights, check_fit, difference, dot, minus, norm
 
 Place = tuple[float, float]
 """Coordinates (alpha, beta) in multiples of the directions."""
@@ -47,7 +47,7 @@ def through_two(
     b, c = others
     alpha = towards(theta, b, axes, buffers=buffers)["alpha"]
     check_fit(c, theta)
-    step = {name: c[name].double() - theta[name].double() for name in alpha}
+    step = {name: minus(c[name].double(), theta[name].double()) for name in alpha}
     along, rest = _split(step, alpha, list(axes))
     unit, height = _length(alpha, axes), _length(rest, axes)
     if min(unit, height) <= _FLAT * max(unit, _length(step, axes)):

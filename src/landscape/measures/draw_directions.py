@@ -48,7 +48,7 @@ def drawn(
         InputError: if an input of the directions is missing or does not fit `theta`, a weight is not finite, a direction has
             length zero, or the two are parallel.
     """
-    _check_finite({"the centre": theta, **(others or {})})
+    _check_finite({"the centre": theta, **(others or {})}, axes)
     pattern = spec.pattern
     if pattern is not None:
         axes = restricted(axes, pattern)
@@ -68,10 +68,11 @@ def drawn(
     return pair, facts
 
 
-def _check_finite(states: Mapping[str, Weights]) -> None:
+def _check_finite(states: Mapping[str, Weights], axes: Axes) -> None:
+    """Refuse parameters that are not finite; a buffer may be a mask of infinities."""
     for state, weights in states.items():
-        for name, tensor in weights.items():
-            if problem := not_finite(tensor, name):
+        for name in axes:
+            if name in weights and (problem := not_finite(weights[name], name)):
                 raise InputError(
                     f"the weights of {state} are not finite, so no direction starts or ends there: {problem}"
                 )

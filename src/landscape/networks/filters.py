@@ -10,7 +10,9 @@ from torch.nn.utils import parametrize
 from landscape.networks.copying import duplicate
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-_NORM_NAME = re.compile(r"norm(ali[sz](ation|er?))?(_|\d|d|act|affine|exp|fp32|gated|layer|tlu)*$", re.IGNORECASE)
+_NORM_NAME = re.compile(
+    r"norm(ali[sz](ation|er?))?(_|\d|d|act|affine|exp|fp32|gated|layer|tlu)*$|^(bn|gn|ln|rms)(\dd)?$", re.IGNORECASE
+)
 _BIAS_NAME = re.compile(r"(?i:bias(es)?)(?![a-z])|^(b|beta|shift)(?![A-Za-z])")
 _ROWS = (
     nn.modules.conv._ConvNd,

@@ -110,7 +110,10 @@ class LayerWatch:
             handle.remove()
 
     def find_rows(self, run: Callable[[int], Any]) -> None:
-        """Find where each output has its rows: in the dimension that grows with the number of examples."""
+        """Find where each output has its rows: in the dimension that grows with the number of examples.
+
+        Several rows of an example, such as windows of an image, are taken to follow each other.
+        """
         self._is_trying = True
         for self.examples in _TRIED:
             self._tried[self.examples] = {}

@@ -40,7 +40,12 @@ def difference(x: Weights, y: Weights) -> Weights:
         InputError: if the two have different keys or shapes.
     """
     check_fit(x, y)
-    return {name: x[name] - y[name] for name in x if x[name].is_floating_point()}
+    return {name: minus(x[name], y[name]) for name in x if x[name].is_floating_point()}
+
+
+def minus(x: Tensor, y: Tensor) -> Tensor:
+    """Compute x - y, zero where both are equal, as the infinities of a mask are."""
+    return (x - y).masked_fill(x == y, 0)
 
 
 def dot(x: Weights, y: Weights) -> float:
