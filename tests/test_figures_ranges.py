@@ -32,7 +32,11 @@ ON_LINES = ("lines", "bundles", "overlay")
 
 
 def keys_of(kind: str) -> dict[str, Any]:
-    plane = {"overlay": {"lines": "line"}, "bundles": {"rows": ["line"]}, "rings": {"planes": "contour"}}
+    plane: dict[str, dict[str, Any]] = {
+        "overlay": {"lines": "line"},
+        "bundles": {"rows": ["line"]},
+        "rings": {"planes": "contour"},
+    }
     return {"draw": kind, "runs": list(REACHES), **plane.get(kind, {"plane": "line" if kind == "lines" else "contour"})}
 
 
