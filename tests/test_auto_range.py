@@ -184,11 +184,11 @@ CONFIG: dict[str, Any] = {
     "data": {"digits": {"source": "digits", "examples": 200}},
     "runs": {
         name: {"network": "mlp", "args": {"hidden": [hidden]}, "data": "digits", "epochs": 1, "learning_rate": 0.05}
-        for name, hidden in (("small", 4), ("large", 40))
+        for name, hidden in (("small", 8), ("large", 40))
     },
     "planes": {
         "contour": {"alpha": ["auto", 5], "beta": ["auto", 3], "rise": 0.5, "seed": 2, "examples": 60, "tiles": 2},
-        "sharp": {"directions": "eigenvectors", "probe": "pairs", "alpha": ["auto", 5], "beta": ["auto", 3]},
+        "sharp": {"directions": "eigenvectors", "probe": "pairs", "alpha": ["auto", 5], "rise": 0.1},
     },
     "probes": {"pairs": {"measure": "eigenpairs", "pairs": 1, "examples": 30}},
     "figures": {"contours": {"draw": "contours", "runs": ["small", "large"], "plane": "contour"}},

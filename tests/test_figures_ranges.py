@@ -110,3 +110,13 @@ def test_lines_of_one_run_make_a_band_on_one_range_alone() -> None:
     assert json.loads(other.seen.attrs["spec"])["normalize"] == "layer"
     with pytest.raises(InputError, match="differ in normalize; "):
         line_axes.require_lines([Group("net", (seeds[0], other))], "bundles", any_range=True)
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_a_caption_speaks_of_the_splits_that_were_measured(test: bool) -> None:
+    members = [member("net", alpha=(-1, 1, 21), beta=None, named="line", test=test)]
+    drawing = figures.render(
+        BY_NAME["lines"].model_validate({"draw": "lines", "runs": ["net"], "plane": "line"}), members
+    )
+    assert ("of the training examples solid and of the test examples dashed" in drawing.caption) == test
+    assert "of the training examples" in drawing.caption and ("dashed" in drawing.caption) == test
