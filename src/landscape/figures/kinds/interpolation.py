@@ -250,7 +250,7 @@ def _caption(spec: Interpolation, rows: Sequence[Row], top: float, right: line_a
     outside = max(share for row in rows for share in row.densities.outside)
     seen = (
         f"Left: loss{line_axes.and_score(right)} on the line from one run, at alpha = 0, to "
-        "another one, at alpha = 1; of the training examples solid and of the test examples dashed; beyond the runs on grey."
+        f"another one, at alpha = 1; {line_axes.splits([member.seen for member in shown])}; beyond the runs on grey."
         f"{line_axes.above([member.seen for member in shown], top)} Spans where a loss is not finite are hatched. The "
         "brackets are w, the length of the interval around each end on which the train loss "
         f"{widths.below([row.run.seen for row in rows], 'at the end')}{_scores_below(right)}. Middle: the norm of all parameters after each epoch, over the "

@@ -63,8 +63,8 @@ class Lines(OfRuns):
         members = [member for of in together for member in of.members]
         seen = (
             f"Loss{line_axes.and_score(right)} along "
-            f"{'the line' if len(self.plane) == 1 else 'the lines'} {words.escape(', '.join(self.plane))}, of the training "
-            "examples solid and of the test examples dashed; the axes are the same in all panels."
+            f"{'the line' if len(self.plane) == 1 else 'the lines'} {words.escape(', '.join(self.plane))}, "
+            f"{line_axes.splits([member.seen for member in members])}; the axes are the same in all panels."
             f"{line_axes.above([member.seen for member in members], top)} Spans where a loss is not finite are hatched."
             f"{counted(together)}"
         )

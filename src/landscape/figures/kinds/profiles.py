@@ -69,8 +69,8 @@ class Profiles(OfRuns):
         self, runs: Sequence[Group], bundles: Sequence[Group], planes: Sequence[Member], beyond: str, scale: LossScale
     ) -> str:
         seen = (
-            f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss of the training examples "
-            f"(solid) and of the test examples (dashed) along {words.escape(', '.join(self.line))}; the axes are the same in all "
+            f"From left to right {', '.join(words.escape(run.label) for run in runs)}. Above: the loss, "
+            f"{line_axes.splits([s for bundle in bundles for s in bundle.surfaces])}, along {words.escape(', '.join(self.line))}; the axes are the same in all "
             f"panels.{beyond}{counted(bundles)} The bar is the interval around the centre on which the train loss "
             f"{widths.below([s for bundle in bundles for s in bundle.surfaces])}, its length the width; of several lines both are medians, with the extremes of "
             f"the width in brackets. Below: level lines of the train loss on the plane {words.escape(self.plane)}, at "

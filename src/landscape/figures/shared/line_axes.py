@@ -142,6 +142,12 @@ def split_keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.artist.Artist]:
     return [*style.split_keys(surfaces), *hatch_keys(surfaces)]
 
 
+def splits(surfaces: Sequence[xr.Dataset]) -> str:
+    """Write which line is whose, as far as splits were measured."""
+    tested = any("test_loss" in surface for surface in surfaces)
+    return "of the training examples solid and of the test examples dashed" if tested else "of the training examples"
+
+
 def hatch_keys(surfaces: Sequence[xr.Dataset]) -> list[mpl.patches.Patch]:
     """Make the legend's entry for hatching, if there is some."""
     if not not_finite(surfaces):
