@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from landscape.artefacts import STAGES
 from landscape.errors import InputError
 from landscape.experiment import jobs, needs, reading, specs
 from landscape.probes import probe_of
@@ -183,12 +184,13 @@ def test_files_of_probes_and_of_planes_along_eigenvectors() -> None:
 
 def test_the_specification_holds_what_differs_from_the_defaults() -> None:
     whole = reading.resolve(experiment())
-    assert specs.of_probe(whole, "small", "pairs") == '{"measure": "eigenpairs", "stage": 4}'
+    stages = {name: stage.version for name, stage in STAGES.items()}
+    assert specs.of_probe(whole, "small", "pairs") == f'{{"measure": "eigenpairs", "stage": {stages["probe"]}}}'
     stated = EigenpairsProbe(measure="eigenpairs", pairs=2, precision="fp32", examples=None)
     assert specs.of("probe", stated) == specs.of_probe(whole, "small", "pairs")
     assert specs.load(specs.of_probe(whole, "small", "there"), "probe")[0] == whole.probes["there"]
     assert specs.of_directions(whole, "small", "sharp") == (
-        '{"directions": "eigenvectors", "probe": "pairs", "stage": 2}'
+        f'{{"directions": "eigenvectors", "probe": "pairs", "stage": {stages["directions"]}}}'
     )
     other = reading.resolve(experiment(**with_plane(probe="pairs", vectors=["smallest-2"])))
     assert '"vectors": ["smallest-2"]' in specs.of_directions(other, "small", "wrong")
