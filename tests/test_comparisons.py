@@ -14,8 +14,8 @@ from scipy import stats
 from landscape.geometry import comparisons
 from landscape.geometry.comparisons import Comparison, Network, Orders
 from landscape.geometry.error_rates import Errors, differ
-from landscape.geometry.estimates import Estimate, Sample, estimate, order, sample
 from landscape.geometry.grid import Number
+from landscape.geometry.means import Mean, Sample, mean_of, order, sample
 
 ranks = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=7)
 
@@ -84,7 +84,7 @@ def test_pairs_of_one_factor() -> None:
 
 def test_an_estimate_averages_directions_then_runs() -> None:
     values = {("a", "p"): 1.0, ("a", "q"): 3.0, ("b", "p"): 8.0}
-    found = estimate([Sample(run, plane, value) for (run, plane), value in values.items()])
+    found = mean_of([Sample(run, plane, value) for (run, plane), value in values.items()])
     assert found.value == (2.0 + 8.0) / 2
     runs, directions = np.var([2.0, 8.0], ddof=1) / 2, np.var([4.5, 3.0], ddof=1) / 2
     assert found.error == pytest.approx(math.sqrt(runs + directions))
@@ -97,18 +97,18 @@ def test_the_error_of_an_estimate_covers_the_truth() -> None:
     for _ in range(trials):
         runs, directions = generator.normal(size=8), generator.normal(size=8)
         values = runs[:, None] + directions + 0.5 * generator.normal(size=(8, 8))
-        found = estimate([Sample(str(i), str(j), float(values[i, j])) for i, j in np.ndindex(8, 8)])
+        found = mean_of([Sample(str(i), str(j), float(values[i, j])) for i, j in np.ndindex(8, 8)])
         covered += abs(found.value) < 2 * found.error
     assert 0.9 < covered / trials < 0.99
 
 
 @pytest.mark.parametrize("samples", [[("a", "p")], [("a", "p"), ("a", "q")], [("a", "p"), ("b", "p")]])
 def test_one_run_or_one_direction_has_no_error(samples: list[tuple[str, str]]) -> None:
-    assert math.isnan(estimate([Sample(*of, 1.0) for of in samples]).error)
+    assert math.isnan(mean_of([Sample(*of, 1.0) for of in samples]).error)
 
 
 def test_of_numbers_of_runs_the_seeds_alone_give_the_error() -> None:
-    found = estimate([Sample("a", "", 1.0), Sample("b", "", 3.0)], directions=False)
+    found = mean_of([Sample("a", "", 1.0), Sample("b", "", 3.0)], directions=False)
     assert (found.value, found.error) == (2.0, 1.0)
 
 
@@ -120,31 +120,31 @@ def test_a_cut_number_is_a_bound_and_so_is_a_mean_with_one() -> None:
     assert [small.value, area.value] == pytest.approx([0.6, 0.36])
     assert math.isnan(sample("a", "p", "minima", Number(math.nan, 0.1, "not resolved")).value)
     whole = Sample("a", "r", 1.0)
-    assert estimate([cut, whole]).bound == 1 and estimate([small, whole]).bound == -1
-    assert not estimate([cut, small]).known
-    assert str(Estimate(2.0, 0.1, 1)) == "at least 2 (se 0.1)"
+    assert mean_of([cut, whole]).bound == 1 and mean_of([small, whole]).bound == -1
+    assert not mean_of([cut, small]).known
+    assert str(Mean(2.0, 0.1, 1)) == "at least 2 (se 0.1)"
 
 
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
-        (Estimate(2.0, 0.1), Estimate(1.0, 0.1), 1),
-        (Estimate(1.0, 0.1), Estimate(2.0, 0.1), -1),
-        (Estimate(1.2, 0.1), Estimate(1.0, 0.1), 0),  # 0.2 is less than two errors of the difference, 0.28
-        (Estimate(1.2), Estimate(1.0), 1),  # without errors only the margin counts
-        (Estimate(1.04), Estimate(1.0), 0),
-        (Estimate(2.0, bound=1), Estimate(1.0), 1),
-        (Estimate(1.0), Estimate(2.0, bound=1), -1),
-        (Estimate(1.0, bound=1), Estimate(2.0), None),  # it may be larger or smaller than 2
-        (Estimate(1.0, bound=-1), Estimate(2.0), -1),
-        (Estimate(2.0, bound=-1), Estimate(1.0), None),
-        (Estimate(2.0, bound=1), Estimate(1.0, bound=1), None),
-        (Estimate(2.0, bound=1), Estimate(1.0, bound=-1), None),
-        (Estimate(math.nan), Estimate(1.0), None),
-        (Estimate(0.0, 0.0), Estimate(0.0, 0.0), 0),
+        (Mean(2.0, 0.1), Mean(1.0, 0.1), 1),
+        (Mean(1.0, 0.1), Mean(2.0, 0.1), -1),
+        (Mean(1.2, 0.1), Mean(1.0, 0.1), 0),  # 0.2 is less than two errors of the difference, 0.28
+        (Mean(1.2), Mean(1.0), 1),  # without errors only the margin counts
+        (Mean(1.04), Mean(1.0), 0),
+        (Mean(2.0, bound=1), Mean(1.0), 1),
+        (Mean(1.0), Mean(2.0, bound=1), -1),
+        (Mean(1.0, bound=1), Mean(2.0), None),  # it may be larger or smaller than 2
+        (Mean(1.0, bound=-1), Mean(2.0), -1),
+        (Mean(2.0, bound=-1), Mean(1.0), None),
+        (Mean(2.0, bound=1), Mean(1.0, bound=1), None),
+        (Mean(2.0, bound=1), Mean(1.0, bound=-1), None),
+        (Mean(math.nan), Mean(1.0), None),
+        (Mean(0.0, 0.0), Mean(0.0, 0.0), 0),
     ],
 )
-def test_the_order_of_two_estimates(one: Estimate, other: Estimate, expected: int | None) -> None:
+def test_the_order_of_two_estimates(one: Mean, other: Mean, expected: int | None) -> None:
     assert order(one, other, 0.05) == expected
     assert order(other, one, 0.05) == (expected if not expected else -expected)
 
@@ -184,7 +184,7 @@ def test_errors_of_several_seeds_are_compared_in_their_mean() -> None:
 def networks(values: Any, wrong: Any, images: int = 10_000, losses: Any = 0.01, **more: Any) -> list[Network]:
     losses = [losses] * len(values) if isinstance(losses, float) else losses
     return [
-        Network(f"n{k}", "net", Estimate(value, 0.01), (Errors(count, images),), {f"n{k}": loss}, math.log(10), **more)
+        Network(f"n{k}", "net", Mean(value, 0.01), (Errors(count, images),), {f"n{k}": loss}, math.log(10), **more)
         for k, (value, count, loss) in enumerate(zip(values, wrong, losses, strict=True))
     ]
 
@@ -230,9 +230,7 @@ def test_an_order_that_is_weak_or_of_two_signs_does_not_hold() -> None:
     of = networks(range(12), wrong)
     turned = [3, 2, 1, 0]
     against = [
-        Network(
-            each.label, "odd" if k < 4 else "net", Estimate(float(turned[k] if k < 4 else k)), each.errors, each.losses
-        )
+        Network(each.label, "odd" if k < 4 else "net", Mean(float(turned[k] if k < 4 else k)), each.errors, each.losses)
         for k, each in enumerate(of)
     ]
     found = comparisons.compare(against)
@@ -260,7 +258,7 @@ def test_by_factor() -> None:
 
 
 def test_bounds_tie_at_the_end_towards_which_they_are_cut() -> None:
-    values = [Estimate(float(k), 0.01) for k in range(4)] + [Estimate(4.0, 0.01, 1), Estimate(3.9, 0.01, 1)]
+    values = [Mean(float(k), 0.01) for k in range(4)] + [Mean(4.0, 0.01, 1), Mean(3.9, 0.01, 1)]
     of = [
         Network(f"n{k}", "net", value, (Errors(500 + 300 * k, 10_000),), {"": 0.01}) for k, value in enumerate(values)
     ]
@@ -288,7 +286,7 @@ def test_the_gain_of_one_order_over_another() -> None:
     none = Orders.of(networks(np.random.default_rng(3).permutation(12).tolist(), wrong), 0.0)
     gain = comparisons.gain(perfect, none)
     assert gain.value == pytest.approx(1.0 - none.tau()) and gain.value > 2 * gain.error > 0
-    assert comparisons.gain(perfect, perfect) == Estimate(0.0, 0.0)
+    assert comparisons.gain(perfect, perfect) == Mean(0.0, 0.0)
     assert not comparisons.gain(perfect, Orders.of(networks(range(11), wrong[:11]), 0.0)).known
 
 

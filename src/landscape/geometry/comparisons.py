@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from landscape.geometry.error_rates import SURE, Errors, differ
-from landscape.geometry.estimates import Estimate, direction, order
 from landscape.geometry.findings import is_trained
+from landscape.geometry.means import Mean, direction, order
 from landscape.lazy import np, pd
 
 FEW = 5
@@ -59,7 +59,7 @@ class Network:
 
     label: str
     family: str
-    value: Estimate
+    value: Mean
     errors: tuple[Errors, ...]
     losses: Mapping[str, float]
     guessing: float = math.nan
@@ -196,7 +196,7 @@ def compare(networks: Sequence[Network], margin: float = 0.0, *, resamples: int 
     """Compare the order of networks by their values with their order by test error.
 
     Tau is over the pairs that can be compared, by the values as they are. The counted pairs are those of them whose test
-    errors differ (`error_rates.differ`) and whose values are in a decided order (`estimates.order`).
+    errors differ (`error_rates.differ`) and whose values are in a decided order (`means.order`).
 
     Args:
         margin: share of the larger value by which two values must differ to be in an order.
@@ -234,15 +234,15 @@ def compare(networks: Sequence[Network], margin: float = 0.0, *, resamples: int 
     )
 
 
-def gain(one: Orders, other: Orders, *, resamples: int = 1000, seed: int = 0) -> Estimate:
+def gain(one: Orders, other: Orders, *, resamples: int = 1000, seed: int = 0) -> Mean:
     """Return how much larger the tau of one order is, with its standard error by bootstrap over the shared networks.
 
     NaN if the two hold different networks.
     """
     if [network.label for network in one.networks] != [network.label for network in other.networks]:
-        return Estimate(math.nan)
+        return Mean(math.nan)
     drawn = _draws(len(one.networks), resamples, seed)
-    return Estimate(one.tau() - other.tau(), float(np.nanstd([one.tau(at) - other.tau(at) for at in drawn])))
+    return Mean(one.tau() - other.tau(), float(np.nanstd([one.tau(at) - other.tau(at) for at in drawn])))
 
 
 def confounded(*networks: Network) -> str:
@@ -274,7 +274,7 @@ def kendall(x: np.ndarray, y: np.ndarray, compared: np.ndarray | None = None) ->
 
 
 def bootstrap(orders: Orders, resamples: int, seed: int) -> tuple[float, float]:
-    """Estimate the 95 % interval of tau by bootstrap over networks."""
+    """Mean the 95 % interval of tau by bootstrap over networks."""
     taus = [orders.tau(drawn) for drawn in _draws(len(orders.networks), resamples, seed)]
     low, high = np.nanquantile(taus, [0.025, 0.975])
     return float(low), float(high)

@@ -12,7 +12,7 @@ from typing import Any
 from landscape import geometry
 from landscape.geometry import comparisons
 from landscape.geometry.error_rates import Errors
-from landscape.geometry.estimates import Estimate, Sample, estimate, sample
+from landscape.geometry.means import Mean, Sample, mean_of, sample
 from landscape.lazy import pd, xr
 from landscape.training import run_factors
 
@@ -69,9 +69,9 @@ class JudgedRun:
         """Return a number of each surface on these planes."""
         return [sample(self.name, plane, number, self._of(plane)[number]) for plane in planes if plane in self.surfaces]
 
-    def estimate(self, number: str, planes: Sequence[str]) -> Estimate:
+    def estimate(self, number: str, planes: Sequence[str]) -> Mean:
         """Average a number over directions."""
-        return estimate(self.samples(number, planes))
+        return mean_of(self.samples(number, planes))
 
     def _of(self, plane: str) -> dict[str, geometry.Number]:
         if plane not in self._numbers:
@@ -98,28 +98,28 @@ class SeedGroup:
         first = self.runs[0].name
         return first if len(self.runs) == 1 else f"{first} ({len(self.runs)} seeds)"
 
-    def estimate(self, number: str, planes: Sequence[str]) -> Estimate:
+    def estimate(self, number: str, planes: Sequence[str]) -> Mean:
         """Average a number over directions, then over seeds."""
-        return estimate([each for run in self.runs for each in run.samples(number, planes)])
+        return mean_of([each for run in self.runs for each in run.samples(number, planes)])
 
     def surfaces(self, planes: Sequence[str] | None) -> list[tuple[JudgedRun, str, xr.Dataset]]:
         """List the runs' surfaces on these planes, as (run, plane, surface)."""
         return [(run, at, run.surfaces[at]) for run in self.runs for at in planes or () if at in run.surfaces]
 
-    def mean(self, number: Callable[[xr.Dataset], float], planes: Sequence[str] | None) -> Estimate:
+    def mean(self, number: Callable[[xr.Dataset], float], planes: Sequence[str] | None) -> Mean:
         """Average what a function says of a surface over directions, then over seeds."""
-        return estimate([Sample(run.name, at, number(surface)) for run, at, surface in self.surfaces(planes)])
+        return mean_of([Sample(run.name, at, number(surface)) for run, at, surface in self.surfaces(planes)])
 
-    def of_runs(self, number: Callable[[JudgedRun], float]) -> Estimate:
+    def of_runs(self, number: Callable[[JudgedRun], float]) -> Mean:
         """Average over seeds what a function says of a run."""
-        return estimate([Sample(run.name, "", number(run)) for run in self.runs], directions=False)
+        return mean_of([Sample(run.name, "", number(run)) for run in self.runs], directions=False)
 
-    def compared(self, value: Estimate | None = None) -> comparisons.Network:
+    def compared(self, value: Mean | None = None) -> comparisons.Network:
         """Return the network as a comparison takes it."""
         return comparisons.Network(
             label=self.label,
             family=str(self.factors["network"]),
-            value=value or Estimate(math.nan),
+            value=value or Mean(math.nan),
             errors=tuple(run.errors for run in self.runs if run.errors),
             losses={run.name: run.train_loss for run in self.runs},
             guessing=self.runs[0].guessing,
@@ -139,7 +139,7 @@ def valued(of: Sequence[SeedGroup], number: str, planes: Sequence[str]) -> list[
     """Give each network its number as a comparison takes it: larger where it is sharper."""
     flat = number.startswith(FLATTER)
     values = [network.estimate(number, planes) for network in of]
-    turned = [Estimate(-each.value, each.error, -each.bound) if flat else each for each in values]
+    turned = [Mean(-each.value, each.error, -each.bound) if flat else each for each in values]
     return [network.compared(value) for network, value in zip(of, turned, strict=True)]
 
 

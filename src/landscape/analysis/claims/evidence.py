@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from landscape.experiment.analysis_sections import Claims, Published
-from landscape.geometry.estimates import ERRORS, Estimate, order
+from landscape.geometry.means import ERRORS, Mean, order
 from landscape.training.seed_groups import JudgedRun, SeedGroup, confounded, networks
 
 Verdict = Literal["reproduced", "not reproduced", "undecided", "one sample", "confounded", "not tested"]
@@ -102,7 +102,7 @@ def of_single_runs(claim: str, cases: Sequence[Case]) -> Judgement:
     return verdict(claim, cases)
 
 
-def ordered(text: str, lower: Estimate, higher: Estimate, margin: float) -> Case:
+def ordered(text: str, lower: Mean, higher: Mean, margin: float) -> Case:
     """Judge the claim that the second of two numbers is the larger."""
     found = order(higher, lower, margin)
     if not (lower.known and higher.known) or found is None:
@@ -112,7 +112,7 @@ def ordered(text: str, lower: Estimate, higher: Estimate, margin: float) -> Case
     return Case(text, "undecided" if found == 0 else "held" if found > 0 else "against")
 
 
-def alike(text: str, one: Estimate, other: Estimate, similar: float) -> Case:
+def alike(text: str, one: Mean, other: Mean, similar: float) -> Case:
     """Judge the claim that two numbers differ by no more than the share `similar`, with two standard errors to spare."""
     if not (one.known and other.known) or one.bound or other.bound or min(one.value, other.value) <= 0:
         return Case(text, "unknown")
@@ -120,7 +120,7 @@ def alike(text: str, one: Estimate, other: Estimate, similar: float) -> Case:
     return _within(text, ratio - limit, math.hypot(one.error / one.value, other.error / other.value), below=True)
 
 
-def at_least(text: str, value: Estimate, limit: float) -> Case:
+def at_least(text: str, value: Mean, limit: float) -> Case:
     """Judge the claim that a number is at least `limit`, with two standard errors to spare."""
     return _within(text, value.value - limit, value.error) if value.known else Case(text, "unknown")
 

@@ -21,7 +21,7 @@ from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import NOTE, Grid, fits, grid
 from landscape.geometry import comparisons
 from landscape.geometry.error_rates import Errors
-from landscape.geometry.estimates import Estimate, Sample, estimate, sample
+from landscape.geometry.means import Mean, Sample, mean_of, sample
 from landscape.lazy import mpl, np, pd
 from landscape.objective import meanings
 from landscape.training import run_factors, seed_groups
@@ -87,9 +87,9 @@ class Plotted:
         return np.asarray(self.values[np.isfinite(self.values)])
 
     @cached_property
-    def mean(self) -> Estimate:
+    def mean(self) -> Mean:
         """The mean over the planes where the number is defined; a bound if it is one on some."""
-        return estimate(self.samples)
+        return mean_of(self.samples)
 
     @property
     def judged(self) -> seed_groups.JudgedRun:

@@ -32,7 +32,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Mean:
     """A number of a network.
 
     Attributes:
@@ -67,7 +67,7 @@ def sample(run: str, direction: str, name: str, number: Number) -> Sample:
     return Sample(run, direction, number.value, number.bound)
 
 
-def estimate(samples: Sequence[Sample], *, directions: bool = True) -> Estimate:
+def mean_of(samples: Sequence[Sample], *, directions: bool = True) -> Mean:
     """Average over directions, then over runs.
 
     The squared standard error is var(means of runs) / runs + var(means of directions) / directions: each variance also
@@ -80,15 +80,15 @@ def estimate(samples: Sequence[Sample], *, directions: bool = True) -> Estimate:
     known = [each for each in samples if not math.isnan(each.value)]
     bounds = {each.bound for each in known} - {0}
     if not known or len(bounds) > 1:
-        return Estimate(math.nan)
+        return Mean(math.nan)
     by_run = _means(known, lambda each: each.run)
     squared = _of_mean(by_run)
     if directions:
         squared += _of_mean(_means(known, lambda each: each.direction))
-    return Estimate(float(np.mean(by_run)), math.sqrt(squared), bounds.pop() if bounds else 0)
+    return Mean(float(np.mean(by_run)), math.sqrt(squared), bounds.pop() if bounds else 0)
 
 
-def order(one: Estimate, other: Estimate, margin: float = 0.0) -> int | None:
+def order(one: Mean, other: Mean, margin: float = 0.0) -> int | None:
     """Return 1 if `one` is larger, -1 if `other` is, 0 if that is undecided; None if they cannot be compared.
 
     They differ if the difference is more than two of its standard errors, where these are known, and more than `margin`
@@ -103,7 +103,7 @@ def order(one: Estimate, other: Estimate, margin: float = 0.0) -> int | None:
     return sign if gap > max(error, margin * max(abs(one.value), abs(other.value))) else 0
 
 
-def direction(one: Estimate, other: Estimate) -> int | None:
+def direction(one: Mean, other: Mean) -> int | None:
     """Return the sign of the difference, whatever its error; None if the two cannot be compared."""
     if not (one.known and other.known) or (one.bound and other.bound):
         return None
