@@ -58,19 +58,25 @@ class LossPlane(Plane):
     """The loss and the score on both splits (Li et al. 2018, section 2)."""
 
     passes: ClassVar[int] = 1
-    measures_test: ClassVar[bool] = True
 
     measure: Literal["loss"] = "loss"
+    splits: Literal["both", "train"] = Field(
+        "both", description="what is measured; without the test split, as in the paper, a plane costs less"
+    )
     precision: Literal["fp32", "tf32", "bf16"] = Field(
         "fp32",
         description="of the network's arithmetic; of tf32 and bf16 the error is measured and kept in the file",
     )
 
+    @property
+    def measures_test(self) -> bool:
+        return self.splits == "both"
+
     def template(self, *, test: bool, attrs: dict[str, Any]) -> xr.Dataset:
         measured: dict[str, tuple[Any, str]] = {
             f"{split}_{suffix}": (np.nan, text.format(word))
             for split, word in _SPLITS.items()
-            if test or split != "test"
+            if (test and self.measures_test) or split != "test"
             for suffix, (_, text) in _quantities(attrs).items()
         }
         negative = {"negative_variances": (np.int32(0), "batch-norm channels whose interpolated variance is negative")}
@@ -134,7 +140,7 @@ class LossPlane(Plane):
         passes = points + 1.0
         if self.precision != "fp32":
             passes += min(SAMPLE, whole) * points / whole + 1
-        both = sum(min(self.examples or split, split) for split in (train, test or 0))
+        both = sum(min(self.examples or split, split) for split in (train, (test or 0) * self.measures_test))
         return passes * (both + self.recalibrating(train))
 
 

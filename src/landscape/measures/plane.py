@@ -176,8 +176,6 @@ class Plane(_Drawn):
 
     passes: ClassVar[int]
     """Cost of a point in forward passes over its examples, about; it sets the default number of tiles."""
-    measures_test: ClassVar[bool] = False
-    """True if the test split is measured too."""
 
     measure: str
     alpha: Axis = Field(
@@ -259,6 +257,11 @@ class Plane(_Drawn):
         alpha, beta = self.alpha, self.beta or (0.0, 0.0, 1)
         assert len(alpha) == 3 and len(beta) == 3, "a range is found before it is used"
         return alpha, beta
+
+    @property
+    def measures_test(self) -> bool:
+        """True if the test split is measured too, where there is one."""
+        return False
 
     @property
     def graph_memory(self) -> int:
