@@ -112,13 +112,23 @@ class Comparison:
     def __str__(self) -> str:
         if self.untested:
             return f"not tested: {self.untested}"
-        parts = [] if math.isnan(self.tau) else [f"{self.correlation}, {self.networks} networks"]
-        parts.append(f"order agrees in {self.agree} of {self.decided} pairs")
+        parts = [self.short]
+        if not math.isnan(self.tau):
+            parts.append(f"order agrees in {self.agree} of {self.decided} pairs")
         if self.by_factor:
             parts.append(f"if they differ in one factor alone, in {self.alone}")
         if self.left_out:
             parts.append(f"left out: {self.reasons}")
         return "; ".join(parts)
+
+    @property
+    def short(self) -> str:
+        """The comparison in a line, for a heading."""
+        if self.untested:
+            return f"not tested: {self.untested}"
+        if math.isnan(self.tau):
+            return f"order agrees in {self.agree} of {self.decided} pairs"
+        return f"{self.correlation}, {self.networks} networks"
 
     @property
     def correlation(self) -> str:

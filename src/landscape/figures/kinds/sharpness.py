@@ -45,13 +45,13 @@ class Sharpness(OfRuns):
         shown = [point for point in points if point.mean.known]
         families = list(dict.fromkeys(point.family for point in shown))
         markers = dict(zip(families, cycle(style.MARKERS), strict=False))
-        verdict, pairs = str(compare(points, self.number)), joined(shown)
+        found, pairs = compare(points, self.number), joined(shown)
         panels = grid(1, heading=self.title)
         (ax,) = panels.axes
         colours = _colours([point.depth for point in shown if point.depth is not None])
         scatter(ax, shown, pairs, markers, colours)
         care = len(shown) < len(points)
-        ax.set_title(words.with_care(verdict, care), fontsize=NOTE, parse_math=False)
+        ax.set_title(words.with_care(found.short, care), fontsize=NOTE, parse_math=False)
         ax.set(xlabel=f"{_named(self.number, points)} (train loss)", ylabel=_judged_by(points)[1])
         _depth_bar(panels, shown, colours)
         look: style.Look = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": "black"}
@@ -60,7 +60,7 @@ class Sharpness(OfRuns):
         beside = [n for n in (3, 2) if all(fits(family, 3.0 / n - 0.35, NOTE) for family in families)]
         panels.legend(keys, beside[0] if beside else 1)
         panels.fit(0.86)
-        return Drawing(panels.figure, _numbers(points, self.number), _caption(self, points, pairs, verdict))
+        return Drawing(panels.figure, _numbers(points, self.number), _caption(self, points, pairs, str(found)))
 
 
 _GREY = "0.6"
@@ -144,8 +144,9 @@ def scatter(
         bars: style.Look = {"ecolor": "0.4", "elinewidth": 0.6, "zorder": 3}
         ax.errorbar(x[k], y[k, 0], xerr=across, yerr=up, fmt=markers[point.family], **look, **bars)
         if point.mean.bound:
-            outward = mpl.markers.CARETRIGHTBASE if point.mean.bound > 0 else mpl.markers.CARETLEFTBASE
-            ax.plot(x[k], y[k, 0], marker=outward, color="black", markersize=4, zorder=4)
+            mark = ">" if point.mean.bound > 0 else "<"
+            beside = mpl.transforms.offset_copy(ax.transData, ax.get_figure(root=True), 6 * point.mean.bound, units="points")
+            ax.plot(x[k], y[k, 0], mark, color="black", markersize=3, zorder=4, transform=beside)
     ticks.plain(ax.xaxis, ax.yaxis)
     if points and x.min() > 0 and x.max() > 10 * x.min():
         ax.set_xscale("log")
