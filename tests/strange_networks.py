@@ -213,11 +213,13 @@ class Hooked(Base):
         self.a.register_forward_hook(lambda module, inputs, output: output * self.gain)
 
 
-class BesideAHook(Hooked):
-    """Its hook stands beside a method of an object that holds a lock, which cannot be copied."""
+class BesideAHook(Base):
+    """A hook closes over a layer, beside a hook that cannot be copied: the method of an object that holds a lock."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.mix = nn.Linear(8, 8)
+        self.a.register_forward_hook(lambda module, inputs, output: self.mix(output))
         self.a.register_forward_hook(_Locked().look)
 
 
