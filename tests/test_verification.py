@@ -182,6 +182,29 @@ def test_a_network_that_does_not_run_in_double_says_so() -> None:
     assert found.attrs["derivatives_compared"].startswith("nowhere, since the network does not run in float64: Runtime")
 
 
+def test_a_tensor_that_is_derived_from_a_buffer_is_a_constant() -> None:
+    class Standardised(nn.Module):
+        scale: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("scale", torch.full((6,), 2.0))
+            self.inverse: Tensor | None = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.inverse is None:
+                self.inverse = 1 / self.scale
+            return x * self.inverse
+
+    network = with_layer(Standardised())
+    for found in (
+        ls.eigenpairs(network, data(), pairs=1),
+        ls.plane(network, data(), measure="gradients", alpha=(0, 1, 2)),
+    ):
+        assert found.attrs["derivatives_compared"].startswith("at")
+    ls.probe(network, data(), measure="activations")
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_row_of_padding_is_a_constant(tied: bool) -> None:
     """Torch leaves it out of the gradient on purpose."""

@@ -135,11 +135,13 @@ def check_differentiable(
     """Refuse a network that is loaded anew at every point: its tensors are no functions of the weights that autograd sees.
 
     Args:
+        directions: those along which it moves; without any, all parameters move, and buffers stay.
         dtype: type of weights, directions and examples, to which the network is cast.
 
     Raises:
         InputError: naming the reason.
     """
+    directions = directions or {"alpha": {name: _elsewhere(theta[name]) for name, _ in network.named_parameters()}}
     cast = duplicate(network).to(dtype)
     called = at_weights(cast, theta)
     seen(objective, called, example)
