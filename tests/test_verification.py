@@ -180,6 +180,8 @@ def test_a_network_that_does_not_run_in_double_says_so() -> None:
     found = ls.eigenpairs(with_layer(Single()), data(), pairs=1)
     assert found.attrs["status"] == "computed" and np.isnan(found.attrs["product_error"])
     assert found.attrs["derivatives_compared"].startswith("nowhere, since the network does not run in float64: Runtime")
+    with pytest.raises(InputError, match="^the network does not run in float64: RuntimeError: expected"):
+        ls.eigenpairs(with_layer(Single()), data(), pairs=1, precision="fp64")
 
 
 def test_a_tensor_that_is_derived_from_a_buffer_is_a_constant() -> None:

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from landscape.config.values import Parameters
 from landscape.data.examples import Examples
 from landscape.directions import Axes
+from landscape.engine.kernel_choice import NotInDouble
 from landscape.errors import InputError
 from landscape.hessian.passes import VERIFIED
 from landscape.hessian.products import Hessian
@@ -122,10 +123,13 @@ class Verification:
                     dtype=torch.float64,
                     folding=False,
                 )
+        except NotInDouble as error:
+            self.impossible = f"nowhere, since {error}"
         except InputError:
             raise
-        except Exception as error:  # the network's own code, or memory
-            self.impossible = f"nowhere, since the network does not run in float64: {type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
+        except Exception as error:  # memory, for one
+            first = (str(error).strip() or "no message").splitlines()[0]
+            self.impossible = f"nowhere, since float64 fails: {type(error).__name__}: {first}"
 
     def at(self, weights: Weights, seed: int = 0) -> DerivativeErrors:
         """Compare at a point; the Hessian must be there too, and its graph is freed.
