@@ -160,6 +160,30 @@ def test_kinks_accuse_nobody(activation: type[nn.Module], state: str) -> None:
         assert not compared(network, images, labels, seed=seed).problem
 
 
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
+@pytest.mark.parametrize("below", [1e-6, 1e-8, 1e-10, 1e-12, 1e-14, 1e-20])
+def test_a_loss_near_zero_accuses_nobody(activation: type[nn.Module], below: float) -> None:
+    """Float64 holds 1 - p to 16 digits of one, so that short differences of the loss may be exactly zero."""
+    network = with_layer(activation())
+    x, _ = data(300)
+    with torch.no_grad():
+        logits = network(x)
+        best = logits.topk(2).values
+        x = x[(best[:, 0] - best[:, 1]).topk(12).indices]
+        y = logits[(best[:, 0] - best[:, 1]).topk(12).indices].argmax(1)
+        while float(nn.functional.cross_entropy(network(x).double(), y)) > below:
+            for parameter in network.get_submodule("3").parameters():
+                parameter.mul_(1.2)
+    for seed in range(3):
+        assert compared(network, x, y, seed=seed).problem == ""
+    assert (ls.plane(network, (x, y), measure="gradients", alpha=(0, 1e-3, 2)).status == Status.computed).all()
+    if below < 1e-16:
+        with pytest.raises(
+            InputError, match="not symmetric, by .*; the loss is .*, so near 0 that its derivatives are rounding"
+        ):
+            ls.eigenpairs(network, (x, y), pairs=1)
+
+
 def test_the_errors_are_those_of_a_second_computation() -> None:
     """A backward that is wrong by one per cent, of a network with one layer: the gradient is wrong by as much."""
     x, y = data()
