@@ -213,6 +213,66 @@ class Hooked(Base):
         self.a.register_forward_hook(lambda module, inputs, output: output * self.gain)
 
 
+class BesideAHook(Base):
+    """A hook closes over a layer, beside a hook that cannot be copied: the method of an object that holds a lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(8, 8)
+        self.a.register_forward_hook(lambda module, inputs, output: self.mix(output))
+        self.a.register_forward_hook(_Locked().look)
+
+
+class _Locked:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def look(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        assert not self.lock.locked()
+
+
+class CallsItself(Base):
+    """A function among the attributes closes over the network, and over itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def first(x: Tensor, times: int = 1) -> Any:
+            return first(x, times - 1) if times else self.a(x)
+
+        self.first = first
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.first(x))
+
+
+class HoldsItself(Base):
+    """Containers that hold each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parent: dict[str, Any] = {"first": lambda x: self.a(x)}
+        parent["children"] = [parent, [parent]]
+        self.tree = parent
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.tree["children"][1][0]["first"](x))
+
+
+class _Frozen(dict[str, Any]):
+    def __setitem__(self, key: str, value: Any) -> None:
+        raise TypeError("this dictionary is frozen")
+
+
+class FrozenSettings(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings = _Frozen(scale=1.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.settings["scale"] * super().forward(x)
+
+
 class CountsInABuffer(Base):
     calls: Tensor
 
@@ -395,6 +455,10 @@ BY_VIEWS: list[Make] = [
     WeakReference,
     Partial,
     Hooked,
+    BesideAHook,
+    CallsItself,
+    HoldsItself,
+    FrozenSettings,
     CountsInVain,
     Uncopied,
     RefusesCopies,

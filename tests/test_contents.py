@@ -386,6 +386,16 @@ def test_modules_are_found_where_python_finds_them(folder: Path, monkeypatch: py
     assert own_code(["torch.nn:Linear", "landscape.networks.mlp:mlp", "json:loads", "timm:create_model"], []) == []
 
 
+@pytest.mark.parametrize("name", ["site-packages", "dist-packages"])
+def test_modules_in_a_folder_of_packages_are_installed(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.makedirs(f"lib/{name}")
+    os.rename("parts", f"lib/{name}/installed_{name[0]}")
+    monkeypatch.syspath_prepend(f"lib/{name}")
+    assert own_code([f"installed_{name[0]}.deep.last:net"], []) == []
+
+
 def test_modules_of_a_linked_file_lie_beside_its_target(folder: Path) -> None:
     os.mkdir("shown")
     os.symlink("../net.py", "shown/net.py")

@@ -100,6 +100,14 @@ def test_check_tries_the_derivatives_that_figures_show(folder: Path, name: str) 
             assert WRONG[name] in found[0]
 
 
+def test_check_tries_a_network_once(folder: Path) -> None:
+    run = {"network": "nets.py:detached", "data": "d", "epochs": 1, "batch_size": 12, "learning_rate": 0.1}
+    runs = {f"r{seed}": {**run, "seed": seed} for seed in range(3)}
+    figures = {"f": {"draw": "curvature", "runs": [*runs], "plane": "curvature"}}
+    found = check.problems(reading.read(configuration(runs=runs, figures=figures)))
+    assert len(found) == 1 and found[0].startswith("figures.f has r0 with measure: curvature")
+
+
 def test_a_network_without_right_derivatives_may_be_seen_by_its_loss(folder: Path) -> None:
     figures = {"f": {"draw": "contours", "runs": [*WRONG], "plane": "loss"}}
     assert check.problems(reading.read(configuration(*WRONG, figures=figures))) == []

@@ -18,8 +18,8 @@ from landscape.engine.engine import Engine
 from landscape.errors import InputError
 from landscape.figures.shared import words
 from landscape.networks.copying import duplicate
-from landscape.objective.examination import BATCH, tried
-from landscape.objective.objective import CLASSIFICATION
+from landscape.objective.examination import BATCH, EXAMPLES, tried
+from landscape.objective.objective import CLASSIFICATION, of_loss
 from landscape.store.weights import Weights, tensors_of
 
 torch.set_num_threads(1)
@@ -156,6 +156,29 @@ def test_other_networks_share_batches(make: Make) -> None:
     surface = ls.plane(new(make), data(20), alpha=(0, 1, 2), seed=1)
     assert "loss_depends_on_batches_of" not in surface.attrs
     assert "depends on the batches" not in words.mean_loss([surface])
+
+
+@pytest.mark.parametrize("steps", [1, 2, EXAMPLES])
+def test_an_output_with_its_examples_in_the_second_dimension_depends_on_no_batch(steps: int) -> None:
+    class StepsFirst(Base):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).expand(steps, -1, -1)
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(output.mean(0), target, reduction="none")
+
+    assert tried(of_loss(loss, score="none"), new(StepsFirst), Examples(*data(20))).batch is None
+
+
+def test_a_network_that_insists_on_gradients_gets_them() -> None:
+    class GradientsOn(Base):
+        def forward(self, x: Tensor) -> Tensor:
+            assert torch.is_grad_enabled()
+            return super().forward(x)
+
+    found, plain = (ls.plane(new(make), data(20), alpha=(0, 1, 2), seed=1) for make in (GradientsOn, Base))
+    assert found.train_loss.values == pytest.approx(plain.train_loss.values, rel=1e-6)
+    assert ls.eigenpairs(new(GradientsOn), data(20), pairs=1).attrs["status"] == "computed"
 
 
 def test_a_deep_network_that_amplifies_rounding_depends_on_no_batch() -> None:

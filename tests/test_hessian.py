@@ -182,6 +182,14 @@ def test_gradients_of_halves() -> None:
     close(sum(hessian.gradients_of_halves(), torch.zeros(())) / 2, hessian.gradient())
 
 
+def test_the_half_of_a_single_example_is_zero() -> None:
+    case = Case(nn.Sequential(nn.Flatten(), nn.Linear(16, 4)))
+    hessian = case.hessian()
+    with hessian.over(case.split[:1]):
+        first, second = hessian.gradients_of_halves()
+        assert torch.equal(first, hessian.gradient()) and first.any() and not second.any()
+
+
 def test_there_and_back_is_the_same_to_the_bit() -> None:
     case = Case(with_random_tensors(resnet()))
     hessian = case.hessian(dtype=torch.float32)

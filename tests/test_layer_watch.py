@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 import landscape as ls
+from landscape.errors import InputError
 
 EXAMPLES, STEPS, WIDTH, CLASSES = 150, 3, 4, 3  # more than one batch
 Seen = dict[str, Tensor]
@@ -371,6 +372,19 @@ def test_what_gives_out_no_floating_point_numbers_is_named() -> None:
         "part.order": "gives out int64",
     }
     assert list(found.layer.values) == ["head"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_script_is_a_part_of_the_module_around_it() -> None:
+    torch.manual_seed(0)
+    part, data = nn.Linear(WIDTH, WIDTH), (torch.randn(20, WIDTH), torch.arange(20) % CLASSES)
+    for script in (torch.jit.script(part), torch.jit.trace(part, data[0])):
+        network = nn.Sequential(script, nn.Linear(WIDTH, CLASSES))
+        found, _ = ls.probe(network, data, measure="activations")
+        assert list(found.layer.values) == ["1", "(network)"]
+        assert float(found.weight_norm.sel(layer="(network)")) == pytest.approx(_length(part), rel=1e-6)
+        with pytest.raises(InputError, match=r"those of a torch\.jit script are not seen"):
+            ls.probe(script, data, measure="activations")
 
 
 def test_the_network_itself_may_be_a_layer_and_a_layer_has_one_name() -> None:

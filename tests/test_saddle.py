@@ -157,9 +157,11 @@ def test_where_the_gradient_only_fades_there_is_no_saddle(monkeypatch: pytest.Mo
     ("built", "message"),
     [
         (lambda: network(activation="relu"), "layers of the kind ReLU, and measure: saddle needs a loss without kinks"),
+        (lambda: torch.jit.script(network()), "measure: saddle takes no torch.jit script"),
         (lambda: network(hidden=(600,)), "4,803 parameters, .* it takes at most 4,000"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_networks_that_cannot_be_searched(built: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         measured(built(), data_set())
@@ -170,3 +172,20 @@ def test_a_loss_that_is_not_finite_is_refused() -> None:
     built.get_parameter("classifier.bias").data[0] = math.inf
     with pytest.raises(InputError, match="the loss at the state is nan"):
         measured(built, data_set())
+
+
+def test_tied_weights_are_one() -> None:
+    torch.manual_seed(0)
+    built = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+    built[3].weight = built[1].weight
+    split = data_set().train
+    loss = saddle_search.FlatLoss(built, built.state_dict(), split, building.filter_axes(built))
+
+    def again(flat: Tensor) -> Tensor:
+        weight, first, last = flat.split([16, 4, 4])
+        hidden = torch.tanh(split.inputs.double().flatten(1) @ weight.view(4, 4).T + first)
+        return functional.cross_entropy(hidden @ weight.view(4, 4).T + last, split.targets)
+
+    assert loss.value(loss.start) == pytest.approx(float(again(loss.start)), rel=1e-12)
+    expected: Any = torch.autograd.functional.hessian(again, loss.start)
+    torch.testing.assert_close(loss.hessian(loss.start), expected, rtol=0, atol=1e-12)

@@ -160,6 +160,30 @@ def test_kinks_accuse_nobody(activation: type[nn.Module], state: str) -> None:
         assert not compared(network, images, labels, seed=seed).problem
 
 
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
+@pytest.mark.parametrize("below", [1e-6, 1e-8, 1e-10, 1e-12, 1e-14, 1e-20])
+def test_a_loss_near_zero_accuses_nobody(activation: type[nn.Module], below: float) -> None:
+    """Float64 holds 1 - p to 16 digits of one, so that short differences of the loss may be exactly zero."""
+    network = with_layer(activation())
+    x, _ = data(300)
+    with torch.no_grad():
+        logits = network(x)
+        best = logits.topk(2).values
+        x = x[(best[:, 0] - best[:, 1]).topk(12).indices]
+        y = logits[(best[:, 0] - best[:, 1]).topk(12).indices].argmax(1)
+        while float(nn.functional.cross_entropy(network(x).double(), y)) > below:
+            for parameter in network.get_submodule("3").parameters():
+                parameter.mul_(1.2)
+    for seed in range(3):
+        assert compared(network, x, y, seed=seed).problem == ""
+    assert (ls.plane(network, (x, y), measure="gradients", alpha=(0, 1e-3, 2)).status == Status.computed).all()
+    if below < 1e-16:
+        with pytest.raises(
+            InputError, match="not symmetric, by .*; the loss is .*, so near 0 that its derivatives are rounding"
+        ):
+            ls.eigenpairs(network, (x, y), pairs=1)
+
+
 def test_the_errors_are_those_of_a_second_computation() -> None:
     """A backward that is wrong by one per cent, of a network with one layer: the gradient is wrong by as much."""
     x, y = data()
@@ -180,6 +204,31 @@ def test_a_network_that_does_not_run_in_double_says_so() -> None:
     found = ls.eigenpairs(with_layer(Single()), data(), pairs=1)
     assert found.attrs["status"] == "computed" and np.isnan(found.attrs["product_error"])
     assert found.attrs["derivatives_compared"].startswith("nowhere, since the network does not run in float64: Runtime")
+    with pytest.raises(InputError, match="^the network does not run in float64: RuntimeError: expected"):
+        ls.eigenpairs(with_layer(Single()), data(), pairs=1, precision="fp64")
+
+
+def test_a_tensor_that_is_derived_from_a_buffer_is_a_constant() -> None:
+    class Standardised(nn.Module):
+        scale: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("scale", torch.full((6,), 2.0))
+            self.inverse: Tensor | None = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.inverse is None:
+                self.inverse = 1 / self.scale
+            return x * self.inverse
+
+    network = with_layer(Standardised())
+    for found in (
+        ls.eigenpairs(network, data(), pairs=1),
+        ls.plane(network, data(), measure="gradients", alpha=(0, 1, 2)),
+    ):
+        assert found.attrs["derivatives_compared"].startswith("at")
+    ls.probe(network, data(), measure="activations")
 
 
 @pytest.mark.parametrize("tied", [False, True])

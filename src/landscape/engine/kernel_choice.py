@@ -30,6 +30,10 @@ _BITS = 1e-6
 """Allowed difference of the same kernels on the same weights: on a CPU none is seen, a GPU's sums may differ in the last bits."""
 
 
+class NotInDouble(InputError):
+    """A network does not run in float64."""
+
+
 @dataclass(frozen=True)
 class Form:
     """A form of a network: folded (`folded` is not None) or whole; if `fused` is given, `network` is `fused.apart`.
@@ -135,14 +139,23 @@ def check_differentiable(
     """Refuse a network that is loaded anew at every point: its tensors are no functions of the weights that autograd sees.
 
     Args:
+        directions: those along which it moves; without any, all parameters move, and buffers stay.
         dtype: type of weights, directions and examples, to which the network is cast.
 
     Raises:
         InputError: naming the reason.
+        NotInDouble: if it does not run in float64.
     """
+    directions = directions or {"alpha": {name: _elsewhere(theta[name]) for name, _ in network.named_parameters()}}
     cast = duplicate(network).to(dtype)
     called = at_weights(cast, theta)
-    seen(objective, called, example)
+    try:
+        seen(objective, called, example)
+    except Exception as error:  # from the network's own code
+        if dtype is not torch.float64:
+            raise
+        first = (str(error).strip() or "no message").splitlines()[0]
+        raise NotInDouble(f"the network does not run in float64: {type(error).__name__}: {first}") from error
     plain = Moving(called, theta, directions, torch.contiguous_format, None)
     if reason := why_loaded(cast, plain, theta, directions, example, objective):
         raise InputError(

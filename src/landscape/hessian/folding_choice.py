@@ -9,6 +9,7 @@ from torch.autograd.function import BackwardCFunction
 from landscape.data.examples import Examples, call, copied
 from landscape.directions import Directions
 from landscape.engine.folding import Folded, fold
+from landscape.networks.copying import duplicate
 from landscape.objective.objective import Objective
 
 
@@ -26,8 +27,8 @@ def fold_to_differentiate(
     """
     try:
         with torch.inference_mode():
-            call(network, copied(example.inputs))
-    except RuntimeError:  # it needs gradients, and folding runs it without
+            call(duplicate(network), copied(example.inputs))  # it may keep tensors of this mode
+    except Exception:  # it needs gradients, and folding runs it without
         return None
     folded = fold(network, copied(example.inputs))
     if folded is None or not folded.pairs or not all(map(folded.leaves_norms_alone, directions.values())):

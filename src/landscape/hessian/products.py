@@ -184,14 +184,15 @@ class Hessian:
         return self._summed(self._made(graph=False))
 
     def gradients_of_halves(self) -> tuple[Tensor, Tensor]:
-        """Return the gradients of the loss over the even examples and over the odd ones, each (size,)."""
+        """Return the gradients of the loss over the even examples and over the odd ones, each (size,); zero where none counts."""
         halves = []
-        for start in (0, 1):
-            half = self._split[start::2]
-            weight = self._objective.weight(half)
+        for half in (self._split[::2], self._split[1::2]):
             total = torch.zeros(self.size, dtype=self.dtype, device=self.device)
-            for part in self._objective.cut(half, self._batch):
-                total += self._piece(part, weight, graph=False).gradient
+            counts = self._objective.counts(half) if len(half) else torch.zeros(1)
+            if counts is None or bool(counts.any()):
+                weight = self._objective.weight(half)
+                for part in self._objective.cut(half, self._batch):
+                    total += self._piece(part, weight, graph=False).gradient
             halves.append(self._scaled(total))
         return halves[0], halves[1]
 

@@ -83,6 +83,8 @@ class FlatLoss:
             raise InputError("measure: saddle takes a loss of the network's output, and no objective")
         if objective.batch is not None:
             raise InputError("measure: saddle takes a loss of each example, and this one depends on the batch")
+        if any(isinstance(layer, torch.jit.ScriptModule) for layer in network.modules()):
+            raise InputError("measure: saddle takes no torch.jit script")
         size = sum(theta[name].numel() for name in axes)
         if size > MOST_PARAMETERS:
             raise InputError(
@@ -114,8 +116,8 @@ class FlatLoss:
             raise InputError(f"measure: saddle is refused, since {self.errors.problem}")
         self.asymmetry = 0.0
         self._split, self._objective = split.in_type(torch.float64), objective
-        self._buffers = {name: t.double() if t.is_floating_point() else t for name, t in theta.items()}
-        self._network = at_weights(network, self._buffers, torch.float64)
+        in_double = {name: t.double() if t.is_floating_point() else t for name, t in theta.items()}
+        self._network = at_weights(network, in_double, torch.float64)
         self._twice = Twice(self._network)
         self.start = self._hessian.flatten(theta)
         self.unflatten = self._hessian.unflatten
@@ -152,7 +154,7 @@ class FlatLoss:
         return (whole + whole.T) / 2
 
     def _at(self, point: Tensor) -> Tensor:
-        weights = {**self._buffers, **self.unflatten(point)}
+        weights = self.unflatten(point)
 
         def at_point(*inputs: Any, **named: Any) -> Any:
             return functional_call(self._network, weights, inputs, named)

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from landscape.config.values import Parameters
 from landscape.data.examples import Examples
 from landscape.directions import Axes
+from landscape.engine.kernel_choice import NotInDouble
 from landscape.errors import InputError
 from landscape.hessian.passes import VERIFIED
 from landscape.hessian.products import Hessian
@@ -40,7 +41,7 @@ PRECISION = 0.1
 ASYMMETRY = {torch.float32: 1e-3, torch.float64: 1e-10}
 """Largest `Hessian.asymmetry`; that of sound networks was at most 2e-5 and 4e-13 (measured)."""
 
-_ROUNDING = 100 * torch.finfo(torch.float64).eps  # of a value, as a share
+_EPS = torch.finfo(torch.float64).eps
 
 TRIED = 2**21
 """Weights up to which `try_derivatives` compares."""
@@ -122,10 +123,13 @@ class Verification:
                     dtype=torch.float64,
                     folding=False,
                 )
+        except NotInDouble as error:
+            self.impossible = f"nowhere, since {error}"
         except InputError:
             raise
-        except Exception as error:  # the network's own code, or memory
-            self.impossible = f"nowhere, since the network does not run in float64: {type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}"
+        except Exception as error:  # memory, for one
+            first = (str(error).strip() or "no message").splitlines()[0]
+            self.impossible = f"nowhere, since float64 fails: {type(error).__name__}: {first}"
 
     def at(self, weights: Weights, seed: int = 0) -> DerivativeErrors:
         """Compare at a point; the Hessian must be there too, and its graph is freed.
@@ -147,8 +151,11 @@ class Verification:
             loss, gradient, product = self._derivatives(self._twin, along, AWAY * away)
             if not all(bool(t.isfinite().all()) for t in (torch.tensor(loss), gradient, product)):
                 return DerivativeErrors()
-            of_gradient, of_product = self._by_differences(along, AWAY * away, gradient, product)
-        return DerivativeErrors(of_gradient, of_product, self._of_precision(along, AWAY * away, gradient, product))
+            of_gradient, of_product = self._by_differences(along, AWAY * away, loss, gradient, product)
+        of_precision = self._of_precision(along, AWAY * away, gradient, product)
+        if of_precision > PRECISION and rounding_of(loss) > PRECISION / 10:
+            of_precision = math.nan
+        return DerivativeErrors(of_gradient, of_product, of_precision)
 
     def _derivatives(self, hessian: Hessian, along: Tensor, away: Tensor | None) -> tuple[float, Tensor, Tensor]:
         """Return loss, gradient and product with `along`, empty if products are not compared; `away` from the point."""
@@ -158,8 +165,11 @@ class Verification:
             product = hessian.product(along.to(hessian.dtype))
             return hessian.loss(), hessian.gradient(), product
 
-    def _by_differences(self, along: Tensor, away: Tensor, gradient: Tensor, product: Tensor) -> tuple[float, float]:
+    def _by_differences(
+        self, along: Tensor, away: Tensor, loss: float, gradient: Tensor, product: Tensor
+    ) -> tuple[float, float]:
         """Compare the slope along a direction and the product with central differences."""
+        rounding = rounding_of(loss)
         slope = (gradient @ along).reshape(1)
         sizes = [float(torch.linalg.vector_norm(gradient * along)), 0.0]
         compared = [_Differences(slope, sizes[0])]
@@ -171,9 +181,9 @@ class Verification:
                 with self._twin.beside(away + side * along):
                     ends.append(self._twin.slope())
             (high, up), (low, down) = ends
-            compared[0].add(step, torch.full_like(slope, (high - low) / (2 * step)), abs(high))
+            compared[0].add(step, torch.full_like(slope, (high - low) / (2 * step)), rounding * abs(high))
             if self._products:
-                compared[1].add(step, (up - down) / (2 * step), float(torch.linalg.vector_norm(up)))
+                compared[1].add(step, (up - down) / (2 * step), rounding * float(torch.linalg.vector_norm(up)))
             if all(each.error() <= TOLERANCE for each in compared):
                 break
         errors = [each.judged() for each in compared]
@@ -231,9 +241,9 @@ class _Differences:
         self._expected, self._size = expected, max(size, float(torch.linalg.vector_norm(expected)))
         self._found: list[tuple[float, Tensor, float]] = []
 
-    def add(self, step: float, found: Tensor, subtracted: float) -> None:
-        """Add the difference of a step, of two values of the size `subtracted`."""
-        self._found.append((step, found, _ROUNDING * subtracted / step))
+    def add(self, step: float, found: Tensor, rounding: float) -> None:
+        """Add the difference of a step, of two values that are rounded by `rounding`."""
+        self._found.append((step, found, rounding / step))
 
     def error(self) -> float:
         """Return the smallest error of all steps."""
@@ -279,6 +289,14 @@ _LOWER_TYPES = {torch.float32, torch.float16, torch.bfloat16}
 
 def _raised(value: Any) -> Any:
     return torch.float64 if isinstance(value, torch.dtype) and value in _LOWER_TYPES else value
+
+
+def rounding_of(loss: float) -> float:
+    """Return the rounding in float64 of a loss and its gradient, as a share: large for a loss near 0, as of examples that fit.
+
+    Such a loss is what is left of numbers of size one, as 1 - p in cross-entropy is.
+    """
+    return _EPS * max(100.0, 4 / abs(loss)) if loss else math.inf
 
 
 def _spread(split: Examples, objective: Objective) -> Examples:

@@ -4,6 +4,7 @@ import copy
 import functools
 import types
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -129,14 +130,14 @@ def _tensors(network: nn.Module) -> _Memo:
     return memo
 
 
-def _leaves(values: Iterable[Any]) -> Iterator[Tensor]:
+def _leaves(values: Iterable[Any], seen: set[int] | None = None) -> Iterator[Tensor]:
+    seen = set() if seen is None else seen  # of containers, which may hold each other
     for value in values:
         if isinstance(value, Tensor):
             yield value
-        elif isinstance(value, Mapping):
-            yield from _leaves(value.values())
-        elif isinstance(value, list | tuple):
-            yield from _leaves(value)
+        elif isinstance(value, Mapping | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            yield from _leaves(value.values() if isinstance(value, Mapping) else value, seen)
 
 
 def _rebuilt(module: nn.Module, memo: _Memo) -> nn.Module:
@@ -159,11 +160,12 @@ def _piece(value: Any, memo: _Memo) -> Any:
     try:
         found = copy.deepcopy(value, trial)
     except Exception:
-        if type(value) in (dict, list):  # all but the member that cannot be copied
-            pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            members = {key: _piece(member, memo) for key, member in pairs}
-            return type(value)(members if isinstance(value, dict) else members.values())
-        return value
+        if type(value) not in (dict, OrderedDict, list):
+            return value
+        members = memo[id(value)] = copy.copy(value)  # all but the member that cannot be copied
+        for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+            members[key] = _piece(member, memo)
+        return members
     memo.update(trial)
     return found
 
@@ -189,12 +191,14 @@ def _following(value: Any, memo: _Memo) -> Any:
         return weakref.ref(memo[id(value())]) if id(value()) in memo else value
     if isinstance(value, functools.partial):
         return functools.partial(_following(value.func, memo), *value.args, **value.keywords)
-    if type(value) in (tuple, list):
-        parts = [_following(part, memo) for part in value]
-        return type(value)(parts) if any(one is not other for one, other in zip(parts, value, strict=True)) else value
-    if isinstance(value, dict):
-        for key, part in value.items():
-            value[key] = _following(part, memo)
+    if type(value) is tuple:
+        parts = tuple(_following(part, memo) for part in value)
+        return parts if any(one is not other for one, other in zip(parts, value, strict=True)) else value
+    if (isinstance(value, dict) or type(value) is list) and id(value) not in memo:
+        memo[id(value)] = value  # containers may hold each other
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            if (other := _following(part, memo)) is not part:
+                value[key] = other
     return value
 
 
@@ -213,21 +217,32 @@ def _rebound(function: types.FunctionType, memo: _Memo) -> types.FunctionType:
         made: types.FunctionType = memo[id(function)]
         return made
     memo[id(function)] = function  # for functions that call each other
-    cells = []
-    for cell in function.__closure__ or ():
-        try:
-            inside = cell.cell_contents
-        except ValueError:  # not bound yet
-            inside = None
-        other = _named(inside, memo)
-        cells.append(cell if other is inside else types.CellType(other))
-    defaults = tuple(_named(value, memo) for value in function.__defaults__ or ())
-    keywords = {name: _named(value, memo) for name, value in (function.__kwdefaults__ or {}).items()}
-    before = (*(function.__closure__ or ()), *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-    if all(one is other for one, other in zip((*cells, *defaults, *keywords.values()), before, strict=True)):
+    held = [_content(cell) for cell in function.__closure__ or ()]
+    before = (*held, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    found = [_named(inside, memo) for inside in before]
+    if all(one is other for one, other in zip(found, before, strict=True)):
         return function
-    closure = tuple(cells) if function.__closure__ else None
-    made = types.FunctionType(function.__code__, function.__globals__, function.__name__, defaults or None, closure)
+    itself = types.CellType()  # a function may close over itself, to call itself
+    cells = [
+        itself if inside is function else cell if other is inside else types.CellType(other)
+        for cell, inside, other in zip(function.__closure__ or (), held, found, strict=False)
+    ]
+    defaults = found[len(cells) : len(cells) + len(function.__defaults__ or ())]
+    made = types.FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        tuple(defaults) or None,
+        tuple(cells) if function.__closure__ else None,
+    )
+    keywords = dict(zip(function.__kwdefaults__ or {}, found[len(cells) + len(defaults) :], strict=True))
     made.__kwdefaults__, made.__dict__ = keywords or None, dict(function.__dict__)
-    memo[id(function)] = made
+    itself.cell_contents = memo[id(function)] = made
     return made
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not bound yet
+        return None

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from landscape.networks import code
 
+_PACKAGES = {"site-packages", "dist-packages"}
+"""Names of Python's folders, of which an environment may see several: the user's, the system's."""
+
 
 def own_code(functions: Iterable[str], stated: Iterable[str]) -> list[Path]:
     """List the user's own files behind functions: those that define them, the files `stated`, and what all these import.
@@ -56,8 +59,9 @@ def _root(package: str) -> Path | None:
     if package == "landscape" or spec is None or spec.origin is None or not os.path.isfile(spec.origin):
         return None
     folder = Path(spec.origin).parents[1 if spec.submodule_search_locations else 0]
+    above = {folder.resolve(), *folder.resolve().parents}
     installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return None if installed & {folder.resolve(), *folder.resolve().parents} else folder
+    return None if installed & above or _PACKAGES & {path.name for path in above} else folder
 
 
 def _imports(file: Path, root: Path) -> Iterator[Path]:

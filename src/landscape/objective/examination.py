@@ -196,10 +196,10 @@ def _alone(objective: Objective, network: Callable[[], nn.Module], few: Examples
             alone = seen(objective, network(), few[k : k + 1])
         except Exception:
             return torch.inf
-        if len(together[0]) != len(few) or len(alone[0]) != 1:  # an output without a row for each example
-            alone, together = alone[-1:], together[-1:]
-        scales = [float(_finite(part).abs().max()) for part in together]
-        worst = max(worst, apart([part[0] for part in alone], [part[k] for part in together], max(scales)))
+        has_rows = len(together[0]) == len(few) and len(alone[0]) == 1
+        pairs = list(zip(alone, together, strict=True))[0 if has_rows else -1 :]
+        scales = [float(_finite(whole).abs().max()) for _, whole in pairs]
+        worst = max(worst, apart([one[0] for one, _ in pairs], [whole[k] for _, whole in pairs], max(scales)))
     return worst
 
 

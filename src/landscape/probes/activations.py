@@ -81,7 +81,9 @@ class ActivationsProbe(Probe):
         layers = {name: layer for name, layer in watch.layers.items() if layer.is_leaf or owned.get(name)}
         seen = {name: layer for name, layer in layers.items() if layer.problem is None}
         if not seen:
-            raise InputError("no layer of the network is called and gives out floating-point numbers")
+            raise InputError(
+                "no layer of the network is called and gives out floating-point numbers; those of a torch.jit script are not seen"
+            )
         columns: dict[str, list[float]] = {name: [] for name in _NAMES}
         for name, layer in seen.items():
             own = owned.get(name, {})

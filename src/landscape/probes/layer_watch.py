@@ -99,6 +99,8 @@ class LayerWatch:
     def __enter__(self) -> Self:
         self._handles = []
         for name, module in self._modules.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # it takes no hooks, and counts as a part of the module around it
             self._handles.append(module.register_forward_pre_hook(self._begins))
             self._handles.append(
                 module.register_forward_hook(functools.partial(self._ends, name), always_call=True, with_kwargs=True)

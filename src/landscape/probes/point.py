@@ -11,7 +11,7 @@ from landscape.data.datasets import DataSet, subset
 from landscape.directions import Axes, Directions
 from landscape.errors import InputError
 from landscape.hessian.products import DTYPES, Hessian, filter_scale
-from landscape.hessian.verification import ASYMMETRY, CAUSE, DerivativeErrors, Verification
+from landscape.hessian.verification import ASYMMETRY, CAUSE, PRECISION, DerivativeErrors, Verification, rounding_of
 from landscape.objective.objective import Objective
 from landscape.probes.probe import HessianProbe
 from landscape.store.weights import Weights, displace
@@ -43,7 +43,9 @@ class ProbedPoint:
         """
         loss, asymmetry = self.hessian.loss(), self.hessian.asymmetry
         if asymmetry > ASYMMETRY[self.hessian.dtype]:
-            raise InputError(f"products with the Hessian are not symmetric, by {asymmetry:.1g} of their size; {CAUSE}")
+            lost = f"the loss is {loss:.1g}, so near 0 that its derivatives are rounding"
+            cause = lost if rounding_of(loss) > PRECISION / 1000 else CAUSE
+            raise InputError(f"products with the Hessian are not symmetric, by {asymmetry:.1g} of their size; {cause}")
         if not math.isfinite(loss):
             problem = f"non_finite: the loss at this point is {loss:g}"
         return {

@@ -56,11 +56,9 @@ def problems(experiment: Experiment, told: Told = _log.info) -> list[str]:
     for name, run in experiment.runs.items():
         if run.data not in described:
             continue  # its data set is reported above
-        known = described[run.data]
-        keys = {name: getattr(run, name) for name in ObjectiveKeys.model_fields}
-        key = repr((run.network, run.args, run.data, keys, run.made))
+        key = _likeness(run)
         if key not in built:
-            built[key] = _built(run, known, name, told)
+            built[key] = _built(run, described[run.data], name, told)
         if isinstance(built[key], InputError):
             found += [f"runs.{name}{problem}" for problem in built[key].problems]
             continue
@@ -71,6 +69,12 @@ def problems(experiment: Experiment, told: Told = _log.info) -> list[str]:
         found += [f"{path} {problem}" for problem in _mismatches(experiment, of_run, at, plane)]
         found += [f"{path} has {at} on plane {plane}: {problem}" for problem in _still(experiment, of_run, at, plane)]
     return found + list(_without_derivatives(experiment, of_run, described))
+
+
+def _likeness(run: Run) -> str:
+    """What makes the networks of two runs alike in all that is checked."""
+    keys = {name: getattr(run, name) for name in ObjectiveKeys.model_fields}
+    return repr((run.network, run.args, run.data, keys, run.made))
 
 
 def _seen(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
@@ -109,11 +113,11 @@ def _without_derivatives(
     tried: set[tuple[str, str, int]] = set()
     for figure, at, entry in differentiated(experiment):
         name, parameters = state(experiment, at).run, getattr(entry, "parameters", "all")
-        key = (name, parameters, entry.differentiates)
+        run = experiment.runs[name]
+        key = (_likeness(run), parameters, entry.differentiates)
         if name not in of_run or key in tried:
             continue
         tried.add(key)
-        run = experiment.runs[name]
         try:
             network, objective, sample = _ready(run, described[run.data])
             try_derivatives(network, objective, sample, parameters=parameters, products=entry.differentiates == 2)
