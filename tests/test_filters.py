@@ -282,3 +282,15 @@ def test_a_layer_norm_over_images_stays() -> None:
     network = nn.Sequential(nn.Conv2d(1, 6, 3), nn.LayerNorm((6, 6, 6)), nn.ReLU(), nn.Flatten(), nn.Linear(216, 4))
     step = ls.basis(network, seed=1)["alpha"]
     assert [name for name, of in step.items() if of.any()] == ["0.weight", "4.weight"]
+
+
+def test_a_linear_layer_or_convolution_named_after_a_norm_keeps_its_filters() -> None:
+    """`LinearNorm` of speech networks is a linear layer with initial weights of a stated gain."""
+    linear = type("LinearNorm", (nn.Linear,), {})
+    convolution = type("ConvNorm", (nn.Conv1d,), {})
+    assert filter_axes(nn.Sequential(linear(3, 4), convolution(2, 3, 3))) == {
+        "0.weight": 0,
+        "0.bias": None,
+        "1.weight": 0,
+        "1.bias": None,
+    }

@@ -96,7 +96,12 @@ def _unhooked(layer: nn.Module, name: str) -> tuple[str, bool]:
 
 
 def _is_norm(layer: nn.Module) -> bool:
-    """Tell a normalisation layer by its class, or by a class name such as `RMSNorm` or `LayerNorm2d`."""
+    """Tell a normalisation layer by its class, or by a class name such as `RMSNorm` or `LayerNorm2d`.
+
+    A linear layer or convolution of one's own stays one, such as a `LinearNorm`, which is named after its initial weights.
+    """
+    if isinstance(layer, _ROWS):
+        return False
     return isinstance(layer, _NORMS) or bool(_NORM_NAME.search(type(layer).__name__))
 
 

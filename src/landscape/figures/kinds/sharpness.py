@@ -145,7 +145,9 @@ def scatter(
         ax.errorbar(x[k], y[k, 0], xerr=across, yerr=up, fmt=markers[point.family], **look, **bars)
         if point.mean.bound:
             mark = ">" if point.mean.bound > 0 else "<"
-            beside = mpl.transforms.offset_copy(ax.transData, ax.get_figure(root=True), 6 * point.mean.bound, units="points")
+            beside = mpl.transforms.offset_copy(
+                ax.transData, ax.get_figure(root=True), 6 * point.mean.bound, units="points"
+            )
             ax.plot(x[k], y[k, 0], mark, color="black", markersize=3, zorder=4, transform=beside)
     ticks.plain(ax.xaxis, ax.yaxis)
     if points and x.min() > 0 and x.max() > 10 * x.min():
