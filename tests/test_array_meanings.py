@@ -175,6 +175,13 @@ def test_labels_that_may_be_meant_so_are_taken(tmp_path: Path, kind: str, dtype:
     assert np.isfinite(float(ls.adopt(Wide(), Wide(), data).history.train_loss[0]))
 
 
+@pytest.mark.parametrize("most", [1, 3, 7])
+def test_labels_from_1_beside_a_class_0_that_is_left_out(most: int) -> None:
+    labels = torch.from_numpy(np.resize(range(most + 1), 40))
+    loss = {"name": "cross_entropy", "args": {"ignore_index": 0}}
+    assert np.isfinite(float(ls.adopt(Wide(9), Wide(9), (torch.randn(40, 4), labels), loss=loss).history.train_loss[0]))
+
+
 @pytest.mark.parametrize("value", [255, -1, -100, 9])
 def test_a_stated_label_does_not_count(value: int) -> None:
     torch.manual_seed(0)
@@ -271,4 +278,5 @@ def test_the_check_names_arrays_and_labels_at_once(tmp_path: Path) -> None:
         f"runs.a: labels go up to 255, and 253 of these 256 classes have no training example; {IGNORE.format(255)}"
         in said
     )
-    assert "runs.b" not in said and said.count("error: ") == 2
+    assert "runs.b: the network returned 256 logits for each example, and the data has 2 classes; is it" in said
+    assert "error: runs.b" not in said and said.count("error: ") == 2

@@ -56,7 +56,7 @@ def problem(labels: Labels, ignored: int | None) -> str | None:
         is_mark = all(value >= 0 for value in every[1:])
         advice = f"; if {low} marks what is not to count, state {leave_out % low}" if is_mark else ""
         return f"labels go down to {low}; classes are counted from 0{advice}"
-    if len(every) > 1 and every == list(range(1, high + 1)):
+    if ignored != 0 and len(every) > 1 and every == list(range(1, high + 1)):
         return f"labels are counted from 1 to {high}; subtract 1, classes are counted from 0"
     empty = high + 1 - len(train)
     if empty <= len(train):
