@@ -1,11 +1,13 @@
 """Arrays that likely mean something else are refused with the cause; what is stated is taken at its word."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 import landscape as ls
@@ -180,6 +182,20 @@ def test_labels_from_1_beside_a_class_0_that_is_left_out(most: int) -> None:
     labels = torch.from_numpy(np.resize(range(most + 1), 40))
     loss = {"name": "cross_entropy", "args": {"ignore_index": 0}}
     assert np.isfinite(float(ls.adopt(Wide(9), Wide(9), (torch.randn(40, 4), labels), loss=loss).history.train_loss[0]))
+
+
+@pytest.mark.parametrize("labels", [[0, 217, 482, 491, 701], [3, 999], [999], list(range(0, 1000, 7))])
+def test_a_few_of_many_classes_are_taken_with_what_the_refusal_says(labels: list[int]) -> None:
+    torch.manual_seed(0)
+    network, x, y = Wide(1000), torch.randn(200, 4), torch.from_numpy(np.resize(labels, 200))
+    with pytest.raises(
+        InputError, match="if they are a few of many classes, state loss: {name: cross_entropy, args"
+    ) as no:
+        ls.adopt(network, network, (x, y))
+    stated = yaml.safe_load(re.findall(r"if they are a few of many classes, state loss: ({.*?}})", str(no.value))[0])
+    found = ls.adopt(network, network, (x, y), loss=stated).history
+    wanted = torch.nn.functional.cross_entropy(network(x).double(), y).detach()
+    assert float(found.train_loss[0]) == pytest.approx(float(wanted), rel=1e-6)
 
 
 @pytest.mark.parametrize("value", [255, -1, -100, 9])

@@ -335,11 +335,6 @@ def test_the_flip_of_the_small_and_the_large_batch() -> None:
     assert "w 0.172 (small batch)" in found(ended, sharp_last).because
     low = found(np.minimum(0.1, sharp_first), sharp_last)
     assert low.verdict == "not tested" and "one well holds both ends" in low.because
-    plain = {"network": "resnet", "data": "cifar10", "seed": 0}
-    adopted = [history(name).assign_attrs(spec=json.dumps(plain)) for name in ("one", "other")]
-    for to in ("other", "one of another loss"):
-        without = judged("2", *adopted, surfaces=[line("one", to, sharp_first)], spec={"interpolations": [f"to-{to}"]})
-        assert without.verdict == "not tested" and f"one, {to}: no batch size and weight decay" in without.because
 
 
 @pytest.mark.parametrize("depth", ["deep", None, [3, 4, 6]])

@@ -12,8 +12,6 @@ from landscape.analysis.claims.evidence import Case, Evidence, Judgement, of_sin
 from landscape.geometry.grid import NOT_RESOLVED
 from landscape.training.seed_groups import JudgedRun, SeedGroup, confounded
 
-_FACTORS = ("batch_size", "weight_decay")
-
 
 def order_flips(evidence: Evidence) -> Iterator[Judgement]:
     """Judge claim 2: the sign of log(w_small / w_large) differs between no decay and decay in every seed.
@@ -30,10 +28,7 @@ def order_flips(evidence: Evidence) -> Iterator[Judgement]:
             if plane not in run.surfaces:
                 continue
             line = run.surfaces[plane]
-            other = by_name.get(geometry.other_end(line))
-            if other is None or any(key not in each.factors for each in (run, other) for key in _FACTORS):
-                cases.append(Case(f"{run.name}, {geometry.other_end(line)}: no batch size and weight decay", "unknown"))
-                continue
+            other = by_name[geometry.other_end(line)]
             named, case, decay = f"{run.name}, {other.name}", _case(run, line), run.factors["weight_decay"]
             small_first = run.factors["batch_size"] < other.factors["batch_size"]
             wells = [geometry.well(line, x) for x in (0, 1)]
@@ -82,5 +77,5 @@ def _said(well: geometry.Well) -> str:
 
 def _case(run: JudgedRun, line: xr.Dataset) -> tuple[str, ...]:
     """Identify a pair of lines, without and with decay, by everything else they have in common."""
-    factors = [f"{key}={value}" for key, value in run.factors.items() if key not in _FACTORS]
+    factors = [f"{key}={value}" for key, value in run.factors.items() if key not in ("weight_decay", "batch_size")]
     return (str(json.loads(line.attrs["spec"]).get("batchnorm")), *sorted(factors))
