@@ -1,11 +1,13 @@
 """Arrays that likely mean something else are refused with the cause; what is stated is taken at its word."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 import landscape as ls
@@ -175,6 +177,27 @@ def test_labels_that_may_be_meant_so_are_taken(tmp_path: Path, kind: str, dtype:
     assert np.isfinite(float(ls.adopt(Wide(), Wide(), data).history.train_loss[0]))
 
 
+@pytest.mark.parametrize("most", [1, 3, 7])
+def test_labels_from_1_beside_a_class_0_that_is_left_out(most: int) -> None:
+    labels = torch.from_numpy(np.resize(range(most + 1), 40))
+    loss = {"name": "cross_entropy", "args": {"ignore_index": 0}}
+    assert np.isfinite(float(ls.adopt(Wide(9), Wide(9), (torch.randn(40, 4), labels), loss=loss).history.train_loss[0]))
+
+
+@pytest.mark.parametrize("labels", [[0, 217, 482, 491, 701], [3, 999], [999], list(range(0, 1000, 7))])
+def test_a_few_of_many_classes_are_taken_with_what_the_refusal_says(labels: list[int]) -> None:
+    torch.manual_seed(0)
+    network, x, y = Wide(1000), torch.randn(200, 4), torch.from_numpy(np.resize(labels, 200))
+    with pytest.raises(
+        InputError, match="if they are a few of many classes, state loss: {name: cross_entropy, args"
+    ) as no:
+        ls.adopt(network, network, (x, y))
+    stated = yaml.safe_load(re.findall(r"if they are a few of many classes, state loss: ({.*?}})", str(no.value))[0])
+    found = ls.adopt(network, network, (x, y), loss=stated).history
+    wanted = torch.nn.functional.cross_entropy(network(x).double(), y).detach()
+    assert float(found.train_loss[0]) == pytest.approx(float(wanted), rel=1e-6)
+
+
 @pytest.mark.parametrize("value", [255, -1, -100, 9])
 def test_a_stated_label_does_not_count(value: int) -> None:
     torch.manual_seed(0)
@@ -271,4 +294,5 @@ def test_the_check_names_arrays_and_labels_at_once(tmp_path: Path) -> None:
         f"runs.a: labels go up to 255, and 253 of these 256 classes have no training example; {IGNORE.format(255)}"
         in said
     )
-    assert "runs.b" not in said and said.count("error: ") == 2
+    assert "runs.b: the network returned 256 logits for each example, and the data has 2 classes; is it" in said
+    assert "error: runs.b" not in said and said.count("error: ") == 2

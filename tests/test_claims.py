@@ -337,6 +337,13 @@ def test_the_flip_of_the_small_and_the_large_batch() -> None:
     assert low.verdict == "not tested" and "one well holds both ends" in low.because
 
 
+@pytest.mark.parametrize("depth", ["deep", None, [3, 4, 6]])
+def test_a_depth_that_is_no_number_is_not_judged(depth: Any) -> None:
+    names = [history(f"d-{shortcut}", args={"depth": depth, "shortcut": shortcut}) for shortcut in (True, False)]
+    for number in ("11a", "12", "14"):
+        assert judged(number, *names, spec={"gradients": ["contour"]}).verdict == "not tested"
+
+
 def test_weight_norms() -> None:
     def of_seeds(batch: int, norm: float, decay: float = 0.0, **more: Any) -> list[xr.Dataset]:
         return [
@@ -448,6 +455,10 @@ def test_they_are_written_with_what_they_rest_on(tmp_path: Path) -> None:
     assert all(len(re.findall(r"(?<!\\\\)\|", row)) == 4 for row in rows), "a bar in a cell ends it"
     assert numbers == ["1", "2", "3a", "3b", "4", "5", "6", "7", "8a", "8b", "9", "10", "11a", "11b", "12", "13", "14"]
     assert "cifar10" in text and "50,000 training examples" in text
+    assert "a schedule of 1 epochs" in text and "## Evidence" not in text
+    one = claims.Judgement("1. a", "reproduced", "1 of 1 case", ("a case: as claimed",))
+    claims.write([one], histories, [tmp_path / "one.md", tmp_path / "one.html"])
+    assert "## Evidence\n\n### Claim 1\n" in (tmp_path / "one.md").read_text()
     assert text.count("| not tested |") == (tmp_path / "claims.html").read_text().count("<td>not tested</td>") > 5
 
 

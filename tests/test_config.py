@@ -200,6 +200,7 @@ def test_a_wrong_plane(wrong: dict[str, Any], message: str) -> None:
     ("wrong", "message"),
     [
         ({"draw": "contour"}, "figures.wrong.draw is 'contour'; allowed are contours, surfaces, lines, overlay"),
+        ({"runs": "small"}, "figures.wrong.runs is 'small': must be a list, in [ ]"),
         ({"runs": ["resnet2"]}, "figures.wrong.runs[0] is 'resnet2'; the runs are small, other"),
         ({"runs": ["small@001"]}, "figures.wrong.runs[0] is 'small@001': small@001 cannot be had"),
         ({"plane": "contuor"}, "figures.wrong.plane is 'contuor'; the planes are contour, line"),

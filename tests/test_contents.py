@@ -428,6 +428,30 @@ def test_the_check_is_repeated_for_a_change_of_content_alone(folder: Path, monke
     assert [look(), look()] == [1, 0]
 
 
+def test_the_check_is_repeated_for_other_random_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    checked: list[Path] = []
+    monkeypatch.setattr(preflight, "_check", checked.append)
+    run = {"network": "mlp", "args": {"hidden": [8]}, "data": "digits"}
+
+    def look(pattern: str = ".*weight", points: int = 5, runs: str = "a", summary: str | None = None) -> int:
+        checked.clear()
+        plane: dict[str, Any] = {"alpha": [-1, 1, points], "parameters": pattern}
+        content = {
+            "data": {"digits": {"source": "digits"}},
+            "runs": {"a": run, "b": {**run, "seed": 1}},
+            "planes": {"p": plane, "q": {**plane, "parameters": "1.*"}},
+            "figures": {"f": {"draw": "lines", "runs": list(runs), "plane": "p"}},
+            "summary": {"plane": summary},
+        }
+        preflight.preflight(reading.resolve(content), preflight.contents(), thorough=True)
+        return len(checked)
+
+    assert [look(), look(), look(points=7)] == [1, 0, 0]
+    assert [look("nothing.*"), look(".*bias"), look(runs="ab"), look(summary="q")] == [1, 1, 1, 1]
+    assert [look(runs="b"), look(), look(summary="q")] == [1, 0, 0]
+
+
 MADE = """
 from torch import nn
 

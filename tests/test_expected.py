@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -55,6 +56,13 @@ def adopted(**numbers: float) -> Any:
 NAMES = list(by_hand())
 
 
+def test_numbers_of_numpy_have_their_digits() -> None:
+    right = by_hand()["test_error"]
+    adopted(test_error=np.float64(round(right, 1)))
+    with pytest.raises(InputError, match="up to 0.05"):
+        adopted(test_error=np.float64(round(right + 0.2, 1)))
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("digits", [0, 1, 3, 5])
 def test_a_number_that_is_right_to_its_digits_agrees(name: str, digits: int) -> None:
@@ -97,7 +105,7 @@ def test_every_number_that_is_wrong_is_told() -> None:
     assert [problem.split()[0] for problem in refused.value.problems] == ["test_error", "train_error"]
 
 
-@pytest.mark.parametrize("name", ["test_r2", "test_perplexity", "valid_error", "test_f1"])
+@pytest.mark.parametrize("name", ["test_r2", "test_perplexity", "train_r2", "test_f1"])
 def test_what_is_not_measured_is_named(name: str) -> None:
     with pytest.raises(
         InputError, match=rf"{name} is not measured; allowed are train_loss, train_accuracy, train_error"
@@ -128,10 +136,12 @@ def test_the_end_of_a_path_is_compared_and_other_scores_have_their_names() -> No
 @pytest.mark.parametrize(
     "stated, line",
     [
+        ({"valid_error": 8.2}, "'valid_error' must be train_ or test_"),
         ({"error": 8.2}, "'error' must be train_ or test_ and loss, error"),
         ({"test_error": "8.2 %"}, "test_error is '8.2 %'; it must be a number"),
         ({"test_error": float("nan")}, "test_error is nan; it must be a number"),
         ({"test_error": True}, "test_error is True; it must be a number"),
+        ({"test_error": None}, "test_error is None; it must be a number"),
         ({}, "must say one number or more"),
         (8.2, "must say one number or more"),
     ],
@@ -139,6 +149,9 @@ def test_the_end_of_a_path_is_compared_and_other_scores_have_their_names() -> No
 def test_what_is_no_expectation(stated: Any, line: str) -> None:
     with pytest.raises(ValueError, match="expected") as refused:
         Run(network="mlp", data="digits", weights="w.pt", expected=stated)
+    assert line in str(refused.value)
+    with pytest.raises(InputError, match="must") as refused:
+        ls.adopt(network(), network(), data()[0], expected=stated)
     assert line in str(refused.value)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import strange_networks as strange
 import torch
@@ -20,6 +21,7 @@ from landscape.figures.shared import words
 from landscape.networks.copying import duplicate
 from landscape.objective.examination import BATCH, EXAMPLES, tried
 from landscape.objective.objective import CLASSIFICATION, of_loss
+from landscape.store import fitting
 from landscape.store.weights import Weights, tensors_of
 
 torch.set_num_threads(1)
@@ -453,6 +455,35 @@ def test_extra_state_of_a_checkpoint_is_that_of_the_network_or_refused(tmp_path:
         InputError, match=r"other\.pt holds _extra_state, which is no tensor and not that of the network"
     ):
         ls.adopt(new(strange.ExtraState), str(tmp_path / "other.pt"), examples)
+
+
+class Told(nn.Module):
+    """Has `told` as its extra state, and another such module in it."""
+
+    def __init__(self, told: Any, inner: Any) -> None:
+        super().__init__()
+        self.linear, self.told = nn.Linear(2, 2), told
+        self.inner = Told(inner, None) if inner is not None else None
+
+    def get_extra_state(self) -> Any:
+        return self.told
+
+    def set_extra_state(self, state: Any) -> None:
+        self.told = state
+
+
+@pytest.mark.parametrize(
+    "told, other",
+    [(1, 2), (1, 1.5), (None, 3), ("a", "b"), ([1, 2], [1]), ({"a": np.arange(3)}, {"a": np.arange(1, 4)})]
+    + [({"a": torch.ones(2)}, {"a": 3}), ({"a": [1]}, {"a": torch.ones(1)}), ((1, {"b": 2}), (1, {"b": 3}))],
+)
+def test_extra_states_are_compared_by_their_own_names(told: Any, other: Any) -> None:
+    """That of a module ends with the name of that of the whole network."""
+    for wrapped in (lambda state: state, lambda state: {"model": {f"module.{name}": of for name, of in state.items()}}):
+        fitting.fitted(wrapped(Told(told, "inner").state_dict()), Told(told, "inner"), "x.pt")
+        for wrong, name in ((Told(other, "inner"), "_extra_state"), (Told(told, "outer"), "inner._extra_state")):
+            with pytest.raises(InputError, match=f"x.pt holds {name}, which is no tensor"):
+                fitting.fitted(wrapped(wrong.state_dict()), Told(told, "inner"), "x.pt")
 
 
 def weights_alike(one: Weights, other: Weights) -> bool:

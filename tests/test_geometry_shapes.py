@@ -315,3 +315,25 @@ def test_persistence_against_flooding(seed: int) -> None:
     found = [(minimum.value, minimum.persistence) for minimum in geometry.minima(seen)]
     assert len(found) > 3
     np.testing.assert_allclose(found, sorted(expected))
+
+
+@pytest.mark.parametrize("long, short", [(0.8, 0.12), (0.12, 0.8), (0.5, 0.01), (0.1, 0.1), (0.02, 0.02), (0.9, 0.14)])
+def test_what_is_too_small_along_one_axis_is_not_larger_than_is_said(long: float, short: float) -> None:
+    def valley(points: int) -> dict[str, geometry.Number]:
+        seen = surface(lambda a, b: (a / long) ** 2 + (b / short) ** 2, (-1, 1, points), (-1, 1, points))
+        return geometry.shape(seen, 1.0)
+
+    coarse, fine = valley(41), {"area": math.pi * long * short, "width": 2 * math.sqrt(long * short)}
+    for name, true in fine.items():
+        assert coarse[name].reason == "not resolved" and true <= coarse[name].most, name
+    smallest = 6 * 0.05
+    box = max(2 * long, smallest) * max(2 * short, smallest)
+    assert coarse["area"].most == pytest.approx(box, rel=0.05)
+    assert all(math.isnan(number.most) for name, number in coarse.items() if name not in fine)
+
+
+def test_a_narrow_part_that_the_border_cuts_has_no_bound() -> None:
+    seen = surface(lambda a, b: 0.5 * a**2 + (b / 0.1) ** 2, (-1, 1, 41), (-1, 1, 41))
+    assert math.isnan(geometry.shape(seen, 1.0)["area"].most) and math.isnan(geometry.shape(seen, 1.0)["width"].most)
+    assert geometry.shape(surface(lambda a, b: 90 * a**2, (-1, 1, 21), None), 0.5)["width"].most == pytest.approx(0.6)
+    assert math.isnan(geometry.shape(surface(lambda a, b: 90 * a**2, (0, 2, 21), None), 0.5)["width"].most)

@@ -76,6 +76,14 @@ def test_numbers_are_the_same_whatever_the_loss_is_multiplied_by(name: str, scal
     assert set(reasons) == {key for key, value in found.items() if math.isnan(value)}
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_without_a_centre_there_is_no_unit_to_count_minima_in(name: str) -> None:
+    seen = surface(LOSSES[name], (0.1, 1, 31), (-1, 1, 31))
+    assert not math.isnan(geometry.numbers(seen)["minima"])
+    reasons = geometry.reasons(seen.assign_attrs(SQUARES))
+    assert reasons["minima"] == reasons["total_persistence"] == "no centre on the grid"
+
+
 def inner_minima(seen: xr.Dataset, least: float) -> list[bool]:
     """For every lowest point of its neighbours inside the grid, if water around it rises by `least` before it runs over."""
     values = seen.train_loss.values

@@ -31,6 +31,7 @@ from landscape.hessian.krylov import Product
 from landscape.hessian.lanczos import Extremes
 from landscape.hessian.passes import SEARCH
 from landscape.hessian.products import Hessian
+from landscape.hessian.verification import DerivativeErrors, Verification
 from landscape.measures import plane_of, tiling
 from landscape.measures.plane import Plane
 from landscape.networks import building
@@ -240,7 +241,7 @@ def test_a_tile_sees_as_many_images_as_planned(keys: dict[str, Any]) -> None:
         CLASSIFICATION,
     )
     planned = of_tile(seen, 1, 2, Counts(80, 40, 0), NetworkSize(1, 0, 0, 0)).flops
-    assert planned <= network.seen["images"] <= planned + 64  # a few on which forms of the network are tried
+    assert planned <= network.seen["images"] <= planned + 80  # a few on which the network and its forms are tried
 
 
 class Smooth(nn.Module):
@@ -259,7 +260,7 @@ class Smooth(nn.Module):
 
 @pytest.mark.parametrize("measured", ["gradients", "curvature"])
 def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With graphs that are made anew, and a search that takes as many products as is planned."""
+    """With graphs that are made anew, a search that takes as many products as is planned, and no comparison of derivatives."""
 
     def search(product: Product, size: int, **keys: Any) -> Extremes:
         for _ in range(SEARCH["lanczos"]):
@@ -269,6 +270,7 @@ def test_operations_of_tiles_with_derivatives(measured: str, monkeypatch: pytest
         )
 
     monkeypatch.setattr(lanczos, "extremes", search)
+    monkeypatch.setattr(Verification, "at", lambda self, theta, seed=0: DerivativeErrors())
     monkeypatch.setattr(Hessian, "_measured", lambda self: 2**40)
     monkeypatch.setattr(fusing, "available", lambda: False)  # the counter knows torch's public operators only
     network = Smooth()

@@ -3,7 +3,7 @@
 import errno
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +172,20 @@ def test_check_run_and_snakemake_say_so_before_any_job(
     if what == "figures":  # once is enough, since it takes seconds
         said = snakemake(config, folder=tmp_path, expect=1)
         assert problem in said and "Traceback" not in said and not Path("results/runs").exists()
+
+
+def test_folders_without_results_are_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in ("photos/train/cat", ".git/objects", "runs/a/.work", "runs/other/x", "runs/a"):
+        Path("results", place).mkdir(parents=True, exist_ok=True)
+    seen: list[str] = []
+    walk = os.walk
+
+    def noted(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        for parent, inner, names in walk(top):
+            seen.append(parent)
+            yield parent, inner, names
+
+    monkeypatch.setattr(os, "walk", noted)
+    writable.check(reading.resolve({**CONTENT, "results": "results"}))
+    assert seen == ["results", "results/runs", "results/runs/a"]

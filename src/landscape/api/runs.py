@@ -38,7 +38,7 @@ from landscape.networks.copying import load
 from landscape.objective.objective import objective_of
 from landscape.store import files
 from landscape.training import loop, rescaling
-from landscape.training.expected import compare, sentence
+from landscape.training.expected import checked, compare, sentence
 from landscape.training.history import history_of, with_predictions
 from landscape.training.loop import Trained
 from landscape.training.run_section import Run
@@ -203,6 +203,8 @@ def adopt(
     objective, unknown = Minimised.split(keys)
     if unknown:
         raise InputError(f"{key} is no keyword of landscape.adopt" for key in unknown)
+    if expected is not None:
+        expected = checked(expected)
     epochs = {} if checkpoints is None else epochs_of(checkpoints, network)
     if weights is None and not epochs:
         raise InputError("neither weights nor checkpoints are given; state what is adopted")

@@ -227,4 +227,4 @@ def _source_of(spec: DataSection) -> dict[str, Any]:
 
     if spec.kind == "function":
         return {"code_hash": [checksum(path) for path in own_code([spec.source], spec.code) if path.is_file()]}
-    return {"source_hash": checksum(spec.source)} if os.path.exists(spec.source) else {}
+    return {"source_hash": checksum(spec.source)} if spec.kind != "fetched" and os.path.exists(spec.source) else {}

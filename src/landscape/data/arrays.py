@@ -93,10 +93,9 @@ def source(opened: Callable[[], Opened], channels: Channels | None = None) -> So
             raise InputError(found)
         by_kind = _by_kind(headers)
         targets = [one for (_, kind), named in by_kind.items() if kind == "targets" for one in named]
-        classes = None
-        if targets and all(headers[one.name][1].kind in "iu" for one in targets):
-            classes = max(2, *(1 + int(arrays[one.name].max()) for one in targets))
-        values = {one.split: class_labels.values(arrays[one.name]) for one in targets if one.part is None}
+        whole = [one for one in targets if headers[one.name][1].kind in "iu"]
+        classes = max(2, *(1 + int(arrays[one.name].max()) for one in whole)) if whole and whole == targets else None
+        values = {one.split: class_labels.values(arrays[one.name]) for one in whole if one.part is None}
     known = {split: of for split, of in values.items() if of is not None}
 
     def zeros(kind: str) -> Rows | None:

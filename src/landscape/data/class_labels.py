@@ -45,7 +45,7 @@ def problem(labels: Labels, ignored: int | None) -> str | None:
     """Say why labels are likely meant otherwise than as classes 0, 1, 2, ...; None if they are not.
 
     Args:
-        ignored: the value that the loss is told to leave out.
+        ignored: the value that the loss is told to leave out; with one, all others are meant, even a few of many classes.
     """
     train, every = (sorted({*of} - {ignored}) for of in (labels["train"], [v for of in labels.values() for v in of]))
     if not train:
@@ -56,13 +56,14 @@ def problem(labels: Labels, ignored: int | None) -> str | None:
         is_mark = all(value >= 0 for value in every[1:])
         advice = f"; if {low} marks what is not to count, state {leave_out % low}" if is_mark else ""
         return f"labels go down to {low}; classes are counted from 0{advice}"
-    if len(every) > 1 and every == list(range(1, high + 1)):
+    if ignored != 0 and len(every) > 1 and every == list(range(1, high + 1)):
         return f"labels are counted from 1 to {high}; subtract 1, classes are counted from 0"
     empty = high + 1 - len(train)
-    if empty <= len(train):
+    if empty <= len(train) or ignored is not None:
         return None
     rest = [value for value in train if value != high]
     said = f"labels go up to {high}, and {empty} of these {high + 1} classes have no training example"
+    advice = f"number the classes 0, 1, 2, ..., or, if they are a few of many classes, state {leave_out % _LEFT_OUT}"
     if rest and rest[-1] < 2 * len(rest):
-        return f"{said}; if {high} marks what is not to count, state {leave_out % high}; else number the classes 0, 1, 2, ..."
-    return f"{said}; number the classes 0, 1, 2, ..., or state a loss that is not of classes, as mse"
+        return f"{said}; if {high} marks what is not to count, state {leave_out % high}; else {advice}"
+    return f"{said}; {advice}; or state a loss that is not of classes, as mse"

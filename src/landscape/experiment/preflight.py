@@ -12,7 +12,7 @@ from typing import Any
 import landscape
 from landscape.errors import InputError, TransientError
 from landscape.experiment import document, jobs
-from landscape.experiment.lookup import figure
+from landscape.experiment.lookup import figure, impossible, state
 from landscape.experiment.needs import differentiated
 from landscape.experiment.schema import SECTIONS, Experiment
 from landscape.store import weight_files
@@ -99,12 +99,15 @@ def _fetched_before(run: Run) -> list[str]:
 
 
 def _compared(experiment: Experiment) -> list[Any]:
-    """The planes that lead to other states, and what is seen on them."""
+    """The planes that lead to other states, with what is seen on them; and the runs with random directions, with what moves."""
     planes = {name: plane.drawn().in_full() for name, plane in experiment.planes.items() if plane.others}
     drawn = [figure(experiment, name) for name in experiment.figures]
-    seen = {pair for spec in drawn for pair in (*spec.seen, *spec.paths) if pair[1] in planes}
-    summarised = experiment.summary.plane if experiment.summary.plane in planes else None
-    return [planes, sorted(seen), summarised]
+    seen = {pair for spec in drawn for pair in (*spec.seen, *spec.paths)}
+    if (on := experiment.summary.plane) is not None:
+        seen |= {(at, on) for at in experiment.runs if not impossible(experiment, at, on)}
+    random = [(at, experiment.planes[on]) for at, on in seen if experiment.planes[on].has_random_axis]
+    moved = {(state(experiment, at).run, plane.pattern or "") for at, plane in random}
+    return [planes, sorted(pair for pair in seen if pair[1] in planes), sorted(moved)]
 
 
 def _digest(content: Any) -> str:

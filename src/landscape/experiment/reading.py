@@ -218,6 +218,8 @@ def _messages(
                 yield f"{where} is {_shown(item['input'])}: {item['ctx']['error']}"
             case "string_type" if isinstance(item["input"], bool | int | float | None):
                 yield f"{where} is {_in_yaml(item['input'], (*at, *place), files)}"
+            case "tuple_type" | "list_type":
+                yield f"{where} is {_shown(item['input'])}: must be a list, in [ ]"
             case "bool_type":
                 yield f"{where} is {_shown(item['input'])}: must be true or false"
             case "too_short" if any(

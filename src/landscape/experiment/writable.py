@@ -45,13 +45,14 @@ def _within(experiment: Experiment) -> Iterator[str]:
     """Find files where a result needs a folder, folders where it needs a file, and folders that cannot be written."""
     folders, files = _templates()
     for parent, inner, names in os.walk(experiment.results):
-        inner[:] = [name for name in inner if not name.startswith(".")]
         above = [] if parent == experiment.results else os.path.relpath(parent, experiment.results).split(os.sep)
-        for name in inner:
+        for name in list(inner):
             parts = [*above, name]
             if _is_one_of(files, parts, experiment):
                 yield f"{parent}/{name} is a folder, and a result has to lie there; remove it"
-            elif _is_one_of(folders, parts, experiment) and not os.access(f"{parent}/{name}", os.W_OK | os.X_OK):
+            elif not _is_one_of(folders, parts, experiment):
+                inner.remove(name)  # no results are made in it
+            elif not os.access(f"{parent}/{name}", os.W_OK | os.X_OK):
                 yield f"nothing can be written in {parent}/{name}: its permissions forbid it"
         for name in names:
             if _is_one_of(folders, [*above, name], experiment):

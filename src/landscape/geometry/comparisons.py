@@ -284,7 +284,7 @@ def kendall(x: np.ndarray, y: np.ndarray, compared: np.ndarray | None = None) ->
 
 
 def bootstrap(orders: Orders, resamples: int, seed: int) -> tuple[float, float]:
-    """Mean the 95 % interval of tau by bootstrap over networks."""
+    """Return the 95 % interval of tau by bootstrap over networks."""
     taus = [orders.tau(drawn) for drawn in _draws(len(orders.networks), resamples, seed)]
     low, high = np.nanquantile(taus, [0.025, 0.975])
     return float(low), float(high)

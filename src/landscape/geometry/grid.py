@@ -48,16 +48,18 @@ class Number:
         reason: why the value is NaN; empty otherwise.
         bound: 1 if the border of the grid cuts what is measured, so that the true value is at least `value`; -1 if the
             grid is too coarse, so that it is at most that; 0 if `value` is the value.
+        most: the most that a value can be which the grid does not resolve; NaN if that is unknown.
     """
 
     value: float
     step: float
     reason: str = ""
     bound: int = 0
+    most: float = math.nan
 
 
-def undefined(step: float, reason: str) -> Number:
-    return Number(math.nan, step, reason)
+def undefined(step: float, reason: str, most: float = math.nan) -> Number:
+    return Number(math.nan, step, reason, most=most)
 
 
 def specification(surface: xr.Dataset) -> dict[str, Any]:

@@ -42,11 +42,13 @@ class Component:
         rings: closed polygons of shape (points, 2), the first and last point equal: the outer one counterclockwise,
             then the holes clockwise.
         cells: the number of grid cells it spans along alpha or beta, whichever is smaller.
+        box: the area of the box that holds it, of at least `CELLS` cells along each axis.
         touches_border: it reaches the border of the grid, so it may go on outside.
     """
 
     rings: tuple[np.ndarray, ...]
     cells: float
+    box: float
     touches_border: bool
 
     @property
@@ -133,7 +135,8 @@ class LevelSets:
         before = (low - [self.alpha[0], self.beta[0]]) / step
         behind = ([self.alpha[-1], self.beta[-1]] - high) / step
         touches = min(before.min(), behind.min()) < ROUNDING
-        return Component(rings, float(((high - low) / step).min()), bool(touches))
+        box = float(np.maximum(high - low, CELLS * step).prod())
+        return Component(rings, float(((high - low) / step).min()), box, bool(touches))
 
 
 def shape(surface: xr.Dataset, level: float, variable: str = "train_loss") -> dict[str, Number]:
@@ -145,7 +148,8 @@ def shape(surface: xr.Dataset, level: float, variable: str = "train_loss") -> di
     which makes width and area lower bounds; otherwise 0.
 
     Numbers are NaN, with a reason, if the grid has no centre, the centre lies above the level, or the part spans fewer
-    than `CELLS` cells along one of the axes. A narrow diagonal valley can span enough cells along both.
+    than `CELLS` cells along one of the axes. A narrow diagonal valley can span enough cells along both. Width and area of
+    a part that is too small have a bound, `Number.most`, unless it reaches the border.
     """
     step = coarser_step(surface)
     if reason := without_component(surface, level, variable):
@@ -154,7 +158,10 @@ def shape(surface: xr.Dataset, level: float, variable: str = "train_loss") -> di
         return _of_line(surface, level, variable, step)
     found = LevelSets.of(surface, variable).component(level)
     if found is None or not found.resolved:
-        return {name: undefined(step, NOT_RESOLVED) for name in QUANTITIES}
+        box = CELLS**2 * step_of(surface.alpha.values) * step_of(surface.beta.values) if found is None else found.box
+        area = math.nan if found is not None and found.touches_border else box
+        most = {"width": 2 * math.sqrt(area / math.pi), "area": area}
+        return {name: undefined(step, NOT_RESOLVED, most.get(name, math.nan)) for name in QUANTITIES}
     cut = int(found.touches_border)
     return {name: Number(float(getattr(found, name)), step, bound=cut * (name in SIZES)) for name in QUANTITIES}
 
@@ -193,7 +200,8 @@ def _of_line(surface: xr.Dataset, level: float, variable: str, step: float) -> d
     resolved = high - low >= (CELLS - ROUNDING) * step
     for name, value in (("width", high - low), ("touches_border", touches)):
         cut = int(touches) * (name in SIZES)
-        numbers[name] = Number(value, step, bound=cut) if resolved else undefined(step, NOT_RESOLVED)
+        most = math.nan if touches or name not in SIZES else CELLS * step
+        numbers[name] = Number(value, step, bound=cut) if resolved else undefined(step, NOT_RESOLVED, most)
     return numbers
 
 

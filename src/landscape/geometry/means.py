@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from landscape.geometry.grid import CELLS, NOT_RESOLVED, Number
-from landscape.geometry.levels import SIZES
+from landscape.geometry.grid import Number
 from landscape.lazy import np
 
 ERRORS = 2.0
@@ -56,15 +55,11 @@ class Mean:
         return f"{sign}{self.value:.3g}" + ("" if math.isnan(self.error) else f" (se {self.error:.2g})")
 
 
-def sample(run: str, direction: str, name: str, number: Number) -> Sample:
-    """Take a number of a surface for a comparison: one cut by the border, or by the grid's resolution, is a bound.
-
-    A width too small for the grid is at most `CELLS` steps, an area at most the square of that. Other undefined numbers
-    are NaN.
-    """
-    if number.reason == NOT_RESOLVED and name.startswith(SIZES):
-        return Sample(run, direction, (CELLS * number.step) ** (1 if name.startswith("width") else 2), -1)
-    return Sample(run, direction, number.value, number.bound)
+def sample(run: str, direction: str, number: Number) -> Sample:
+    """Take a number of a surface for a comparison: one cut by the border, or by the grid's resolution, is a bound."""
+    if math.isnan(number.most):
+        return Sample(run, direction, number.value, number.bound)
+    return Sample(run, direction, number.most, -1)
 
 
 def mean_of(samples: Sequence[Sample], *, directions: bool = True) -> Mean:

@@ -106,8 +106,8 @@ def measured(surface: xr.Dataset, variable: str = "train_loss") -> dict[str, Num
         undefined(step, height.reason) if height.reason else Number(float(height.bound == 1), step)
     )
     found["basin_share"] = basin_share(surface, variable)
-    none = undefined(step, no_unit)
-    found["minima"], found["total_persistence"] = (none, none) if no_unit else _minima(surface, variable, step)
+    none = undefined(step, no_unit or without)
+    found["minima"], found["total_persistence"] = _minima(surface, variable, step) if unit > 0 else (none, none)
     for level in BELOW:
         away = undefined(step, no_level) if no_level else descends_away(surface, level, variable)
         found[f"descends_away_{level:g}"] = away

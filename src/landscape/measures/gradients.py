@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from landscape.config.values import Auto, Range
 from landscape.errors import InputError
 from landscape.geometry.grid import Status, points_of
 from landscape.hessian.passes import FORWARD_AND_BACKWARD, SHARE, VERIFICATION
@@ -90,9 +91,25 @@ class GradientsPlane(Plane):
         return merged.assign_attrs(points_wrong_derivatives=wrong)
 
     def forward_passes(self, indices: range, train: int, test: int | None) -> float:
-        """Count a gradient over all examples and two over halves at every point, and one at each neighbour in the next tile."""
+        """Count a gradient over all examples and two over halves at every point, and one at each neighbour in the next tile.
+
+        The comparisons with finite differences, of a few examples at a few points, are left out.
+        """
         beside = min(self.shape[1], math.prod(self.shape) - indices.stop)
         return FORWARD_AND_BACKWARD * (2 * len(indices) + beside) * min(self.examples or train, train)
+
+    def compared_at(self, train: int) -> Collection[int]:
+        """Return the row-major indices of the points at which derivatives are compared with finite differences.
+
+        These are all points where that takes at most `SHARE` of a point's cost, else the corners and the point nearest to
+        the centre.
+        """
+        rows, columns = self.shape
+        points = range(rows * columns)
+        if VERIFICATION[self.differentiates] <= SHARE * self.forward_passes(points, train, None) / len(points):
+            return points
+        nearest = _nearest(self.alpha) * columns + (_nearest(self.beta) if self.beta else 0)
+        return {0, columns - 1, (rows - 1) * columns, rows * columns - 1, nearest}
 
     def _variables(self) -> dict[str, tuple[Any, str]]:
         """Return the initial value and the meaning of every variable by name."""
@@ -167,16 +184,8 @@ class GradientField:
         )
         if problem := verification.at(self._theta).problem:
             raise InputError(f"measure: {self._plane.measure} is refused, since at the centre {problem}")
-        points = math.prod(self._shape)
-        cost = self._plane.forward_passes(range(points), len(split), None) / points
-        self._verified = range(points) if VERIFICATION[self._plane.differentiates] <= SHARE * cost else self._corners()
+        self._verified = self._plane.compared_at(len(split))
         return verification
-
-    def _corners(self) -> set[int]:
-        """Return the indices of the corners and of the point nearest to the centre."""
-        rows, columns = self._shape
-        alpha, beta = points_of(self._whole, np.arange(rows * columns))
-        return {0, columns - 1, (rows - 1) * columns, rows * columns - 1, int(np.argmin(np.hypot(alpha, beta)))}
 
     def tile(self, indices: Sequence[int]) -> xr.Dataset:
         """Measure the points with these row-major indices."""
@@ -274,3 +283,11 @@ class GradientField:
 
     def _move(self, index: int) -> None:
         self._hessian.move(*self._at(index))
+
+
+def _nearest(axis: Range | Auto) -> int:
+    """Return the index of the coordinate nearest to 0; of a range that is to be found, the middle."""
+    if axis[0] == "auto":
+        return axis[-1] // 2
+    first, last, points = axis
+    return min(points - 1, max(0, round(-first / (last - first) * (points - 1))))

@@ -178,7 +178,7 @@ def _built(run: Run, known: Source, name: str, told: Told) -> Any:
         objective = objective_of(run)
         if objective.loss and known.labels:
             objective.loss.check_labels(known.labels)
-        objective = tried(objective, made, sample, None if "ignore_index" in run.loss.args else known.classes)
+        objective = tried(objective, made, sample, _classes(run, known))
         if run.made == "trained" and run.train is None:
             _try_to_train(made, objective, sample)
     except InputError as error:
@@ -190,6 +190,13 @@ def _built(run: Run, known: Source, name: str, told: Told) -> Any:
             "another data set's head?"
         )
     return network
+
+
+def _classes(run: Run, known: Source) -> int | None:
+    """Number of classes without a label that the loss is told to leave out; None if that is not known."""
+    if (ignored := run.loss.args.get("ignore_index")) is None:
+        return known.classes
+    return max((1 + label for of in (known.labels or {}).values() for label in of if label != ignored), default=None)
 
 
 def _filled(sample: Examples) -> Examples:

@@ -56,6 +56,7 @@ class Contents:
 
     def _checksum(self, path: str) -> str:
         if path not in self._found:
+            looked = time.time()
             try:
                 stamp, changed = _stamp(path)
                 if self._known.get(path, [""])[0] == stamp:
@@ -63,7 +64,7 @@ class Contents:
                 else:
                     self._found[path] = checksum(path)
                     self._known[path] = [stamp, self._found[path]]
-                if time.time() - changed < _SETTLED:
+                if looked - changed < _SETTLED:
                     self._known.pop(path, None)
             except OSError as error:
                 raise InputError(f"{error.filename or path} cannot be read: {error.strerror}") from None

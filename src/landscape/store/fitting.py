@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from landscape.errors import InputError, one_of
@@ -117,9 +118,9 @@ def fitted(
     if len(different) > 1:
         shown = one_of(f"{name}#{fit.path}" for fit in different)
         raise InputError(f"{name} has {len(different)} entries that fit {called} and differ; {advice} {shown}")
-    if differing := [key for key, value in own.extra.items() if _other_extra(content, key, value)]:
+    if differing := next(_other_extra(content, own.extra), None):
         raise InputError(
-            f"{name} holds {differing[0]}, which is no tensor and not that of {called}; build it so that it is: only tensors are "
+            f"{name} holds {differing}, which is no tensor and not that of {called}; build it so that it is: only tensors are "
             "taken from a checkpoint"
         )
     found = _taken(different[0], own)
@@ -128,22 +129,23 @@ def fitted(
     return found
 
 
-def _other_extra(content: Any, key: str, own: Any) -> bool:
-    """Say if a checkpoint holds another value for a name that is no tensor's, in any of its dictionaries."""
-    if not isinstance(content, Mapping):
-        return False
-    here = any(str(name).endswith(key) and not _alike(value, own) for name, value in content.items())
-    return here or any(_other_extra(value, key, own) for name, value in content.items() if not str(name).endswith(key))
+def _other_extra(content: Any, own: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names, no tensors', for which a checkpoint has another value, in any of its dictionaries."""
+    for name, value in content.items() if isinstance(content, Mapping) else ():
+        if (key := max((key for key in own if f".{name}".endswith(f".{key}")), key=len, default=None)) is None:
+            yield from _other_extra(value, own)
+        elif not _alike(value, own[key]):
+            yield key
 
 
 def _alike(one: Any, other: Any) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return one.shape == other.shape and same(one, other)
+    if isinstance(one, Tensor) or isinstance(other, Tensor):
+        return isinstance(one, Tensor) and isinstance(other, Tensor) and one.shape == other.shape and same(one, other)
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_alike, one, other))
-    return bool(one == other)
+    return bool(np.array_equal(one, other))
 
 
 def _log_found(found: Fitted, name: str) -> None:

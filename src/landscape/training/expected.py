@@ -23,20 +23,25 @@ _CAUSES = (
 )
 
 
-def _expected(value: Any) -> Any:
+def checked(value: Any) -> Any:
+    """Return expected numbers by name.
+
+    Raises:
+        InputError: if they are not that.
+    """
     if not isinstance(value, Mapping) or not value:
-        raise ValueError("must say one number or more, e.g. {test_error: 8.2}")
+        raise InputError("must say one number or more, e.g. {test_error: 8.2}")
     for name, number in value.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ValueError(
+            raise InputError(
                 f"{name!r} must be train_ or test_ and loss, error (in percent), or a score, as test_error"
             )
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise ValueError(f"{name} is {number!r}; it must be a number")
+        if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) < math.inf:
+            raise InputError(f"{name} is {number!r}; it must be a number")
     return dict(value)
 
 
-Expected = Annotated[dict[str, int | float], BeforeValidator(_expected)]
+Expected = Annotated[dict[str, int | float], BeforeValidator(checked)]
 """Numbers by name: `test_error` (in percent), `train_loss`, `test_accuracy`, ..."""
 
 
@@ -97,7 +102,7 @@ def _differing(found: Mapping[str, float], expected: Mapping[str, int | float]) 
         value = found[name]
         if name.endswith("_accuracy") and wanted > 1:
             value *= 100
-        exponent = Decimal(repr(wanted)).as_tuple().exponent
+        exponent = Decimal(str(wanted)).as_tuple().exponent
         digits = -exponent if isinstance(exponent, int) else 0
         half = 0.5 * 10.0**-digits
         if not abs(value - wanted) <= half * (1 + 1e-9) + 1e-12 * abs(wanted):

@@ -36,15 +36,21 @@ COLUMNS = {
 }
 """Long name and unit of the columns beside those that are measured: losses and scores on both splits."""
 
-_SPLITS = {"train": "training examples, eval mode, not augmented", "test": "test examples, eval mode"}
+_SPLITS = {
+    "train": ("training examples", "in eval mode, not augmented"),
+    "test": ("test examples", "in eval mode"),
+}
 
 
 def _columns(objective: Objective) -> dict[str, tuple[str, str]]:
-    loss = loss_meaning(objective.facts())
-    found = {f"{split}_loss": (loss.format(words), "1") for split, words in _SPLITS.items()}
+    meanings = {"loss": loss_meaning(objective.facts())}
     if objective.score is not None:
-        name = objective.score.name
-        found |= {f"{split}_{name}": (score_meaning(name).format(words), "1") for split, words in _SPLITS.items()}
+        meanings[objective.score.name] = score_meaning(objective.score.name)
+    found = {
+        f"{split}_{name}": (f"{meaning.format(examples)}, {how}", "1")
+        for name, meaning in meanings.items()
+        for split, (examples, how) in _SPLITS.items()
+    }
     return found | COLUMNS
 
 

@@ -23,6 +23,12 @@ def factors(history: xr.Dataset) -> dict[str, Any]:
     return {"network": network, **{f"args.{key}": value for key, value in args.items()}, **told}
 
 
+def depth(factors: Mapping[str, Any]) -> float:
+    """Return the argument `depth` of a network; 0 without one, or if it is no number."""
+    found = factors.get("args.depth")
+    return found if isinstance(found, int | float) else 0
+
+
 def epochs(spec: Mapping[str, Any]) -> int | str:
     """Return the epochs of a training, or `adopted` or `rescaled` for a run that is not trained."""
     if isinstance(spec.get("epochs"), int):

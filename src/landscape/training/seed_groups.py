@@ -67,7 +67,7 @@ class JudgedRun:
 
     def samples(self, number: str, planes: Sequence[str]) -> list[Sample]:
         """Return a number of each surface on these planes."""
-        return [sample(self.name, plane, number, self._of(plane)[number]) for plane in planes if plane in self.surfaces]
+        return [sample(self.name, plane, self._of(plane)[number]) for plane in planes if plane in self.surfaces]
 
     def estimate(self, number: str, planes: Sequence[str]) -> Mean:
         """Average a number over directions."""

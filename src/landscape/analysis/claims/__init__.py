@@ -81,7 +81,8 @@ def write(found: Sequence[Judgement], histories: Sequence[xr.Dataset], paths: Se
         for one in found
         if one.evidence
     ]
-    files.write_text(markdown, "\n".join([*lines, "", "## Evidence", "", "\n\n".join(sections), ""]))
+    lines += ["", "## Evidence", "", "\n\n".join(sections)] if sections else []
+    files.write_text(markdown, "\n".join([*lines, ""]))
     cells = "".join(f"<tr>{''.join(map(_html_cell, _html_row(one)))}</tr>\n" for one in found)
     table = f"<table><tr><th>claim</th><th>verdict</th><th>it rests on</th></tr>\n{cells}</table>"
     table_writers.write_page(page, "Claims", f"<p>{html.escape(about)}</p>\n{table}")
@@ -129,11 +130,11 @@ def _about(histories: Sequence[xr.Dataset]) -> str:
     if not histories:
         return f"No run can be judged.{said}"
     data = sorted({json.loads(history.attrs["spec"])["data"] for history in histories})
-    epochs = [history.sizes["epoch"] - 1 for history in histories if history.sizes["epoch"] > 1]
+    epochs = sorted({history.sizes["epoch"] - 1 for history in histories if history.sizes["epoch"] > 1})
     images = sorted({int(history.attrs["train_examples"]) for history in histories})
     short = (
-        f", a schedule of {min(epochs)} to {max(epochs)} epochs where the paper has 300"
-        if 0 < max(epochs, default=0) < 300
+        f", a schedule of {' to '.join(map(str, dict.fromkeys((epochs[0], epochs[-1]))))} epochs where the paper has 300"
+        if epochs and epochs[-1] < 300
         else ""
     )
     return (

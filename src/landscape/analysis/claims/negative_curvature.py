@@ -15,6 +15,7 @@ import xarray as xr
 from landscape import geometry
 from landscape.analysis.claims.evidence import Case, Evidence, Judgement, at_least, every, ordered, verdict
 from landscape.analysis.claims.trainability import SHALLOW
+from landscape.training import run_factors
 from landscape.training.seed_groups import SeedGroup, confounded, pairs
 
 PAPER = 0.01
@@ -140,7 +141,7 @@ def _share(true: np.ndarray) -> float:
 
 def _is_deep_without_shortcuts(network: SeedGroup) -> bool:
     factors = network.factors
-    return factors.get("args.shortcut") is False and factors.get("args.depth", 0) > SHALLOW
+    return factors.get("args.shortcut") is False and run_factors.depth(factors) > SHALLOW
 
 
 def _drift(seen: Sequence[xr.Dataset]) -> str:

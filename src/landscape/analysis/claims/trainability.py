@@ -12,6 +12,7 @@ from landscape.analysis.claims.evidence import (
     without_confounded,
 )
 from landscape.analysis.claims.shapes import RATE
+from landscape.training import run_factors
 from landscape.training.seed_groups import JudgedRun, SeedGroup, pairs
 
 DEEP = 150
@@ -53,7 +54,7 @@ def very_deep(evidence: Evidence) -> Iterator[Judgement]:
     runs = [
         run
         for run in evidence.runs
-        if run.factors.get("args.depth", 0) >= DEEP and run.factors.get("args.shortcut") is False
+        if run_factors.depth(run.factors) >= DEEP and run.factors.get("args.shortcut") is False
     ]
     rates = {float(run.factors["learning_rate"]): run for run in runs if "learning_rate" in run.factors}
     cases = [
@@ -83,9 +84,7 @@ def starts_outside(evidence: Evidence) -> Iterator[Judgement]:
         return ordered(f"{named}: {heights[0]}, {heights[1]}", *heights, evidence.spec.margin)
 
     deep = [
-        pair
-        for pair in pairs(evidence.networks, "args.shortcut", RATE)
-        if pair[0].factors.get("args.depth", 0) > SHALLOW
+        pair for pair in pairs(evidence.networks, "args.shortcut", RATE) if run_factors.depth(pair[0].factors) > SHALLOW
     ]
     yield verdict(
         f"11a. in networks of more than {SHALLOW} layers convex_height is lower without shortcuts",

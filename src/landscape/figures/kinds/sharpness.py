@@ -177,7 +177,7 @@ def point_of(members: tuple[Member, ...], number: str) -> Plotted:
     """Compute the number on each plane of one run."""
     run = members[0].state
     found = [geometry.measured(member.seen)[number] for member in members]
-    return Plotted(members, tuple(sample(run, m.plane or "", number, of) for m, of in zip(members, found, strict=True)))
+    return Plotted(members, tuple(sample(run, m.plane or "", of) for m, of in zip(members, found, strict=True)))
 
 
 def _named(number: str, points: Sequence[Plotted]) -> str:
