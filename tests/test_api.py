@@ -486,7 +486,7 @@ def test_weights_that_do_not_fit_are_named_with_one_line_for_the_cause() -> None
 
 PLANE_KEYS = (
     "directions, normalize, seed, vectors, centred, parameters, batchnorm, measure, alpha, beta, rise, examples, "
-    "recalibration_examples, precision, memory, eigensolver"
+    "recalibration_examples, precision, splits, memory, eigensolver"
 )
 
 

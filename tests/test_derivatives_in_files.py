@@ -12,6 +12,7 @@ import yaml
 
 from landscape.experiment import reading
 from landscape.geometry.grid import Status
+from landscape.measures.gradients import GradientsPlane
 from landscape.running import check
 
 from running import landscape
@@ -124,3 +125,20 @@ def test_the_file_says_how_right_the_derivatives_are(folder: Path) -> None:
             assert float(np.max(found[name])) < 1e-5 and found[name].attrs["units"] == "1"
     assert "measure: gradients is refused, since at the centre the gradient is off finite differences" in said
     assert not Path(refused).exists()
+
+
+@pytest.mark.parametrize(
+    ("alpha", "beta", "expected"),
+    [
+        ((-1, 1, 5), (-1, 1, 3), {0, 2, 7, 12, 14}),
+        ((0, 1, 5), None, {0, 4}),  # of a line both corners of an end are one point
+        ((0.5, 1, 5), (-2, -1, 3), {0, 2, 12, 14}),  # the centre lies outside
+        ((0, 0, 1), (0, 0, 1), {0}),
+    ],
+)
+def test_derivatives_are_compared_at_the_corners_and_next_to_the_centre(
+    alpha: tuple[float, float, int], beta: tuple[float, float, int] | None, expected: set[int]
+) -> None:
+    plane = GradientsPlane.model_validate({"measure": "gradients", "alpha": alpha, "beta": beta})
+    assert set(plane.compared_at(20)) == expected
+    assert set(plane.compared_at(10**6)) == set(range(alpha[2] * (beta[2] if beta else 1)))

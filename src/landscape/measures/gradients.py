@@ -290,4 +290,6 @@ def _nearest(axis: Range | Auto) -> int:
     if axis[0] == "auto":
         return axis[-1] // 2
     first, last, points = axis
+    if points == 1:
+        return 0
     return min(points - 1, max(0, round(-first / (last - first) * (points - 1))))
