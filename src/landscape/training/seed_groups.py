@@ -151,6 +151,13 @@ def compare(of: Sequence[SeedGroup], number: str, planes: Sequence[str], margin:
     return comparisons.compare(valued(of, number, planes), margin)
 
 
+def compare_runs(runs: Sequence[JudgedRun], number: str) -> comparisons.Comparison:
+    """Compare the networks of these runs as `compare` does, on all planes that the runs are seen on."""
+    if any(run.errors is None for run in runs):
+        return comparisons.Comparison(len(runs), untested="no test errors")
+    return compare(networks(runs), number, list(dict.fromkeys(plane for run in runs for plane in run.surfaces)))
+
+
 def confounded(*of: SeedGroup) -> str:
     """Say why networks cannot be compared (`comparisons.confounded`), with their train losses. Empty if they can."""
     if untrained := [run.name for network in of for run in network.runs if not run.trained]:

@@ -12,7 +12,7 @@ from landscape.config.fields import Ref
 from landscape.config.values import Names
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import line_axes, style, value_words, widths, words
-from landscape.figures.shared.groups import Group, errors, group, items, title
+from landscape.figures.shared.groups import Group, errors, group, items, judged, title
 from landscape.figures.shared.members import Drawing, Member, numbers
 from landscape.figures.shared.panel_grid import NOTE, grid
 from landscape.geometry import comparisons
@@ -74,18 +74,7 @@ def bundle(ax: mpl.axes.Axes, run: Group, *, limits: tuple[float, float]) -> Non
 
 def order(row: Sequence[Group]) -> comparisons.Comparison:
     """Test if wider runs have lower test errors; the width is the mean over a run's lines, then over seeds."""
-    runs = [
-        seed_groups.JudgedRun(
-            run.first.history,
-            {member.plane or "": member.seen for member in run.members},
-            row=None if run.first.epoch is None else run.first.row,
-        )
-        for run in row
-    ]
-    if any(run.errors is None for run in runs):
-        return comparisons.Comparison(len(runs), untested="no test errors")
-    planes = list(dict.fromkeys(plane for run in runs for plane in run.surfaces))
-    return seed_groups.compare(seed_groups.networks(runs), "width_rise_0.5", planes)
+    return seed_groups.compare_runs([judged(run.members) for run in row], "width_rise_0.5")
 
 
 def _order(found: comparisons.Comparison) -> str:

@@ -16,12 +16,12 @@ from landscape.config.values import Names
 from landscape.errors import InputError, one_of
 from landscape.figures.kind import OfRuns
 from landscape.figures.shared import style, ticks, words
-from landscape.figures.shared.groups import group
+from landscape.figures.shared.groups import group, judged
 from landscape.figures.shared.members import Drawing, Member
 from landscape.figures.shared.panel_grid import NOTE, Grid, fits, grid
 from landscape.geometry import comparisons
 from landscape.geometry.error_rates import Errors
-from landscape.geometry.means import Mean, Sample, mean_of, sample
+from landscape.geometry.means import Mean, Sample, mean_of
 from landscape.lazy import mpl, np, pd
 from landscape.objective import meanings
 from landscape.training import run_factors, seed_groups
@@ -71,6 +71,7 @@ class Plotted:
     """One run: the number on each of its planes, and its test error."""
 
     members: tuple[Member, ...]
+    judged: seed_groups.JudgedRun
     samples: tuple[Sample, ...]
 
     @property
@@ -92,14 +93,8 @@ class Plotted:
         return mean_of(self.samples)
 
     @property
-    def judged(self) -> seed_groups.JudgedRun:
-        """The run as a comparison takes it, a state `RUN@EPOCH` by that epoch."""
-        row = None if self.first.epoch is None else self.first.row
-        return seed_groups.JudgedRun(self.first.history, {of.plane or "": of.seen for of in self.members}, row=row)
-
-    @cached_property
     def errors(self) -> Errors | None:
-        return run_factors.errors(self.first.history, self.first.row)
+        return self.judged.errors
 
     def error(self, variable: str) -> tuple[float, float, float]:
         """Test error in percent with its Wilson interval; or another score or loss, which has none."""
@@ -163,21 +158,15 @@ def joined(points: Sequence[Plotted]) -> list[tuple[int, int]]:
 
 def compare(points: Sequence[Plotted], number: str) -> comparisons.Comparison:
     """Test if sharper networks, averaged over their seeds, have larger errors."""
-    if any(point.errors is None for point in points):
-        return comparisons.Comparison(len(points), untested="no test errors")
     if len({meanings.mean_loss(point.first.seen.attrs) for point in points}) > 1:
         return comparisons.Comparison(len(points), untested="the losses are of several kinds")
-    runs = [point.judged for point in points]
-    return seed_groups.compare(
-        seed_groups.networks(runs), number, list(dict.fromkeys(at for of in runs for at in of.surfaces))
-    )
+    return seed_groups.compare_runs([point.judged for point in points], number)
 
 
 def point_of(members: tuple[Member, ...], number: str) -> Plotted:
     """Compute the number on each plane of one run."""
-    run = members[0].state
-    found = [geometry.measured(member.seen)[number] for member in members]
-    return Plotted(members, tuple(sample(run, m.plane or "", of) for m, of in zip(members, found, strict=True)))
+    run = judged(members)
+    return Plotted(members, run, tuple(run.samples(number, list(run.surfaces))))
 
 
 def _named(number: str, points: Sequence[Plotted]) -> str:

@@ -15,6 +15,7 @@ from landscape.figures.shared import value_words, words
 from landscape.figures.shared.members import Member
 from landscape.lazy import np, xr
 from landscape.training.run_section import Run
+from landscape.training.seed_groups import JudgedRun
 
 Item = TypeVar("Item")
 
@@ -52,6 +53,13 @@ def group(members: Sequence[Member], over: str | None = None) -> list[Group]:
     """Make one group per state; over `seed` one for all states whose runs differ only in their seed."""
     found = by(members, (lambda member: member.state) if over is None else _but_for_seed)
     return [Group(_label(together), tuple(together)) for together in found.values()]
+
+
+def judged(members: Sequence[Member]) -> JudgedRun:
+    """Return a run with its surfaces as a comparison takes it, a state `RUN@EPOCH` by that epoch."""
+    first = members[0]
+    row = None if first.epoch is None else first.row
+    return JudgedRun(first.history, {of.plane or "": of.seen for of in members}, row=row)
 
 
 def descriptions(members: Sequence[Member]) -> list[str]:
